@@ -1,0 +1,179 @@
+"""A batch: the unit that is committed, published, journalled and acknowledged.
+
+Layout of the message, version 1 (big-endian)::
+
+    2  magic "GF"      1  version      2  length of the header
+    n  header, msgpack array           1  packing: 0 plain, 1 zstd
+    m  payload: columns of samples, a list of events, or a tombstone
+
+The header names the batch and may be completed until the first publication; the payload never changes.
+"""
+
+import struct
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Annotated
+
+import msgspec
+import zstandard
+
+from contract import columns
+from contract.errors import ContractError
+from contract.events import Event
+from contract.limits import EVENTS_PER_BATCH_MAX, MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX, VERSION
+from contract.names import Epoch, Mark, Name, Sequence, Text, TimeMs
+from contract.samples import Sample
+from contract.topics import Lane
+
+_MAGIC = b"GF"
+_PREFIX = struct.Struct(">2sBH")
+_PLAIN, _ZSTD = 0, 1
+_ZSTD_LEVEL = 3
+
+
+class Content(StrEnum):
+    """What the payload of a batch holds."""
+
+    SAMPLES = "samples"
+    EVENTS = "events"
+    TOMBSTONE = "tombstone"
+
+
+class Header(msgspec.Struct, frozen=True, array_like=True):
+    """Names a batch: (gateway, epoch, lane, sequence) is unique, and sequences are contiguous.
+
+    ``created_ms`` is the commit's time at the gateway. ``backfill`` marks a batch that first left long
+    after it was taken, so that its events notify nobody.
+    """
+
+    district: Name
+    gateway: Name
+    epoch: Epoch
+    lane: Lane
+    sequence: Sequence
+    content: Content
+    boot_id: Epoch
+    created_ms: TimeMs
+    backfill: bool = False
+
+
+class Tombstone(msgspec.Struct, frozen=True):
+    """Stands where a batch was dropped by retention: its time range, how many it held, and why."""
+
+    first_ms: TimeMs
+    last_ms: TimeMs
+    count: Mark
+    reason: Text
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """A decoded batch; exactly the field that ``header.content`` names is filled."""
+
+    header: Header
+    samples: list[Sample] = []
+    events: list[Event] = []
+    tombstone: Tombstone | None = None
+
+
+_header_decoder = msgspec.msgpack.Decoder(Header)
+_events_decoder = msgspec.msgpack.Decoder(
+    Annotated[list[Event], msgspec.Meta(min_length=1, max_length=EVENTS_PER_BATCH_MAX)]
+)
+_tombstone_decoder = msgspec.msgpack.Decoder(Tombstone)
+
+
+def samples_payload(samples: list[Sample]) -> bytes:
+    """Return the payload of a batch of samples; ContractError where they break the contract."""
+    return _packed(columns.pack(samples))
+
+
+def events_payload(events: list[Event]) -> bytes:
+    """Return the payload of a batch of events; ContractError where there are none or too many."""
+    if not 1 <= len(events) <= EVENTS_PER_BATCH_MAX:
+        raise ContractError(f"a batch of {len(events)} events; 1 to {EVENTS_PER_BATCH_MAX}")
+    return _packed(msgspec.msgpack.encode(events))
+
+
+def tombstone_payload(tombstone: Tombstone) -> bytes:
+    """Return the payload of a tombstone."""
+    return _packed(msgspec.msgpack.encode(tombstone))
+
+
+def message(header: Header, payload: bytes) -> bytes:
+    """Return the message as it is published and journalled; ContractError if it is too large."""
+    head = msgspec.msgpack.encode(header)
+    data = _PREFIX.pack(_MAGIC, VERSION, len(head)) + head + payload
+    if len(data) > MESSAGE_BYTES_MAX:
+        raise ContractError(f"a batch of {len(data)} bytes, {MESSAGE_BYTES_MAX} at most")
+    return data
+
+
+def digest(data: bytes) -> str:
+    """Return the digest of a batch message, as acknowledgements carry it."""
+    return blake2b(data, digest_size=16).hexdigest()
+
+
+def read_header(data: bytes) -> Header:
+    """Return the header of a batch message without touching its payload; ContractError if malformed."""
+    return _split(data)[0]
+
+
+def decode(data: bytes) -> Batch:
+    """Return the whole batch; ContractError for anything malformed, oversized or of another version."""
+    header, payload = _split(data)
+    plain = _unpacked(payload)
+    try:
+        match header.content:
+            case Content.SAMPLES:
+                return Batch(header, samples=columns.unpack(plain))
+            case Content.EVENTS:
+                return Batch(header, events=_events_decoder.decode(plain))
+            case Content.TOMBSTONE:
+                return Batch(header, tombstone=_tombstone_decoder.decode(plain))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ContractError(f"malformed {header.content} payload: {error}") from error
+
+
+def _split(data: bytes) -> tuple[Header, bytes]:
+    if len(data) > MESSAGE_BYTES_MAX:
+        raise ContractError(f"a batch of {len(data)} bytes, {MESSAGE_BYTES_MAX} at most")
+    if len(data) < _PREFIX.size:
+        raise ContractError(f"a batch of {len(data)} bytes is no batch")
+    magic, version, length = _PREFIX.unpack_from(data)
+    if magic != _MAGIC:
+        raise ContractError("a batch that does not begin with GF")
+    if version != VERSION:
+        raise ContractError(f"a batch of version {version}; this side speaks {VERSION}")
+    try:
+        header = _header_decoder.decode(data[_PREFIX.size : _PREFIX.size + length])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ContractError(f"malformed batch header: {error}") from error
+    return header, data[_PREFIX.size + length :]
+
+
+def _packed(plain: bytes) -> bytes:
+    if len(plain) > PAYLOAD_BYTES_MAX:
+        raise ContractError(f"a payload of {len(plain)} bytes, {PAYLOAD_BYTES_MAX} at most")
+    small = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(plain)
+    return bytes([_ZSTD]) + small if len(small) < len(plain) else bytes([_PLAIN]) + plain
+
+
+def _unpacked(payload: bytes) -> bytes:
+    packing, body = payload[:1], payload[1:]
+    if packing == bytes([_PLAIN]):
+        plain = body
+    elif packing == bytes([_ZSTD]):
+        try:
+            frame = zstandard.get_frame_parameters(body)
+            if frame.content_size > PAYLOAD_BYTES_MAX:  # an unknown size reads as 2**64 - 1
+                raise ContractError(
+                    f"a payload that unpacks to {frame.content_size} bytes, {PAYLOAD_BYTES_MAX} at most"
+                )
+            plain = zstandard.ZstdDecompressor(max_window_size=PAYLOAD_BYTES_MAX * 2).decompress(
+                body, max_output_size=PAYLOAD_BYTES_MAX
+            )
+        except zstandard.ZstdError as error:
+            raise ContractError(f"a payload that does not unpack: {error}") from error
+    else:
+        raise ContractError(f"unknown packing {packing!r} of a payload")
+    return plain

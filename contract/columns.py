@@ -1,0 +1,195 @@
+"""Samples as columns: small on the wire, exact on arrival, every batch readable alone.
+
+One column a series. Times are deltas against the batch's first time and shared between series that were
+read together; values are integers with a decimal exponent where that is exact (23.4 → 234, 1), deltas of
+those, or raw float64; quality, error and clock are stored only where they differ from the plain case.
+"""
+
+import math
+import struct
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, groupby, pairwise
+from operator import attrgetter
+from typing import Annotated, Any
+
+import msgspec
+
+from contract.errors import ContractError
+from contract.limits import INTEGER_MAX, SAMPLES_PER_BATCH_MAX, TIME_MS_MAX
+from contract.names import Name, Text, TimeMs
+from contract.samples import ClockState, Quality, Sample, Value
+
+DECIMALS_MAX = 6
+_RAW, _FLOAT64, _INTEGER = -3, -2, -1  # otherwise: that many decimals
+
+Index = Annotated[int, msgspec.Meta(ge=0)]
+Packed = list[int] | bytes | list[Value]
+_QUALITIES = list(Quality)
+_CLOCKS = list(ClockState)
+
+
+class Column(msgspec.Struct, frozen=True, array_like=True):
+    """One series of a batch: indices into the name and time tables, and its values."""
+
+    device: Index
+    point: Index
+    times: Index
+    form: int
+    values: Any
+    remarks: list[tuple[Index, Index, Index, Index, Text]] = []
+    """Runs of samples that are not plainly good: (index, count, quality, clock, error)."""
+
+
+class Columns(msgspec.Struct, frozen=True, array_like=True):
+    """The payload of a telemetry batch."""
+
+    start_ms: TimeMs
+    devices: list[Name]
+    points: list[Name]
+    times: list[list[int]]
+    columns: list[Column]
+
+
+_decoder = msgspec.msgpack.Decoder(Columns)
+_series = attrgetter("device", "point")
+
+
+def pack(samples: Sequence[Sample]) -> bytes:
+    """Return the samples as columns in msgpack; ContractError where they cannot be carried exactly.
+
+    Samples of one series must have strictly increasing times: a series key and a time name one value.
+    """
+    if not 1 <= len(samples) <= SAMPLES_PER_BATCH_MAX:
+        raise ContractError(f"a batch of {len(samples)} samples; 1 to {SAMPLES_PER_BATCH_MAX}")
+    start = min(sample.time_ms for sample in samples)
+    devices: dict[str, int] = {}
+    points: dict[str, int] = {}
+    times: dict[tuple[int, ...], int] = {}
+    columns = []
+    for (device, point), group in groupby(sorted(samples, key=_series), key=_series):
+        rows = list(group)
+        stamps = [row.time_ms - start for row in rows]
+        if any(later <= earlier for earlier, later in pairwise(stamps)):
+            raise ContractError(f"times of {device}/{point} do not increase strictly")
+        steps = (stamps[0], *(later - earlier for earlier, later in pairwise(stamps)))
+        form, values = _pack_values([row.value for row in rows], f"{device}/{point}")
+        columns.append(
+            Column(
+                devices.setdefault(device, len(devices)),
+                points.setdefault(point, len(points)),
+                times.setdefault(steps, len(times)),
+                form,
+                values,
+                _remarks(rows),
+            )
+        )
+    return msgspec.msgpack.encode(
+        Columns(start, list(devices), list(points), [list(steps) for steps in times], columns)
+    )
+
+
+def unpack(payload: bytes) -> list[Sample]:
+    """Return the samples, by device, point and time; ContractError for anything malformed."""
+    try:
+        table = _decoder.decode(payload)
+        if not 1 <= sum(len(table.times[column.times]) for column in table.columns) <= SAMPLES_PER_BATCH_MAX:
+            raise ContractError(f"a batch without samples, or with more than {SAMPLES_PER_BATCH_MAX}")
+        series = {(table.devices[column.device], table.points[column.point]) for column in table.columns}
+        if len(series) != len(table.columns):
+            raise ContractError("two columns of one series in a batch")
+        return [sample for column in table.columns for sample in _unpack_column(table, column)]
+    except ContractError:
+        raise
+    except (
+        msgspec.MsgspecError,
+        LookupError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
+        raise ContractError(f"malformed telemetry payload: {error}") from error
+
+
+def _pack_values(values: list[Value], series: str) -> tuple[int, Packed]:
+    kinds = {type(value) for value in values}
+    if kinds == {float}:
+        floats = [value for value in values if isinstance(value, float)]
+        for decimals in range(DECIMALS_MAX + 1):
+            scale = 10**decimals
+            scaled = [_exact(value, scale) for value in floats]
+            if None not in scaled:
+                return decimals, _deltas([value for value in scaled if value is not None])
+        return _FLOAT64, struct.pack(f"<{len(floats)}d", *floats)
+    for value in values:
+        if type(value) is int and abs(value) > INTEGER_MAX:
+            raise ContractError(f"{series}: integer {value} beyond ±2**53")
+    if kinds == {int}:
+        return _INTEGER, _deltas([value for value in values if isinstance(value, int)])
+    return _RAW, values
+
+
+def _exact(value: float, scale: int) -> int | None:
+    """Return the integer that value × scale is, if dividing it by scale gives the very same float."""
+    if not math.isfinite(value) or abs(value) * scale > INTEGER_MAX:
+        return None
+    whole = round(value * scale)
+    same = whole / scale == value and (whole != 0 or math.copysign(1.0, value) > 0)
+    return whole if same else None
+
+
+def _deltas(values: list[int]) -> list[int]:
+    return [values[0], *(later - earlier for earlier, later in pairwise(values))]
+
+
+def _remarks(rows: Iterable[Sample]) -> list[tuple[int, int, int, int, str]]:
+    runs = []
+    index = 0
+    for (quality, clock, error), group in groupby(rows, key=attrgetter("quality", "clock", "error")):
+        count = sum(1 for _ in group)
+        if (quality, clock, error) != (Quality.GOOD, ClockState.SYNCHRONISED, ""):
+            runs.append((index, count, _QUALITIES.index(quality), _CLOCKS.index(clock), error))
+        index += count
+    return runs
+
+
+def _unpack_column(table: Columns, column: Column) -> list[Sample]:
+    device, point = table.devices[column.device], table.points[column.point]
+    steps = table.times[column.times]
+    if not steps:
+        raise ContractError(f"a column of {device}/{point} without times")
+    if any(step <= 0 for step in steps[1:]) or steps[0] < 0:
+        raise ContractError(f"times of {device}/{point} do not increase strictly")
+    stamps = [table.start_ms + offset for offset in accumulate(steps)]
+    if stamps[-1] > TIME_MS_MAX:
+        raise ContractError(f"times of {device}/{point} beyond the year 9999")
+    values = _unpack_values(column, len(stamps))
+    state = [(Quality.GOOD, ClockState.SYNCHRONISED, "")] * len(stamps)
+    for index, count, quality, clock, error in column.remarks:
+        if count < 1 or index + count > len(stamps):
+            raise ContractError(f"a remark of {device}/{point} lies outside its column")
+        state[index : index + count] = [(_QUALITIES[quality], _CLOCKS[clock], error)] * count
+    return [
+        Sample(stamp, device, point, value, quality, error, clock)
+        for stamp, value, (quality, clock, error) in zip(stamps, values, state, strict=True)
+    ]
+
+
+def _unpack_values(column: Column, count: int) -> list[Value]:
+    packed = column.values
+    values: list[Value]
+    if column.form == _FLOAT64:
+        values = list(struct.unpack(f"<{count}d", msgspec.convert(packed, bytes)))
+    elif column.form == _RAW:
+        values = msgspec.convert(packed, list[bool | int | float | Text | None])
+    elif _INTEGER <= column.form <= DECIMALS_MAX:
+        integers = list(accumulate(msgspec.convert(packed, list[int])))
+        if any(abs(value) > INTEGER_MAX for value in integers):
+            raise ContractError("an integer beyond ±2**53")
+        scale = 10**column.form if column.form >= 0 else 0
+        values = [value / scale for value in integers] if scale else [*integers]
+    else:
+        raise ContractError(f"unknown form {column.form} of a column")
+    if len(values) != count:
+        raise ContractError(f"{len(values)} values for {count} times")
+    return values

@@ -1,0 +1,20 @@
+"""Limits of the contract, version 1. Both sides hold them, on writing and on reading."""
+
+VERSION = 1
+"""Version of every message; a reader refuses a version it does not know."""
+
+NAME_CHARACTERS_MAX = 64
+TEXT_CHARACTERS_MAX = 500
+MESSAGE_BYTES_MAX = 256 * 1024
+PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
+"""After decompression; a message that would unpack to more is refused unread."""
+
+SAMPLES_PER_BATCH_MAX = 10_000
+EVENTS_PER_BATCH_MAX = 1_000
+DEVICES_PER_GATEWAY_MAX = 1_000
+EPOCHS_PER_HELLO_MAX = 16
+TIME_MS_MAX = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
+
+INTEGER_MAX = 2**53
+"""Integers beyond it would not survive a float64 on their way to a series store."""

@@ -1,0 +1,109 @@
+"""The small messages, JSON: hello, acknowledgement, state, command."""
+
+from typing import Annotated, TypeVar
+
+import msgspec
+
+from contract.errors import ContractError
+from contract.limits import DEVICES_PER_GATEWAY_MAX, EPOCHS_PER_HELLO_MAX, MESSAGE_BYTES_MAX, VERSION
+from contract.names import Epoch, Mark, Name, Sequence, Text, TimeMs
+from contract.samples import ClockState, Value
+
+AckDigest = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?\Z")]
+
+
+class LaneRange(msgspec.Struct, frozen=True):
+    """What a lane still holds: sequences ``first`` to ``next - 1`` (equal when it is empty)."""
+
+    first: Sequence
+    next: Sequence
+
+
+class EpochRange(msgspec.Struct, frozen=True):
+    """An epoch that still holds rows, or the current one; lanes by name."""
+
+    epoch: Epoch
+    lanes: Annotated[dict[Name, LaneRange], msgspec.Meta(max_length=8)]
+
+
+class DeviceEntry(msgspec.Struct, frozen=True):
+    """A device as its gateway knows it; ``part`` is the city part it watches (GB/T 30428.2), or empty."""
+
+    device: Name
+    profile: Name
+    line: Name
+    title: Text = ""
+    part: Text = ""
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """What a gateway says on each connection; the collector answers with an acknowledgement a lane."""
+
+    version: int
+    district: Name
+    gateway: Name
+    boot_id: Epoch
+    software: Text
+    sent_ms: TimeMs
+    clock: ClockState
+    epochs: Annotated[list[EpochRange], msgspec.Meta(min_length=1, max_length=EPOCHS_PER_HELLO_MAX)]
+    devices: Annotated[list[DeviceEntry], msgspec.Meta(max_length=DEVICES_PER_GATEWAY_MAX)] = []
+
+
+class Ack(msgspec.Struct, frozen=True):
+    """Cumulative: the collector has committed every batch of this epoch and lane up to ``upto``.
+
+    ``digest`` is that of batch ``upto``, so that a cloned or rolled-back buffer is noticed; it is empty
+    where ``upto`` is 0, or where the collector passed over a gap and never had that batch.
+    """
+
+    version: int
+    epoch: Epoch
+    upto: Mark
+    digest: AckDigest = ""
+
+
+class State(msgspec.Struct, frozen=True):
+    """Retained; the broker itself says online=false when the connection dies (MQTT will)."""
+
+    version: int
+    online: bool
+    boot_id: Epoch
+
+
+class Command(msgspec.Struct, frozen=True):
+    """Set one writable point; void after ``expires_ms``, never executed twice."""
+
+    version: int
+    id: Epoch
+    district: Name
+    gateway: Name
+    device: Name
+    point: Name
+    value: Value
+    issued_ms: TimeMs
+    expires_ms: TimeMs
+
+
+Message = TypeVar("Message", Hello, Ack, State, Command)
+
+
+def encode(message: Hello | Ack | State | Command) -> bytes:
+    """Return the message as JSON; ContractError if it is too large."""
+    data = msgspec.json.encode(message)
+    if len(data) > MESSAGE_BYTES_MAX:
+        raise ContractError(f"{type(message).__name__} of {len(data)} bytes, {MESSAGE_BYTES_MAX} at most")
+    return data
+
+
+def decode(data: bytes, kind: type[Message]) -> Message:
+    """Return the message; ContractError for anything that is not one of this version."""
+    if len(data) > MESSAGE_BYTES_MAX:
+        raise ContractError(f"{kind.__name__} of {len(data)} bytes, {MESSAGE_BYTES_MAX} at most")
+    try:
+        message = msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ContractError(f"malformed {kind.__name__}: {error}") from error
+    if message.version != VERSION:
+        raise ContractError(f"{kind.__name__} of version {message.version}; this side speaks {VERSION}")
+    return message

@@ -1,0 +1,43 @@
+"""A sample: what one point of one device was at one time, and how far to trust it."""
+
+from enum import StrEnum
+
+import msgspec
+
+from contract.names import Name, Text, TimeMs
+
+Value = bool | int | float | str | None
+"""None where nothing could be read."""
+
+
+class Quality(StrEnum):
+    """How far a value can be trusted; on every sample, worst last to act on."""
+
+    GOOD = "good"
+    UNCERTAIN = "uncertain"  # out of the profile's range, or the clock was never set
+    STALE = "stale"  # the last known value, older than it should be
+    UNPOWERED = "unpowered"  # its feeder is off by plan
+    BAD = "bad"  # timeout, CRC, exception: no value
+
+
+class ClockState(StrEnum):
+    """What the gateway's clock was worth when the time was taken."""
+
+    SYNCHRONISED = "synchronised"
+    HOLDOVER = "holdover"  # was synchronised since boot, is not now
+    UNSET = "unset"  # not synchronised since boot
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One reading. A failed read is data too: value None, quality bad, and the error's name.
+
+    ``time_ms`` is when the answer arrived, UTC; ``device`` and ``point`` name the series within a gateway.
+    """
+
+    time_ms: TimeMs
+    device: Name
+    point: Name
+    value: Value
+    quality: Quality = Quality.GOOD
+    error: Text = ""
+    clock: ClockState = ClockState.SYNCHRONISED

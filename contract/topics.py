@@ -1,0 +1,85 @@
+"""MQTT topics, version 1: ``gengfu/1/{district}/{gateway}/…``. A collector subscribes to its district."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from contract.errors import ContractError
+from contract.names import checked_name
+
+ROOT = "gengfu/1"
+TOPIC_CHARACTERS_MAX = 256
+
+
+class Lane(StrEnum):
+    """Durable lanes of a gateway; events drain first."""
+
+    EVENTS = "events"
+    TELEMETRY = "telemetry"
+
+
+class Kind(StrEnum):
+    """What a topic carries."""
+
+    HELLO = "hello"  # gateway → collector: epoch, lanes, inventory
+    UP = "up"  # gateway → collector: durable batches, by lane
+    ACK = "ack"  # collector → gateway: cumulative acknowledgement, by lane
+    STATE = "state"  # gateway, retained, with a will: online or offline
+    CMD = "cmd"  # collector → gateway: one command, with expiry
+
+
+class Topic(NamedTuple):
+    """A parsed topic; ``name`` is the lane of up and ack, the command id of cmd, empty otherwise."""
+
+    district: str
+    gateway: str
+    kind: Kind
+    name: str = ""
+
+    def __str__(self) -> str:
+        """The topic as MQTT wants it."""
+        tail = f"/{self.name}" if self.name else ""
+        return f"{ROOT}/{self.district}/{self.gateway}/{self.kind}{tail}"
+
+
+def hello(district: str, gateway: str) -> str:
+    """Topic of a gateway's hello."""
+    return str(Topic(district, gateway, Kind.HELLO))
+
+
+def up(district: str, gateway: str, lane: Lane) -> str:
+    """Topic of a gateway's batches in one lane."""
+    return str(Topic(district, gateway, Kind.UP, lane))
+
+
+def ack(district: str, gateway: str, lane: Lane) -> str:
+    """Topic of the collector's acknowledgements of one lane."""
+    return str(Topic(district, gateway, Kind.ACK, lane))
+
+
+def state(district: str, gateway: str) -> str:
+    """Topic of a gateway's retained state."""
+    return str(Topic(district, gateway, Kind.STATE))
+
+
+def parse(text: str) -> Topic:
+    """Take a received topic apart; ContractError if it is none of ours."""
+    if len(text) > TOPIC_CHARACTERS_MAX:
+        raise ContractError(f"topic of {len(text)} characters, {TOPIC_CHARACTERS_MAX} at most")
+    levels = text.split("/")
+    if len(levels) not in (5, 6) or "/".join(levels[:2]) != ROOT:
+        raise ContractError(f"topic {text[:80]!r} is not {ROOT}/district/gateway/kind[/name]")
+    district = checked_name(levels[2], "district")
+    gateway = checked_name(levels[3], "gateway")
+    try:
+        kind = Kind(levels[4])
+    except ValueError as error:
+        raise ContractError(f"topic kind {levels[4][:80]!r} is none of {', '.join(Kind)}") from error
+    name = levels[5] if len(levels) == 6 else ""
+    if kind in (Kind.UP, Kind.ACK):
+        if name not in list(Lane):
+            raise ContractError(f"lane {name[:80]!r} is none of {', '.join(Lane)}")
+    elif kind is Kind.CMD:
+        checked_name(name, "command id")
+    elif name:
+        raise ContractError(f"topic {text[:80]!r} ends in a level that {kind} does not have")
+    return Topic(district, gateway, kind, name)
