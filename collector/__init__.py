@@ -1,0 +1,1 @@
+"""The centre: subscribe, journal, registry, projections, alarms, cases, platforms, API."""

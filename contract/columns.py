@@ -102,6 +102,7 @@ def unpack(payload: bytes) -> list[Sample]:
         raise
     except (
         msgspec.MsgspecError,
+        struct.error,
         LookupError,
         TypeError,
         ValueError,

@@ -1,0 +1,1 @@
+"""The daemon in the street cabinet: lines, drivers, polling, rules, buffer, uplink."""

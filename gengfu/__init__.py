@@ -1,0 +1,1 @@
+"""The front door: the ``gengfu`` command, the demo, the whole-system simulation."""

@@ -1,0 +1,1 @@
+"""Devices, faults, cabinets and a city platform for trials without hardware; real bytes on real ptys."""

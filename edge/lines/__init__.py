@@ -1,0 +1,1 @@
+"""Serial and TCP lines: a pure machine, and the runners that let it touch the world."""

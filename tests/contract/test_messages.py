@@ -17,18 +17,18 @@ HELLO = Hello(
 
 
 @pytest.mark.parametrize(
-    "message",
+    ("message", "kind"),
     [
-        HELLO,
-        Ack(1, ID, 7, ID),
-        Ack(1, ID, 0),
-        State(1, True, ID),
-        Command(1, ID, "n", "g", "d", "p", 1, 5, 9),
+        (HELLO, Hello),
+        (Ack(1, ID, 7, ID), Ack),
+        (Ack(1, ID, 0), Ack),
+        (State(1, True, ID), State),
+        (Command(1, ID, "n", "g", "d", "p", 1, 5, 9), Command),
     ],
 )
-def test_messages_come_back_as_they_were(message: Hello | Ack | State | Command) -> None:
-    """JSON and back."""
-    assert messages.decode(messages.encode(message), type(message)) == message
+def test_messages_come_back_as_they_were(message: Ack, kind: type[Ack]) -> None:
+    """JSON and back; Ack stands for any of them in the types."""
+    assert messages.decode(messages.encode(message), kind) == message
 
 
 @given(st.binary(max_size=300))

@@ -1,0 +1,46 @@
+"""Finding profiles: those shipped in ``device_profiles/models/``, and a city's own beside them."""
+
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+
+from device_profiles.schema import Profile
+from toml_files import Problem, TomlFile, TomlFileError
+
+SHIPPED = Path(str(files("device_profiles"))) / "models"
+PROFILES_MAX = 2_000
+
+
+def load(path: Path) -> Profile:
+    """Read one profile; TomlFileError names file, line, key and remedy of every mistake in it."""
+    file = TomlFile.read(path)
+    profile = file.parse(Profile)
+    if profile.id != path.stem:
+        what = f"{profile.id!r} is not the file's name"
+        raise TomlFileError([file.problem(("id",), what, f'write id = "{path.stem}" or rename the file')])
+    return profile
+
+
+def load_all(folders: Iterable[Path] = ()) -> dict[str, Profile]:
+    """Return every shipped profile by id, then those of ``folders``, where the later replaces the earlier.
+
+    TomlFileError lists the mistakes of all files together.
+    """
+    paths = [path for folder in (SHIPPED, *folders) for path in sorted(folder.glob("*.toml"))]
+    if len(paths) > PROFILES_MAX:
+        problem = Problem(
+            str(paths[-1].parent), 0, "", f"{len(paths)} profiles", f"keep at most {PROFILES_MAX}"
+        )
+        raise TomlFileError([problem])
+    problems: list[Problem] = []
+    profiles: dict[str, Profile] = {}
+    for path in paths:
+        try:
+            profile = load(path)
+        except TomlFileError as error:
+            problems += error.problems
+        else:
+            profiles[profile.id] = profile
+    if problems:
+        raise TomlFileError(problems)
+    return profiles

@@ -1,0 +1,140 @@
+"""Between registers and values, by the profile: pure, exact, no exceptions for what a device may send."""
+
+import math
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from contract.samples import Quality, Value
+from device_profiles.schema import Derived, Point, Profile, Table
+
+Registers = Mapping[tuple[Table, int], int]
+"""Raw 16-bit registers, or bits as 0 and 1, by table and address."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A value as decoded, before it gets a time; ``error`` names why it is not good."""
+
+    value: Value
+    quality: Quality = Quality.GOOD
+    error: str = ""
+
+
+class CodecError(ValueError):
+    """A value that a point cannot hold was to be written; the text says why."""
+
+
+def addresses(point: Point) -> list[int]:
+    """Return every address (of the point's table) that its value needs, ascending."""
+    own = range(point.address, point.address + point.words)
+    helpers = [address for address in (point.decimals_at, point.unit_at) if address is not None]
+    return sorted({*own, *helpers})
+
+
+def decode(point: Point, registers: Registers) -> Reading:
+    """Return the point's value; bad (not_read) where an address is missing from ``registers``."""
+    try:
+        words = [registers[point.table, point.address + index] for index in range(point.words)]
+        factor = _unit_factor(point, registers)
+        shift = 0 if point.decimals_at is None else registers[point.table, point.decimals_at]
+    except KeyError:
+        return Reading(None, Quality.BAD, "not_read")
+    if factor is None:
+        return Reading(None, Quality.BAD, "unit_code_unknown")
+    if shift > 6:
+        return Reading(None, Quality.BAD, "decimals_not_credible")
+    if point.type == "bool":
+        return Reading(bool(words[0]))
+    raw = _raw(point, words)
+    if not math.isfinite(raw):
+        return Reading(None, Quality.BAD, "not_a_number")
+    return _checked(point, _scaled(point, raw, shift, factor))
+
+
+def derive(entry: Derived, readings: Mapping[str, Reading]) -> Reading:
+    """Return a derived quantity; it is as bad as the worst of what it is made of."""
+    parts = [readings.get(name, Reading(None, Quality.BAD, "not_read")) for name in entry.of]
+    for part in parts:
+        if not isinstance(part.value, int | float):
+            return Reading(None, Quality.BAD, part.error or "not_read")
+    angles = [math.radians(part.value) for part in parts if isinstance(part.value, int | float)]
+    cosine = math.prod(math.cos(angle) for angle in angles)
+    value = round(math.degrees(math.acos(max(-1.0, min(1.0, cosine)))), entry.decimals)
+    worst = next((part for part in parts if part.quality is not Quality.GOOD), parts[0])
+    return Reading(value, worst.quality, worst.error)
+
+
+def readings(profile: Profile, registers: Registers, names: Iterable[str]) -> dict[str, Reading]:
+    """Return the named points and derived quantities of a profile, decoded from one set of registers."""
+    wanted = list(names)
+    derived = [entry for entry in profile.derived if entry.name in wanted]
+    inputs = {name for entry in derived for name in entry.of}
+    found = {
+        point.name: decode(point, registers)
+        for point in profile.points
+        if point.name in wanted or point.name in inputs
+    }
+    found |= {entry.name: derive(entry, found) for entry in derived}
+    return {name: found[name] for name in wanted if name in found}
+
+
+def encode(point: Point, value: Value, *, decimals: int = 0, factor: float = 1) -> list[int]:
+    """Return the registers (or the one bit) that spell ``value``; CodecError if the point cannot hold it.
+
+    ``decimals`` and ``factor`` are what the device's decimals and unit registers stand at.
+    """
+    if point.type == "bool":
+        if not isinstance(value, bool):
+            raise CodecError(f"{point.name}: {value!r} is neither true nor false")
+        return [int(value)]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise CodecError(f"{point.name}: {value!r} is no number")
+    exact = ((value / factor) * 10**decimals - point.offset) / point.scale
+    if point.type == "f32":
+        try:
+            words = list(struct.unpack(">2H", struct.pack(">f", exact)))
+        except OverflowError as error:
+            raise CodecError(f"{point.name}: {value!r} is too large for f32") from error
+        return words if point.word_order == "big" else words[::-1]
+    bits = 16 * point.words
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if point.type[0] == "i" else (0, 2**bits - 1)
+    whole = round(exact)
+    if not low <= whole <= high:
+        raise CodecError(f"{point.name}: {value!r} would be {whole} in the register, {low} to {high} fit")
+    words = [(whole >> shift) & 0xFFFF for shift in range(bits - 16, -1, -16)]
+    return words if point.word_order == "big" else words[::-1]
+
+
+def _unit_factor(point: Point, registers: Registers) -> float | None:
+    if point.unit_at is None:
+        return 1
+    code = registers[point.table, point.unit_at]
+    return next((entry.factor for entry in point.unit_codes if entry.code == code), None)
+
+
+def _raw(point: Point, words: Sequence[int]) -> float | int:
+    ordered = words if point.word_order == "big" else words[::-1]
+    data = struct.pack(f">{len(ordered)}H", *ordered)
+    formats = {"u16": ">H", "i16": ">h", "u32": ">I", "i32": ">i", "f32": ">f"}
+    number: float | int = struct.unpack(formats[point.type], data)[0]
+    return number
+
+
+def _scaled(point: Point, raw: float | int, shift: int, factor: float) -> float | int:
+    if isinstance(raw, int) and not shift and (point.scale, point.offset, factor) == (1, 0, 1):
+        return raw if point.decimals in (None, 0) else float(raw)
+    if isinstance(raw, float) and point.decimals is None:
+        # Seven digits are what a float32 carries; more would be binary residue.
+        raw = float(f"{raw:.7g}")
+        return (
+            raw if (point.scale, point.offset) == (1, 0) else float(f"{raw * point.scale + point.offset:.7g}")
+        )
+    decimals = min(6, point.rounding + shift + (0 if factor >= 1 else math.ceil(-math.log10(factor))))
+    return round(float((raw * point.scale + point.offset) / 10**shift * factor), decimals)
+
+
+def _checked(point: Point, value: float | int) -> Reading:
+    if point.range and not point.range[0] <= value <= point.range[1]:
+        return Reading(value, Quality.UNCERTAIN, "out_of_range")
+    return Reading(value)

@@ -1,0 +1,249 @@
+"""What a profile may say. Every key is explained here; a shipped TOML is the example.
+
+Units of measure are UCUM codes; addresses are protocol addresses (from 0), as they travel on the wire.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from functools import cached_property
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from contract.limits import NAME_CHARACTERS_MAX
+from contract.names import NAME_PATTERN
+
+Table = Literal["coil", "discrete_input", "holding_register", "input_register"]
+BIT_TABLES: tuple[Table, ...] = ("coil", "discrete_input")
+WRITABLE_TABLES: tuple[Table, ...] = ("coil", "holding_register")
+
+DataType = Literal["bool", "u16", "i16", "u32", "i32", "f32"]
+WORDS: dict[DataType, int] = {"bool": 1, "u16": 1, "i16": 1, "u32": 2, "i32": 2, "f32": 2}
+
+ProfileName = Annotated[str, Field(pattern=NAME_PATTERN.replace(r"\Z", "$"), max_length=NAME_CHARACTERS_MAX)]
+Address = Annotated[int, Field(ge=0, le=0xFFFF)]
+
+
+class Strict(BaseModel):
+    """No unknown keys, no silent conversions, no changes afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Title(Strict):
+    """How people call it, in the two languages of the house."""
+
+    en: str = Field(min_length=1, max_length=80)
+    zh: str = Field(min_length=1, max_length=80)
+
+
+class SerialDefaults(Strict):
+    """Factory settings of the serial side, as the document gives them."""
+
+    baud: int = Field(ge=300, le=1_000_000)
+    parity: Literal["N", "E", "O"] = "N"
+    stop_bits: Literal[1, 2] = 1
+    unit_id: int = Field(default=1, ge=1, le=247)
+
+
+class ModbusLimits(Strict):
+    """What one request may ask of this device."""
+
+    registers_per_request_max: int = Field(default=125, ge=1, le=125)
+    bits_per_request_max: int = Field(default=2000, ge=1, le=2000)
+    hole_registers_max: int = Field(default=16, ge=0, le=120)
+    """Unused registers that a merged read may pass over; 0 where the device answers them with an error."""
+
+
+class UnitCode(Strict):
+    """One code of a unit register: the value in the point's unit is the device's times ``factor``."""
+
+    code: int = Field(ge=0, le=0xFFFF)
+    factor: float = Field(gt=0)
+
+
+class SelfOff(Strict):
+    """A device-side timer: written to ``address``, the output goes on and, after the time, off by itself."""
+
+    address: Address
+    step_ms: int = Field(ge=1)
+    steps_max: int = Field(ge=1, le=0xFFFF)
+
+
+class Point(Strict):
+    """One quantity of the device, and how its registers spell it.
+
+    value = (raw x scale + offset) x unit factor, rounded to ``decimals`` (by default those of scale and
+    offset together), so that no binary residue travels.
+    """
+
+    name: ProfileName
+    title: Title
+    table: Table
+    address: Address
+    type: DataType = "u16"
+    word_order: Literal["big", "little"] = "big"
+    """Order of the two words of u32, i32 and f32; big is the standard's."""
+    scale: float = 1
+    offset: float = 0
+    decimals: int | None = Field(default=None, ge=0, le=6)
+    unit: str = Field(default="1", min_length=1, max_length=20)
+    range: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    """Lowest and highest credible value; outside, the sample is uncertain (out_of_range)."""
+    writable: bool = False
+    self_off: SelfOff | None = None
+    decimals_at: Address | None = None
+    """A register of the same table that says how many decimals the raw integer has."""
+    unit_at: Address | None = None
+    """A register of the same table with a unit code; ``unit_codes`` says what each means."""
+    unit_codes: list[UnitCode] = []
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if (self.table in BIT_TABLES) != (self.type == "bool"):
+            raise ValueError(
+                f"type {self.type} in table {self.table}; coils and discrete inputs are bool, registers not"
+            )
+        if self.writable and self.table not in WRITABLE_TABLES:
+            raise ValueError(f"table {self.table} cannot be written; set writable = false")
+        if self.self_off and not (self.writable and self.type == "bool"):
+            raise ValueError("self_off on a point that is not a writable bool; remove it")
+        if self.range and self.range[0] >= self.range[1]:
+            raise ValueError("range is not ascending; write [lowest, highest]")
+        if (self.unit_at is None) != (not self.unit_codes):
+            raise ValueError("unit_at and unit_codes belong together; give both or neither")
+        if self.scale == 0:
+            raise ValueError("scale 0 would make every value 0; give the factor of the document")
+        if self.address + WORDS[self.type] > 0x10000:
+            raise ValueError("its second word lies beyond address 0xFFFF; lower the address")
+        return self
+
+    @property
+    def words(self) -> int:
+        """How many registers (or bits) the value itself takes."""
+        return WORDS[self.type]
+
+    @property
+    def rounding(self) -> int:
+        """Decimals of the value, from ``decimals`` or from scale and offset."""
+        if self.decimals is not None:
+            return self.decimals
+        exponents = [
+            Decimal(str(number)).normalize().as_tuple().exponent for number in (self.scale, self.offset)
+        ]
+        return max(0, *(-exponent for exponent in exponents if isinstance(exponent, int)))
+
+
+class Repeat(Strict):
+    """Writes a point several times: ``{n}`` in its name and titles counts from ``first``."""
+
+    count: int = Field(ge=1, le=256)
+    first: int = Field(default=1, ge=0)
+    step: int = Field(default=1, ge=1)
+    """How far the addresses of neighbours lie apart."""
+
+
+class PointEntry(Point):
+    """A point as a file writes it: once, or repeated."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_{}-]*$", max_length=NAME_CHARACTERS_MAX)]
+    repeat: Repeat | None = None
+
+    @model_validator(mode="after")
+    def _numbers_itself(self) -> Self:
+        if ("{n}" in self.name) != (self.repeat is not None) or set(self.name.replace("{n}", "")) & {
+            "{",
+            "}",
+        }:
+            raise ValueError(
+                f"name {self.name!r} and repeat do not fit; "
+                "write {n} in the name of a repeated point, and only there"
+            )
+        if self.repeat and self.address + self.repeat.step * (self.repeat.count - 1) > 0xFFFF:
+            raise ValueError("its last copy lies beyond address 0xFFFF; lower address, count or step")
+        return self
+
+    def points(self) -> list[Point]:
+        """Return the point, or its copies."""
+        plain = self.model_dump(exclude={"repeat"})
+        if self.repeat is None:
+            return [Point.model_validate(plain)]
+        copies = []
+        for index in range(self.repeat.count):
+            shift = index * self.repeat.step
+            number = str(self.repeat.first + index)
+            copy = dict(plain, name=self.name.replace("{n}", number), address=self.address + shift)
+            copy["title"] = {key: text.replace("{n}", number) for key, text in plain["title"].items()}
+            for key in ("decimals_at", "unit_at"):
+                copy[key] = None if plain[key] is None else plain[key] + shift
+            if plain["self_off"]:
+                copy["self_off"] = dict(plain["self_off"], address=plain["self_off"]["address"] + shift)
+            copies.append(Point.model_validate(copy))
+        return copies
+
+
+class Derived(Strict):
+    """A quantity computed from points read together.
+
+    inclination: the angle between the sensor's axis and the vertical, from roll and pitch in degrees.
+    """
+
+    name: ProfileName
+    title: Title
+    function: Literal["inclination"]
+    of: list[ProfileName]
+    unit: str = Field(min_length=1, max_length=20)
+    decimals: int = Field(default=3, ge=0, le=6)
+
+    @model_validator(mode="after")
+    def _takes_two(self) -> Self:
+        if len(self.of) != 2:
+            raise ValueError('inclination takes two points; write of = ["roll", "pitch"]')
+        return self
+
+
+class Profile(Strict):
+    """A documented device."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    id: ProfileName
+    title: Title
+    vendor: str = Field(min_length=1, max_length=80)
+    models: list[str] = Field(min_length=1)
+    document: str = Field(min_length=1, max_length=500)
+    """Where the map was taken from, so that somebody can look again."""
+    serial: SerialDefaults | None = None
+    modbus: ModbusLimits = ModbusLimits()
+    entries: list[PointEntry] = Field(alias="points")
+    derived: list[Derived] = []
+
+    @model_validator(mode="after")
+    def _names_are_sound(self) -> Self:
+        names = [point.name for point in self.points] + [entry.name for entry in self.derived]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"names given twice: {', '.join(twice)}; rename one of each")
+        for entry in self.derived:
+            if missing := [name for name in entry.of if name not in names]:
+                raise ValueError(
+                    f"{entry.name} is derived of {missing[0]}, which is no point; name a point above"
+                )
+        return self
+
+    @cached_property
+    def points(self) -> list[Point]:
+        """All points, repeated ones written out."""
+        return [point for entry in self.entries for point in entry.points()]
+
+    def with_points(self, points: Iterable[Point]) -> Self:
+        """Return the same profile with these points; for shims. ValueError if they do not fit together."""
+        plain = self.model_dump(by_alias=True) | {"points": [point.model_dump() for point in points]}
+        return type(self).model_validate(plain)
+
+    def point(self, name: str) -> Point | None:
+        """Return the point of that name, or None."""
+        return next((point for point in self.points if point.name == name), None)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all points, then of all derived quantities."""
+        return [point.name for point in self.points] + [entry.name for entry in self.derived]

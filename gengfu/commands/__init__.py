@@ -1,0 +1,1 @@
+"""One module a command group; rooms are imported inside the functions."""

@@ -1,0 +1,39 @@
+"""The ``gengfu`` command: groups of commands, and how their errors reach people."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from contract.errors import ContractError
+from toml_files import TomlFileError
+
+app = typer.Typer(
+    name="gengfu",
+    help="Street-cabinet gateways and their centre for smart city management.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _add_groups() -> None:
+    """Each room's commands stand in a module of its own; one without its extra still lists the others."""
+    from gengfu.commands import profiles
+
+    app.add_typer(profiles.app, name="profiles")
+
+
+def run() -> None:
+    """Run the command line; a mistake in a file ends with 1 and one line a mistake on standard error."""
+    _add_groups()
+    try:
+        app()
+    except (TomlFileError, ContractError) as error:
+        Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(str(error))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run()
