@@ -1,0 +1,1 @@
+"""Protocols above a line: what to ask, and what the answers mean."""

@@ -1,0 +1,120 @@
+"""A Modbus device on a line: points read by plan, outputs written and read back."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from contract.samples import Quality, Value
+from device_profiles import codec
+from device_profiles.codec import Reading
+from device_profiles.schema import Profile, Table
+from edge.drivers import modbus_pdu
+from edge.drivers.modbus_pdu import ModbusError
+from edge.drivers.modbus_plan import Block, read_plan
+from edge.lines.line import Line, Request
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device as the gateway knows it: where it is, what it is, which of its points are wanted."""
+
+    name: str
+    unit_id: int
+    profile: Profile
+    points: tuple[str, ...]
+    timeout_s: float
+
+
+class ModbusDevice:
+    """Reads and writes one device; a failure is a reading with its reason, never an exception."""
+
+    def __init__(self, device: Device, line: Line) -> None:
+        """Plan the reads once."""
+        self.device = device
+        self._line = line
+        wanted = set(device.points)
+        inputs = {name for entry in device.profile.derived if entry.name in wanted for name in entry.of}
+        needed = [point for point in device.profile.points if point.name in wanted | inputs]
+        self.plan: Sequence[Block] = read_plan(needed, device.profile.modbus)
+
+    async def read_block(self, block: Block) -> tuple[dict[tuple[Table, int], int], str]:
+        """Return the block's registers by table and address, or nothing and the error's name."""
+        pdu, answer_bytes = modbus_pdu.read_request(block.table, block.address, block.count)
+        answer, error = await self._ask(pdu, answer_bytes)
+        if answer is None:
+            return {}, error
+        try:
+            values = modbus_pdu.read_answer(block.table, block.count, answer)
+        except ModbusError as said:
+            return {}, str(said)
+        return {(block.table, block.address + index): value for index, value in enumerate(values)}, ""
+
+    def readings(
+        self, registers: dict[tuple[Table, int], int], errors: dict[Block, str]
+    ) -> dict[str, Reading]:
+        """Return every wanted point, decoded; what lies in a failed block is bad with that block's error."""
+        found = codec.readings(self.device.profile, registers, self.device.points)
+        if not errors:
+            return found
+        reason = next(iter(errors.values()))
+        for name, reading in found.items():
+            if reading.error == "not_read":
+                found[name] = Reading(None, Quality.BAD, self._error_of(name, errors) or reason)
+        return found
+
+    async def write(self, point_name: str, value: Value, self_off_s: float | None = None) -> str:
+        """Write one point and return "" or the error's name.
+
+        With ``self_off_s`` the device's own timer is used: the output goes off by itself after that time.
+        """
+        point = self.device.profile.point(point_name)
+        if point is None or not point.writable:
+            return "not_writable"
+        if value is True and self_off_s is not None and point.self_off is not None:
+            steps = math.ceil(self_off_s * 1000 / point.self_off.step_ms)
+            if not 1 <= steps <= point.self_off.steps_max:
+                return "self_off_out_of_range"
+            pdu, answer_bytes = modbus_pdu.coil_value_request(point.self_off.address, steps)
+        else:
+            try:
+                words = codec.encode(point, value)
+            except codec.CodecError:
+                return "value_does_not_fit"
+            pdu, answer_bytes = modbus_pdu.write_request(point.table, point.address, words)
+        answer, error = await self._ask(pdu, answer_bytes)
+        if answer is None:
+            return error
+        try:
+            modbus_pdu.check_write_answer(pdu, answer)
+        except ModbusError as said:
+            return str(said)
+        return ""
+
+    async def read_points(self, names: Sequence[str]) -> dict[str, Reading]:
+        """Read some points at once, outside the plan; for reading outputs back."""
+        points = [point for point in self.device.profile.points if point.name in names]
+        registers: dict[tuple[Table, int], int] = {}
+        error = ""
+        for block in read_plan(points, self.device.profile.modbus):
+            values, failed = await self.read_block(block)
+            registers |= values
+            error = error or failed
+        found = codec.readings(self.device.profile, registers, names)
+        return {
+            name: Reading(None, Quality.BAD, error) if reading.error == "not_read" else reading
+            for name, reading in found.items()
+        }
+
+    def _error_of(self, name: str, errors: dict[Block, str]) -> str:
+        point = self.device.profile.point(name)
+        if point is None:
+            return ""
+        for block, error in errors.items():
+            if point.table == block.table and block.address <= point.address < block.address + block.count:
+                return error
+        return ""
+
+    async def _ask(self, pdu: bytes, answer_bytes: int) -> tuple[bytes | None, str]:
+        request = Request(self.device.unit_id, pdu, answer_bytes, self.device.timeout_s)
+        outcome = await self._line.transact(request)
+        return outcome.pdu, str(outcome.error or "")

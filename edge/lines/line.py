@@ -1,0 +1,50 @@
+"""What every line offers, whatever carries its bytes."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class LineError(StrEnum):
+    """Why a transaction brought no answer; the name goes into the sample."""
+
+    TIMEOUT = "timeout"
+    GARBLED = "garbled"  # bytes came, but no frame with a right checksum
+    WRONG_UNIT = "wrong_unit"
+    WRONG_FUNCTION = "wrong_function"
+    WRONG_LENGTH = "wrong_length"
+    NOISE = "noise"  # the line never fell silent, so nothing could be sent
+    UNAVAILABLE = "line_unavailable"  # the port or the connection is gone
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One Modbus request: a PDU for a unit, and how long its normal answer's PDU is, in bytes."""
+
+    unit_id: int
+    pdu: bytes
+    answer_bytes: int
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The answer's PDU (an exception PDU too), or the error; ``done_ns`` is the line's monotonic clock."""
+
+    pdu: bytes | None
+    error: LineError | None
+    done_ns: int
+
+
+class Line(Protocol):
+    """One serial bus or TCP endpoint; transactions are done one after the other, in order of calling."""
+
+    @property
+    def name(self) -> str:
+        """Name from the settings."""
+
+    async def transact(self, request: Request) -> Outcome:
+        """Send a request and return its outcome; never raises for what a device or the wire does."""
+
+    async def close(self) -> None:
+        """Finish the transaction under way, then let go of the port; later calls are unavailable."""

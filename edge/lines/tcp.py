@@ -1,0 +1,93 @@
+"""A Modbus TCP line: one connection, the MBAP header, transaction ids that tell late answers."""
+
+import asyncio
+import struct
+import time
+
+from edge.lines.line import LineError, Outcome, Request
+
+_MBAP = struct.Struct(">HHHB")
+PDU_BYTES_MAX = 253
+RECONNECT_INTERVAL_S = 1.0
+
+
+class TcpLine:
+    """A Line over TCP. It connects when first used, and again after the connection was lost."""
+
+    def __init__(self, name: str, host: str, port: int, connect_timeout_s: float = 3.0) -> None:
+        """Remember where to connect."""
+        self.name = name
+        self._host, self._port, self._connect_timeout_s = host, port, connect_timeout_s
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._retry_at = 0.0
+        self._transaction = 0
+        self._inside_frame = False
+        self._lock = asyncio.Lock()
+        self._closed = False
+
+    async def transact(self, request: Request) -> Outcome:
+        """See Line.transact."""
+        async with self._lock:
+            try:
+                streams = await self._connected()
+                if streams is None:
+                    return Outcome(None, LineError.UNAVAILABLE, time.monotonic_ns())
+                self._transaction = (self._transaction + 1) & 0xFFFF
+                header = _MBAP.pack(self._transaction, 0, len(request.pdu) + 1, request.unit_id)
+                streams[1].write(header + request.pdu)
+                async with asyncio.timeout(request.timeout_s):
+                    await streams[1].drain()
+                    return await self._answer(streams[0], request)
+            except TimeoutError:
+                if self._inside_frame or self._streams is None:
+                    await self._let_go()  # what comes next would be read out of step
+                return Outcome(None, LineError.TIMEOUT, time.monotonic_ns())
+            except (OSError, EOFError):
+                await self._let_go()
+                return Outcome(None, LineError.UNAVAILABLE, time.monotonic_ns())
+
+    async def close(self) -> None:
+        """See Line.close."""
+        async with self._lock:
+            self._closed = True
+            await self._let_go()
+
+    async def _answer(self, reader: asyncio.StreamReader, request: Request) -> Outcome:
+        while True:
+            transaction, protocol, length, unit_id = _MBAP.unpack(await reader.readexactly(_MBAP.size))
+            if protocol != 0 or not 2 <= length <= PDU_BYTES_MAX + 1:
+                await self._let_go()
+                return Outcome(None, LineError.GARBLED, time.monotonic_ns())
+            self._inside_frame = True
+            pdu = await reader.readexactly(length - 1)
+            self._inside_frame = False
+            if transaction != self._transaction:
+                continue  # the answer to a request that was given up
+            return Outcome(*_judged(pdu, unit_id, request), time.monotonic_ns())
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        if self._closed:
+            return None
+        if self._streams is None and time.monotonic() >= self._retry_at:
+            self._retry_at = time.monotonic() + RECONNECT_INTERVAL_S
+            async with asyncio.timeout(self._connect_timeout_s):
+                self._streams = await asyncio.open_connection(self._host, self._port)
+        return self._streams
+
+    async def _let_go(self) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+        self._inside_frame = False
+
+
+def _judged(pdu: bytes, unit_id: int, request: Request) -> tuple[bytes | None, LineError | None]:
+    if unit_id != request.unit_id:
+        return None, LineError.WRONG_UNIT
+    if pdu[0] == request.pdu[0] | 0x80 and len(pdu) == 2:
+        return pdu, None
+    if pdu[0] != request.pdu[0]:
+        return None, LineError.WRONG_FUNCTION
+    if len(pdu) != request.answer_bytes:
+        return None, LineError.WRONG_LENGTH
+    return pdu, None
