@@ -1,6 +1,7 @@
 """The line machine on a real serial port: one thread owns the port, asyncio calls from above."""
 
 import asyncio
+import contextlib
 import os
 import queue
 import select
@@ -117,10 +118,8 @@ class SerialLine:
 
     def _let_go(self) -> None:
         if self._port is not None:
-            try:
+            with contextlib.suppress(OSError):  # pulled out: there is nothing left to close
                 self._port.close()
-            except OSError:
-                pass  # it was pulled out; there is nothing left to close
         self._port = None
 
 

@@ -1,0 +1,164 @@
+"""What a settings file must satisfy beyond its form: names that exist, sensible limits, safe outputs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from firmware_shims.base import ShimError
+from firmware_shims.catalogue import applied
+
+from device_profiles import catalogue
+from device_profiles.schema import Profile
+from edge.settings import Control, Device, Ref, Settings, ref
+from toml_files import Problem, TomlFile, TomlFileError
+
+Key = tuple[str | int, ...]
+
+
+def load(path: Path) -> tuple[Settings, dict[str, Profile]]:
+    """Return the settings and each device's profile, shims applied, by device name.
+
+    TomlFileError lists every mistake with file, line, key and remedy.
+    """
+    file = TomlFile.read(path)
+    settings = file.parse(Settings)
+    known = catalogue.load_all([path.parent / folder for folder in settings.profile_folders])
+    problems, profiles = _device_profiles(settings, known, file)
+    points = {
+        Ref(device.name, name): profiles[device.name]
+        for device in settings.devices
+        if device.name in profiles
+        for name in device.points or profiles[device.name].names
+    }
+    problems += _duplicates(settings, file)
+    problems += _rules(settings, points, set(profiles), file)
+    if problems:
+        raise TomlFileError(problems)
+    return settings, profiles
+
+
+def _device_profiles(
+    settings: Settings, known: dict[str, Profile], file: TomlFile
+) -> tuple[list[Problem], dict[str, Profile]]:
+    problems: list[Problem] = []
+    profiles: dict[str, Profile] = {}
+    lines = {line.name for line in settings.lines}
+    for index, device in enumerate(settings.devices):
+        at: Key = ("devices", index)
+        if device.line not in lines:
+            what = f"no line {device.line!r}"
+            problems.append(file.problem((*at, "line"), what, f"lines here: {', '.join(sorted(lines))}"))
+        if device.profile not in known:
+            what = f"no profile {device.profile!r}"
+            remedy = "`gengfu profiles list` shows them, or add its folder to profile_folders"
+            problems.append(file.problem((*at, "profile"), what, remedy))
+            continue
+        try:
+            profile = applied(known[device.profile], device.shims, device.firmware)
+        except ShimError as error:
+            problems.append(file.problem((*at, "shims"), str(error), "mend shims or firmware"))
+            continue
+        problems += _unknown_points(device, profile, (*at, "points"), file)
+        profiles[device.name] = profile
+    return problems, profiles
+
+
+def _unknown_points(device: Device, profile: Profile, at: Key, file: TomlFile) -> list[Problem]:
+    return [
+        file.problem(at, f"profile {profile.id} has no point {name!r}", f"it has {', '.join(profile.names)}")
+        for name in device.points
+        if name not in profile.names
+    ]
+
+
+def _duplicates(settings: Settings, file: TomlFile) -> Iterator[Problem]:
+    for table in ("lines", "devices", "alarms", "controls"):
+        seen: set[str] = set()
+        for index, entry in enumerate(getattr(settings, table)):
+            if entry.name in seen:
+                key = (table, index, "name")
+                yield file.problem(key, f"name {entry.name!r} is given twice", "rename one of them")
+            seen.add(entry.name)
+    places: dict[tuple[str, int], str] = {}
+    for index, device in enumerate(settings.devices):
+        other = places.setdefault((device.line, device.unit_id), device.name)
+        if other != device.name:
+            what = f"unit_id {device.unit_id} on line {device.line} is {other!r} already"
+            yield file.problem(("devices", index, "unit_id"), what, "two devices would answer at once")
+    outputs: dict[str, str] = {}
+    for index, control in enumerate(settings.controls):
+        other = outputs.setdefault(control.output, control.name)
+        if other != control.name:
+            what = f"output {control.output} is driven by {other!r} already"
+            yield file.problem(("controls", index, "output"), what, "one output, one control")
+
+
+def _rules(
+    settings: Settings, points: dict[Ref, Profile], checked_devices: set[str], file: TomlFile
+) -> Iterator[Problem]:
+    def missing(name: str, at: Key) -> Iterator[Problem]:
+        target = ref(name)
+        if target in points or (
+            target.device not in checked_devices
+            and any(device.name == target.device for device in settings.devices)
+        ):
+            return  # known, or of a device whose profile is complained of already
+        of_device = sorted(each.point for each in points if each.device == target.device)
+        devices = ", ".join(device.name for device in settings.devices)
+        remedy = f"it has {', '.join(of_device)}" if of_device else f"devices here: {devices}"
+        yield file.problem(at, f"no point {name!r}", remedy)
+
+    for index, alarm in enumerate(settings.alarms):
+        for number, name in enumerate(alarm.points):
+            yield from missing(name, ("alarms", index, "points", number))
+    for index, control in enumerate(settings.controls):
+        at: Key = ("controls", index)
+        yield from missing(control.output, (*at, "output"))
+        yield from missing(control.start.point, (*at, "start", "point"))
+        yield from missing(control.stop.point, (*at, "stop", "point"))
+        for number, inhibit in enumerate(control.inhibits):
+            yield from missing(inhibit.point, (*at, "inhibits", number, "point"))
+        yield from _control(control, points.get(ref(control.output)), at, file)
+
+
+def _control(control: Control, profile: Profile | None, at: Key, file: TomlFile) -> Iterator[Problem]:
+    start, stop = control.start, control.stop
+    if start.point == stop.point:
+        wrong = (start.above is not None and (stop.below is None or stop.below > start.above)) or (
+            start.below is not None and (stop.above is None or stop.above < start.below)
+        )
+        if wrong:
+            what = "the stop limit lies on the wrong side of the start limit"
+            yield file.problem((*at, "stop"), what, "start above and stop below it, or the reverse")
+    if control.fail_state == "off" and control.longest_run_s is None:
+        what = "fails off but has no longest run"
+        yield file.problem((*at, "longest_run_s"), what, "give longest_run_s")
+    output = profile.point(ref(control.output).point) if profile else None
+    if profile is None:
+        return
+    if output is None or not output.writable or output.type != "bool":
+        what = f"{control.output} cannot be switched"
+        yield file.problem((*at, "output"), what, "name a writable bool point, such as a relay")
+        return
+    timer = output.self_off
+    if control.self_off_s is None:
+        if timer and control.fail_state == "off":
+            what = "the output has a timer of its own, and it is not used"
+            yield file.problem(
+                (*at, "self_off_s"), what, "give self_off_s: it ends a run if the gateway dies"
+            )
+        elif control.fail_state == "off":
+            what = "the output has no timer of its own"
+            remedy = (
+                "use one that has, or another fail_state: nothing would switch it off if the gateway dies"
+            )
+            yield file.problem((*at, "output"), what, remedy)
+    elif timer is None:
+        what = f"{control.output} has no timer of its own"
+        yield file.problem((*at, "self_off_s"), what, "remove self_off_s")
+    elif control.fail_state != "off":
+        what = f"a timer would switch off an output that fails {control.fail_state!r}"
+        yield file.problem((*at, "self_off_s"), what, "remove self_off_s")
+    elif control.self_off_s * 1000 > timer.step_ms * timer.steps_max:
+        longest = timer.step_ms * timer.steps_max / 1000
+        what = f"{control.self_off_s:g} s is more than the output's timer can do"
+        yield file.problem((*at, "self_off_s"), what, f"{longest:g} at most")

@@ -1,0 +1,1 @@
+"""Declared rules: alarms and controls. Pure: samples and the moment in, events and commands out."""

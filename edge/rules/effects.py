@@ -1,0 +1,29 @@
+"""What rules ask the rim to do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from contract.events import Event
+from edge.settings import Ref
+
+Ids = Callable[[], str]
+"""Makes a fresh 32-digit hexadecimal id at each call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Put this event on record and send it."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Switch an output; with ``self_off_s`` by the device's own timer."""
+
+    output: Ref
+    on: bool
+    self_off_s: float | None = None
+
+
+RuleEffect = Emit | Switch

@@ -1,0 +1,206 @@
+"""The gateway's settings: one TOML file. ``settings.example.toml`` beside this module is its manual."""
+
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from contract.events import Priority
+from contract.limits import NAME_CHARACTERS_MAX
+
+EXAMPLE = Path(__file__).with_name("settings.example.toml")
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=NAME_CHARACTERS_MAX)]
+PointName = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$", max_length=2 * NAME_CHARACTERS_MAX + 1),
+]
+"""``device/point``."""
+
+Seconds = Annotated[float, Field(gt=0, le=31 * 86400)]
+SecondsOrNone = Annotated[float, Field(ge=0, le=31 * 86400)]
+
+
+class Ref(NamedTuple):
+    """A point of a device."""
+
+    device: str
+    point: str
+
+    def __str__(self) -> str:
+        """As settings write it."""
+        return f"{self.device}/{self.point}"
+
+
+def ref(text: str) -> Ref:
+    """Take ``device/point`` apart."""
+    device, _, point = text.partition("/")
+    return Ref(device, point)
+
+
+class Strict(BaseModel):
+    """No unknown keys, no silent conversions, no changes afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Broker(Strict):
+    """Where the MQTT broker is."""
+
+    host: str = Field(min_length=1, max_length=253)
+    port: int = Field(default=1883, ge=1, le=65535)
+    keepalive_s: int = Field(default=30, ge=5, le=1200)
+    connect_timeout_s: Seconds = 10
+    reconnect_min_s: Seconds = 1
+    reconnect_max_s: Seconds = 60
+
+
+class Buffer(Strict):
+    """What is kept until the centre has it, and how it is sent."""
+
+    flush_interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 5
+    samples_per_batch_max: int = Field(default=500, ge=1, le=10_000)
+    bytes_max: int = Field(default=256 * 1024 * 1024, ge=64 * 1024)
+    window_batches_max: int = Field(default=32, ge=1, le=1000)
+    window_bytes_max: int = Field(default=1024 * 1024, ge=256 * 1024)
+    acknowledge_timeout_s: Seconds = 10
+    acknowledge_timeout_max_s: Seconds = 120
+    stop_drain_s: SecondsOrNone = 5
+
+
+class SerialLine(Strict):
+    """A serial bus."""
+
+    kind: Literal["serial"]
+    name: Name
+    port: str = Field(min_length=1, max_length=255)
+    baud: int = Field(ge=300, le=1_000_000)
+    parity: Literal["N", "E", "O"] = "N"
+    stop_bits: Literal[1, 2] = 1
+    turnaround_s: SecondsOrNone = 0
+    late_answer_s: SecondsOrNone = 0.2
+
+
+class TcpLine(Strict):
+    """A Modbus TCP endpoint."""
+
+    kind: Literal["tcp"]
+    name: Name
+    host: str = Field(min_length=1, max_length=253)
+    port: int = Field(default=502, ge=1, le=65535)
+    connect_timeout_s: Seconds = 3
+
+
+Line = Annotated[SerialLine | TcpLine, Field(discriminator="kind")]
+
+
+class Device(Strict):
+    """One device on a line."""
+
+    name: Name
+    line: Name
+    unit_id: int = Field(default=1, ge=1, le=247)
+    profile: Name
+    firmware: str = Field(default="", max_length=40)
+    shims: list[Name] = []
+    points: list[Name] = []
+    interval_s: Annotated[float, Field(ge=0.05, le=86400)] = 5
+    timeout_s: Annotated[float, Field(ge=0.01, le=60)] = 0.5
+    title: str = Field(default="", max_length=80)
+    part: str = Field(default="", pattern=r"^(\d{16})?$")
+
+
+class Alarm(Strict):
+    """An alarm at the source: one instance for each of its points."""
+
+    name: Name
+    points: list[PointName] = Field(min_length=1, max_length=1000)
+    high: float | None = None
+    low: float | None = None
+    deadband: float = Field(default=0, ge=0)
+    on_delay_s: SecondsOrNone = 0
+    off_delay_s: SecondsOrNone = 0
+    mean_s: SecondsOrNone = 0
+    stale_s: Seconds = 60
+    priority: Priority = Field(default=Priority.MEDIUM, strict=False)
+    problem: Name
+    message: str = Field(min_length=1, max_length=200)
+
+    @model_validator(mode="after")
+    def _has_one_limit(self) -> Self:
+        if (self.high is None) == (self.low is None):
+            raise ValueError("needs exactly one limit; give high or low, and a second alarm for the other")
+        return self
+
+
+class Condition(Strict):
+    """A point, or its moving mean, held against a limit."""
+
+    point: PointName
+    above: float | None = None
+    below: float | None = None
+    mean_s: SecondsOrNone = 0
+    held_s: SecondsOrNone = 0
+
+    @model_validator(mode="after")
+    def _has_one_limit(self) -> Self:
+        if (self.above is None) == (self.below is None):
+            raise ValueError("needs exactly one limit; give above or below")
+        return self
+
+
+class Inhibit(Strict):
+    """Keeps a control off; the limit itself inhibits too."""
+
+    point: PointName
+    at_or_below: float | None = None
+    at_or_above: float | None = None
+    reason: str = Field(min_length=1, max_length=80)
+
+    @model_validator(mode="after")
+    def _has_one_limit(self) -> Self:
+        if (self.at_or_below is None) == (self.at_or_above is None):
+            raise ValueError("needs exactly one limit; give at_or_below or at_or_above")
+        return self
+
+
+class Effect(Strict):
+    """What a run must achieve to count as a run with effect."""
+
+    falls_by_percent: float = Field(gt=0, le=100)
+    runs_without_max: int = Field(default=2, ge=1, le=20)
+
+
+class Control(Strict):
+    """An output that follows a condition by itself."""
+
+    name: Name
+    output: PointName
+    fail_state: Literal["off", "on", "hold", "local"]
+    start: Condition
+    stop: Condition
+    inhibits: list[Inhibit] = Field(default=[], max_length=32)
+    stale_s: Seconds = 30
+    longest_run_s: Seconds | None = None
+    shortest_rest_s: SecondsOrNone = 0
+    self_off_s: Seconds | None = None
+    proof_s: Seconds = 5
+    effect: Effect | None = None
+    priority: Priority = Field(default=Priority.HIGH, strict=False)
+    problem: Name = "control_failed"
+
+
+class Settings(Strict):
+    """Everything a gateway needs to know."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    district: Name
+    gateway: Name
+    state_folder: str = Field(default="state", min_length=1, max_length=255)
+    profile_folders: list[str] = Field(default=[], max_length=16)
+    broker: Broker
+    buffer: Buffer = Buffer()
+    lines: list[Line] = Field(min_length=1, max_length=64)
+    devices: list[Device] = Field(min_length=1, max_length=1000)
+    alarms: list[Alarm] = Field(default=[], max_length=1000)
+    controls: list[Control] = Field(default=[], max_length=200)

@@ -1,0 +1,180 @@
+"""The sending half of the end-to-end acknowledgement. Pure: knows sequences, sizes and times, no I/O.
+
+Per lane: everything up to ``acked`` is the centre's; up to ``sent`` is under way; up to ``last`` is on disk.
+Nothing is deleted but on the centre's own acknowledgement (contract/messages.py, Ack).
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+from contract.messages import Ack, LaneRange
+from contract.topics import Lane
+
+HELLO_INTERVAL_S = 5.0
+GO_BACK_INTERVAL_S = 1.0
+"""A repeated acknowledgement means a hole; the copies of one hole within this time are one hole."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Window and patience, from the settings."""
+
+    window_batches_max: int
+    window_bytes_max: int
+    acknowledge_timeout_s: float
+    acknowledge_timeout_max_s: float
+
+
+@dataclass
+class LaneState:
+    """Where one lane stands."""
+
+    first: int
+    last: int
+    acked: int
+    sent: int
+    reconciled: bool = False
+    """Whether the centre has answered this connection's hello."""
+    under_way: deque[tuple[int, int]] = field(default_factory=deque)
+    """(sequence, bytes) of what was sent and not acknowledged."""
+    heard_s: float = 0.0
+    gone_back_s: float = float("-inf")
+    patience: int = 0
+
+
+class Session:
+    """The state of both lanes over connections; ask it what to send, tell it what happened."""
+
+    def __init__(self, epoch: str, ranges: Mapping[str, LaneRange], limits: Limits, random: Random) -> None:
+        """Take up what the buffer holds."""
+        self._limits, self._random = limits, random
+        self._hello_s = float("-inf")
+        self._hello_wanted = False
+        self.connected = False
+        self.resent = 0
+        """Batches that were sent again."""
+        self.restart(epoch, ranges)
+
+    def restart(self, epoch: str, ranges: Mapping[str, LaneRange]) -> None:
+        """Take up the buffer anew, after it was opened or renumbered."""
+        self.epoch = epoch
+        self.lanes: dict[Lane, LaneState] = {}
+        for lane in Lane:
+            held = ranges[lane]
+            self.lanes[lane] = LaneState(held.first, held.next - 1, held.first - 1, held.first - 1)
+        self._hello_wanted = True
+
+    def connect(self) -> None:
+        """A connection is up: a hello comes first, and its answer says from where to send."""
+        self.connected = True
+        self._hello_wanted = True
+        self._hello_s = float("-inf")
+        for lane in self.lanes.values():
+            lane.reconciled = False
+            lane.patience = 0
+            self._go_back(lane)
+
+    def disconnect(self) -> None:
+        """The connection is gone; whatever was under way is unknown."""
+        self.connected = False
+
+    def appended(self, lane: Lane, sequence: int) -> None:
+        """A batch was committed."""
+        self.lanes[lane].last = sequence
+
+    def hello_due(self, now_s: float) -> bool:
+        """Say whether to say hello now, and count it as said."""
+        waiting = self._hello_wanted or not all(lane.reconciled for lane in self.lanes.values())
+        if not self.connected or not waiting or now_s - self._hello_s < HELLO_INTERVAL_S:
+            return False
+        self._hello_wanted = False
+        self._hello_s = now_s
+        return True
+
+    def next_to_send(self) -> tuple[Lane, int] | None:
+        """Return the batch to send next, events first; None while the window is full or nothing is waiting."""
+        if not self.connected:
+            return None
+        batches = sum(len(lane.under_way) for lane in self.lanes.values())
+        octets = sum(size for lane in self.lanes.values() for _, size in lane.under_way)
+        if batches >= self._limits.window_batches_max or octets >= self._limits.window_bytes_max:
+            return None
+        for name in (Lane.EVENTS, Lane.TELEMETRY):
+            lane = self.lanes[name]
+            if lane.reconciled and lane.sent < lane.last:
+                return name, lane.sent + 1
+        return None
+
+    def sent(self, lane_name: Lane, sequence: int, size: int, now_s: float) -> None:
+        """A batch was handed to the link."""
+        lane = self.lanes[lane_name]
+        if not lane.under_way:
+            lane.heard_s = now_s
+        lane.sent = sequence
+        lane.under_way.append((sequence, size))
+
+    def acknowledged(self, lane_name: Lane, ack: Ack, now_s: float) -> int | None:
+        """Take an acknowledgement; return the sequence up to which the buffer may delete, or None.
+
+        The caller checks the digest before it deletes, and restarts the session where that fails.
+        """
+        lane = self.lanes[lane_name]
+        if ack.epoch != self.epoch:
+            return None
+        lane.heard_s = now_s
+        if not lane.reconciled:
+            return self._reconcile(lane, ack)
+        if ack.upto + 1 < lane.first:
+            self._hello_wanted = True  # the centre waits for what is gone: tell it what there is
+            return None
+        if ack.upto > lane.acked:
+            self._advance(lane, ack.upto)
+            lane.patience = 0
+            return ack.upto
+        if ack.upto == lane.acked and lane.under_way and now_s - lane.gone_back_s >= GO_BACK_INTERVAL_S:
+            lane.gone_back_s = now_s
+            self._go_back(lane)
+        return None
+
+    def tick(self, now_s: float) -> None:
+        """Go back where the centre has been silent for too long, ever more patiently."""
+        for lane in self.lanes.values():
+            limit_s = min(
+                self._limits.acknowledge_timeout_s * 2.0**lane.patience,
+                self._limits.acknowledge_timeout_max_s,
+            ) * (1 + 0.2 * self._random.random())
+            if self.connected and lane.under_way and now_s - lane.heard_s > limit_s:
+                lane.patience = min(lane.patience + 1, 16)
+                lane.heard_s = now_s
+                self._go_back(lane)
+
+    @property
+    def drained(self) -> bool:
+        """Say whether the centre has everything."""
+        return all(lane.acked >= lane.last for lane in self.lanes.values())
+
+    def _reconcile(self, lane: LaneState, ack: Ack) -> int | None:
+        """The answer to the hello: the centre says what it has."""
+        if ack.upto + 1 < lane.first:
+            self._hello_wanted = True  # an older answer; the one to this hello will jump
+            return None
+        lane.reconciled = True
+        if ack.upto > lane.last:
+            return ack.upto  # more than we ever had: the digest check will tell
+        self._advance(lane, max(ack.upto, lane.acked))
+        self._go_back(lane)
+        return ack.upto or None
+
+    def _advance(self, lane: LaneState, upto: int) -> None:
+        lane.acked = upto
+        lane.first = max(lane.first, upto + 1)
+        lane.sent = max(lane.sent, upto)
+        while lane.under_way and lane.under_way[0][0] <= upto:
+            lane.under_way.popleft()
+
+    def _go_back(self, lane: LaneState) -> None:
+        self.resent += len(lane.under_way)
+        lane.under_way.clear()
+        lane.sent = lane.acked
