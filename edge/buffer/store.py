@@ -59,7 +59,7 @@ class Stored:
     message: bytes
 
 
-class BufferError(Exception):
+class BufferUnusableError(Exception):
     """The buffer cannot be used; the text says which file and why."""
 
 
@@ -69,7 +69,7 @@ class Buffer:
     def __init__(self, path: Path, district: str, gateway: str, boot_id: str, ids: Callable[[], str]) -> None:
         """Open or create the file; a corrupt one is set aside and replaced, and ``quarantined`` names it.
 
-        BufferError where the folder cannot be written.
+        BufferUnusableError where the folder cannot be written.
         """
         self.path = path
         self.district, self.gateway, self.boot_id = district, gateway, boot_id
@@ -89,7 +89,7 @@ class Buffer:
                 self._db = _opened(path)
                 self._prepare()
         except (OSError, sqlite3.Error) as error:
-            raise BufferError(f"{path}: the buffer cannot be opened: {error}") from error
+            raise BufferUnusableError(f"{path}: the buffer cannot be opened: {error}") from error
 
     @property
     def epoch(self) -> str:
@@ -121,9 +121,7 @@ class Buffer:
                         item.payload,
                     ),
                 )
-                header = self._header(
-                    item.lane, sequence, item.content, self.boot_id, item.created_ms, self.epoch
-                )
+                header = self._header(item.lane, sequence, (item.content, self.boot_id, item.created_ms))
                 stored.append(Stored(item.lane, sequence, batches.message(header, item.payload)))
             if remember is not None:
                 self._set("rules", json.dumps(remember))
@@ -137,9 +135,8 @@ class Buffer:
         ).fetchone()
         if row is None:
             return None
-        content, boot_id, created_ms, payload = row
-        header = self._header(lane, sequence, content, boot_id, created_ms, self.epoch)
-        return Stored(lane, sequence, batches.message(header, payload))
+        header = self._header(lane, sequence, row[:3])
+        return Stored(lane, sequence, batches.message(header, row[3]))
 
     def ranges(self) -> list[EpochRange]:
         """Return what each lane holds, for the hello."""
@@ -162,7 +159,9 @@ class Buffer:
             return False
         held = self.read(lane, upto)
         if held is not None:
-            if digest and batches.digest(held.message) != digest:
+            # A tombstone may have replaced what was sent before: the centre then has the better part.
+            replaced = batches.read_header(held.message).content is Content.TOMBSTONE
+            if digest and not replaced and batches.digest(held.message) != digest:
                 return False
         elif upto == acked and digest and acked_digest and digest != acked_digest:
             return False
@@ -235,17 +234,16 @@ class Buffer:
         """Close the file; everything committed is on disk already."""
         self._db.close()
 
-    def _header(
-        self, lane: str, sequence: int, content: str, boot_id: str, created_ms: int, epoch: str
-    ) -> Header:
+    def _header(self, lane: Lane, sequence: int, columns: tuple[str, str, int]) -> Header:
+        content, boot_id, created_ms = columns
         return Header(
-            self.district, self.gateway, epoch, Lane(lane), sequence, Content(content), boot_id, created_ms
+            self.district, self.gateway, self.epoch, lane, sequence, Content(content), boot_id, created_ms
         )
 
     def _prepare(self) -> None:
         [version] = self._db.execute("PRAGMA user_version").fetchone()
         if version not in (0, _SCHEMA_VERSION):
-            raise BufferError(
+            raise BufferUnusableError(
                 f"{self.path}: written by another version ({version}); this one knows {_SCHEMA_VERSION}"
             )
         if version == _SCHEMA_VERSION:

@@ -94,7 +94,7 @@ class Session:
         return True
 
     def next_to_send(self) -> tuple[Lane, int] | None:
-        """Return the batch to send next, events first; None while the window is full or nothing is waiting."""
+        """Return the batch to send next, events first; None while the window is full or nothing waits."""
         if not self.connected:
             return None
         batches = sum(len(lane.under_way) for lane in self.lanes.values())
@@ -129,6 +129,8 @@ class Session:
         if ack.upto + 1 < lane.first:
             self._hello_wanted = True  # the centre waits for what is gone: tell it what there is
             return None
+        if ack.upto > lane.last:
+            return ack.upto  # more than we ever had: the digest check will tell
         if ack.upto > lane.acked:
             self._advance(lane, ack.upto)
             lane.patience = 0

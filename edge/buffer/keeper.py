@@ -1,0 +1,47 @@
+"""Where blocking work on the buffer is done: its own thread, or inline under virtual time."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, Protocol, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Keeper(Protocol):
+    """Runs blocking calls one after the other."""
+
+    async def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the call and return its result."""
+
+    async def close(self) -> None:
+        """Let go; nothing is under way any more."""
+
+
+class OnThread:
+    """One thread for all calls, so that SQLite sees one user and the loop never waits for a disk."""
+
+    def __init__(self) -> None:
+        """Start with no thread; the first call makes it."""
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="buffer")
+
+    async def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """See Keeper.run."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, lambda: call(*args, **kwargs))
+
+    async def close(self) -> None:
+        """See Keeper.close."""
+        self._executor.shutdown()
+
+
+class Inline:
+    """Calls at once, on the loop; for virtual time, where no thread may run."""
+
+    async def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """See Keeper.run."""
+        return call(*args, **kwargs)
+
+    async def close(self) -> None:
+        """See Keeper.close."""

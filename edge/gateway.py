@@ -1,0 +1,122 @@
+"""The running gateway: lines, rules and recorder put together; knows no port, broker or clock of its own."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+
+from contract.events import Gap
+from contract.samples import Sample
+from device_profiles.schema import Profile
+from edge.buffer.store import Buffer
+from edge.clock import Clock, Moment
+from edge.drivers.modbus import Device, ModbusDevice
+from edge.lines.line import Line
+from edge.polling import LinePoller, Stamps
+from edge.recorder import Recorder
+from edge.rules.effects import Emit, Ids, RuleEffect, Switch
+from edge.rules.engine import Engine
+from edge.settings import Device as DeviceSettings
+from edge.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+TICK_S = 0.5
+SHUT_DOWN_SWITCHES_S = 5.0
+
+
+class Gateway:
+    """Measures, decides, acts, keeps. ``run`` ends after ``stop``, with outputs in their declared state."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        profiles: Mapping[str, Profile],
+        lines: Mapping[str, Line],
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        """``profiles`` are by device, ``lines`` by name."""
+        self._clock, self._ids = clock, ids
+        self.lines = lines
+        self.engine = Engine(settings, ids)
+        self._stamps = Stamps()
+        self._poller_of: dict[str, LinePoller] = {}
+        self.pollers: list[LinePoller] = []
+        for name, line in lines.items():
+            devices = [
+                (_driver(device, profiles[device.name], line), device.interval_s)
+                for device in settings.devices
+                if device.line == name
+            ]
+            if devices:
+                poller = LinePoller(devices, clock, self._stamps, self._observe)
+                self.pollers.append(poller)
+                self._poller_of |= {driver.device.name: poller for driver, _ in devices}
+        self._recorder: Recorder | None = None
+        self._stop = asyncio.Event()
+        self._switching: set[asyncio.Task[str]] = set()
+        self.samples_taken = 0
+
+    def attach(self, recorder: Recorder, buffer: Buffer) -> None:
+        """Say where samples and events go, and take up what a former run remembered."""
+        self._recorder = recorder
+        now = self._clock.now()
+        self._do(self.engine.recall(buffer.remembered(), now))
+        if buffer.quarantined:
+            reason = f"the buffer was corrupt and is set aside as {buffer.quarantined.name}"
+            recorder.event(Gap(self._ids(), now.wall_ms, "gateway", reason, 0, now.wall_ms, clock=now.clock))
+
+    def stop(self) -> None:
+        """Ask ``run`` to end."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Poll, decide and act until stopped; then leave outputs as declared and let go of the lines."""
+        polling = [asyncio.create_task(poller.run()) for poller in self.pollers]
+        ticking = asyncio.create_task(self._tick())
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({*polling, ticking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ticking.cancel()
+            stopping.cancel()
+            self._do(self.engine.shut_down(self._clock.now()))
+            if self._switching:
+                await asyncio.wait(set(self._switching), timeout=SHUT_DOWN_SWITCHES_S)
+            for poller in self.pollers:
+                poller.stop()
+            ended = await asyncio.gather(*polling, ticking, return_exceptions=True)
+            for line in self.lines.values():
+                await line.close()
+        for failure in ended:
+            if isinstance(failure, Exception):
+                raise failure  # an error of ours: fall, and be started again
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._do(self.engine.tick(self._clock.now()))
+
+    def _observe(self, samples: list[Sample], now: Moment) -> None:
+        """Rules first, then storage: a full disk must not stop a sprinkler."""
+        self.samples_taken += len(samples)
+        self._do(self.engine.observe(samples, now))
+        if self._recorder:
+            self._recorder.samples(samples)
+
+    def _do(self, effects: Iterable[RuleEffect]) -> None:
+        for effect in effects:
+            match effect:
+                case Emit(event):
+                    _log.info("%s", event)
+                    if self._recorder:
+                        self._recorder.event(event)
+                case Switch(output):
+                    task = asyncio.create_task(self._poller_of[output.device].switch(effect))
+                    self._switching.add(task)
+                    task.add_done_callback(self._switching.discard)
+
+
+def _driver(device: DeviceSettings, profile: Profile, line: Line) -> ModbusDevice:
+    points = tuple(device.points or profile.names)
+    return ModbusDevice(Device(device.name, device.unit_id, profile, points, device.timeout_s), line)

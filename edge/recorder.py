@@ -1,0 +1,134 @@
+"""Between measuring and keeping: gathers samples, commits them by policy, events at once."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from contract import batches
+from contract.batches import Content
+from contract.events import Event
+from contract.limits import EVENTS_PER_BATCH_MAX
+from contract.samples import Sample
+from contract.topics import Lane
+from edge.buffer.keeper import Keeper
+from edge.buffer.store import Append, Buffer, Stored
+from edge.clock import Clock
+
+_log = logging.getLogger(__name__)
+
+PENDING_SAMPLES_MAX = 50_000
+PENDING_EVENTS_MAX = 10_000
+RETRY_S = 1.0
+
+
+class Recorder:
+    """Holds what is not on disk yet: telemetry for a flush interval, events for an instant.
+
+    A disk that refuses costs no control and no crash: what is pending waits, bounded, and what does not fit
+    any more is counted in ``dropped_samples`` and ``dropped_events``.
+    """
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        keeper: Keeper,
+        clock: Clock,
+        *,
+        flush_interval_s: float,
+        samples_per_batch_max: int,
+        bytes_max: int,
+        remembered: Callable[[], dict[str, Any]],
+        on_stored: Callable[[Stored], None],
+    ) -> None:
+        """``remembered`` is what the rules want kept beside their events; ``on_stored`` wakes the uplink."""
+        self._buffer, self._keeper, self._clock = buffer, keeper, clock
+        self._interval_s, self._batch_max, self._bytes_max = (
+            flush_interval_s,
+            samples_per_batch_max,
+            bytes_max,
+        )
+        self._remembered, self._on_stored = remembered, on_stored
+        self._samples: list[Sample] = []
+        self._events: list[Event] = []
+        self._wake = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self.dropped_samples = 0
+        self.dropped_events = 0
+
+    def samples(self, samples: list[Sample]) -> None:
+        """Take samples; a full batch is committed at once."""
+        self._samples += samples
+        if (surplus := len(self._samples) - PENDING_SAMPLES_MAX) > 0:
+            del self._samples[:surplus]
+            self.dropped_samples += surplus
+        if len(self._samples) >= self._batch_max:
+            self._wake.set()
+
+    def event(self, event: Event) -> None:
+        """Take an event; it is committed at once."""
+        self._events.append(event)
+        if len(self._events) > PENDING_EVENTS_MAX:
+            del self._events[0]
+            self.dropped_events += 1
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Commit until cancelled."""
+        loop = asyncio.get_running_loop()
+        flush_at = loop.time() + self._interval_s
+        while True:
+            try:
+                async with asyncio.timeout_at(flush_at):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            due = loop.time() >= flush_at
+            if due:
+                flush_at = loop.time() + self._interval_s
+            if not await self.flush(everything=due):
+                await asyncio.sleep(RETRY_S)
+                self._wake.set()
+
+    async def flush(self, *, everything: bool = True) -> bool:
+        """Commit events and full batches, with ``everything`` the rest too; False where the disk refuses."""
+        async with self._lock:
+            while self._events or len(self._samples) >= (1 if everything else self._batch_max):
+                events = self._events[:EVENTS_PER_BATCH_MAX]
+                samples = self._samples[: self._batch_max]
+                whole = everything or len(samples) >= self._batch_max
+                items = [*self._of_events(events), *(self._of_samples(samples) if whole else ())]
+                try:
+                    stored = await self._keeper.run(
+                        self._buffer.append, items, self._remembered() if events else None
+                    )
+                    await self._keeper.run(self._buffer.keep_within, self._bytes_max)
+                except sqlite3.Error as error:
+                    _log.error("the buffer %s refuses: %s; what is pending waits", self._buffer.path, error)
+                    return False
+                del self._events[: len(events)]
+                if whole:
+                    del self._samples[: len(samples)]
+                for batch in stored:
+                    self._on_stored(batch)
+        return True
+
+    def _of_events(self, events: list[Event]) -> list[Append]:
+        if not events:
+            return []
+        times = [event.time_ms for event in events]
+        payload = batches.events_payload(events)
+        now_ms = self._clock.now().wall_ms
+        return [Append(Lane.EVENTS, Content.EVENTS, payload, now_ms, min(times), max(times), len(events))]
+
+    def _of_samples(self, samples: list[Sample]) -> list[Append]:
+        if not samples:
+            return []
+        times = [sample.time_ms for sample in samples]
+        payload = batches.samples_payload(samples)
+        now_ms = self._clock.now().wall_ms
+        return [
+            Append(Lane.TELEMETRY, Content.SAMPLES, payload, now_ms, min(times), max(times), len(samples))
+        ]

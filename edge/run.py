@@ -1,0 +1,152 @@
+"""The wiring of the real gateway: ports, threads, clocks, randomness and signals stand here only."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import signal
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from contract.messages import DeviceEntry
+from device_profiles.schema import Profile
+from edge import checks
+from edge.buffer.keeper import OnThread
+from edge.buffer.store import Buffer
+from edge.clock import SystemClock
+from edge.gateway import Gateway
+from edge.lines.line import Line
+from edge.lines.machine import Timing
+from edge.lines.serial_port import SerialLine, SerialSettings
+from edge.lines.tcp import TcpLine
+from edge.recorder import Recorder
+from edge.settings import SerialLine as SerialLineSettings
+from edge.settings import Settings
+from edge.settings import TcpLine as TcpLineSettings
+from edge.uplink.mqtt import Uplink
+from edge.uplink.session import Limits, Session
+
+_log = logging.getLogger(__name__)
+
+
+def fresh_id() -> str:
+    """Return 128 random bits in hexadecimal."""
+    return os.urandom(16).hex()
+
+
+def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callable[[], None]) -> None:
+    """Run a gateway until SIGTERM or SIGINT; TomlFileError and BufferUnusableError say why it cannot.
+
+    ``ready`` is called once lines, buffer and uplink are at work. ``delete_on_puback`` is for showing what
+    is lost that way, never for service.
+    """
+    settings, profiles = checks.load(settings_file)
+    state = settings_file.parent / settings.state_folder
+    buffer = Buffer(state / "buffer.db", settings.district, settings.gateway, fresh_id(), fresh_id)
+    asyncio.run(_serve(settings, profiles, buffer, delete_on_puback=delete_on_puback, ready=ready))
+
+
+async def _serve(
+    settings: Settings,
+    profiles: dict[str, Profile],
+    buffer: Buffer,
+    *,
+    delete_on_puback: bool,
+    ready: Callable[[], None],
+) -> None:
+    clock, keeper = SystemClock(), OnThread()
+    gateway = Gateway(settings, profiles, _lines(settings), clock, fresh_id)
+    randomness = random.Random()  # noqa: S311 - spreads retries, guards nothing
+    [held] = await keeper.run(buffer.ranges)
+    kept = settings.buffer
+    limits = Limits(
+        kept.window_batches_max,
+        kept.window_bytes_max,
+        kept.acknowledge_timeout_s,
+        kept.acknowledge_timeout_max_s,
+    )
+    uplink = Uplink(
+        settings.broker,
+        Session(held.epoch, held.lanes, limits, randomness),
+        buffer,
+        keeper,
+        clock,
+        randomness,
+        software=_software(),
+        devices=_inventory(settings),
+        delete_on_puback=delete_on_puback,
+    )
+    recorder = Recorder(
+        buffer,
+        keeper,
+        clock,
+        flush_interval_s=kept.flush_interval_s,
+        samples_per_batch_max=kept.samples_per_batch_max,
+        bytes_max=kept.bytes_max,
+        remembered=gateway.engine.remembered,
+        on_stored=uplink.stored,
+    )
+    gateway.attach(recorder, buffer)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, gateway.stop)
+    background = [asyncio.create_task(uplink.run()), asyncio.create_task(recorder.run())]
+    for task in background:
+        task.add_done_callback(lambda _: gateway.stop())  # neither ends but by an error of ours
+    ready()
+    try:
+        await gateway.run()
+    finally:
+        await recorder.flush()
+        await _drained(uplink, kept.stop_drain_s)
+        for task in background:
+            task.cancel()
+        ended = await asyncio.gather(*background, return_exceptions=True)
+        await recorder.flush()
+        await keeper.run(buffer.close)
+        await keeper.close()
+    for failure in ended:
+        if isinstance(failure, Exception):
+            raise failure
+
+
+async def _drained(uplink: Uplink, limit_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(limit_s):
+            while not uplink.drained:
+                await asyncio.sleep(0.05)
+
+
+def _lines(settings: Settings) -> dict[str, Line]:
+    lines: dict[str, Line] = {}
+    for entry in settings.lines:
+        match entry:
+            case SerialLineSettings():
+                timing = Timing.of(
+                    entry.baud,
+                    entry.parity,
+                    entry.stop_bits,
+                    turnaround_s=entry.turnaround_s,
+                    late_answer_s=entry.late_answer_s,
+                )
+                port = SerialSettings(entry.port, entry.baud, entry.parity, entry.stop_bits)
+                lines[entry.name] = SerialLine(entry.name, port, timing)
+            case TcpLineSettings():
+                lines[entry.name] = TcpLine(entry.name, entry.host, entry.port, entry.connect_timeout_s)
+    return lines
+
+
+def _inventory(settings: Settings) -> list[DeviceEntry]:
+    return [
+        DeviceEntry(device.name, device.profile, device.line, device.title, device.part)
+        for device in settings.devices
+    ]
+
+
+def _software() -> str:
+    try:
+        return f"gengfu {version('gengfu')}"
+    except PackageNotFoundError:
+        return "gengfu"

@@ -1,0 +1,182 @@
+"""The MQTT 5 link of a gateway: the only module here that touches MQTT. Session says what, this does it."""
+
+import asyncio
+import contextlib
+import logging
+from random import Random
+
+import aiomqtt
+
+from contract import messages, topics
+from contract.errors import ContractError
+from contract.limits import VERSION
+from contract.messages import Ack, DeviceEntry, Hello, State
+from contract.topics import Kind, Lane
+from edge.buffer.keeper import Keeper
+from edge.buffer.store import Buffer, Stored
+from edge.clock import Clock
+from edge.settings import Broker
+from edge.uplink.session import Session
+
+_log = logging.getLogger(__name__)
+
+IDLE_S = 0.25
+"""How often the link looks for what is due by time alone."""
+CLOSE_TIMEOUT_S = 3.0
+INCOMING_MESSAGES_MAX = 1_000
+
+
+class Uplink:
+    """Keeps a connection, sends what the session names, deletes what the centre acknowledges."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        session: Session,
+        buffer: Buffer,
+        keeper: Keeper,
+        clock: Clock,
+        random: Random,
+        *,
+        software: str,
+        devices: list[DeviceEntry],
+        delete_on_puback: bool = False,
+    ) -> None:
+        """``delete_on_puback`` is for showing what is lost that way, never for service."""
+        self._broker, self._session, self._buffer = broker, session, buffer
+        self._keeper, self._clock, self._random = keeper, clock, random
+        self._software, self._devices = software, devices
+        self._delete_on_puback = delete_on_puback
+        self._names = (buffer.district, buffer.gateway)
+        self._wake = asyncio.Event()
+        self.connections = 0
+
+    def stored(self, batch: Stored) -> None:
+        """A batch was committed: send it as soon as the window allows."""
+        self._session.appended(batch.lane, batch.sequence)
+        self._wake.set()
+
+    @property
+    def drained(self) -> bool:
+        """Say whether the centre has everything that is on disk."""
+        return self._session.drained
+
+    async def run(self) -> None:
+        """Connect, and connect again after every loss, until cancelled."""
+        failures = 0
+        while True:
+            before = self.connections
+            try:
+                await self._connection()
+            except* (aiomqtt.MqttError, OSError, TimeoutError) as lost:
+                _log.info("broker %s:%s: %s", self._broker.host, self._broker.port, lost.exceptions[0])
+            finally:
+                self._session.disconnect()
+            failures = 0 if self.connections > before else failures + 1
+            await asyncio.sleep(self._back_off_s(failures))
+
+    async def _connection(self) -> None:
+        offline = messages.encode(State(VERSION, online=False, boot_id=self._buffer.boot_id))
+        client = aiomqtt.Client(
+            self._broker.host,
+            self._broker.port,
+            identifier=f"gengfu-{'-'.join(self._names)}",
+            protocol=aiomqtt.ProtocolVersion.V5,
+            clean_start=True,  # acknowledgements are repeated on hello; an old queue of them is of no use
+            keepalive=self._broker.keepalive_s,
+            timeout=self._broker.connect_timeout_s,
+            will=aiomqtt.Will(topics.state(*self._names), offline, qos=1, retain=True),
+            max_queued_incoming_messages=INCOMING_MESSAGES_MAX,
+            logger=_log.getChild("client"),
+        )
+        async with client:
+            for lane in Lane:
+                await client.subscribe(topics.ack(*self._names, lane), qos=1)
+            online = messages.encode(State(VERSION, online=True, boot_id=self._buffer.boot_id))
+            await client.publish(topics.state(*self._names), online, qos=1, retain=True)
+            self.connections += 1
+            self._session.connect()
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._receive(client))
+                    tasks.create_task(self._send(client, tasks))
+            except asyncio.CancelledError:
+                # A stopping gateway says so itself; its will is for the other cases.
+                with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
+                    async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                        await client.publish(topics.state(*self._names), offline, qos=1, retain=True)
+                raise
+
+    async def _receive(self, client: aiomqtt.Client) -> None:
+        async for received in client.messages:
+            try:
+                topic = topics.parse(str(received.topic))
+                payload = received.payload
+                if topic.kind is Kind.ACK and isinstance(payload, bytes):
+                    await self._acknowledged(Lane(topic.name), messages.decode(payload, Ack))
+            except ContractError as error:
+                _log.warning("ignored a message on %s: %s", str(received.topic)[:80], error)
+            self._wake.set()
+        raise aiomqtt.MqttError("the connection ended")
+
+    async def _acknowledged(self, lane: Lane, ack: Ack) -> None:
+        upto = self._session.acknowledged(lane, ack, self._clock.now().s)
+        if upto is None:
+            return
+        if await self._keeper.run(self._buffer.acknowledge, lane, upto, ack.digest):
+            return
+        _log.warning(
+            "the centre has another batch %d of lane %s: this buffer is a copy or was rolled back; "
+            "everything it holds goes into a new epoch",
+            upto,
+            lane,
+        )
+        await self._keeper.run(self._buffer.renumber)
+        await self._restart()
+
+    async def _restart(self) -> None:
+        [held] = await self._keeper.run(self._buffer.ranges)
+        self._session.restart(held.epoch, held.lanes)
+
+    async def _send(self, client: aiomqtt.Client, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            now_s = self._clock.now().s
+            self._session.tick(now_s)
+            if self._session.hello_due(now_s):
+                hello = messages.encode(await self._hello())
+                await client.publish(topics.hello(*self._names), hello, qos=1, retain=True)
+            while (due := self._session.next_to_send()) is not None:
+                stored = await self._keeper.run(self._buffer.read, *due)
+                if stored is None:
+                    await self._restart()  # deleted meanwhile: take the buffer as it is
+                    break
+                self._session.sent(*due, len(stored.message), self._clock.now().s)
+                tasks.create_task(self._publish(client, stored))
+                await asyncio.sleep(0)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_S):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    async def _publish(self, client: aiomqtt.Client, stored: Stored) -> None:
+        await client.publish(topics.up(*self._names, stored.lane), stored.message, qos=1)
+        if self._delete_on_puback:
+            await self._keeper.run(self._buffer.forget, stored.lane, stored.sequence)
+
+    async def _hello(self) -> Hello:
+        now = self._clock.now()
+        return Hello(
+            VERSION,
+            *self._names,
+            self._buffer.boot_id,
+            self._software,
+            now.wall_ms,
+            now.clock,
+            await self._keeper.run(self._buffer.ranges),
+            self._devices,
+        )
+
+    def _back_off_s(self, failures: int) -> float:
+        longest = self._broker.reconnect_max_s
+        wait_s = min(self._broker.reconnect_min_s * 2.0 ** min(failures, 16), longest)
+        return wait_s * (0.5 + self._random.random())
