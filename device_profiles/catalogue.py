@@ -26,7 +26,13 @@ def load_all(folders: Iterable[Path] = ()) -> dict[str, Profile]:
 
     TomlFileError lists the mistakes of all files together.
     """
-    paths = [path for folder in (SHIPPED, *folders) for path in sorted(folder.glob("*.toml"))]
+    folders = (SHIPPED, *folders)
+    for folder in folders:
+        if not folder.is_dir():
+            raise TomlFileError(
+                [Problem(str(folder), 0, "", "is no folder", "name the folder of the profiles")]
+            )
+    paths = [path for folder in folders for path in sorted(folder.glob("*.toml"))]
     if len(paths) > PROFILES_MAX:
         problem = Problem(
             str(paths[-1].parent), 0, "", f"{len(paths)} profiles", f"keep at most {PROFILES_MAX}"

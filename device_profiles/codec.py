@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from contract.samples import Quality, Value
 from device_profiles.schema import Derived, Point, Profile, Table
 
+DECIMALS_MAX = 6
+"""More decimals than that in a decimals register are not credible."""
+
 Registers = Mapping[tuple[Table, int], int]
 """Raw 16-bit registers, or bits as 0 and 1, by table and address."""
 
@@ -42,14 +45,15 @@ def decode(point: Point, registers: Registers) -> Reading:
         return Reading(None, Quality.BAD, "not_read")
     if factor is None:
         return Reading(None, Quality.BAD, "unit_code_unknown")
-    if shift > 6:
+    if shift > DECIMALS_MAX:
         return Reading(None, Quality.BAD, "decimals_not_credible")
     if point.type == "bool":
         return Reading(bool(words[0]))
     raw = _raw(point, words)
     if not math.isfinite(raw):
         return Reading(None, Quality.BAD, "not_a_number")
-    return _checked(point, _scaled(point, raw, shift, factor))
+    value = _scaled(point, raw, shift, factor)
+    return _checked(point, value) if math.isfinite(value) else Reading(None, Quality.BAD, "not_a_number")
 
 
 def derive(entry: Derived, readings: Mapping[str, Reading]) -> Reading:
@@ -88,21 +92,39 @@ def encode(point: Point, value: Value, *, decimals: int = 0, factor: float = 1) 
         if not isinstance(value, bool):
             raise CodecError(f"{point.name}: {value!r} is neither true nor false")
         return [int(value)]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise CodecError(f"{point.name}: {value!r} is no number")
-    exact = ((value / factor) * 10**decimals - point.offset) / point.scale
+    try:
+        exact = ((value / factor) * 10**decimals - point.offset) / point.scale
+        single = struct.pack(">f", exact) if math.isfinite(exact) else b""
+    except OverflowError:
+        single = b""
+    if not single:
+        raise CodecError(f"{point.name}: {str(value)[:40]} is more than {point.type} holds")
     if point.type == "f32":
-        try:
-            words = list(struct.unpack(">2H", struct.pack(">f", exact)))
-        except OverflowError as error:
-            raise CodecError(f"{point.name}: {value!r} is too large for f32") from error
-        return words if point.word_order == "big" else words[::-1]
+        return _ordered(point, list(struct.unpack(">2H", single)))
+    whole = round(exact)
     bits = 16 * point.words
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if point.type[0] == "i" else (0, 2**bits - 1)
-    whole = round(exact)
     if not low <= whole <= high:
         raise CodecError(f"{point.name}: {value!r} would be {whole} in the register, {low} to {high} fit")
-    words = [(whole >> shift) & 0xFFFF for shift in range(bits - 16, -1, -16)]
+    return _ordered(point, [(whole >> shift) & 0xFFFF for shift in range(bits - 16, -1, -16)])
+
+
+def self_off_steps(point: Point, time_s: float) -> int:
+    """Return what to write to the self-off address: whole steps, never longer than asked, at least one.
+
+    CodecError if the point has no such timer, or the timer does not reach that far.
+    """
+    if point.self_off is None:
+        raise CodecError(f"{point.name}: the device does not switch it off by itself")
+    longest_s = point.self_off.step_ms * point.self_off.steps_max / 1000
+    if not 0 < time_s <= longest_s:
+        raise CodecError(f"{point.name}: self-off after {time_s} s; above 0 to {longest_s} s")
+    return max(1, round(time_s * 1000) // point.self_off.step_ms)
+
+
+def _ordered(point: Point, words: list[int]) -> list[int]:
     return words if point.word_order == "big" else words[::-1]
 
 
@@ -122,16 +144,25 @@ def _raw(point: Point, words: Sequence[int]) -> float | int:
 
 
 def _scaled(point: Point, raw: float | int, shift: int, factor: float) -> float | int:
-    if isinstance(raw, int) and not shift and (point.scale, point.offset, factor) == (1, 0, 1):
-        return raw if point.decimals in (None, 0) else float(raw)
+    plain = (point.scale, point.offset, factor) == (1, 0, 1)
     if isinstance(raw, float) and point.decimals is None:
-        # Seven digits are what a float32 carries; more would be binary residue.
-        raw = float(f"{raw:.7g}")
-        return (
-            raw if (point.scale, point.offset) == (1, 0) else float(f"{raw * point.scale + point.offset:.7g}")
-        )
-    decimals = min(6, point.rounding + shift + (0 if factor >= 1 else math.ceil(-math.log10(factor))))
-    return round(float((raw * point.scale + point.offset) / 10**shift * factor), decimals)
+        shortest = _shortest(raw)
+        return shortest if plain else _tidy(f"{(shortest * point.scale + point.offset) * factor:.9g}")
+    if plain and not point.decimals and point.decimals_at is None and point.unit_at is None:
+        return raw  # an integer by its profile: the kind of a series never depends on what a register says
+    decimals = point.rounding + shift + (0 if factor >= 1 else math.ceil(-math.log10(factor)))
+    return _tidy(round(float((raw * point.scale + point.offset) / 10**shift * factor), decimals))
+
+
+def _shortest(raw: float) -> float:
+    """Return the decimal number with the fewest digits that is this float32 and no other."""
+    packed = struct.pack(">f", raw)
+    texts = (f"{raw:.{digits}g}" for digits in range(6, 10))
+    return _tidy(next((text for text in texts if struct.pack(">f", float(text)) == packed), raw))
+
+
+def _tidy(value: float | str) -> float:
+    return float(value) + 0.0  # no negative zero
 
 
 def _checked(point: Point, value: float | int) -> Reading:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from contract.limits import NAME_CHARACTERS_MAX
 from contract.names import NAME_PATTERN
@@ -22,12 +22,13 @@ WORDS: dict[DataType, int] = {"bool": 1, "u16": 1, "i16": 1, "u32": 2, "i32": 2,
 
 ProfileName = Annotated[str, Field(pattern=NAME_PATTERN.replace(r"\Z", "$"), max_length=NAME_CHARACTERS_MAX)]
 Address = Annotated[int, Field(ge=0, le=0xFFFF)]
+POINTS_MAX = 1_000
 
 
 class Strict(BaseModel):
-    """No unknown keys, no silent conversions, no changes afterwards."""
+    """No unknown keys, no silent conversions, no infinite numbers, no changes afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Title(Strict):
@@ -63,11 +64,25 @@ class UnitCode(Strict):
 
 
 class SelfOff(Strict):
-    """A device-side timer: written to ``address``, the output goes on and, after the time, off by itself."""
+    """A device-side timer: a count of steps written to ``address`` by FC05 turns the output on, and after
+    that time the device turns it off by itself.
+    """
 
     address: Address
     step_ms: int = Field(ge=1)
     steps_max: int = Field(ge=1, le=0xFFFF)
+
+
+_ONE_WORD = ("word_order",)
+_MEANINGLESS: dict[DataType, tuple[str, ...]] = {
+    "bool": ("word_order", "scale", "offset", "decimals", "range", "decimals_at", "unit_at"),
+    "u16": _ONE_WORD,
+    "i16": _ONE_WORD,
+    "u32": (),
+    "i32": (),
+    "f32": ("decimals_at",),
+}
+"""Keys that would be passed over in silence, by type of the point."""
 
 
 class Point(Strict):
@@ -112,10 +127,16 @@ class Point(Strict):
             raise ValueError("range is not ascending; write [lowest, highest]")
         if (self.unit_at is None) != (not self.unit_codes):
             raise ValueError("unit_at and unit_codes belong together; give both or neither")
+        codes = [entry.code for entry in self.unit_codes]
+        if twice := sorted({code for code in codes if codes.count(code) > 1}):
+            raise ValueError(f"unit code {twice[0]:#04x} is given twice; remove one of them")
         if self.scale == 0:
             raise ValueError("scale 0 would make every value 0; give the factor of the document")
         if self.address + WORDS[self.type] > 0x10000:
             raise ValueError("its second word lies beyond address 0xFFFF; lower the address")
+        for key in _MEANINGLESS[self.type]:
+            if getattr(self, key) != type(self).model_fields[key].get_default(call_default_factory=True):
+                raise ValueError(f"{key} means nothing for type {self.type}; remove it")
         return self
 
     @property
@@ -140,7 +161,7 @@ class Repeat(Strict):
     count: int = Field(ge=1, le=256)
     first: int = Field(default=1, ge=0)
     step: int = Field(default=1, ge=1)
-    """How far the addresses of neighbours lie apart."""
+    """How far the addresses of neighbours lie apart; two for values of two words that follow each other."""
 
 
 class PointEntry(Point):
@@ -159,8 +180,17 @@ class PointEntry(Point):
                 f"name {self.name!r} and repeat do not fit; "
                 "write {n} in the name of a repeated point, and only there"
             )
-        if self.repeat and self.address + self.repeat.step * (self.repeat.count - 1) > 0xFFFF:
-            raise ValueError("its last copy lies beyond address 0xFFFF; lower address, count or step")
+        if self.repeat and self.repeat.count > 1 and self.repeat.step < self.words:
+            raise ValueError(f"copies of type {self.type} overlap; write step = {self.words} or more")
+        try:
+            self.points()
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise ValueError(
+                f"its last copies do not fit: {where + ': ' if where else ''}{first['msg']}; "
+                "lower count, step or address"
+            ) from error
         return self
 
     def points(self) -> list[Point]:
@@ -197,8 +227,10 @@ class Derived(Strict):
 
     @model_validator(mode="after")
     def _takes_two(self) -> Self:
-        if len(self.of) != 2:
-            raise ValueError('inclination takes two points; write of = ["roll", "pitch"]')
+        if len(set(self.of)) != 2 or len(self.of) != 2:
+            raise ValueError('inclination takes two different points; write of = ["roll", "pitch"]')
+        if self.unit != "deg":
+            raise ValueError('inclination is an angle in degrees; write unit = "deg"')
         return self
 
 
@@ -209,24 +241,30 @@ class Profile(Strict):
     id: ProfileName
     title: Title
     vendor: str = Field(min_length=1, max_length=80)
-    models: list[str] = Field(min_length=1)
+    models: list[Annotated[str, Field(min_length=1, max_length=80)]] = Field(min_length=1)
     document: str = Field(min_length=1, max_length=500)
     """Where the map was taken from, so that somebody can look again."""
     serial: SerialDefaults | None = None
     modbus: ModbusLimits = ModbusLimits()
-    entries: list[PointEntry] = Field(alias="points")
+    entries: list[PointEntry] = Field(alias="points", min_length=1)
     derived: list[Derived] = []
 
     @model_validator(mode="after")
     def _names_are_sound(self) -> Self:
-        names = [point.name for point in self.points] + [entry.name for entry in self.derived]
+        if len(self.points) > POINTS_MAX:
+            raise ValueError(f"{len(self.points)} points; write {POINTS_MAX} at most")
+        names = self.names
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"names given twice: {', '.join(twice)}; rename one of each")
         for entry in self.derived:
-            if missing := [name for name in entry.of if name not in names]:
-                raise ValueError(
-                    f"{entry.name} is derived of {missing[0]}, which is no point; name a point above"
-                )
+            for name in entry.of:
+                point = self.point(name)
+                if point is None:
+                    raise ValueError(f"{entry.name} is derived of {name}, which is no point; name a point")
+                if point.unit != "deg":
+                    raise ValueError(
+                        f"{entry.name} is derived of {name} in {point.unit}; name a point in deg"
+                    )
         return self
 
     @cached_property

@@ -1,6 +1,9 @@
 """Reading one TOML file into a pydantic model."""
 
+import codecs
+import dataclasses
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,11 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from toml_files.positions import Key, positions
 
 FILE_BYTES_MAX = 1024 * 1024
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -55,7 +60,7 @@ class TomlFile:
         self.name = name
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # a number of 5000 digits is a plain ValueError
             line = _line_of_syntax_error(str(error), text)
             raise TomlFileError(
                 [Problem(name, line, "", f"not valid TOML: {error}", "mend the syntax there")]
@@ -66,22 +71,25 @@ class TomlFile:
     def read(cls, path: Path) -> "TomlFile":
         """Read and parse the file."""
         try:
-            raw = path.read_bytes()
-            if len(raw) > FILE_BYTES_MAX:
-                problem = Problem(
-                    str(path), 0, "", f"{len(raw)} bytes long", f"keep it under {FILE_BYTES_MAX}"
-                )
-                raise TomlFileError([problem])
+            with path.open("rb") as file:
+                raw = file.read(FILE_BYTES_MAX + 1)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise TomlFileError(
+                [Problem(str(path), 0, "", f"cannot be read: {reason}", "check the path and its permissions")]
+            ) from error
+        if len(raw) > FILE_BYTES_MAX:
+            what = f"longer than {FILE_BYTES_MAX} bytes"
+            raise TomlFileError(
+                [Problem(str(path), 0, "", what, "split it, or name the file that was meant")]
+            )
+        raw = raw.removeprefix(codecs.BOM_UTF8)  # some editors write one
+        try:
             text = raw.decode()
         except UnicodeDecodeError as error:
             line = raw[: error.start].count(b"\n") + 1
             raise TomlFileError(
                 [Problem(str(path), line, "", "not UTF-8 text", "save the file as UTF-8")]
-            ) from error
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise TomlFileError(
-                [Problem(str(path), 0, "", f"cannot be read: {reason}", "check the path and its permissions")]
             ) from error
         return cls(text, str(path))
 
@@ -97,62 +105,117 @@ class TomlFile:
         try:
             return model.model_validate(self.data)
         except ValidationError as error:
-            names = sorted(set(_field_names(model, set())))
-            raise TomlFileError(self._told(details, names) for details in error.errors()) from error
+            told = [self._told(details, model) for details in error.errors()]
+            raise TomlFileError(_merged(told)) from error
 
-    def _told(self, details: ErrorDetails, names: list[str]) -> Problem:
-        key = self._real(details["loc"])
-        what = details["msg"].removeprefix("Value error, ")
-        what, _, remedy = what.partition("; ")
-        if details["type"] == "missing":
-            what, remedy = "is missing", "add it"
-        elif details["type"] == "extra_forbidden":
-            close = difflib.get_close_matches(str(key[-1]), names, n=1)
-            what = "is not a key of this file"
-            remedy = f"did you mean {close[0]}?" if close else "remove it, or look up the name in the manual"
-        elif not remedy:
+    def _told(self, details: ErrorDetails, model: type[BaseModel]) -> Problem:
+        key = self._real(details["loc"], details["type"])
+        what, remedy = details["msg"], ""
+        match details["type"]:
+            case "missing":
+                what, remedy = "is missing", "add it"
+            case "extra_forbidden":
+                what, remedy = "is not a key of this table", self._remedy_of_unknown(key, model)
+            case "union_tag_not_found":
+                what, remedy = f"has no {details['ctx']['discriminator']}", "add it"
+            case "union_tag_invalid":
+                context = details["ctx"]
+                key = (*key, context["discriminator"].strip("'"))
+                what = f"{context['tag']!r} is unknown"
+                remedy = f"write one of {context['expected_tags']}"
+            case "value_error":  # our own, with its remedy behind the semicolon
+                what, _, remedy = what.removeprefix("Value error, ").partition("; ")
+        if not remedy:
             given = repr(details["input"])
             remedy = f"{given if len(given) <= 60 else given[:57] + '...'} was given"
         return self.problem(key, what[:1].lower() + what[1:], remedy)
 
-    def _real(self, location: tuple[str | int, ...]) -> Key:
+    def _remedy_of_unknown(self, key: Key, model: type[BaseModel]) -> str:
+        given = self._at(key[:-1])
+        names = {name for owner in _owners(model, key[:-1]) for name in _fields(owner)}
+        missing = sorted(names - set(given if isinstance(given, dict) else ()))
+        if close := difflib.get_close_matches(str(key[-1]), missing, n=1):
+            return f"did you mean {close[0]}?"
+        return f"remove it; also known here: {', '.join(missing)}" if missing else "remove it"
+
+    def _at(self, key: Key) -> Any:
+        node: Any = self.data
+        for part in key:
+            node = node[part]
+        return node
+
+    def _real(self, location: tuple[str | int, ...], kind: str) -> Key:
         """Drop what pydantic adds to a location: tags of unions, names of validators."""
         key: Key = ()
         node: Any = self.data
-        for index, part in enumerate(location):
-            inside = (isinstance(node, dict) and part in node) or (
-                isinstance(node, list) and isinstance(part, int) and part < len(node)
-            )
-            if inside:
+        for part, following in zip(location, (*location[1:], None), strict=True):
+            if _has(node, part) and not _is_tag(node, part, following, kind):
                 node = node[part]
                 key = (*key, part)
-            elif index == len(location) - 1:
+            elif following is None and kind == "missing":
                 key = (*key, part)
         return key
 
 
 def dotted(key: Key) -> str:
-    """Return ``points[3].scale`` for ("points", 3, "scale")."""
+    """Return ``points[3].scale`` for ("points", 3, "scale"); names that TOML would quote are quoted."""
     text = ""
     for part in key:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += ("." if text else "") + (part if _BARE.fullmatch(part) else f'"{part}"')
     return text
 
 
 def _line_of_syntax_error(message: str, text: str) -> int:
-    _, _, tail = message.partition("(at line ")
+    _, _, tail = message.rpartition("(at line ")
     number = tail.split(",", 1)[0]
     return int(number) if number.isdigit() else text.count("\n") + 1
 
 
-def _field_names(model: type[BaseModel], seen: set[type[BaseModel]]) -> Iterator[str]:
-    """Yield the keys of a model and of the models inside it."""
-    seen.add(model)
-    for name, field in model.model_fields.items():
-        yield field.alias or name
-        for inner in _models_in(field.annotation):
-            if inner not in seen:
-                yield from _field_names(inner, seen)
+def _has(node: Any, part: str | int) -> bool:
+    if isinstance(node, list):
+        return isinstance(part, int) and part < len(node)
+    return isinstance(node, dict) and part in node
+
+
+def _is_tag(node: Any, part: str | int, following: str | int | None, kind: str) -> bool:
+    """Whether ``part`` is no key, though the table has a key of that name, but the tag of a union."""
+    if following is None or isinstance(node, list):
+        return False
+    if isinstance(node[part], dict | list):
+        return following in node and not _has(node[part], following) and part in node.values()
+    return following in node or kind == "missing"
+
+
+def _merged(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Make one problem of the refusals of all members of a union."""
+    by_key: dict[tuple[int, str], list[Problem]] = {}
+    for problem in problems:
+        by_key.setdefault((problem.line, problem.key), []).append(problem)
+    for same in by_key.values():
+        whats = list(dict.fromkeys(problem.what for problem in same))
+        yield dataclasses.replace(same[0], what=", or ".join(whats)) if len(whats) > 1 else same[0]
+
+
+def _owners(model: type[BaseModel], key: Key) -> set[type[BaseModel]]:
+    """Return the models that may stand at ``key``: several where there is a union."""
+    owners = {model}
+    for part in key:
+        inner = {
+            found
+            for owner in owners
+            for name, field in _fields(owner).items()
+            if name == part
+            for found in _models_in(field.annotation)
+        }
+        owners = inner or owners  # an index, or a name that the file may choose
+    return owners
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
