@@ -99,9 +99,8 @@ class ProfileDevice(Device):
         for name, value in values.items():
             point = self._points[name]
             factor = self._factor(point)
-            if saturate and isinstance(value, int | float) and not isinstance(value, bool):
-                value = self._held(point, value, factor)
-            for index, word in enumerate(encode(point, value, decimals=self._shift(point), factor=factor)):
+            fitting = self._held(point, value, factor) if saturate else value
+            for index, word in enumerate(encode(point, fitting, decimals=self._shift(point), factor=factor)):
                 self._bank[point.table, point.address + index] = word
             self._given.add(name)
 
@@ -133,7 +132,9 @@ class ProfileDevice(Device):
         code = self._bank[point.table, point.unit_at]
         return next((entry.factor for entry in point.unit_codes if entry.code == code), 1)
 
-    def _held(self, point: Point, value: float, factor: float) -> float:
+    def _held(self, point: Point, value: Value, factor: float) -> Value:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return value
         ends = [point.range] if point.range else []
         if point.type not in ("bool", "f32"):
             bits = 16 * point.words

@@ -26,7 +26,9 @@ class Ledger:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("ab", buffering=0)
         except OSError as error:
-            raise SimulatorError(f"{path}: cannot be written: {error.strerror}; choose another file") from error
+            raise SimulatorError(
+                f"{path}: cannot be written: {error.strerror}; choose another file"
+            ) from error
         self._bytes = self._file.tell()
         self.full = self._bytes >= bytes_max
 

@@ -100,7 +100,7 @@ def _credible(pdu: bytes) -> bool:
         return len(pdu) == 5
     if len(pdu) < 6:
         return False
-    count, byte_count = struct.unpack(">HB", pdu[3:6])
+    count, byte_count = int.from_bytes(pdu[3:5], "big"), pdu[5]
     size = (count + 7) // 8 if pdu[0] == 15 else 2 * count
     count_max = 1968 if pdu[0] == 15 else 123
     return 1 <= count <= count_max and byte_count == size and len(pdu) == 6 + byte_count

@@ -15,7 +15,9 @@ from simulators.errors import SimulatorError
 from simulators.wire import SimulatedWire, characters_ns, silence_ns
 
 STOP_TIMEOUT_S = 5.0
-_SPEEDS = {getattr(termios, name): int(name[1:]) for name in dir(termios) if name[:1] == "B" and name[1:].isdigit()}
+_SPEEDS = {
+    getattr(termios, name): int(name[1:]) for name in dir(termios) if name[:1] == "B" and name[1:].isdigit()
+}
 
 Finished = Callable[[Exchange], None]
 
@@ -68,7 +70,7 @@ class PtyLine:
             return
         os.write(self._stop_write, b"x")
         self._thread.join(STOP_TIMEOUT_S)
-        if self.path.is_symlink() and os.readlink(self.path) == os.ttyname(self._slave):
+        if self.path.is_symlink() and str(self.path.readlink()) == os.ttyname(self._slave):
             self.path.unlink()
         self._close()
 

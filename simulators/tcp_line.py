@@ -55,7 +55,7 @@ class TcpLine:
         except OSError as error:
             self._socket.close()
             raise SimulatorError(
-                f"{HOST}:{self.port}: cannot listen: {error.strerror}; choose another port, or 0 for a free one"
+                f"{HOST}:{self.port}: cannot listen: {error.strerror}; choose another port, or 0 for any"
             ) from error
         self.port = self._socket.getsockname()[1]
         self._thread.start()
