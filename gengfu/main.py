@@ -20,9 +20,10 @@ app = typer.Typer(
 
 def _add_groups() -> None:
     """Each room's commands stand in a module of its own; one without its extra still lists the others."""
-    from gengfu.commands import profiles
+    from gengfu.commands import profiles, sim
 
     app.add_typer(profiles.app, name="profiles")
+    app.add_typer(sim.app, name="sim")
 
 
 def run() -> None:

@@ -1,0 +1,179 @@
+"""``gengfu sim``: simulated cabinets on real ptys and ports, and a city platform that misbehaves."""
+
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+app = typer.Typer(help="Simulators: cabinets without hardware, a city platform.", no_args_is_help=True)
+
+EXTRA = "this command needs the simulators: pip install gengfu[simulators]"
+FAULTS = {"timeout": "timeout", "500": "error_500", "429": "error_429", "garbage": "garbage"}
+
+Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same noise and faults.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@app.command("list")
+def list_cabinets(as_json: AsJson = False) -> None:
+    """List the cabinets that come with the product."""
+    with _told_plainly():
+        from simulators import cabinet_file
+
+        plans = [cabinet_file.load(name) for name in cabinet_file.shipped()]
+    if as_json:
+        typer.echo(json.dumps([{"name": plan.name, **plan.file.title.model_dump()} for plan in plans]))
+        return
+    table = Table("cabinet", "title", "lines", "devices", "story", box=None)
+    for plan in plans:
+        lines = ", ".join(f"{line.name} ({line.kind})" for line in plan.file.lines)
+        devices = ", ".join(device.name for device in plan.file.devices)
+        story = f"{max((entry.at_s for entry in plan.file.story), default=0):g} s"
+        table.add_row(plan.name, f"{plan.file.title.en} {plan.file.title.zh}", lines, devices, story)
+    Console().print(table)
+
+
+@app.command()
+def run(
+    cabinet: Annotated[str, typer.Argument(help="A cabinet file, or the name of a shipped cabinet.")],
+    *,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Where links to the serial ports appear; without it, a temporary folder."),
+    ] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(help="A JSON-lines file of everything the devices serve.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="A JSON file of all values and outputs, renewed twice a second.")
+    ] = None,
+    seed: Seed = 0,
+    for_s: Annotated[float | None, typer.Option("--for", min=0, help="End after so many seconds.")] = None,
+) -> None:
+    """Run a cabinet until SIGTERM or Ctrl-C; one JSON line tells when it is ready, and where."""
+    stop = _stop_on_signals()
+    failures: list[Exception] = []
+
+    def failed(error: Exception) -> None:
+        failures.append(error)
+        stop.set()
+
+    with _told_plainly(), _folder(folder) as links:
+        from simulators import cabinet_file
+        from simulators.running import RunningCabinet
+
+        running = RunningCabinet(
+            cabinet_file.load(cabinet),
+            links,
+            now_ms=_now_ms,
+            seed=seed,
+            ledger=ledger,
+            truth=truth,
+            on_failure=failed,
+        )
+        with running:
+            ready = {"cabinet": running.plan.name, "folder": str(links), "lines": running.lines}
+            typer.echo(json.dumps(ready))
+            sys.stdout.flush()
+            stop.wait(for_s)
+    if failures:
+        raise failures[0]
+
+
+@app.command()
+def platform(
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: a free one.")] = 0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=PROBABILITY; names: timeout, 500, 429, garbage. May be repeated."),
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Run a city platform until SIGTERM or Ctrl-C; one JSON line tells its URL."""
+    stop = _stop_on_signals()
+    chances = _chances(fault or [])
+    with _told_plainly():
+        from simulators.city_platform import CasePlatform, Faults, PlatformServer
+
+        try:
+            faults = Faults(**chances)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--fault") from error
+        with PlatformServer(CasePlatform(faults, seed=seed, now_ms=_now_ms), port) as server:
+            typer.echo(json.dumps({"url": server.url}))
+            sys.stdout.flush()
+            stop.wait()
+
+
+def _chances(faults: list[str]) -> dict[str, float]:
+    chances: dict[str, float] = {}
+    for text in faults:
+        name, _, number = text.partition("=")
+        try:
+            chances[FAULTS[name]] = float(number)
+        except (KeyError, ValueError) as error:
+            names = ", ".join(FAULTS)
+            raise typer.BadParameter(
+                f"{text!r}: write NAME=PROBABILITY, for example timeout=0.2; names are {names}",
+                param_hint="--fault",
+            ) from error
+    return chances
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Turn a missing extra, and what is in a simulator's way, into one sentence and exit code 1."""
+    from simulators.errors import SimulatorError
+
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("pymodbus", "serial", "fastapi", "uvicorn", "httpx"):
+            raise
+        _fail(EXTRA)
+    except SimulatorError as error:
+        _fail(str(error))
+
+
+def _fail(sentence: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(sentence)
+    raise typer.Exit(1)
+
+
+@contextmanager
+def _folder(given: Path | None) -> Iterator[Path]:
+    if given:
+        yield given.absolute()
+        return
+    made = Path(tempfile.mkdtemp(prefix="gengfu-sim-"))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+
+    def handler(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handler)
+    return stop
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

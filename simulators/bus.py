@@ -1,0 +1,108 @@
+"""Several devices behind one line: who hears a frame, who answers, how soon."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+from pymodbus.framer.rtu import FramerRTU
+
+from simulators.devices import Device
+from simulators.modbus import DECODER, WRITES, Record, serve
+
+BROADCAST = 0
+FRAME_BYTES_MIN = 4
+FRAME_BYTES_MAX = 256
+_FRAMER = FramerRTU(DECODER)
+
+
+@dataclass
+class Seat:
+    """A device's place on a bus; a dead one neither hears nor answers."""
+
+    device: Device
+    turnaround_ns: int
+    alive: bool = True
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What a request led to. ``pdu`` is empty where nothing is sent back (a broadcast)."""
+
+    unit_id: int
+    pdu: bytes
+    turnaround_ns: int
+    records: tuple[Record, ...] = field(default=())
+
+    @property
+    def frame(self) -> bytes:
+        """The answer as an RTU frame; empty if there is none."""
+        return _FRAMER.encode(self.pdu, self.unit_id, 0) if self.pdu else b""
+
+
+class Bus:
+    """Devices by unit id. Times are nanoseconds of the one clock that all devices share."""
+
+    def __init__(
+        self,
+        *,
+        before: Callable[[int], None] | None = None,
+        lock: AbstractContextManager[object] | None = None,
+    ) -> None:
+        """``before`` is called with the time before each request (to bring values up to date).
+
+        ``lock`` is held from then to the answer, for buses whose devices other threads change.
+        """
+        self.seats: dict[int, Seat] = {}
+        self._before = before
+        self._lock = lock or nullcontext()
+
+    def add(self, device: Device, unit_id: int, turnaround_ms: float = 5) -> None:
+        """Seat a device; it answers ``turnaround_ms`` after the request's end. ValueError if taken."""
+        if not 1 <= unit_id <= 247 or unit_id in self.seats:
+            raise ValueError(f"unit id {unit_id} of {device.name} is taken or not within 1 to 247")
+        self.seats[unit_id] = Seat(device, round(turnaround_ms * 1_000_000))
+
+    def set_alive(self, device_name: str, alive: bool) -> None:
+        """Let a device die or come back; KeyError if the bus has none of that name."""
+        for seat in self.seats.values():
+            if seat.device.name == device_name:
+                seat.alive = alive
+                return
+        raise KeyError(device_name)
+
+    def serve(self, unit_id: int, pdu: bytes, now_ns: int) -> Exchange | None:
+        """Return what the unit answers to a PDU; None for silence. A broadcast write reaches all."""
+        with self._lock:
+            if self._before:
+                self._before(now_ns)
+            if unit_id == BROADCAST:
+                return self._broadcast(pdu, now_ns)
+            seat = self.seats.get(unit_id)
+            if not seat or not seat.alive or not pdu:
+                return None
+            answer, record = serve(seat.device, unit_id, pdu, now_ns)
+            return Exchange(unit_id, answer, seat.turnaround_ns, (record,) if record else ())
+
+    def exchange(self, frame: bytes, now_ns: int) -> Exchange | None:
+        """Return what an RTU frame leads to; None where its CRC is wrong or nobody has its unit id.
+
+        ``now_ns`` is when the frame's last byte was on the line.
+        """
+        if not FRAME_BYTES_MIN <= len(frame) <= FRAME_BYTES_MAX:
+            return None
+        if not FramerRTU.check_CRC(frame[:-2], int.from_bytes(frame[-2:], "big")):
+            return None
+        return self.serve(frame[0], frame[1:-2], now_ns)
+
+    def answer(self, frame: bytes, now_ns: int) -> bytes | None:
+        """Return the answering RTU frame, or None for silence."""
+        exchange = self.exchange(frame, now_ns)
+        return (exchange.frame or None) if exchange else None
+
+    def _broadcast(self, pdu: bytes, now_ns: int) -> Exchange | None:
+        if not pdu or pdu[0] not in WRITES:
+            return None
+        served = [
+            serve(seat.device, unit_id, pdu, now_ns) for unit_id, seat in self.seats.items() if seat.alive
+        ]
+        return Exchange(BROADCAST, b"", 0, tuple(record for _, record in served if record))

@@ -1,0 +1,125 @@
+"""A cabinet put together: buses with devices, the world they measure, and the story that happens to it."""
+
+import threading
+from collections import deque
+
+from contract.samples import Value
+from simulators.bus import Bus
+from simulators.cabinet_file import Happening, Plan, make_device, make_physics
+from simulators.devices import Device, ProfileDevice
+from simulators.physics import Cover, Dust, Pipe, noise
+from simulators.relay_board import RelayBoard
+
+TICK_S = 0.1
+"""How often registers are refreshed and outputs are looked at."""
+
+STEPS_MAX = 100_000
+"""Of one call to advance; after a longer leap outputs are looked at less often."""
+
+NS = 1_000_000_000
+
+
+class Cabinet:
+    """Brings itself to the time of every request; ``advance`` does so without one.
+
+    The same plan, seed and requests give the same answers. All times are ns of one clock that does not run
+    backwards; the story begins at ``start_ns``.
+    """
+
+    def __init__(self, plan: Plan, *, seed: int = 0, start_ns: int = 0) -> None:
+        """Seat the devices of a checked plan."""
+        self.plan = plan
+        self.seed = seed
+        self.lock = threading.RLock()
+        self.buses = {line.name: Bus(before=self.advance, lock=self.lock) for line in plan.file.lines}
+        self.devices: dict[str, Device] = {}
+        self._start_ns = start_ns
+        self._time_s = 0.0
+        self._tick = -1
+        self._story = deque(sorted(plan.file.story, key=lambda happening: happening.at_s))
+        self._physics: dict[str, Dust | Cover | Pipe] = {}
+        for settings in plan.file.devices:
+            device = self.devices[settings.name] = make_device(settings, plan.profiles)
+            self.buses[settings.line].add(device, settings.unit_id, settings.turnaround_ms)
+        for piece in plan.file.physics:
+            self._physics[piece.device] = make_physics(piece)
+        self.advance(start_ns)
+
+    def advance(self, now_ns: int) -> None:
+        """Let the world go on to ``now_ns``; an earlier time changes nothing."""
+        with self.lock:
+            now_s = (now_ns - self._start_ns) / NS
+            stride_s = max(TICK_S, (now_s - self._time_s) / STEPS_MAX)
+            while self._time_s < now_s or (self._story and self._story[0].at_s <= self._time_s):
+                until_s = min(now_s, self._time_s + stride_s)
+                if self._story:
+                    until_s = min(until_s, max(self._time_s, self._story[0].at_s))
+                self._step(until_s)
+            tick = int(self._time_s / TICK_S)
+            if tick != self._tick:
+                self._tick = tick
+                self._refresh()
+
+    def truth(self, now_ns: int) -> dict[str, dict[str, Value]]:
+        """Return {"values": {"device/point": …}, "outputs": {"board/relay_1": …}} as they now stand.
+
+        Values are what a perfect reader would make of the registers, dead devices included.
+        """
+        with self.lock:
+            self.advance(now_ns)
+            values: dict[str, Value] = {}
+            outputs: dict[str, Value] = {}
+            for name, device in self.devices.items():
+                if isinstance(device, ProfileDevice):
+                    for point, reading in device.readings().items():
+                        values[f"{name}/{point}"] = reading.value
+                elif isinstance(device, RelayBoard):
+                    for output, on in device.outputs(now_ns).items():
+                        outputs[f"{name}/{output}"] = on
+            return {"values": values, "outputs": outputs}
+
+    def _step(self, until_s: float) -> None:
+        for physics in self._physics.values():
+            if isinstance(physics, Dust) and physics.settings.valve:
+                physics.spray = self._output(physics.settings.valve, until_s)
+            physics.advance(until_s)
+        self._time_s = until_s
+        while self._story and self._story[0].at_s <= until_s:
+            self._happen(self._story.popleft())
+
+    def _output(self, name: str, at_s: float) -> bool:
+        board_name, _, output = name.partition("/")
+        board = self.devices[board_name]
+        at_ns = self._start_ns + round(at_s * NS)
+        return isinstance(board, RelayBoard) and board.outputs(at_ns)[output]
+
+    def _happen(self, happening: Happening) -> None:
+        physics = self._physics.get(happening.device)
+        what = happening.what
+        if what in ("device_dies", "device_revives"):
+            line = next(entry.line for entry in self.plan.file.devices if entry.name == happening.device)
+            self.buses[line].set_alive(happening.device, what == "device_revives")
+        elif isinstance(physics, Dust):
+            physics.works = what == "works_begin"
+        elif isinstance(physics, Cover):
+            physics.lifted = what == "cover_lifted"
+        elif isinstance(physics, Pipe):
+            physics.burst = what == "pipe_bursts"
+
+    def _refresh(self) -> None:
+        for settings in self.plan.file.devices:
+            device = self.devices[settings.name]
+            physics = self._physics.get(settings.name)
+            if not isinstance(device, ProfileDevice) or not (physics or settings.noise):
+                continue
+            clean: dict[str, bool | int | float] = {
+                name: value for name, value in settings.values.items() if name in settings.noise
+            }
+            if physics:
+                clean |= physics.values()
+            values: dict[str, Value] = {}
+            for name, value in clean.items():
+                spread = settings.noise.get(name, 0)
+                rough = spread * noise(self.seed, f"{settings.name}/{name}", self._tick) if spread else 0
+                values[name] = value + rough
+            device.set_values(values, saturate=True)
