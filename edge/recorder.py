@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from contract import batches
@@ -42,7 +42,7 @@ class Recorder:
         remembered: Callable[[], dict[str, Any]],
         on_stored: Callable[[Stored], None],
     ) -> None:
-        """``remembered`` is what the rules want kept beside their events; ``on_stored`` wakes the uplink."""
+        """``remembered`` is what the rules want kept with their events; ``on_stored`` wakes the uplink."""
         self._buffer, self._keeper, self._clock = buffer, keeper, clock
         self._interval_s, self._batch_max, self._bytes_max = (
             flush_interval_s,
@@ -118,17 +118,13 @@ class Recorder:
     def _of_events(self, events: list[Event]) -> list[Append]:
         if not events:
             return []
-        times = [event.time_ms for event in events]
-        payload = batches.events_payload(events)
-        now_ms = self._clock.now().wall_ms
-        return [Append(Lane.EVENTS, Content.EVENTS, payload, now_ms, min(times), max(times), len(events))]
+        return [self._append(Lane.EVENTS, Content.EVENTS, batches.events_payload(events), events)]
 
     def _of_samples(self, samples: list[Sample]) -> list[Append]:
         if not samples:
             return []
-        times = [sample.time_ms for sample in samples]
-        payload = batches.samples_payload(samples)
-        now_ms = self._clock.now().wall_ms
-        return [
-            Append(Lane.TELEMETRY, Content.SAMPLES, payload, now_ms, min(times), max(times), len(samples))
-        ]
+        return [self._append(Lane.TELEMETRY, Content.SAMPLES, batches.samples_payload(samples), samples)]
+
+    def _append(self, lane: Lane, content: Content, payload: bytes, rows: Sequence[Sample | Event]) -> Append:
+        times = [row.time_ms for row in rows]
+        return Append(lane, content, payload, self._clock.now().wall_ms, min(times), max(times), len(rows))

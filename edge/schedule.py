@@ -36,7 +36,7 @@ class Schedule:
         return min(self._turns.values(), key=lambda turn: turn.due_s)
 
     def polled(self, device: str, *, answered: bool, now_s: float) -> None:
-        """Set the next deadline: on its own grid, so that intervals do not drift; missed turns are skipped."""
+        """Set the next deadline on the device's own grid, without drift; missed turns are skipped."""
         turn = self._turns[device]
         turn.failures = 0 if answered else turn.failures + 1
         step_s = turn.wait_s

@@ -44,19 +44,25 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Return virtual seconds since the loop was made."""
         return self._virtual.now_s
 
-    def _refused(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        raise RealTimeError("threads, sockets, signals and subprocesses do not run under virtual time")
 
-    run_in_executor = _refused
-    call_soon_threadsafe = _refused
-    create_connection = _refused
-    create_server = _refused
-    create_datagram_endpoint = _refused
-    create_unix_connection = _refused
-    sock_connect = _refused
-    subprocess_exec = _refused
-    subprocess_shell = _refused
-    add_signal_handler = _refused
+def _refused(*_args: Any, **_kwargs: Any) -> NoReturn:
+    raise RealTimeError("threads, sockets, signals and subprocesses do not run under virtual time")
+
+
+_REAL = (
+    "run_in_executor",
+    "call_soon_threadsafe",
+    "create_connection",
+    "create_server",
+    "create_datagram_endpoint",
+    "create_unix_connection",
+    "sock_connect",
+    "subprocess_exec",
+    "subprocess_shell",
+    "add_signal_handler",
+)
+for _name in _REAL:
+    setattr(VirtualLoop, _name, _refused)
 
 
 def run_virtually(main: Coroutine[Any, Any, Result]) -> Result:
