@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -148,7 +149,7 @@ class TomlFile:
         """Drop what pydantic adds to a location: tags of unions, names of validators."""
         key: Key = ()
         node: Any = self.data
-        for part, following in zip(location, (*location[1:], None), strict=True):
+        for part, following in zip_longest(location, location[1:]):
             if _has(node, part) and not _is_tag(node, part, following, kind):
                 node = node[part]
                 key = (*key, part)

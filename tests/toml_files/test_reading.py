@@ -1,10 +1,10 @@
 """Reading: every mistake is told with file, line, key, what is wrong and what to do."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from toml_files import Problem, TomlFile, TomlFileError
 from toml_files.reading import FILE_BYTES_MAX
@@ -182,6 +182,20 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "bom.toml"
     path.write_bytes(b"\xef\xbb\xbfa = 1")
     assert TomlFile.read(path).data == {"a": 1}
+
+
+def test_a_mistake_of_the_whole_document_stands_on_its_first_line() -> None:
+    """Where keys contradict each other, no single one is to blame."""
+
+    class Odd(Strict):
+        name: str
+
+        @model_validator(mode="after")
+        def _never(self) -> Self:
+            raise ValueError("odd; make it even")
+
+    with pytest.raises(TomlFileError, match=r"^gw\.toml:1: odd; make it even$"):
+        TomlFile('name = "a"', "gw.toml").parse(Odd)
 
 
 def test_problems_stand_in_the_order_of_files_and_lines() -> None:

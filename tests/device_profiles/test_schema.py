@@ -1,0 +1,249 @@
+"""Everything a profile may not say is refused with file, line, key, what is wrong and what to do."""
+
+from pathlib import Path
+
+import pytest
+
+from device_profiles import catalogue
+from toml_files import TomlFileError
+
+HEAD = """\
+schema = 1
+id = "probe"
+title = { en = "probe", zh = "探头" }
+vendor = "nobody"
+models = ["P1"]
+document = "a document that does not exist, for tests"
+"""
+POINT = """
+[[points]]
+name = "a"
+title = { en = "a", zh = "甲" }
+table = "holding_register"
+address = 1
+"""
+RELAY = POINT.replace("holding_register", "coil") + 'type = "bool"\n'
+REPEATED = POINT.replace('"a"\ntitle', '"a{n}"\ntitle')
+TILT = POINT.replace('"a"\ntitle', '"b"\ntitle') + 'unit = "deg"\n'
+DERIVED = """
+[[derived]]
+name = "d"
+title = { en = "d", zh = "丁" }
+function = "inclination"
+unit = "deg"
+"""
+LINE_OF_POINT = 8
+LINE_OF_NEXT = 13
+"""Line of the first key after POINT."""
+
+
+def told(folder: Path, text: str) -> list[str]:
+    """Return the mistakes of a profile file, without the folder."""
+    path = folder / "probe.toml"
+    path.write_text(text)
+    with pytest.raises(TomlFileError) as caught:
+        catalogue.load(path)
+    return str(caught.value).replace(f"{folder}/", "").split("\n")
+
+
+def test_the_smallest_profile_is_taken(tmp_path: Path) -> None:
+    """So that every refusal below has one reason."""
+    path = tmp_path / "probe.toml"
+    path.write_text(HEAD + POINT + TILT + TILT.replace('"b"\n', '"c"\n') + DERIVED + 'of = ["b", "c"]\n')
+    assert catalogue.load(path).names == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("added", "line", "key", "what"),
+    [
+        ("tpye = 'u16'", LINE_OF_NEXT, "points[0].tpye", "is not a key of this table; did you mean type?"),
+        (
+            "type = 'u8'",
+            LINE_OF_NEXT,
+            "points[0].type",
+            "input should be 'bool', 'u16', 'i16', 'u32', 'i32' or",
+        ),
+        ("type = 'bool'", LINE_OF_POINT, "points[0]", "type bool in table holding_register; coils and"),
+        ("scale = 0", LINE_OF_POINT, "points[0]", "scale 0 would make every value 0; give the factor"),
+        ("scale = nan", LINE_OF_NEXT, "points[0].scale", "input should be a finite number; nan was given"),
+        ("scale = '0.1'", LINE_OF_NEXT, "points[0].scale", "input should be a valid number; '0.1' was given"),
+        (
+            "decimals = 7",
+            LINE_OF_NEXT,
+            "points[0].decimals",
+            "input should be less than or equal to 6; 7 was",
+        ),
+        (
+            "unit = ''",
+            LINE_OF_NEXT,
+            "points[0].unit",
+            "string should have at least 1 character; '' was given",
+        ),
+        ("range = [5, 1]", LINE_OF_POINT, "points[0]", "range is not ascending; write [lowest, highest]"),
+        ("range = [1]", LINE_OF_NEXT, "points[0].range", "list should have at least 2 items"),
+        ("range = [0, inf]", LINE_OF_NEXT, "points[0].range[1]", "input should be a finite number"),
+        (
+            "word_order = 'little'",
+            LINE_OF_POINT,
+            "points[0]",
+            "word_order means nothing for type u16; remove",
+        ),
+        ("unit_at = 2", LINE_OF_POINT, "points[0]", "unit_at and unit_codes belong together; give both"),
+        (
+            "unit_codes = []\nunit_at = 3",
+            LINE_OF_POINT,
+            "points[0]",
+            "unit_at and unit_codes belong together",
+        ),
+        (
+            "unit_at = 3\nunit_codes = [\n  { code = 1, factor = 1 },\n  { code = 1, factor = 2 },\n]",
+            LINE_OF_POINT,
+            "points[0]",
+            "unit code 0x01 is given twice; remove one of them",
+        ),
+        (
+            "unit_at = 3\nunit_codes = [\n  { code = 1, factor = 0 },\n]",
+            LINE_OF_NEXT + 2,
+            "points[0].unit_codes[0].factor",
+            "input should be greater than 0; 0 was given",
+        ),
+        (
+            "self_off = { address = 9, step_ms = 1, steps_max = 1 }",
+            LINE_OF_POINT,
+            "points[0]",
+            "self_off on a point that is not a writable bool; remove it",
+        ),
+        (
+            "type = 'f32'\ndecimals_at = 3",
+            LINE_OF_POINT,
+            "points[0]",
+            "decimals_at means nothing for type f32",
+        ),
+        (
+            "repeat = { count = 2 }",
+            LINE_OF_POINT,
+            "points[0]",
+            "name 'a' and repeat do not fit; write {n} in",
+        ),
+    ],
+)
+def test_a_mistake_in_a_point_is_told(tmp_path: Path, added: str, line: int, key: str, what: str) -> None:
+    """Each with its line: of the key where the key is wrong, of the point where keys contradict."""
+    [only] = told(tmp_path, HEAD + POINT + added + "\n")
+    assert only.startswith(f"probe.toml:{line}: {key}: {what}"), only
+    assert "; " in only
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (POINT.replace("= 1\n", "= 65536\n"), "12: points[0].address: input should be less than or equal to"),
+        (POINT.replace("= 1\n", "= -1\n"), "12: points[0].address: input should be greater than or equal to"),
+        (POINT.replace("= 1\n", '= 65535\ntype = "u32"\n'), "8: points[0]: its second word lies beyond"),
+        (POINT.replace('"a"\ntitle', '"A"\ntitle'), "9: points[0].name: string should match pattern"),
+        (
+            POINT.replace("holding", "input") + "writable = true",
+            "8: points[0]: table input_register cannot be",
+        ),
+        (RELAY + "scale = 2", "8: points[0]: scale means nothing for type bool; remove it"),
+        (RELAY + "decimals_at = 3", "8: points[0]: decimals_at means nothing for type bool; remove it"),
+        (REPEATED, "8: points[0]: name 'a{n}' and repeat do not fit; write {n} in the name"),
+        (REPEATED + "repeat = { count = 0 }", "13: points[0].repeat.count: input should be greater than or"),
+        (
+            REPEATED + "repeat = { count = 2 }\ntype = 'u32'",
+            "8: points[0]: copies of type u32 overlap; write",
+        ),
+        (
+            REPEATED.replace("= 1\n", "= 65535\n") + "repeat = { count = 2 }",
+            "8: points[0]: its last copies do not fit: address: Input should be less than or equal to 65535; "
+            "lower count, step or address",
+        ),
+        (
+            REPEATED.replace("a{n}", "a" * 60 + "-{n}") + "repeat = { count = 2, first = 999 }",
+            "8: points[0]: its last copies do not fit: name: String should have at most 64 characters; lower",
+        ),
+        (POINT + POINT, "1: names given twice: a; rename one of each"),
+        (
+            POINT + DERIVED + 'of = ["a"]',
+            "14: derived[0]: inclination takes two different points; write of =",
+        ),
+        (TILT + DERIVED + 'of = ["b", "b"]', "15: derived[0]: inclination takes two different points"),
+        (TILT + DERIVED + 'of = ["b", "c"]', "1: d is derived of c, which is no point; name a point"),
+        (POINT + TILT + DERIVED + 'of = ["b", "a"]', "1: d is derived of a in 1; name a point in deg"),
+        (TILT + DERIVED + 'of = ["b", "d"]', "1: d is derived of d, which is no point; name a point"),
+        (
+            POINT + DERIVED.replace("deg", "rad") + 'of = ["a", "b"]',
+            "14: derived[0]: inclination is an angle",
+        ),
+        (POINT + "[serial]\nbaud = 9600\nunit_id = 248", "15: serial.unit_id: input should be less than or"),
+        (POINT + "[modbus]\nregisters_per_request_max = 126", "14: modbus.registers_per_request_max: input"),
+        (
+            "points = []\n",
+            "7: points: list should have at least 1 item after validation, not 0; [] was given",
+        ),
+        (
+            "".join(
+                REPEATED.replace("a{n}", f"{name}-{{n}}") + "repeat = { count = 256 }\n" for name in "abcd"
+            ),
+            "1: 1024 points; write 1000 at most",
+        ),
+    ],
+)
+def test_a_mistake_in_a_profile_is_told(tmp_path: Path, text: str, what: str) -> None:
+    """Line, key, what, remedy."""
+    lines = told(tmp_path, HEAD + text + "\n")
+    assert lines[0].startswith(f"probe.toml:{what}"), lines
+    assert "; " in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "what"),
+    [
+        ("schema = 1", "schema = 2", "1: schema: input should be 1; 2 was given"),
+        ("schema = 1\n", "", "1: schema: is missing; add it"),
+        (
+            'id = "probe"',
+            'id = "other"',
+            "2: id: 'other' is not the file's name; write id = \"probe\" or rename",
+        ),
+        (', zh = "探头"', "", "3: title.zh: is missing; add it"),
+        ('vendor = "nobody"\n', "", "1: vendor: is missing; add it"),
+        ('models = ["P1"]', "models = []", "5: models: list should have at least 1 item"),
+        ('models = ["P1"]', 'models = [""]', "5: models[0]: string should have at least 1 character"),
+    ],
+)
+def test_a_mistake_in_the_head_is_told(tmp_path: Path, before: str, after: str, what: str) -> None:
+    """A profile says what it is, or it is none."""
+    assert before in HEAD
+    [only] = told(tmp_path, HEAD.replace(before, after) + POINT)
+    assert only.startswith(f"probe.toml:{what}"), only
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    """In the order of their lines, so that one round of mending is enough."""
+    text = HEAD.replace('"nobody"', "7") + POINT + "scale = true\n" + POINT.replace("address", "adress")
+    lines = told(tmp_path, text)
+    assert [line.split(": ")[:2] for line in lines] == [
+        ["probe.toml:4", "vendor"],
+        ["probe.toml:13", "points[0].scale"],
+        ["probe.toml:15", "points[1].address"],
+        ["probe.toml:19", "points[1].adress"],
+    ]
+
+
+def test_copies_of_a_point_count_on(tmp_path: Path) -> None:
+    """Names, titles, addresses, and every address beside them."""
+    path = tmp_path / "probe.toml"
+    path.write_text(
+        HEAD
+        + RELAY.replace('"a"\ntitle = { en = "a"', '"out_{n}"\ntitle = { en = "Output {n}"')
+        + "writable = true\nrepeat = { count = 3, first = 5, step = 2 }\n"
+        + "self_off = { address = 100, step_ms = 100, steps_max = 10 }\n"
+    )
+    points = catalogue.load(path).points
+    assert [(point.name, point.title.en, point.address) for point in points] == [
+        ("out_5", "Output 5", 1),
+        ("out_6", "Output 6", 3),
+        ("out_7", "Output 7", 5),
+    ]
+    assert [point.self_off.address for point in points if point.self_off] == [100, 102, 104]
