@@ -11,7 +11,11 @@ from edge.settings import Alarm, Ref
 
 
 class AlarmInstance:
-    """One declared alarm on one of its points."""
+    """One declared alarm on one of its points.
+
+    A delay is over when a good value confirms the condition at its end; one wild value before a silence
+    raises nothing.
+    """
 
     def __init__(self, alarm: Alarm, target: Ref, part: str, ids: Ids) -> None:
         """Begin in the normal state."""
@@ -34,9 +38,9 @@ class AlarmInstance:
             self._turning_since_s = None
             return []
         if self._turning_since_s is None:
-            self._turning_since_s = now.s
+            self._turning_since_s = self.window.newest_s
         delay_s = self.alarm.off_delay_s if self.active_id else self.alarm.on_delay_s
-        if now.s - self._turning_since_s < delay_s:
+        if self.window.newest_s - self._turning_since_s < delay_s:
             return []
         self._turning_since_s = None
         return [Emit(self._cleared(value, now) if self.active_id else self._raised(value, now))]

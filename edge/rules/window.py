@@ -43,6 +43,11 @@ class Window:
             return None
         return self._sum / len(self._values)
 
+    @property
+    def newest_s(self) -> float:
+        """When the newest good value came; minus infinity before the first."""
+        return self._values[-1][0] if self._values else float("-inf")
+
     def _is_stale(self, now_s: float) -> bool:
         return not self._values or now_s - self._values[-1][0] > self._stale_s
 

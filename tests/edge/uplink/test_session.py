@@ -1,0 +1,201 @@
+"""The sending half of the acknowledgement against a model of everything that can happen between."""
+
+from itertools import pairwise
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contract.messages import Ack, LaneRange
+from contract.topics import Lane
+from edge.uplink.session import Limits, Session
+
+EPOCH = "e" * 32
+LIMITS = Limits(8, 100_000, 10, 120)
+
+
+def session(first: int = 1, following: int = 1) -> Session:
+    """Return a session over a telemetry lane that holds ``first`` to ``following - 1``."""
+    ranges = {"events": LaneRange(1, 1), "telemetry": LaneRange(first, following)}
+    return Session(EPOCH, ranges, LIMITS, Random(1))
+
+
+def connected(first: int = 1, following: int = 1, upto: int = 0) -> Session:
+    """Return a session whose hello has been answered with ``upto``."""
+    subject = session(first, following)
+    subject.connect()
+    assert subject.hello_due(0)
+    subject.acknowledged(Lane.EVENTS, Ack(1, EPOCH, 0), 0)
+    subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, upto), 0)
+    return subject
+
+
+def send_all(subject: Session, now_s: float, size: int = 100) -> list[int]:
+    """Send as long as the window allows; return the sequences."""
+    sent = []
+    while (due := subject.next_to_send()) is not None:
+        subject.sent(*due, size, now_s)
+        sent.append(due[1])
+    return sent
+
+
+def test_nothing_is_sent_before_the_centre_has_said_what_it_has() -> None:
+    """A hello comes first on each connection, and again until it is answered."""
+    subject = session(1, 5)
+    assert subject.next_to_send() is None
+    subject.connect()
+    assert subject.hello_due(0)
+    assert subject.next_to_send() is None
+    assert not subject.hello_due(1)
+    assert subject.hello_due(6)
+    subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 2), 6)
+    assert subject.next_to_send() == (Lane.TELEMETRY, 3)
+
+
+def test_events_go_first() -> None:
+    """The lane of alarms drains before telemetry, however much of that is waiting."""
+    subject = connected(1, 50)
+    subject.appended(Lane.EVENTS, 1)
+    assert subject.next_to_send() == (Lane.EVENTS, 1)
+
+
+def test_the_window_holds_in_batches_and_in_bytes() -> None:
+    """No more than eight batches, and no more than 100,000 bytes, wait for the centre."""
+    assert send_all(connected(1, 50), 0) == list(range(1, 9))
+    assert send_all(connected(1, 50), 0, size=40_000) == [1, 2, 3]
+
+
+def test_a_repeated_acknowledgement_means_a_hole_once() -> None:
+    """The copies of one hole's acknowledgement send the rest again once, not once each."""
+    subject = connected(1, 6)
+    send_all(subject, 0)
+    subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 2), 1)
+    for _ in range(5):
+        subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 2), 1)
+    assert send_all(subject, 1) == [3, 4, 5]
+    subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 2), 1.5)
+    assert send_all(subject, 1.5) == []
+
+
+def test_silence_sends_again_ever_more_patiently() -> None:
+    """10 s, then 20, then 40 …, each up to a fifth longer."""
+    subject = connected(1, 3)
+    times = []
+    for tick in range(4000):
+        subject.tick(tick / 10)
+        if send_all(subject, tick / 10):
+            times.append(tick / 10)
+    waits = [later - earlier for earlier, later in pairwise(times)]
+    assert 10 <= waits[0] <= 12.2
+    assert 20 <= waits[1] <= 24.2
+    assert 40 <= waits[2] <= 48.2
+    assert max(waits) <= 145
+
+
+def test_a_centre_that_waits_for_what_is_gone_is_told_what_there_is() -> None:
+    """An acknowledgement before the first held batch calls for a hello, and nothing is deleted."""
+    subject = connected(10, 15, upto=9)
+    assert not subject.hello_due(100)
+    assert subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 4), 100) is None
+    assert subject.hello_due(100)
+
+
+def test_another_epochs_acknowledgement_is_not_ours() -> None:
+    """It names batches of a former buffer."""
+    subject = connected(1, 5)
+    assert subject.acknowledged(Lane.TELEMETRY, Ack(1, "0" * 32, 3), 1) is None
+
+
+def test_a_centre_that_has_more_than_we_ever_had_is_reported_for_the_digest_check() -> None:
+    """A rolled-back buffer shows itself by this."""
+    subject = connected(1, 5)
+    assert subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 40), 1) == 40
+
+
+class Model:
+    """A gateway's session, a link that does anything, and a centre that takes only what continues its mark."""
+
+    def __init__(self) -> None:
+        """Begin with three batches waiting."""
+        self.subject = session(1, 4)
+        self.last, self.mark, self.deleted = 3, 0, 0
+        self.batches: list[int] = []
+        self.acks: list[int] = []
+        self.now_s = 0.0
+
+    def deliver(self, sequence: int) -> None:
+        """A batch reaches the centre, which answers with its mark."""
+        if sequence == self.mark + 1:
+            self.mark = sequence
+        self.acks.append(self.mark)
+
+    def take(self, upto: int) -> None:
+        """An acknowledgement reaches the gateway; it may delete only what the centre has."""
+        result = self.subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, upto), self.now_s)
+        if result is not None:
+            assert result <= self.mark
+            self.deleted = max(self.deleted, result)
+
+    def send(self) -> None:
+        """The gateway sends what its window allows."""
+        while (due := self.subject.next_to_send()) is not None:
+            assert self.deleted < due[1] <= self.last
+            self.subject.sent(*due, 100, self.now_s)
+            self.batches.append(due[1])
+
+    def step(self, what: int, data: st.DataObject) -> None:
+        """One thing happens."""
+        match what:
+            case 0:
+                self.subject.connect()
+                self.batches, self.acks = [], []
+            case 1:
+                self.subject.disconnect()
+            case 2:
+                self.last += 1
+                self.subject.appended(Lane.TELEMETRY, self.last)
+            case 3 if self.subject.hello_due(self.now_s):
+                self.acks.append(self.mark)
+            case 4:
+                self.subject.tick(self.now_s)
+            case 5 | 6:
+                self.send()
+            case 7 if self.batches:
+                self.deliver(self.batches.pop(data.draw(st.integers(0, len(self.batches) - 1))))
+            case 8 if self.acks:
+                self.take(self.acks.pop(data.draw(st.integers(0, len(self.acks) - 1))))
+            case 9 if self.batches:
+                self.batches.append(self.batches[0])
+
+    def settle(self) -> None:
+        """The link behaves again for a while."""
+        self.subject.connect()
+        self.batches, self.acks = [], []
+        for _ in range(200):
+            self.now_s += 5
+            self.subject.acknowledged(Lane.EVENTS, Ack(1, EPOCH, 0), self.now_s)
+            if self.subject.hello_due(self.now_s):
+                self.take(self.mark)
+            self.subject.tick(self.now_s)
+            self.send()
+            for sequence in self.batches:
+                self.deliver(sequence)
+                self.take(self.acks.pop())
+            self.batches = []
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_whatever_the_link_does_everything_arrives_in_order_once(data: st.DataObject) -> None:
+    """Loss, duplication and reordering of batches and acknowledgements, reconnections, new batches.
+
+    The gateway never deletes what the centre does not have, and in the end the centre has everything.
+    """
+    model = Model()
+    for what in data.draw(st.lists(st.integers(0, 9), max_size=80)):
+        model.now_s += data.draw(st.sampled_from([0.0, 0.3, 2.0, 15.0]))
+        model.step(what, data)
+        assert model.deleted <= model.mark
+    model.settle()
+    assert model.mark == model.deleted == model.last
+    assert model.subject.drained
