@@ -113,7 +113,7 @@ def test_a_centre_that_has_more_than_we_ever_had_is_reported_for_the_digest_chec
 
 
 class Model:
-    """A gateway's session, a link that does anything, and a centre that takes only what continues its mark."""
+    """A gateway's session, a link that does anything, and a centre."""
 
     def __init__(self) -> None:
         """Begin with three batches waiting."""
