@@ -3,7 +3,8 @@
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from simulators.errors import SimulatorError
@@ -20,20 +21,17 @@ class Ledger:
 
     def __init__(self, path: Path, bytes_max: int = LEDGER_BYTES_MAX) -> None:
         """Open the file; SimulatorError if that fails."""
+        self._path = path
         self._lock = threading.Lock()
         self._bytes_max = bytes_max
-        try:
+        with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("ab", buffering=0)
-        except OSError as error:
-            raise SimulatorError(
-                f"{path}: cannot be written: {error.strerror}; choose another file"
-            ) from error
         self._bytes = self._file.tell()
         self.full = self._bytes >= bytes_max
 
     def write(self, time_ms: int, line: str, record: Record) -> None:
-        """Add one record; ``time_ms`` is when its answer was out, UTC."""
+        """Add one record; ``time_ms`` is when its answer was out, UTC. SimulatorError if that fails."""
         entry = {
             "time_ms": time_ms,
             "line": line,
@@ -52,7 +50,8 @@ class Ledger:
             if self._bytes + len(data) > self._bytes_max:
                 self.full = True
                 data = b'{"full":true}\n'
-            self._file.write(data)
+            with _writing(self._path):
+                self._file.write(data)
             self._bytes += len(data)
 
     def close(self) -> None:
@@ -62,7 +61,20 @@ class Ledger:
 
 
 def write_truth(path: Path, time_ms: int, truth: Mapping[str, Mapping[str, object]]) -> None:
-    """Replace the file at once by {"time_ms", "values", "outputs"}, so that no reader sees a half."""
+    """Replace the file at once by {"time_ms", "values", "outputs"}, so that no reader sees a half.
+
+    SimulatorError if that fails.
+    """
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_text(json.dumps({"time_ms": time_ms, **truth}, separators=(",", ":")) + "\n")
-    fresh.replace(path)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(json.dumps({"time_ms": time_ms, **truth}, separators=(",", ":")) + "\n")
+        fresh.replace(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SimulatorError(f"{path}: cannot be written: {error.strerror}; choose another file") from error

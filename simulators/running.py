@@ -58,6 +58,8 @@ class RunningCabinet:
         """Start all lines; the story begins."""
         self.cabinet = Cabinet(self.plan, seed=self._seed, start_ns=time.monotonic_ns())
         try:
+            if self._truth:
+                write_truth(self._truth, self._now_ms(), self.cabinet.truth(0))
             for settings in self.plan.file.lines:
                 self._start(settings)
         except BaseException:

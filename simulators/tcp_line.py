@@ -96,6 +96,10 @@ class TcpLine:
                 await self._talk(reader, writer)
         except (ConnectionError, asyncio.CancelledError):
             pass
+        except Exception as error:
+            if not self._on_failure:
+                raise
+            self._on_failure(error)
         finally:
             self._connections.discard(task)
             writer.close()

@@ -88,8 +88,8 @@ def run(
             typer.echo(json.dumps(ready))
             sys.stdout.flush()
             stop.wait(for_s)
-    if failures:
-        raise failures[0]
+        if failures:
+            raise failures[0]
 
 
 @app.command()

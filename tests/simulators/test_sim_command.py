@@ -1,0 +1,110 @@
+"""``gengfu sim`` as a process: one line when ready, a clean end, plain errors."""
+
+import json
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pymodbus.client import ModbusSerialClient
+
+GENGFU = [sys.executable, "-m", "gengfu.main", "sim"]
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], Any]]:
+    """Run a command until it is ready; yield it and what its one line says."""
+    process = subprocess.Popen(
+        [*GENGFU, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        try:
+            assert process.stdout
+            assert select.select([process.stdout], [], [], 60)[0], "not ready within a minute"
+            yield process, json.loads(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def end(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Send a signal; the process ends with 0 and says nothing more."""
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors) == (0, "", "")
+
+
+def test_cabinet_runs_until_it_is_told_to_end(tmp_path: Path) -> None:
+    """SIGTERM: the link goes, ledger and truth stay."""
+    ledger, truth = tmp_path / "ledger.jsonl", tmp_path / "truth.json"
+    files = ("--ledger", str(ledger), "--truth", str(truth))
+    with started("run", "site", "--folder", str(tmp_path), *files) as (process, ready):
+        line = ready["lines"]["rs485-1"]
+        assert line == {"kind": "serial", "path": str(tmp_path / "ttyRS485-1"), "baud": 9600}
+        client = ModbusSerialClient(line["path"], baudrate=9600, timeout=5, retries=0)
+        registers = client.read_holding_registers(0x01FC, count=1, device_id=1).registers
+        client.close()  # type: ignore[no-untyped-call]
+        end(process, signal.SIGTERM)
+    assert json.loads(ledger.read_text())["values"] == registers
+    assert "relays/relay_1" in json.loads(truth.read_text())["outputs"]
+    assert not (tmp_path / "ttyRS485-1").is_symlink()
+
+
+def test_platform_serves_until_it_is_told_to_end() -> None:
+    """Ctrl-C."""
+    with started("platform", "--fault", "500=1", "--seed", "4") as (process, ready):
+        answer = httpx.post(
+            ready["url"] + "/api/cases", json={}, headers={"Idempotency-Key": "a"}, timeout=10
+        )
+        assert answer.status_code == 500
+        end(process, signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["run", "nowhere"], 1, "nowhere: there is no such cabinet; give a path, or one of site, street"),
+        (["platform", "--fault", "fire=1"], 2, "names are timeout, 500, 429, garbage"),
+        (["platform", "--fault", "500=2"], 2, "together at most 1"),
+        (["run", "site", "--ledger", "/proc/ledger"], 1, "/proc/ledger: cannot be written: "),
+        (["run", "site", "--truth", "/proc/truth"], 1, "/proc/truth: cannot be written: "),
+        (["run", "site", "--folder", "/proc/dev"], 1, "/proc/dev/ttyRS485-1: cannot make this link: "),
+    ],
+)
+def test_mistakes_are_told_plainly(arguments: list[str], code: int, told: str) -> None:
+    """No traceback, a code other than 0."""
+    done = subprocess.run([*GENGFU, *arguments], check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code
+    assert told in " ".join(done.stderr.replace("│", " ").split())
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments"),
+    [("pymodbus", ["run", "site"]), ("uvicorn", ["platform"]), ("pymodbus", ["list"])],
+)
+def test_missing_extra_is_told(missing: str, arguments: list[str]) -> None:
+    """A cabinet's install has no simulators; the command says how to get them."""
+    program = f"import sys; sys.modules[{missing!r}] = None; from gengfu.main import run; run()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "sim", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "this command needs the simulators: pip install gengfu[simulators]\n",
+    )
+
+
+def test_list_names_the_shipped_cabinets() -> None:
+    """As text and as JSON."""
+    done = subprocess.run([*GENGFU, "list", "--json"], capture_output=True, text=True, timeout=60, check=True)
+    assert [entry["name"] for entry in json.loads(done.stdout)] == ["site", "street"]
