@@ -130,7 +130,7 @@ def test_a_cabinet_runs_from_the_wheel_alone_and_holds_nothing_of_the_centre(
     count = len(list(ROOT.glob("device_profiles/models/*.toml")))
     done = run(cabinet / "gengfu", "profiles", "check", cwd=tmp_path)
     assert done.stdout == f"{count} profiles checked, all sound\n"
-    python = [cabinet / "python", "-I", "-c"]  # isolated: neither the working folder nor the tree is searched
+    python: list[str | Path] = [cabinet / "python", "-I", "-c"]  # isolated: the tree is not searched
     where = run(*python, "import device_profiles as d; print(d.__file__)", cwd=tmp_path).stdout
     assert where.startswith(str(cabinet.parent))
     for module in ("edge", "firmware_shims.catalogue", "device_profiles.catalogue", "aiomqtt", "serial"):
