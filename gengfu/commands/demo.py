@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from gengfu.language import language
+
 EXTRAS = "the demo needs all parts: pip install gengfu[edge,collector,simulators]"
 
 
@@ -42,9 +44,8 @@ def demo(
     except ModuleNotFoundError as error:
         typer.echo(f"{EXTRAS} (missing: {error.name})", err=True)
         raise typer.Exit(1) from error
-    language: Literal["en", "zh"] = "zh" if os.environ.get("LANG", "").lower().startswith("zh") else "en"
     live = sys.stdout.isatty() and for_s is None and not as_json
-    options = Options(folder, for_s, live, seed, weaken, language, quiet=as_json)
+    options = Options(folder, for_s, live, seed, weaken, language(os.environ), quiet=as_json)
     try:
         good, figures = asyncio.run(play(options))
     except (DemoError, BrokerError) as error:

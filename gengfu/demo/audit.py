@@ -38,6 +38,11 @@ class Figures:
     duplicated: int
     failed_reads: int
 
+    def __add__(self, other: "Figures") -> "Figures":
+        """Return the counts of both."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Figures(*(ours + theirs for ours, theirs in pairs))
+
 
 def served(
     ledger: Path, profiles: Mapping[str, Profile], wanted: Iterable[Series]

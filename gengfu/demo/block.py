@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import time
+from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -16,7 +17,8 @@ from contract.errors import ContractError
 from device_profiles.schema import Profile
 from edge import checks
 from gengfu.demo import audit
-from gengfu.demo.processes import Child
+from gengfu.demo.processes import Child, DemoError
+from gengfu.demo.reader import Reader
 from gengfu.demo.story import View
 from simulators.mosquitto import Mosquitto, free_port
 
@@ -26,9 +28,6 @@ WAITING_MIN = 3
 """So many batches wait in the broker before it is killed."""
 WAITING_TIMEOUT_S = 20.0
 OUTAGE_S = 1.5
-CATCH_UP_TIMEOUT_S = 45.0
-HISTORY_LIMIT = 1000
-HTTP_TIMEOUT_S = 5.0
 RELAY_1 = 0
 
 
@@ -49,9 +48,8 @@ class Block:
         self._counting = False
         self._last: dict[str, Any] = {"values": {}, "alarms": [], "cases": [], "newest_ms": 0}
         self._started_s = time.monotonic()
-        self._platform_url = ""
-        self._profiles: dict[str, dict[str, Profile]] = {}
-        self._http = httpx.AsyncClient(timeout=HTTP_TIMEOUT_S, trust_env=False)
+                self._profiles: dict[str, dict[str, Profile]] = {}
+        self.reader = Reader(f"http://127.0.0.1:{self.http_port}")
         self._observer: asyncio.Task[None] | None = None
 
     @property
@@ -59,18 +57,13 @@ class Block:
         """Seconds since the devices began."""
         return time.monotonic() - self._started_s
 
-    @property
-    def api(self) -> str:
-        """Where the centre answers."""
-        return f"http://127.0.0.1:{self.http_port}"
-
     async def start(self) -> None:
         """Start everything in the order in which it is needed."""
         await asyncio.to_thread(self.broker.start)
         self.broker_up = True
         platform = await self._child("platform", "gengfu.main", "sim", "platform", "--seed", str(self.seed))
-        self._platform_url = platform["url"]
-        self._write("collector.toml", platform_url=self._platform_url, http_port=self.http_port)
+        self.reader.platform = platform["url"]
+        self._write("collector.toml", platform_url=platform["url"], http_port=self.http_port)
         shutil.copy(_file("parts.csv"), self.folder / "parts.csv")
         await self._start_centre()
         self._observer = asyncio.create_task(self._observe())
@@ -95,10 +88,10 @@ class Block:
     async def view(self) -> View:
         """Look at everything that can be looked at; while the centre is away, at what was seen last."""
         with contextlib.suppress(httpx.HTTPError):
-            self._last["cases"] = await self._get(f"{self._platform_url}/api/cases")
+            self._last["cases"] = await self.reader.platform_cases()
         if self.centre_up:
             with contextlib.suppress(httpx.HTTPError):
-                points = await self._items("points")
+                points = await self.reader.items("points")
                 self._last["values"] = {
                     f"{row['gateway']}/{row['device']}/{row['point']}": row["value"] for row in points
                 }
@@ -106,7 +99,7 @@ class Block:
                 for row in points:
                     newest[row["gateway"]] = max(newest[row["gateway"]], row["time_ms"])
                 self._last["newest_ms"] = min(newest.values())
-                self._last["alarms"] = await self._items("alarms")
+                self._last["alarms"] = await self.reader.items("alarms")
         return View(
             self.at_s,
             broker_kills=self.broker_kills,
@@ -144,21 +137,20 @@ class Block:
         """Stop the gateways, let the centre take the rest, and count on both ends."""
         await asyncio.gather(*(asyncio.to_thread(self.children[name].end) for name in GATEWAYS))
         await asyncio.gather(*(asyncio.to_thread(self.children[f"{name}-devices"].end) for name in GATEWAYS))
-        await self._caught_up()
+        await self.reader.caught_up()
         figures = audit.Figures(0, 0, 0, 0, 0)
         for name in GATEWAYS:
-            profiles = self._profiles[name]
-            stored = await self._stored(name)
             wanted = self._wanted(name)
-            found = audit.compare(audit.served(self._ledger(name), profiles, wanted), stored)
+            served = audit.served(self._ledger(name), self._profiles[name], wanted)
+            found = audit.compare(served, {series: await self.reader.history(name, *series) for series in wanted})
             figures = audit.Figures(
                 *(a + b for a, b in zip(vars(figures).values(), vars(found).values(), strict=True))
             )
-        cases = await self._get(f"{self._platform_url}/api/cases")
+        cases = await self.reader.platform_cases()
         problems = {(case["case"].get("part"), case["case"].get("code")) for case in cases}
         return {
             **vars(figures),
-            "alarms_raised": len(await self._items("alarms")),
+            "alarms_raised": len(await self.reader.items("alarms")),
             "cases_raised": len(cases),
             "cases_duplicated": len(cases) - len(problems),
             "sprinkler_runs": audit.runs(self._ledger("site"), "relays", RELAY_1),
@@ -175,7 +167,7 @@ class Block:
             if name in self.children:
                 await asyncio.to_thread(self.children[name].end)
         await asyncio.to_thread(self.broker.stop)
-        await self._http.aclose()
+        await self.reader.close()
 
     async def _start_centre(self) -> None:
         await self._child(
@@ -220,7 +212,20 @@ class Block:
                 header = batches.read_header(payload)
                 self._waiting.add((header.gateway, header.epoch, header.lane, header.sequence))
 
-    async def _get(self, url: str, **parameters: str | int) -> Any:
-        answer = await self._http.get(url, params=parameters)
-        answer.raise_for_status()
-        return answer.json()
+
+def _file(name: str) -> Path:
+    return Path(str(files("gengfu.demo"))) / "files" / name
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder, or empty it if a demo made it; anything else is left alone."""
+    if folder.exists() and not folder.is_dir():
+        raise DemoError(f"{folder} is a file; name another folder with --folder")
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
+        raise DemoError(f"{folder} holds other files; name another folder with --folder, or empty it")
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / MARKER).write_text(
+        "This folder was made by `gengfu demo`, which empties it at its next start.\n"
+    )

@@ -13,7 +13,8 @@ from rich.live import Live
 
 from gengfu.demo.block import Block
 from gengfu.demo.story import Story, View
-from gengfu.demo.telling import Language, Picture, text, told, verdict
+from gengfu.demo.telling import Picture, text, told, verdict
+from gengfu.language import Language
 
 LOOK_INTERVAL_S = 0.5
 OUTAGE_AT_S = 33.0

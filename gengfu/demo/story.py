@@ -5,6 +5,10 @@ from typing import Any
 
 DUST_LIMIT = 150.0
 DUST_LOWER_LIMIT = 120.0
+COVER_PART = "5001030102000002"
+MAIN_PART = "5001030132000007"
+CAUGHT_UP_MS = 5_000
+"""The centre has caught up when it has values so much newer than the kill."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +52,11 @@ STEPS = (
     Step("dust_falls", "the dust falls", "扬尘下降"),
     Step("spray_off", "back within the limit, the sprinkler stops", "回到限值以内,喷淋停止"),
     Step("cover_alarm", "a manhole cover tilts: alarm", "井盖倾斜:报警"),
-    Step(
-        "cover_case",
-        "the city platform has its case, with part, place and owner",
-        "城市平台收到案卷:部件、位置、权属",
-    ),
+    Step("cover_case", "its case is filed, with part, place and owner", "立案:部件、位置、权属齐全"),
     Step("burst_alarm", "a water main bursts: alarm", "自来水管爆裂:报警"),
-    Step("burst_case", "the city platform has its case, too", "城市平台收到案卷"),
-    Step(
-        "broker_killed",
-        "the broker is killed with batches waiting, and wiped",
-        "消息代理在有积压时被强行终止并清空",
-    ),
-    Step("caught_up", "everything measured since has reached the centre", "此后的数据全部到达中心"),
+    Step("burst_case", "its case is filed, too", "立案:部件、位置、权属齐全"),
+    Step("broker_killed", "the broker is killed with batches waiting, and wiped", "消息代理带积压被强杀清空"),
+    Step("caught_up", "all that was measured since has reached the centre", "此后的数据全部到达中心"),
 )
 
 
@@ -70,7 +66,6 @@ class Story:
     def __init__(self) -> None:
         """Nothing has happened yet."""
         self.happened: dict[str, float] = {}
-        self._spray_seen = False
 
     @property
     def complete(self) -> bool:
@@ -91,25 +86,22 @@ class Story:
 
     def _shows(self, name: str, view: View) -> bool:
         dust, spray = view.number("site/station/pm10"), view.values.get("site/relays/relay_1")
-        match name:
-            case "dust_rises":
-                return dust is not None and dust > DUST_LIMIT
-            case "spray_on":
-                return spray is True
-            case "dust_falls":
-                return "spray_on" in self.happened and dust is not None and dust < DUST_LOWER_LIMIT
-            case "spray_off":
-                return "spray_on" in self.happened and spray is False
-            case "cover_alarm" | "burst_alarm":
-                problem = "cover_open" if name == "cover_alarm" else "pipe_burst"
-                return any(alarm["problem"] == problem for alarm in view.alarms)
-            case "cover_case" | "burst_case":
-                part = "5001030102000002" if name == "cover_case" else "5001030132000007"
-                return any(_is_filed(case, part) for case in view.cases)
-            case "broker_killed":
-                return view.broker_kills > 0
-            case _:
-                return view.broker_kills > 0 and view.centre_up and view.newest_ms > view.killed_ms + 5_000
+        sprayed = "spray_on" in self.happened
+        problems = {alarm["problem"] for alarm in view.alarms}
+        killed = view.broker_kills > 0
+        shown = {
+            "dust_rises": dust is not None and dust > DUST_LIMIT,
+            "spray_on": spray is True,
+            "dust_falls": sprayed and dust is not None and dust < DUST_LOWER_LIMIT,
+            "spray_off": sprayed and spray is False,
+            "cover_alarm": "cover_open" in problems,
+            "cover_case": any(_is_filed(case, COVER_PART) for case in view.cases),
+            "burst_alarm": "pipe_burst" in problems,
+            "burst_case": any(_is_filed(case, MAIN_PART) for case in view.cases),
+            "broker_killed": killed,
+            "caught_up": killed and view.centre_up and view.newest_ms > view.killed_ms + CAUGHT_UP_MS,
+        }
+        return shown[name]
 
 
 def _is_filed(case: dict[str, Any], part: str) -> bool:

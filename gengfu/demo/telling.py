@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -10,8 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gengfu.demo.story import DUST_LIMIT, STEPS, Step, Story, View
-
-Language = Literal["en", "zh"]
+from gengfu.language import Language
 
 _TEXTS = {
     "title": ("Gengfu: a city block on this machine", "更夫:本机上的一个街区"),
@@ -37,7 +36,7 @@ _TEXTS = {
     "counting": ("stopping; both ends are counted …", "正在停止并核对两端计数……"),
     "missing": ("did not happen", "未发生"),
     "good": (
-        "Verdict: every sample that a device served is in the centre's store once, every part of the story happened.",
+        "Verdict: every sample that a device served is stored at the centre, once; all of the story happened.",
         "结论:设备送出的每个样本都在中心保存且仅保存一次,故事的每一步都已发生。",
     ),
     "bad": ("Verdict: NOT as it should be.", "结论:与应有的结果不符。"),

@@ -1,4 +1,4 @@
-"""A gateway that deletes on the broker's PUBACK, as many do: the demo's negative control, never for service."""
+"""A gateway that deletes on the broker's PUBACK, as many do: the demo's negative control, not for service."""
 
 import argparse
 import json
