@@ -48,7 +48,7 @@ class Block:
         self._counting = False
         self._last: dict[str, Any] = {"values": {}, "alarms": [], "cases": [], "newest_ms": 0}
         self._started_s = time.monotonic()
-                self._profiles: dict[str, dict[str, Profile]] = {}
+        self._profiles: dict[str, dict[str, Profile]] = {}
         self.reader = Reader(f"http://127.0.0.1:{self.http_port}")
         self._observer: asyncio.Task[None] | None = None
 
@@ -142,10 +142,8 @@ class Block:
         for name in GATEWAYS:
             wanted = self._wanted(name)
             served = audit.served(self._ledger(name), self._profiles[name], wanted)
-            found = audit.compare(served, {series: await self.reader.history(name, *series) for series in wanted})
-            figures = audit.Figures(
-                *(a + b for a, b in zip(vars(figures).values(), vars(found).values(), strict=True))
-            )
+            stored = {series: await self.reader.history(name, *series) for series in wanted}
+            figures += audit.compare(served, stored)
         cases = await self.reader.platform_cases()
         problems = {(case["case"].get("part"), case["case"].get("code")) for case in cases}
         return {
