@@ -36,7 +36,7 @@ _TEXTS = {
     "counting": ("stopping; both ends are counted …", "正在停止并核对两端计数……"),
     "missing": ("did not happen", "未发生"),
     "good": (
-        "Verdict: every sample that a device served is stored at the centre, once; all the story happened.",
+        "Verdict: every sample that a device served is stored at the centre once, and the story is whole.",
         "结论:设备送出的每个样本都在中心保存且仅保存一次,故事的每一步都已发生。",
     ),
     "bad": ("Verdict: NOT as it should be.", "结论:与应有的结果不符。"),
