@@ -20,8 +20,9 @@ app = typer.Typer(
 
 def _add_groups() -> None:
     """Each room's commands stand in a module of its own; one without its extra still lists the others."""
-    from gengfu.commands import profiles, sim
+    from gengfu.commands import collector, profiles, sim
 
+    app.add_typer(collector.app, name="collector")
     app.add_typer(profiles.app, name="profiles")
     app.add_typer(sim.app, name="sim")
 
