@@ -1,6 +1,5 @@
 """A Modbus device on a line: points read by plan, outputs written and read back."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -53,14 +52,7 @@ class ModbusDevice:
         self, registers: dict[tuple[Table, int], int], errors: dict[Block, str]
     ) -> dict[str, Reading]:
         """Return every wanted point, decoded; what lies in a failed block is bad with that block's error."""
-        found = codec.readings(self.device.profile, registers, self.device.points)
-        if not errors:
-            return found
-        reason = next(iter(errors.values()))
-        for name, reading in found.items():
-            if reading.error == "not_read":
-                found[name] = Reading(None, Quality.BAD, self._error_of(name, errors) or reason)
-        return found
+        return self._explained(codec.readings(self.device.profile, registers, self.device.points), errors)
 
     async def write(self, point_name: str, value: Value, self_off_s: float | None = None) -> str:
         """Write one point and return "" or the error's name.
@@ -70,9 +62,12 @@ class ModbusDevice:
         point = self.device.profile.point(point_name)
         if point is None or not point.writable:
             return "not_writable"
+        if point.decimals_at is not None or point.unit_at is not None:
+            return "not_writable"  # what to write would depend on registers that nobody has read
         if value is True and self_off_s is not None and point.self_off is not None:
-            steps = math.ceil(self_off_s * 1000 / point.self_off.step_ms)
-            if not 1 <= steps <= point.self_off.steps_max:
+            try:
+                steps = codec.self_off_steps(point, self_off_s)
+            except codec.CodecError:
                 return "self_off_out_of_range"
             pdu, answer_bytes = modbus_pdu.coil_value_request(point.self_off.address, steps)
         else:
@@ -94,25 +89,43 @@ class ModbusDevice:
         """Read some points at once, outside the plan; for reading outputs back."""
         points = [point for point in self.device.profile.points if point.name in names]
         registers: dict[tuple[Table, int], int] = {}
-        error = ""
+        errors: dict[Block, str] = {}
         for block in read_plan(points, self.device.profile.modbus):
-            values, failed = await self.read_block(block)
+            values, error = await self.read_block(block)
             registers |= values
-            error = error or failed
-        found = codec.readings(self.device.profile, registers, names)
-        return {
-            name: Reading(None, Quality.BAD, error) if reading.error == "not_read" else reading
+            if error:
+                errors[block] = error
+        return self._explained(codec.readings(self.device.profile, registers, names), errors)
+
+    def _explained(self, found: dict[str, Reading], errors: dict[Block, str]) -> dict[str, Reading]:
+        """Return the readings, with the failed block's error in place of not_read."""
+        reasons = {
+            name: self._reason(name, errors)
             for name, reading in found.items()
+            if reading.error == "not_read" and errors
+        }
+        return found | {
+            name: Reading(None, Quality.BAD, reason) for name, reason in reasons.items() if reason
         }
 
-    def _error_of(self, name: str, errors: dict[Block, str]) -> str:
-        point = self.device.profile.point(name)
-        if point is None:
-            return ""
-        for block, error in errors.items():
-            if point.table == block.table and block.address <= point.address < block.address + block.count:
-                return error
-        return ""
+    def _reason(self, name: str, errors: dict[Block, str]) -> str:
+        """Return the error of the first failed block that the point, or what it is derived of, needs."""
+        profile = self.device.profile
+        inputs = next((entry.of for entry in profile.derived if entry.name == name), [name])
+        needed = {
+            (point.table, address)
+            for point in map(profile.point, inputs)
+            if point is not None
+            for address in codec.addresses(point)
+        }
+        return next(
+            (
+                error
+                for block, error in errors.items()
+                if any((block.table, block.address + index) in needed for index in range(block.count))
+            ),
+            "",
+        )
 
     async def _ask(self, pdu: bytes, answer_bytes: int) -> tuple[bytes | None, str]:
         request = Request(self.device.unit_id, pdu, answer_bytes, self.device.timeout_s)

@@ -42,7 +42,7 @@ def read_answer(table: Table, count: int, pdu: bytes) -> list[int]:
     _raise_exception(pdu)
     data = pdu[2:]
     expected = (count + 7) // 8 if table in BIT_TABLES else 2 * count
-    if pdu[1] != expected or len(data) != expected:
+    if pdu[1:2] != bytes([expected]) or len(data) != expected:
         raise ModbusError("wrong_length")
     if table in BIT_TABLES:
         return [data[index // 8] >> (index % 8) & 1 for index in range(count)]
@@ -68,10 +68,12 @@ def coil_value_request(address: int, value: int) -> tuple[bytes, int]:
 def check_write_answer(request: bytes, answer: bytes) -> None:
     """Hold a write's answer against its request; ModbusError where it is no echo of its first five bytes."""
     _raise_exception(answer)
-    if answer[:5] != request[:5]:
+    if answer != request[:5]:
         raise ModbusError("wrong_echo")
 
 
 def _raise_exception(pdu: bytes) -> None:
+    if len(pdu) < 2:
+        raise ModbusError("wrong_length")
     if pdu[0] & 0x80:
         raise ModbusError(EXCEPTIONS.get(pdu[1], f"exception_{pdu[1]}"))

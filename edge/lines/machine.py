@@ -4,8 +4,17 @@
 The machine owns no clock, no port and no thread, so real and virtual time run the very same code.
 
 Silence: 3.5 characters between frames, 1.75 ms above 19200 baud (Modbus over serial line 1.02, 2.5.1.1).
+
+Time: a request that nobody answers costs its timeout and the time of five characters. Once bytes have come,
+they get the time of a whole answer and the slack beyond the timeout, and not more, however long they go on.
+
+Late answers: RTU frames carry no number, so an answer that comes after its request was given up would pass
+for the answer to the next request of the same unit and function. After a failure no such request is sent for
+``late_answer_ns``, whatever else is asked meanwhile. An answer that begins later than that, or is repeated by
+the line after more than the silence less a character, cannot be told from the right one.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +22,9 @@ from edge.lines.crc import crc16, framed
 from edge.lines.line import LineError, Outcome, Request
 
 EXCEPTION_FRAME_BYTES = 5
+"""The shortest frame there is."""
+READ_FUNCTIONS = range(1, 5)
+"""Their answers tell how many bytes of data follow."""
 READ_BYTES_MAX = 1024
 """So much noise is taken while one answer is awaited."""
 SILENCE_ABOVE_19200_NS = 1_750_000
@@ -27,7 +39,7 @@ class Timing:
     turnaround_ns: int
     """Extra rest before each request, beyond the silence, for slow transceivers."""
     late_answer_ns: int
-    """How late after its timeout an answer may still come; nothing confusable is sent meanwhile."""
+    """How late after its timeout an answer may still begin; nothing confusable is sent meanwhile."""
     settle_limit_ns: int
     """Longest wait for the line to fall silent."""
     slack_ns: int
@@ -117,11 +129,12 @@ class LineMachine:
         """Assume nothing about the line: the first request waits for a silence too."""
         self._timing = timing
         self._quiet_from_ns: int | None = None  # since when nothing was on the line
-        self._late: tuple[tuple[int, int, int], int] | None = None
+        self._late_until_ns: dict[tuple[int, int], int] = {}  # by unit and function
         self._request: Request | None = None
         self._sending = False
         self._give_up_ns = 0
         self._deadline_ns = 0
+        self._limit_ns = 0  # the deadline is never moved beyond
         self._buffer = bytearray()
         self.stray_bytes = 0
         """Bytes that came when nobody was asked."""
@@ -139,6 +152,8 @@ class LineMachine:
                 return self._take(data, now_ns)
 
     def _begin(self, request: Request, now_ns: int) -> Action:
+        if self._request is not None and not self._sending:
+            self._expect_late(self._request, now_ns)  # given up by its caller, half way
         self._request = request
         self._sending = True
         self._buffer.clear()
@@ -146,11 +161,11 @@ class LineMachine:
         if self._quiet_from_ns is None:
             self._quiet_from_ns = now_ns
         send_ns = self._quiet_from_ns + self._timing.silence_ns + self._timing.turnaround_ns
-        if self._late and self._late[0] == _shape(request):
-            # Its late answer would pass for this one's: let it come and go first.
-            send_ns = max(send_ns, self._late[1])
+        self._late_until_ns = {key: end for key, end in self._late_until_ns.items() if end > now_ns}
+        if (until_ns := self._late_until_ns.get(_key(request))) is not None:
+            # A late answer would pass for this one's: let it come and go first.
+            send_ns = max(send_ns, until_ns)
             self._give_up_ns = max(self._give_up_ns, send_ns + self._timing.settle_limit_ns)
-        self._late = None
         return Pause(max(send_ns, now_ns))
 
     def _settle(self, data: bytes, now_ns: int) -> Action:
@@ -169,9 +184,10 @@ class LineMachine:
         request = self._expected()
         sent_ns = now_ns + (len(request.pdu) + 3) * self._timing.character_ns
         self._quiet_from_ns = sent_ns
-        first = min(EXCEPTION_FRAME_BYTES, request.answer_bytes + 3)
-        self._deadline_ns = sent_ns + int(request.timeout_s * 1e9) + first * self._timing.character_ns
-        return ReadUntil(first, self._deadline_ns)
+        timeout_ns = sent_ns + int(request.timeout_s * 1e9)
+        self._deadline_ns = timeout_ns + EXCEPTION_FRAME_BYTES * self._timing.character_ns
+        self._limit_ns = timeout_ns + self._answer_ns(request)
+        return ReadUntil(EXCEPTION_FRAME_BYTES, self._deadline_ns)
 
     def _take(self, data: bytes, now_ns: int) -> Action:
         request = self._expected()
@@ -179,8 +195,7 @@ class LineMachine:
             self._buffer += data
             self._quiet_from_ns = now_ns
             # The rest of a frame that has begun gets the time that the wire needs for it.
-            rest_ns = (request.answer_bytes + 3) * self._timing.character_ns + self._timing.slack_ns
-            self._deadline_ns = max(self._deadline_ns, now_ns + rest_ns)
+            self._deadline_ns = max(self._deadline_ns, min(now_ns + self._answer_ns(request), self._limit_ns))
         answer = _find(self._buffer, request)
         if answer is not None:
             return self._done(answer, None, now_ns)
@@ -190,8 +205,14 @@ class LineMachine:
 
     def _failed(self, now_ns: int) -> Action:
         request = self._expected()
-        self._late = (_shape(request), now_ns + self._timing.late_answer_ns)
+        self._expect_late(request, now_ns)
         return self._done(None, _diagnosed(self._buffer, request), now_ns)
+
+    def _expect_late(self, request: Request, now_ns: int) -> None:
+        self._late_until_ns[_key(request)] = max(now_ns, self._deadline_ns) + self._timing.late_answer_ns
+
+    def _answer_ns(self, request: Request) -> int:
+        return (request.answer_bytes + 3) * self._timing.character_ns + self._timing.slack_ns
 
     def _done(self, pdu: bytes | None, error: LineError | None, now_ns: int) -> Done:
         self._request = None
@@ -203,22 +224,30 @@ class LineMachine:
         return self._request
 
 
-def _shape(request: Request) -> tuple[int, int, int]:
-    return request.unit_id, request.pdu[0], request.answer_bytes
+def _key(request: Request) -> tuple[int, int]:
+    return request.unit_id, request.pdu[0]
+
+
+def _candidates(buffer: bytes | bytearray, request: Request) -> Iterator[tuple[int, int]]:
+    """Yield where an answer may begin in what has come, and how long its frame would be."""
+    unit_id, function = request.unit_id, request.pdu[0]
+    exception = bytes([unit_id, function | 0x80])
+    answer = bytes([unit_id, function])
+    if function in READ_FUNCTIONS:
+        answer += bytes([request.answer_bytes - 2 & 0xFF])
+    start = buffer.find(unit_id)
+    while start >= 0:
+        head = bytes(buffer[start : start + 3])
+        if exception.startswith(head[:2]):
+            yield start, EXCEPTION_FRAME_BYTES
+        if answer.startswith(head[: len(answer)]):
+            yield start, request.answer_bytes + 3
+        start = buffer.find(unit_id, start + 1)
 
 
 def _find(buffer: bytes | bytearray, request: Request) -> bytes | None:
     """Return the PDU of the first sound frame that answers the request, wherever it begins."""
-    function = request.pdu[0]
-    for start in range(len(buffer) - EXCEPTION_FRAME_BYTES + 1):
-        if buffer[start] != request.unit_id:
-            continue
-        if buffer[start + 1] == function:
-            size = request.answer_bytes + 3
-        elif buffer[start + 1] == function | 0x80:
-            size = EXCEPTION_FRAME_BYTES
-        else:
-            continue
+    for start, size in _candidates(buffer, request):
         frame = bytes(buffer[start : start + size])
         if len(frame) == size and crc16(frame) == 0:
             return frame[1:-2]
@@ -227,20 +256,8 @@ def _find(buffer: bytes | bytearray, request: Request) -> bytes | None:
 
 def _missing(buffer: bytes | bytearray, request: Request) -> int:
     """Return how many more bytes could complete the earliest possible frame; at least one."""
-    function = request.pdu[0]
-    for start in range(len(buffer)):
-        head = bytes(buffer[start : start + 2])
-        if head == bytes([request.unit_id, function]):
-            missing = start + request.answer_bytes + 3 - len(buffer)
-        elif head == bytes([request.unit_id, function | 0x80]):
-            missing = start + EXCEPTION_FRAME_BYTES - len(buffer)
-        elif head == bytes([request.unit_id]):
-            return 1
-        else:
-            continue
-        if missing > 0:
-            return missing
-    return min(EXCEPTION_FRAME_BYTES, request.answer_bytes + 3)
+    ends = [start + size - len(buffer) for start, size in _candidates(buffer, request)]
+    return min((end for end in ends if end > 0), default=EXCEPTION_FRAME_BYTES)
 
 
 def _diagnosed(buffer: bytes | bytearray, request: Request) -> LineError:

@@ -5,6 +5,7 @@ import contextlib
 import os
 import queue
 import select
+import termios
 import threading
 import time
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from edge.lines.machine import (
 
 QUEUED_REQUESTS_MAX = 64
 REOPEN_INTERVAL_S = 1.0
+WRITE_TIMEOUT_S = 1.0
+"""A port that takes no bytes for so long is gone."""
 
 
 @dataclass(frozen=True)
@@ -74,25 +77,33 @@ class SerialLine:
 
     async def close(self) -> None:
         """See Line.close."""
-        if not self._closed:
-            self._closed = True
-            self._jobs.put(None)
-        await asyncio.to_thread(self._thread.join)
+        self._closed = True
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
+        self._jobs.put(None)  # if the queue is full, its first is being told that the line is gone
+        self._thread.join()
 
     def _own(self) -> None:
         while (job := self._jobs.get()) is not None:
             request, future, loop = job
+            if future.cancelled():
+                continue  # nobody waits any more, and a write done late is worse than none
+            result: Outcome | Exception
             try:
-                outcome = self._transact(request)
-            except (OSError, serial.SerialException):
+                result = self._transact(request)
+            except (OSError, termios.error):  # pyserial's own errors are OSErrors, those of termios are not
                 self._let_go()
-                outcome = Outcome(None, LineError.UNAVAILABLE, time.monotonic_ns())
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(_resolve, future, outcome)
+                result = Outcome(None, LineError.UNAVAILABLE, time.monotonic_ns())
+            except Exception as error:  # a mistake of ours belongs to the caller; the thread must live on
+                self._let_go()
+                result = error
+            with contextlib.suppress(RuntimeError):  # the caller's loop has ended
+                loop.call_soon_threadsafe(_resolve, future, result)
         self._let_go()
 
     def _transact(self, request: Request) -> Outcome:
-        port = self._opened()
+        port = None if self._closed else self._opened()
         if port is None:
             return Outcome(None, LineError.UNAVAILABLE, time.monotonic_ns())
         event: Event = Begin(request)
@@ -112,6 +123,7 @@ class SerialLine:
                 parity=self._settings.parity,
                 stopbits=self._settings.stop_bits,
                 timeout=0,
+                write_timeout=WRITE_TIMEOUT_S,
                 exclusive=True,
             )
         return self._port
@@ -154,6 +166,10 @@ def _read(descriptor: int) -> bytes:
     return data
 
 
-def _resolve(future: "asyncio.Future[Outcome]", outcome: Outcome) -> None:
-    if not future.done():
-        future.set_result(outcome)
+def _resolve(future: "asyncio.Future[Outcome]", result: Outcome | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
