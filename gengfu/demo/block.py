@@ -28,6 +28,7 @@ WAITING_MIN = 3
 """So many batches wait in the broker before it is killed."""
 WAITING_TIMEOUT_S = 20.0
 OUTAGE_S = 1.5
+PLATFORM_TIMEOUTS = 0.5
 RELAY_1 = 0
 
 
@@ -61,7 +62,10 @@ class Block:
         """Start everything in the order in which it is needed."""
         await asyncio.to_thread(self.broker.start)
         self.broker_up = True
-        platform = await self._child("platform", "gengfu.main", "sim", "platform", "--seed", str(self.seed))
+        # Every other request is kept by the platform and answered too late: the centre has to ask again,
+        # and its idempotency key keeps a case from being filed twice.
+        faults = ("--fault", f"timeout={PLATFORM_TIMEOUTS}", "--seed", str(self.seed))
+        platform = await self._child("platform", "gengfu.main", "sim", "platform", *faults)
         self.reader.platform = platform["url"]
         self._write("collector.toml", platform_url=platform["url"], http_port=self.http_port)
         shutil.copy(_file("parts.csv"), self.folder / "parts.csv")
@@ -145,7 +149,7 @@ class Block:
             stored = {series: await self.reader.history(name, *series) for series in wanted}
             figures += audit.compare(served, stored)
         cases = await self.reader.platform_cases()
-        problems = {(case["case"].get("part"), case["case"].get("code")) for case in cases}
+        problems = {(case["case"]["part"]["code"], case["case"]["problem"]) for case in cases}
         return {
             **vars(figures),
             "alarms_raised": len(await self.reader.items("alarms")),

@@ -107,4 +107,5 @@ class Story:
 def _is_filed(case: dict[str, Any], part: str) -> bool:
     """Say whether the platform's case names the part, where it is and who owns it."""
     body = case["case"]
-    return body.get("part") == part and bool(body.get("owner")) and body.get("lon") is not None
+    placed = body["place"]["lon"] is not None
+    return bool(body["part"]["code"] == part and body["departments"]["owner"] and placed)

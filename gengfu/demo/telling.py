@@ -185,6 +185,5 @@ def _alarm(row: dict[str, Any], _language: Language) -> Text:
 
 def _case(row: dict[str, Any], language: Language) -> Text:
     body = row["case"]
-    title = body.get("title", {})
-    shown = title.get(language, "") if isinstance(title, dict) else str(title)
-    return Text(f"{shown} · {body.get('owner', '')}", overflow="ellipsis", no_wrap=True)
+    told_case = f"{body['class']['title'][language]} · {body['departments']['owner']}"
+    return Text(told_case, overflow="ellipsis", no_wrap=True)
