@@ -65,9 +65,18 @@ async def play(options: Options) -> tuple[bool, dict[str, int]]:
         figures = await block.finish()
     finally:
         await block.close()
-    good = story.complete and not (figures["lost"] or figures["duplicated"] or figures["cases_duplicated"])
-    console.print(verdict(figures, story.missing, options.language, good=good))
-    return good, figures
+    outcome = _outcome(options, story, figures)
+    console.print(verdict(figures, story.missing, options.language, outcome))
+    return outcome != "bad", figures
+
+
+def _outcome(options: Options, story: Story, figures: dict[str, int]) -> str:
+    """Return good, bad, or early: somebody who watched has seen enough, and nothing was lost till then."""
+    if figures["lost"] or figures["duplicated"] or figures["cases_duplicated"]:
+        return "bad"
+    if story.complete:
+        return "good"
+    return "early" if options.live else "bad"
 
 
 def _end_s(options: Options) -> float:

@@ -39,10 +39,16 @@ _TEXTS = {
         "Verdict: every sample that a device served is stored at the centre once, and the story is whole.",
         "结论:设备送出的每个样本都在中心保存且仅保存一次,故事的每一步都已发生。",
     ),
+    "early": (
+        "Ended before the story was over; until then nothing was lost or doubled.",
+        "故事未完即结束;至此没有丢失,也没有重复。",
+    ),
     "bad": ("Verdict: NOT as it should be.", "结论:与应有的结果不符。"),
 }
 _BARS = " ▁▂▃▄▅▆▇█"
 _TREND_VALUES_MAX = 30
+STORY_LINES_MAX = 7
+LISTED_MAX = 2
 
 
 def text(name: str, language: Language) -> str:
@@ -55,8 +61,8 @@ def told(step: Step, at_s: float, language: Language) -> str:
     return f"{at_s:5.0f} s  {step.zh if language == 'zh' else step.en}"
 
 
-def verdict(figures: dict[str, int], missing: Iterable[Step], language: Language, *, good: bool) -> str:
-    """Return the end of the story in words."""
+def verdict(figures: dict[str, int], missing: Iterable[Step], language: Language, outcome: str) -> str:
+    """Return the end of the story in words; ``outcome`` is good, early or bad."""
     lines = [
         f"samples taken {figures['samples_taken']}, stored {figures['samples_stored']}, "
         f"lost {figures['lost']}, duplicated {figures['duplicated']}",
@@ -73,7 +79,7 @@ def verdict(figures: dict[str, int], missing: Iterable[Step], language: Language
             f"消息代理被终止 {figures['broker_kills']} 次(积压 {figures['queued_at_kill']} 批)",
         ]
     lines += [f"{text('missing', language)}: {step.zh if language == 'zh' else step.en}" for step in missing]
-    return "\n".join([*lines, text("good" if good else "bad", language)])
+    return "\n".join([*lines, text(outcome, language)])
 
 
 class Picture:
@@ -98,7 +104,11 @@ class Picture:
         middle = Table.grid(expand=True, padding=(0, 1))
         middle.add_column(ratio=1)
         middle.add_column(ratio=1)
-        middle.add_row(self._listed("alarms", view.alarms, _alarm), self._listed("cases", view.cases, _case))
+        alarms = [_alarm(row) for row in view.alarms[:LISTED_MAX]]  # the newest come first
+        cases = [_case(row, self._language) for row in view.cases[-LISTED_MAX:]]
+        middle.add_row(
+            self._listed("alarms", len(view.alarms), alarms), self._listed("cases", len(view.cases), cases)
+        )
         ending = f"{view.at_s:.0f} s · {note or self._say('end')}"
         return Group(
             Text(self._say("title"), style="bold"),
@@ -148,24 +158,23 @@ class Picture:
             line.append(f"{self._say('broker')} {self._say('killed')}: {view.broker_kills}", style="magenta")
         return Panel(line, height=3)
 
-    def _listed(self, name: str, rows: list[dict[str, Any]], shown: Any) -> Panel:
-        lines = Text("\n").join([shown(row, self._language) for row in rows[-2:]])
-        return Panel(
-            lines if rows else Text(self._say("none"), style="dim"),
-            title=f"{self._say(name)} ({len(rows)})",
-            height=4,
-        )
+    def _listed(self, name: str, count: int, lines: list[Text]) -> Panel:
+        grid = Table.grid(expand=True)
+        grid.add_column(no_wrap=True, overflow="ellipsis")
+        for line in lines or [Text(self._say("none"), style="dim")]:
+            grid.add_row(line)
+        return Panel(grid, title=f"{self._say(name)} ({count})", height=4)
 
     def _story(self, story: Story) -> Text:
-        line = Text()
+        lines = Text()
         for step in STEPS:
             done = step.name in story.happened
-            line.append("● " if done else "○ ", style="green" if done else "dim")
-        latest = max(story.happened, key=lambda name: story.happened[name], default="")
-        for step in STEPS:
-            if step.name == latest:
-                line.append(told(step, story.happened[latest], self._language).strip())
-        return line
+            lines.append("● " if done else "○ ", style="green" if done else "dim")
+        happened = sorted(story.happened, key=lambda name: story.happened[name])
+        for name in happened[-STORY_LINES_MAX:]:
+            step = next(step for step in STEPS if step.name == name)
+            lines.append("\n" + told(step, story.happened[name], self._language))
+        return lines
 
 
 def _trend(values: Iterable[float], low: float, high: float) -> str:
@@ -173,17 +182,11 @@ def _trend(values: Iterable[float], low: float, high: float) -> str:
     return "".join(_BARS[max(0, min(scale, round((value - low) / (high - low) * scale)))] for value in values)
 
 
-def _alarm(row: dict[str, Any], _language: Language) -> Text:
+def _alarm(row: dict[str, Any]) -> Text:
     active = row.get("cleared_ms") is None
-    return Text(
-        f"{row['device']}: {row['message']}",
-        style="red" if active else "dim",
-        overflow="ellipsis",
-        no_wrap=True,
-    )
+    return Text(f"{row['device']}: {row['message']}", style="red" if active else "dim")
 
 
 def _case(row: dict[str, Any], language: Language) -> Text:
     body = row["case"]
-    told_case = f"{body['class']['title'][language]} · {body['departments']['owner']}"
-    return Text(told_case, overflow="ellipsis", no_wrap=True)
+    return Text(f"{body['class']['title'][language]} · {body['departments']['owner']}")
