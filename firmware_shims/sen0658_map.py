@@ -5,10 +5,12 @@ Defect: the wind speed counts hundredths of m/s, not tenths; 0x01FD holds the ai
 
 Evidence: a capture of one station with the values its own reader printed, tests/vectors/sen0658.toml.
 ``01 03 01 FB 00 03`` is answered ``00 05 00 0F 03 FB``: by the Renke document TSP would be 1019 ug/m3 while
-PM10 is 15; as air pressure it is 101.9 kPa. 0x01FE then reads 0, which no air pressure is.
+PM10 is 15; as air pressure it is 101.9 kPa. 0x01FE then reads 0, which no air pressure is. That the wind
+counts hundredths rests on the reader alone, which printed 0.14 m/s for 14.
 
-Firmware: the model always had this map, so the range is open at both ends, and where the firmware is not
-known the shim applies: whoever names it has the model before them.
+Firmware: the capture names none, and no station of this model with another map is known, so the range is
+open at both ends; where the firmware is not known the shim applies, because whoever names it has the model
+before them.
 """
 
 from device_profiles.schema import Point, Profile, Title
@@ -18,8 +20,10 @@ WIND_SPEED_SCALE = 0.01
 PRESSURE_ADDRESS = 0x01FD
 ILLUMINANCE_ADDRESS = 0x01FE
 ILLUMINANCE_LUX_MAX = 200_000
+"""Brighter than full sun is not credible; ours, not the document's."""
+
 ABSENT = "tsp"
-"""The station does not measure it."""
+"""Its register holds the air pressure here, and no other is known to hold it."""
 
 
 def _change(profile: Profile) -> Profile:

@@ -116,8 +116,8 @@ class Model:
     """A gateway's session, a link that does anything, and a centre."""
 
     def __init__(self) -> None:
-        """Begin with three batches waiting."""
-        self.subject = session(1, 4)
+        """Begin connected, with three batches waiting."""
+        self.subject = connected(1, 4)
         self.last, self.mark, self.deleted = 3, 0, 0
         self.batches: list[int] = []
         self.acks: list[int] = []
@@ -192,7 +192,7 @@ def test_whatever_the_link_does_everything_arrives_in_order_once(data: st.DataOb
     The gateway never deletes what the centre does not have, and in the end the centre has everything.
     """
     model = Model()
-    for what in data.draw(st.lists(st.integers(0, 9), max_size=80)):
+    for what in data.draw(st.lists(st.integers(0, 9), min_size=10, max_size=80)):
         model.now_s += data.draw(st.sampled_from([0.0, 0.3, 2.0, 15.0]))
         model.step(what, data)
         assert model.deleted <= model.mark

@@ -1,0 +1,1 @@
+"""One benchmark a file, run with ``python -m bench.NAME``; the last line each prints is JSON."""

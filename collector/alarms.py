@@ -1,0 +1,257 @@
+"""Alarms, events and gaps: a projection of the journal's events and tombstones into the state.
+
+It lives in the journal's own database, so an alarm, its case, the case's outbox row and the cursor are one
+transaction.
+"""
+
+import msgspec
+from sqlalchemy import Connection, select, update
+from sqlalchemy import insert as plain_insert
+
+from collector import dead_letters, journal
+from collector.cases import CaseBook, Trigger
+from collector.database import Database, insert
+from collector.journal import Entry
+from collector.metrics import Metrics
+from collector.tables import alarms, cursors, events, gaps
+from contract import batches
+from contract.batches import Batch, Tombstone
+from contract.errors import ContractError
+from contract.events import AlarmCleared, AlarmRaised, Event, Gap, Priority
+
+
+class AlarmProjection:
+    """Events in the order of each gateway's lane; every alarm by its id, so a replay changes nothing."""
+
+    name = "alarms"
+
+    def __init__(
+        self, state: Database, book: CaseBook, metrics: Metrics, *, batches_max: int, dead_letters_max: int
+    ) -> None:
+        """``state`` holds the journal and what is projected here."""
+        self._state, self._book, self._metrics = state, book, metrics
+        self._batches_max, self._dead_letters_max = batches_max, dead_letters_max
+        self._looked_upto = 0
+        """Beyond the stored cursor, up to here there is nothing for us: not worth a commit of its own."""
+
+    async def position(self) -> int:
+        """Return the journal id up to which everything is projected."""
+        return max(self._looked_upto, await self._state.read(_position))
+
+    async def advance(self) -> bool:
+        """Project the next batches of events and tombstones; False where there are none."""
+        after = await self.position()
+        following = await self._state.read(
+            lambda connection: journal.read(connection, after, samples=False, batches_max=1)
+        )
+        if not following.entries:
+            self._looked_upto = following.upto
+            return False
+        reaches_end, failed = await self._state.write(self._project)
+        self._metrics.undecodable.labels(self.name).inc(failed)
+        return not reaches_end
+
+    async def rewind(self) -> None:
+        """Begin anew from what the journal holds."""
+        await self._state.write(lambda connection: _move_cursor(connection, 0))
+        self._looked_upto = 0
+
+    def _project(self, connection: Connection) -> tuple[bool, int]:
+        after = _position(connection)
+        following = journal.read(connection, after, samples=False, batches_max=self._batches_max)
+        failed = 0
+        for entry in following.entries:
+            try:
+                batch = batches.decode(entry.message)
+            except ContractError as error:
+                _note_undecodable(connection, entry, error)
+                failed += 1
+            else:
+                self._take(connection, entry, batch)
+        if following.reaches_end:
+            self._settle(connection)
+        if failed:
+            dead_letters.trim(connection, self._dead_letters_max)
+        _move_cursor(connection, following.upto)
+        return following.reaches_end, failed
+
+    def _take(self, connection: Connection, entry: Entry, batch: Batch) -> None:
+        for event in batch.events:
+            match event:
+                case AlarmRaised():
+                    self._raised(connection, entry, event)
+                case AlarmCleared():
+                    _cleared(connection, entry, event)
+                case _:
+                    _note_event(connection, entry, event)
+        if batch.tombstone:
+            _note_tombstone(connection, entry, batch.tombstone)
+
+    def _raised(self, connection: Connection, entry: Entry, event: AlarmRaised) -> None:
+        where = [alarms.c.gateway == entry.gateway, alarms.c.id == event.id]
+        known = connection.execute(select(alarms.c.raised_ms, alarms.c.cleared_ms).where(*where)).first()
+        if known and known.raised_ms is not None:
+            return
+        told = {
+            "rule": event.rule,
+            "device": event.device,
+            "point": event.point,
+            "problem": event.problem,
+            "priority": str(event.priority),
+            "message": event.message,
+            "part": event.part,
+            "value": _json(event.value),
+            "limit": event.limit,
+            "clock": str(event.clock),
+            "raised_ms": event.time_ms,
+            "backfill": entry.backfill,
+        }
+        if known:  # its return to normal came first: it is over, and makes no case
+            connection.execute(update(alarms).where(*where).values(told))
+            return
+        wants_case = self._book.wants(event.problem)
+        case_id = None
+        if wants_case and not entry.backfill:
+            case_id = self._book.open_or_attach(connection, Trigger(entry.gateway, event, entry.received_ms))
+        told |= {
+            "gateway": entry.gateway,
+            "id": event.id,
+            "received_ms": entry.received_ms,
+            "cleared_ms": None,
+            "case_waits": wants_case and entry.backfill,
+            "case_id": case_id,
+        }
+        connection.execute(plain_insert(alarms).values(told))
+
+    def _settle(self, connection: Connection) -> None:
+        """At the end of what was backfilled: alarms that are still active make their cases."""
+        waiting = connection.execute(select(alarms).where(alarms.c.case_waits).order_by(alarms.c.row)).all()
+        for row in waiting:
+            case_id = None
+            if row.cleared_ms is None:
+                event = AlarmRaised(
+                    row.id,
+                    row.raised_ms,
+                    row.rule,
+                    row.device,
+                    row.point,
+                    row.problem,
+                    Priority(row.priority),
+                    row.message,
+                    row.part,
+                )
+                case_id = self._book.open_or_attach(connection, Trigger(row.gateway, event, row.received_ms))
+            connection.execute(
+                update(alarms).where(alarms.c.row == row.row).values(case_waits=False, case_id=case_id)
+            )
+
+
+def _cleared(connection: Connection, entry: Entry, event: AlarmCleared) -> None:
+    where = [alarms.c.gateway == entry.gateway, alarms.c.id == event.id]
+    changed = connection.execute(
+        update(alarms).where(*where, alarms.c.cleared_ms.is_(None)).values(cleared_ms=event.time_ms)
+    )
+    if changed.rowcount or connection.execute(select(alarms.c.row).where(*where)).first():
+        return
+    connection.execute(
+        plain_insert(alarms).values(
+            gateway=entry.gateway,
+            id=event.id,
+            rule=event.rule,
+            device=event.device,
+            point=event.point,
+            problem="",
+            priority=Priority.LOW.value,
+            message="",
+            part="",
+            value=_json(event.value),
+            limit=None,
+            clock=str(event.clock),
+            raised_ms=None,
+            cleared_ms=event.time_ms,
+            received_ms=entry.received_ms,
+            backfill=entry.backfill,
+            case_waits=False,
+            case_id=None,
+        )
+    )
+
+
+def _note_event(connection: Connection, entry: Entry, event: Event) -> None:
+    statement = insert(connection, events).values(
+        gateway=entry.gateway,
+        event_id=event.id,
+        kind=str(type(event).__struct_config__.tag),
+        time_ms=event.time_ms,
+        received_ms=entry.received_ms,
+        event=msgspec.json.encode(event).decode(),
+    )
+    connection.execute(statement.on_conflict_do_nothing(index_elements=["gateway", "event_id"]))
+    if isinstance(event, Gap):
+        _note_gap(
+            connection,
+            entry,
+            key=f"event/{entry.gateway}/{event.id}",
+            origin=event.origin,
+            reason=event.reason,
+            from_ms=event.from_ms,
+            to_ms=event.to_ms,
+            first_sequence=event.first_sequence,
+            last_sequence=event.last_sequence,
+            count=event.count,
+        )
+
+
+def _note_tombstone(connection: Connection, entry: Entry, tombstone: Tombstone) -> None:
+    _note_gap(
+        connection,
+        entry,
+        key=f"tombstone/{entry.gateway}/{entry.epoch}/{entry.lane}/{entry.sequence}",
+        origin="gateway",
+        reason=tombstone.reason,
+        from_ms=tombstone.first_ms,
+        to_ms=tombstone.last_ms,
+        first_sequence=entry.sequence,
+        last_sequence=entry.sequence,
+        count=tombstone.count,
+    )
+
+
+def _note_gap(connection: Connection, entry: Entry, **told: str | int | None) -> None:
+    statement = insert(connection, gaps).values(
+        gateway=entry.gateway,
+        epoch=entry.epoch,
+        lane=entry.lane,
+        recorded_ms=entry.received_ms,
+        **told,
+    )
+    connection.execute(statement.on_conflict_do_nothing(index_elements=["key"]))
+
+
+def _note_undecodable(connection: Connection, entry: Entry, error: ContractError) -> None:
+    dead_letters.keep(
+        connection,
+        received_ms=entry.received_ms,
+        topic=f"{entry.gateway}/{entry.epoch}/{entry.lane}/{entry.sequence}",
+        reason="undecodable",
+        detail=str(error),
+        message=entry.message,
+        journal_id=entry.id,
+    )
+
+
+def _json(value: bool | float | str | None) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _position(connection: Connection) -> int:
+    query = select(cursors.c.journal_id).where(cursors.c.projection == AlarmProjection.name)
+    journal_id: int | None = connection.execute(query).scalar()
+    return journal_id or 0
+
+
+def _move_cursor(connection: Connection, journal_id: int) -> None:
+    statement = insert(connection, cursors).values(projection=AlarmProjection.name, journal_id=journal_id)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["projection"], set_={"journal_id": journal_id})
+    )

@@ -1,0 +1,201 @@
+"""The HTTP interface: read-only and typed; every list is limited and goes on by a cursor. No sign-in yet."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import FastAPI, HTTPException, Query, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from collector import queries, series
+from collector.database import Database
+from collector.health import Health
+from collector.series import Reading
+from collector.views import (
+    AlarmView,
+    CaseView,
+    DeviceView,
+    GapView,
+    GatewayView,
+    HealthView,
+    Page,
+    PointView,
+    SampleView,
+    TitleView,
+)
+from contract.errors import ContractError
+from contract.limits import TIME_MS_MAX
+from contract.names import checked_name
+from device_profiles.schema import Derived, Point, Profile
+
+Limit = Annotated[int, Query(ge=1, le=1_000, description="At most so many items.")]
+HistoryLimit = Annotated[int, Query(ge=1, le=10_000, description="At most so many samples.")]
+Cursor = Annotated[str, Query(max_length=200, description="`next` of the page before; empty to begin.")]
+Filter = Annotated[str, Query(max_length=64, description="Only of this one; empty for all.")]
+TimeMs = Annotated[int, Query(ge=0, le=TIME_MS_MAX + 1)]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the interface reads from."""
+
+    state: Database
+    store: Database
+    profiles: Mapping[str, Profile]
+    health: Health
+    now_ms: Callable[[], int]
+
+
+def application(sources: Sources) -> FastAPI:
+    """Return the interface over these sources."""
+    app = FastAPI(
+        title="Gengfu collector",
+        docs_url=None,  # its page would fetch scripts from the internet
+        redoc_url=None,
+    )
+    _add_registry(app, sources)
+    _add_series(app, sources)
+    _add_alarms(app, sources)
+    _add_operation(app, sources)
+    return app
+
+
+def _add_registry(app: FastAPI, sources: Sources) -> None:
+    @app.get("/api/v1/gateways")
+    async def get_gateways(limit: Limit = 100, cursor: Cursor = "") -> Page[GatewayView]:
+        """Gateways by name."""
+        return await sources.state.read(lambda db: queries.gateway_page(db, cursor, limit))
+
+    @app.get("/api/v1/devices")
+    async def get_devices(gateway: Filter = "", limit: Limit = 100, cursor: Cursor = "") -> Page[DeviceView]:
+        """Devices by gateway and name."""
+        first, second = _names(cursor, 2) or ("", "")
+        return await sources.state.read(lambda db: queries.device_page(db, gateway, (first, second), limit))
+
+
+def _add_series(app: FastAPI, sources: Sources) -> None:
+    @app.get("/api/v1/points")
+    async def get_points(
+        gateway: Filter = "", device: Filter = "", limit: Limit = 100, cursor: Cursor = ""
+    ) -> Page[PointView]:
+        """Points by gateway, device and name, each with its newest value."""
+        names = _names(cursor, 3)
+        after = (names[0], names[1], names[2]) if names else None
+        readings = await sources.store.read(
+            lambda db: series.newest(db, gateway=gateway, device=device, after=after, limit=limit + 1)
+        )
+        keys = {(reading.gateway, reading.device) for reading in readings}
+        known = await sources.state.read(lambda db: queries.profiles_of(db, keys))
+        now_ms = sources.now_ms()
+        items = [
+            _point(reading, sources.profiles.get(known.get((reading.gateway, reading.device), "")), now_ms)
+            for reading in readings
+        ]
+        return queries.page(items, limit, lambda item: f"{item.gateway}/{item.device}/{item.point}")
+
+    @app.get("/api/v1/points/{gateway}/{device}/{point}/history")
+    async def get_history(
+        gateway: str,
+        device: str,
+        point: str,
+        from_ms: TimeMs = 0,
+        to_ms: TimeMs = TIME_MS_MAX + 1,
+        limit: HistoryLimit = 1_000,
+    ) -> Page[SampleView]:
+        """Samples with from_ms <= time < to_ms, oldest first; ``next`` is from_ms of the next page."""
+        samples = await sources.store.read(
+            lambda db: series.history(
+                db, (gateway, device, point), from_ms=from_ms, to_ms=to_ms, limit=limit + 1
+            )
+        )
+        items = [
+            SampleView(
+                time_ms=sample.time_ms,
+                value=sample.value,
+                quality=sample.quality,
+                error=sample.error,
+                clock=sample.clock,
+            )
+            for sample in samples
+        ]
+        return queries.page(items, limit, lambda item: str(item.time_ms + 1))
+
+
+def _add_alarms(app: FastAPI, sources: Sources) -> None:
+    @app.get("/api/v1/alarms")
+    async def get_alarms(
+        active: bool | None = None, limit: Limit = 100, cursor: Cursor = ""
+    ) -> Page[AlarmView]:
+        """Alarms, the newest first; ``active`` leaves only those that are, or are not."""
+        before = _number(cursor)
+        return await sources.state.read(lambda db: queries.alarm_page(db, active, before, limit))
+
+    @app.get("/api/v1/cases")
+    async def get_cases(limit: Limit = 100, cursor: Cursor = "") -> Page[CaseView]:
+        """Cases, the newest first."""
+        before = _number(cursor)
+        return await sources.state.read(lambda db: queries.case_page(db, before, limit))
+
+    @app.get("/api/v1/gaps")
+    async def get_gaps(limit: Limit = 100, cursor: Cursor = "") -> Page[GapView]:
+        """What will never arrive, the newest first."""
+        before = _number(cursor)
+        return await sources.state.read(lambda db: queries.gap_page(db, before, limit))
+
+
+def _add_operation(app: FastAPI, sources: Sources) -> None:
+    @app.get("/healthz", response_model=HealthView, responses={503: {"model": HealthView}})
+    async def get_health() -> Response:
+        """200 while all is well, else 503 with what is stuck."""
+        reasons = sources.health.reasons()
+        view = HealthView(status="failing" if reasons else "ok", reasons=reasons)
+        return JSONResponse(view.model_dump(), 503 if reasons else 200)
+
+    @app.get("/metrics", response_class=PlainTextResponse)
+    async def get_metrics() -> Response:
+        """Counters and gauges in the text form of Prometheus."""
+        text = await sources.health.metrics_text()
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _point(reading: Reading, profile: Profile | None, now_ms: int) -> PointView:
+    entry = _entry(profile, reading.point) if profile else None
+    sample = reading.sample
+    return PointView(
+        gateway=reading.gateway,
+        device=reading.device,
+        point=reading.point,
+        time_ms=sample.time_ms,
+        age_s=(now_ms - sample.time_ms) / 1000,
+        value=sample.value,
+        quality=sample.quality,
+        error=sample.error,
+        clock=sample.clock,
+        unit=entry.unit if entry else None,
+        title=TitleView(en=entry.title.en, zh=entry.title.zh) if entry else None,
+    )
+
+
+def _entry(profile: Profile, name: str) -> Point | Derived | None:
+    return profile.point(name) or next((entry for entry in profile.derived if entry.name == name), None)
+
+
+def _names(cursor: str, count: int) -> list[str]:
+    """Take a cursor of names apart; nothing for an empty one."""
+    if not cursor:
+        return []
+    names = cursor.split("/")
+    try:
+        if len(names) != count:
+            raise ContractError(f"{count} names")
+        return [checked_name(name, "cursor") for name in names]
+    except ContractError as error:
+        raise HTTPException(422, "cursor: not one of ours; send `next` of the page before") from error
+
+
+def _number(cursor: str) -> int:
+    if not cursor:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+        raise HTTPException(422, "cursor: not one of ours; send `next` of the page before")
+    return int(cursor)

@@ -1,0 +1,169 @@
+"""Cases: one for each problem of a part, opened by an alarm and found again by the next.
+
+A problem is a part of the city (or a device, where no part is declared) with a problem class. While its case
+is open, further alarms attach to it. Everything is written in the caller's transaction.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy import insert as plain_insert
+
+from collector.database import insert
+from collector.parts import Part
+from collector.settings import CaseClass, case_number
+from collector.tables import case_numbers, cases, outbox
+from contract.events import AlarmRaised
+
+
+class Stage(StrEnum):
+    """The seven stages of a case, in order (GB/T 30428)."""
+
+    COLLECTED = "collected"
+    FILED = "filed"
+    DISPATCHED = "dispatched"
+    IN_HAND = "in_hand"
+    REPORTED = "reported"
+    VERIFIED = "verified"
+    EVALUATED = "evaluated"
+
+
+CLOSED = (Stage.VERIFIED, Stage.EVALUATED)
+
+
+class Posting(StrEnum):
+    """Where a case stands on its way to the city platform."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    DONE = "done"
+    NEEDS_PERSON = "needs_person"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """The alarm that calls for a case, and when the centre received it."""
+
+    gateway: str
+    alarm: AlarmRaised
+    received_ms: int
+
+
+class CaseBook:
+    """Knows the city's case classes and parts, and opens cases by them."""
+
+    def __init__(
+        self,
+        district: str,
+        classes: Mapping[str, CaseClass],
+        parts: Mapping[str, Part],
+        *,
+        number_template: str,
+        utc_offset_min: int,
+        new_id: Callable[[], str],
+    ) -> None:
+        """``classes`` by problem, ``parts`` by code; ``new_id`` gives 32 hexadecimal digits."""
+        self._district, self._classes, self._parts = district, classes, parts
+        self._number_template = number_template
+        self._offset = timedelta(minutes=utc_offset_min)
+        self._new_id = new_id
+
+    def wants(self, problem: str) -> bool:
+        """Say whether this problem makes cases here."""
+        return problem in self._classes
+
+    def open_or_attach(self, connection: Connection, trigger: Trigger) -> str:
+        """Return the id of the problem's open case, opening one with its outbox row if there is none."""
+        key = problem_key(trigger)
+        query = select(cases.c.id).where(cases.c.problem_key == key, cases.c.stage.not_in(CLOSED))
+        found: str | None = connection.execute(query).scalar()
+        return found or self._open(connection, trigger, key)
+
+    def _open(self, connection: Connection, trigger: Trigger, key: str) -> str:
+        alarm = trigger.alarm
+        case_class = self._classes[alarm.problem]
+        part = self._parts.get(alarm.part)
+        case: dict[str, Any] = {
+            "id": self._new_id(),
+            "number": self._number(connection, case_class.code, trigger.received_ms),
+            "stage": Stage.COLLECTED.value,
+            "problem_key": key,
+            "problem": alarm.problem,
+            "class_code": case_class.code,
+            "title_en": case_class.title.en,
+            "title_zh": case_class.title.zh,
+            "gateway": trigger.gateway,
+            "device": alarm.device,
+            "part": alarm.part,
+            "part_name": part.ObjName if part else "",
+            "lon": part.lon if part else None,
+            "lat": part.lat if part else None,
+            "grid": part.BGID if part else "",
+            "in_charge": part.DeptName1 if part else "",
+            "owner": part.DeptName2 if part else "",
+            "maintainer": part.DeptName3 if part else "",
+            "description": alarm.message,
+            "opened_ms": trigger.received_ms,
+            "filed_ms": None,
+            "platform_number": "",
+            "deadline_ms": trigger.received_ms + round(case_class.deadline_h * 3_600_000),
+        }
+        connection.execute(plain_insert(cases).values(case))
+        connection.execute(
+            plain_insert(outbox).values(
+                case_id=case["id"],
+                state=Posting.WAITING.value,
+                attempts=0,
+                next_ms=trigger.received_ms,
+                reason="",
+                payload=json.dumps(self._told(case, alarm), ensure_ascii=False),
+            )
+        )
+        return str(case["id"])
+
+    def _number(self, connection: Connection, code: str, opened_ms: int) -> str:
+        date = f"{datetime.fromtimestamp(opened_ms / 1000, UTC) + self._offset:%Y%m%d}"
+        statement = insert(connection, case_numbers).values(date=date, last=1)
+        statement = statement.on_conflict_do_update(
+            index_elements=["date"], set_={"last": case_numbers.c.last + 1}
+        )
+        connection.execute(statement)
+        last = connection.execute(select(case_numbers.c.last).where(case_numbers.c.date == date)).scalar_one()
+        return case_number(self._number_template, self._district, date, code, last)
+
+    def _told(self, case: Mapping[str, Any], alarm: AlarmRaised) -> dict[str, Any]:
+        """Return what the city platform is sent."""
+        return {
+            "id": case["id"],
+            "number": case["number"],
+            "stage": case["stage"],
+            "class": {"code": case["class_code"], "title": {"en": case["title_en"], "zh": case["title_zh"]}},
+            "problem": case["problem"],
+            "description": case["description"],
+            "part": {"code": case["part"], "name": case["part_name"]},
+            "place": {"lon": case["lon"], "lat": case["lat"], "grid": case["grid"]},
+            "departments": {name: case[name] for name in ("in_charge", "owner", "maintainer")},
+            "source": {
+                "district": self._district,
+                "gateway": case["gateway"],
+                "device": case["device"],
+                "point": alarm.point,
+                "alarm": alarm.id,
+                "priority": str(alarm.priority),
+            },
+            "raised_ms": alarm.time_ms,
+            "opened_ms": case["opened_ms"],
+            "deadline_ms": case["deadline_ms"],
+        }
+
+
+def problem_key(trigger: Trigger) -> str:
+    """Return what makes two alarms the same problem."""
+    alarm = trigger.alarm
+    place = f"part/{alarm.part}" if alarm.part else f"device/{trigger.gateway}/{alarm.device}"
+    return f"{place}/{alarm.problem}"

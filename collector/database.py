@@ -1,0 +1,109 @@
+"""A database, the one thread that writes to it, and the few that read. SQLite here; PostgreSQL can follow.
+
+Every write is one transaction on one thread, so writers never meet, and what a transaction decides is still
+true when it commits. Readers see the last commit and never wait for a writer (WAL).
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.pool import NullPool
+
+BUSY_TIMEOUT_S = 5
+READERS_MAX = 4
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+T = TypeVar("T")
+
+
+class Database:
+    """One open database; ``write`` and ``read`` run blocking work off the event loop."""
+
+    def __init__(self, path: Path, schema: str) -> None:
+        """Open or create the file and migrate it; ``schema`` names a folder of migrations.
+
+        OSError or sqlalchemy.exc.SQLAlchemyError where that cannot be done.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._writer = _engine(path, begin="BEGIN IMMEDIATE")
+        self._reader = _engine(path, begin="BEGIN", pragmas=("PRAGMA query_only = ON",))
+        self._write_thread = ThreadPoolExecutor(1, f"write-{path.stem}")
+        self._read_threads = ThreadPoolExecutor(READERS_MAX, f"read-{path.stem}")
+        _migrate(self._writer, schema)
+        self._connection = self._writer.connect()
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in one transaction on the writing thread: all of it is committed, or none."""
+        return await asyncio.get_running_loop().run_in_executor(self._write_thread, self.write_now, work)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` on a reading thread; it sees one state of the database."""
+        return await asyncio.get_running_loop().run_in_executor(self._read_threads, self.read_now, work)
+
+    def write_now(self, work: Callable[[Connection], T]) -> T:
+        """Do as ``write``, here and now; for the writing thread, and before the loop runs."""
+        with self._connection.begin():
+            return work(self._connection)
+
+    def read_now(self, work: Callable[[Connection], T]) -> T:
+        """Do as ``read``, here and now."""
+        with self._reader.connect() as connection, connection.begin():
+            return work(connection)
+
+    def close(self) -> None:
+        """Wait for work under way and close the file."""
+        self._write_thread.shutdown()
+        self._read_threads.shutdown()
+        self._connection.close()
+        self._writer.dispose()
+        self._reader.dispose()
+
+
+def insert(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
+    """Return an INSERT that can say ON CONFLICT; both dialects spell it alike."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...] = ()) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=NullPool,
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _set_up(dbapi: Any, _record: Any) -> None:
+        dbapi.isolation_level = None  # transactions begin where we say
+        for pragma in (
+            "PRAGMA journal_mode = WAL",
+            "PRAGMA synchronous = FULL",  # NORMAL loses acknowledged rows in a power cut
+            "PRAGMA foreign_keys = ON",
+            *pragmas,
+        ):
+            dbapi.execute(pragma)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _migrate(engine: Engine, schema: str) -> None:
+    config = Config()
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("version_locations", str(MIGRATIONS / schema).replace("%", "%%"))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,79 @@
+"""What is stuck, and how much there is of everything: for /healthz and /metrics."""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, func, select
+
+from collector import journal
+from collector.database import Database
+from collector.ingest import Ingest
+from collector.metrics import Metrics
+from collector.mqtt import Link
+from collector.outbox import Outbox
+from collector.projections import Keeper
+from collector.tables import alarms, cases, dead_letters, gateways, outbox
+
+
+class Health:
+    """Looks at the parts of a running centre."""
+
+    def __init__(
+        self,
+        state: Database,
+        metrics: Metrics,
+        *,
+        link: Link,
+        ingest: Ingest,
+        keepers: Sequence[Keeper],
+        sender: Outbox | None,
+        stuck_after_s: float,
+        monotonic_s: Callable[[], float],
+    ) -> None:
+        """Everything is only looked at."""
+        self._state, self._metrics = state, metrics
+        self._link, self._ingest, self._keepers, self._sender = link, ingest, keepers, sender
+        self._stuck_after_s, self._monotonic_s = stuck_after_s, monotonic_s
+
+    def reasons(self) -> list[str]:
+        """Return what is stuck, in whole sentences; nothing where all is well."""
+        found = []
+        if not self._link.connected:
+            found.append(f"broker: no connection ({self._link.last_error})")
+        if self._ingest.failing:
+            found.append(f"journal: nothing can be committed ({self._ingest.failing})")
+        for keeper in self._keepers:
+            idle_s = self._monotonic_s() - keeper.moved_s
+            if keeper.failing:
+                found.append(f"projection {keeper.projection.name}: cannot go on ({keeper.failing})")
+            elif idle_s > self._stuck_after_s:
+                found.append(f"projection {keeper.projection.name}: no progress for {idle_s:.0f} s")
+        if self._sender and self._sender.failing:
+            found.append(f"outbox: cannot be read or written ({self._sender.failing})")
+        return found
+
+    async def metrics_text(self) -> bytes:
+        """Bring the gauges up to date and return all metrics as Prometheus reads them."""
+        positions = {keeper.projection.name: await keeper.projection.position() for keeper in self._keepers}
+        await self._state.read(lambda connection: self._measure(connection, positions))
+        return self._metrics.text()
+
+    def _measure(self, connection: Connection, positions: dict[str, int]) -> None:
+        metrics = self._metrics
+        end = journal.head(connection)
+        metrics.journal_bytes.set(end.bytes)
+        metrics.journal_batches.set(end.batches)
+        for name, position in positions.items():
+            metrics.lag.labels(name).set(max(0, end.last_id - position))
+        counted = [
+            (metrics.gateways, gateways.c.online),
+            (metrics.cases, cases.c.stage),
+            (metrics.outbox, outbox.c.state),
+        ]
+        for gauge, column in counted:
+            gauge.clear()
+            for label, count in connection.execute(select(column, func.count()).group_by(column)):
+                gauge.labels("unknown" if label is None else str(label).lower()).set(count)
+        active = select(func.count()).select_from(alarms).where(alarms.c.cleared_ms.is_(None))
+        metrics.alarms_active.set(connection.execute(active).scalar_one())
+        letters = select(func.count()).select_from(dead_letters)
+        metrics.dead_letters.set(connection.execute(letters).scalar_one())

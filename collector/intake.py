@@ -1,0 +1,268 @@
+"""The transaction that takes a group of received messages: journal, marks, registry and refusals together.
+
+Nothing here raises for what a message may hold; what cannot be used is counted by reason and dead-lettered.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sqlalchemy import ColumnElement, Connection, select
+
+from collector import dead_letters, journal, registry
+from collector.database import insert
+from collector.journal import Arrived
+from collector.marks import Decision, Mark, decide, reconcile
+from collector.tables import gaps, marks
+from contract import batches, messages, topics
+from contract.errors import ContractError
+from contract.limits import VERSION
+from contract.messages import Ack, EpochRange, Hello, LaneRange, State
+from contract.topics import Kind, Lane, Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as it came from the broker."""
+
+    topic: str
+    payload: bytes
+    received_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneKey:
+    """What a mark belongs to."""
+
+    gateway: str
+    epoch: str
+    lane: Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An acknowledgement to send; a repetition is subject to the rate limit."""
+
+    key: LaneKey
+    ack: Ack
+    repeats: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a group is held against, from the settings."""
+
+    district: str
+    gateways_max: int
+    epochs_per_gateway_max: int
+    journal_bytes_max: int
+    dead_letters_max: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a group."""
+
+    answers: list[Answer] = field(default_factory=list)
+    batches: Counter[Decision] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    hellos: int = 0
+
+
+class Refusal(Exception):  # noqa: N818 - no error of ours: a message that is turned away
+    """A message that is not taken; ``reason`` is a short word for the counters."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        """Keep both."""
+        super().__init__(detail)
+        self.reason = reason
+
+
+def take(connection: Connection, group: Iterable[Received], rules: Rules) -> Outcome:
+    """Decide about every message in order and write what follows; runs inside one transaction.
+
+    JournalFullError where the batches do not fit; then nothing is written.
+    """
+    return _Group(connection, rules).run(group)
+
+
+class _Group:
+    def __init__(self, connection: Connection, rules: Rules) -> None:
+        self._connection, self._rules = connection, rules
+        self._marks: dict[LaneKey, Mark | None] = {}
+        self._moved: dict[LaneKey, int] = {}
+        self._asked: dict[LaneKey, bool] = {}  # lanes to answer; True: with something new
+        self._known: dict[str, int] = {}
+        self._arrived: list[Arrived] = []
+        self._outcome = Outcome()
+
+    def run(self, group: Iterable[Received]) -> Outcome:
+        for received in group:
+            try:
+                self._one(received)
+            except Refusal as refusal:
+                self._outcome.rejected[refusal.reason] += 1
+                dead_letters.keep(
+                    self._connection,
+                    received_ms=received.received_ms,
+                    topic=received.topic,
+                    reason=refusal.reason,
+                    detail=str(refusal),
+                    message=received.payload,
+                )
+        self._write()
+        for key, is_new in self._asked.items():
+            mark = self._mark(key) or Mark(0)
+            ack = Ack(VERSION, key.epoch, mark.upto, mark.digest)
+            self._outcome.answers.append(Answer(key, ack, repeats=not is_new))
+        return self._outcome
+
+    def _one(self, received: Received) -> None:
+        try:
+            topic = topics.parse(received.topic)
+        except ContractError as error:
+            raise Refusal("topic", str(error)) from error
+        if topic.district != self._rules.district:
+            raise Refusal("district", f"district {topic.district!r} is not {self._rules.district!r}")
+        match topic.kind:
+            case Kind.UP:
+                self._batch(topic, received)
+            case Kind.HELLO if received.payload:  # an empty one only removes what the broker retained
+                self._hello(topic, received)
+            case Kind.STATE if received.payload:
+                self._state(topic, received)
+            case Kind.HELLO | Kind.STATE:
+                pass
+            case _:
+                raise Refusal("kind", f"nobody sends {topic.kind} to a collector")
+
+    def _batch(self, topic: Topic, received: Received) -> None:
+        try:
+            header = batches.read_header(received.payload)
+        except ContractError as error:
+            raise Refusal("malformed_batch", str(error)) from error
+        if (header.district, header.gateway, header.lane) != (topic.district, topic.gateway, topic.name):
+            told = f"{header.district}/{header.gateway}/{header.lane}"
+            raise Refusal("topic_disagrees", f"the header says {told}")
+        key = LaneKey(header.gateway, header.epoch, header.lane)
+        mark = self._mark(key)
+        decision = decide(mark, header.sequence)
+        if decision is Decision.TAKE:
+            self._admit(header.gateway, received.received_ms)
+            if mark is None:
+                self._admit_epoch(key)
+            self._arrived.append(Arrived(header, received.payload, received.received_ms))
+            self._move(key, Mark(header.sequence, batches.digest(received.payload)), received.received_ms)
+        self._asked[key] = self._asked.get(key, False) or decision is Decision.TAKE
+        self._outcome.batches[decision] += 1
+
+    def _hello(self, topic: Topic, received: Received) -> None:
+        try:
+            hello = messages.decode(received.payload, Hello)
+        except ContractError as error:
+            raise Refusal("malformed_hello", str(error)) from error
+        if (hello.district, hello.gateway) != (topic.district, topic.gateway):
+            raise Refusal("topic_disagrees", f"the hello says {hello.district}/{hello.gateway}")
+        ranges = [(epoch, Lane(name), held) for epoch in hello.epochs for name, held in _lanes(epoch)]
+        if any(held.next < held.first for _, _, held in ranges):
+            raise Refusal("malformed_hello", "a lane that ends before it begins")
+        self._admit(hello.gateway, received.received_ms)
+        for epoch, lane, held in ranges:
+            self._reconcile(LaneKey(hello.gateway, epoch.epoch, lane), held, hello, received.received_ms)
+        registry.greeted(self._connection, hello, received.received_ms)
+        self._outcome.hellos += 1
+
+    def _reconcile(self, key: LaneKey, held: LaneRange, hello: Hello, received_ms: int) -> None:
+        mark = self._mark(key)
+        if mark is None:
+            self._admit_epoch(key)
+        moved, jump = reconcile(mark, held.first)
+        if jump:
+            from_ms = self._connection.execute(select(marks.c.moved_ms).where(*_is(key))).scalar()
+            statement = insert(self._connection, gaps).values(
+                key=f"jump/{key.gateway}/{key.epoch}/{key.lane}/{jump.first}",
+                gateway=key.gateway,
+                origin="collector",
+                reason="the gateway no longer holds what was never received",
+                epoch=key.epoch,
+                lane=str(key.lane),
+                first_sequence=jump.first,
+                last_sequence=jump.last,
+                from_ms=min(from_ms or received_ms, hello.sent_ms),
+                to_ms=hello.sent_ms,
+                count=None,
+                recorded_ms=received_ms,
+            )
+            self._connection.execute(statement.on_conflict_do_nothing(index_elements=["key"]))
+        if moved != mark:
+            self._move(key, moved, received_ms)
+        self._asked[key] = True
+
+    def _state(self, topic: Topic, received: Received) -> None:
+        try:
+            state = messages.decode(received.payload, State)
+        except ContractError as error:
+            raise Refusal("malformed_state", str(error)) from error
+        self._admit(topic.gateway, received.received_ms)
+        registry.changed_state(self._connection, topic.gateway, state, received.received_ms)
+
+    def _mark(self, key: LaneKey) -> Mark | None:
+        if key not in self._marks:
+            row = self._connection.execute(select(marks.c.upto, marks.c.digest).where(*_is(key))).first()
+            self._marks[key] = Mark(row.upto, row.digest) if row else None
+        return self._marks[key]
+
+    def _move(self, key: LaneKey, mark: Mark, moved_ms: int) -> None:
+        self._marks[key] = mark
+        self._moved[key] = moved_ms
+
+    def _admit(self, gateway: str, heard_ms: int) -> None:
+        """Refuse a gateway that is one too many; note that this one was heard."""
+        if gateway not in self._known and not registry.is_known(self._connection, gateway):
+            if registry.count(self._connection) >= self._rules.gateways_max:
+                raise Refusal("too_many_gateways", "raise gateways_max if this one belongs here")
+            registry.add(self._connection, gateway, heard_ms)
+        self._known[gateway] = heard_ms
+
+    def _admit_epoch(self, key: LaneKey) -> None:
+        """Refuse a gateway's epoch that is one too many."""
+        query = select(marks.c.epoch).distinct().where(marks.c.gateway == key.gateway)
+        epochs = set(self._connection.scalars(query))
+        epochs |= {moved.epoch for moved in self._moved if moved.gateway == key.gateway}
+        if key.epoch not in epochs and len(epochs) >= self._rules.epochs_per_gateway_max:
+            raise Refusal(
+                "too_many_epochs", "raise epochs_per_gateway_max if its buffers were really so many"
+            )
+
+    def _write(self) -> None:
+        if self._arrived:
+            journal.append(self._connection, self._arrived, self._rules.journal_bytes_max)
+        rows = []
+        for key, moved_ms in self._moved.items():
+            mark = self._mark(key) or Mark(0)
+            rows.append(_keyed(key) | {"upto": mark.upto, "digest": mark.digest, "moved_ms": moved_ms})
+        if rows:
+            statement = insert(self._connection, marks)
+            new = statement.excluded
+            statement = statement.on_conflict_do_update(
+                index_elements=["gateway", "epoch", "lane"],
+                set_={"upto": new.upto, "digest": new.digest, "moved_ms": new.moved_ms},
+            )
+            self._connection.execute(statement, rows)
+        for gateway, heard_ms in self._known.items():
+            registry.heard(self._connection, gateway, heard_ms)
+        if self._outcome.rejected:
+            dead_letters.trim(self._connection, self._rules.dead_letters_max)
+
+
+def _lanes(epoch: EpochRange) -> list[tuple[str, LaneRange]]:
+    """Return the lanes that this version knows."""
+    return [(name, held) for name, held in epoch.lanes.items() if name in list(Lane)]
+
+
+def _keyed(key: LaneKey) -> dict[str, str | int]:
+    return {"gateway": key.gateway, "epoch": key.epoch, "lane": str(key.lane)}
+
+
+def _is(key: LaneKey) -> list[ColumnElement[bool]]:
+    return [marks.c.gateway == key.gateway, marks.c.epoch == key.epoch, marks.c.lane == str(key.lane)]

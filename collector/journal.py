@@ -1,0 +1,177 @@
+"""The journal: the received bytes of every batch, in the order they were taken. The only store of record.
+
+Ids rise by one a batch and are never reused, so a projection's cursor is one number. All functions run inside
+the transaction of the connection they are given.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import insert as plain_insert
+
+from collector.tables import journal, journal_head
+from contract.batches import Content, Header
+
+SLICE_BYTES_MAX = 2 * 1024 * 1024
+PRUNE_BATCHES_MAX = 2_000
+_ONLY = 1
+
+
+class JournalFullError(Exception):
+    """The journal is at its limit and what is in it is still needed; nothing more can be taken now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where the journal ends and what it holds; ``identity`` tells it from any other journal."""
+
+    identity: str
+    last_id: int
+    batches: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A batch that is to be journalled."""
+
+    header: Header
+    message: bytes
+    received_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A journalled batch."""
+
+    id: int
+    gateway: str
+    epoch: str
+    lane: str
+    sequence: int
+    backfill: bool
+    received_ms: int
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What follows a cursor: the entries asked for, and how far the cursor may move once they are done."""
+
+    entries: list[Entry]
+    upto: int
+    last_id: int
+
+    @property
+    def reaches_end(self) -> bool:
+        """Say whether nothing follows."""
+        return self.upto >= self.last_id
+
+
+def begin(connection: Connection, identity: str) -> None:
+    """Give a new journal its head; an old one keeps the identity it has."""
+    if connection.execute(select(journal_head.c.only)).first() is None:
+        connection.execute(
+            plain_insert(journal_head).values(only=_ONLY, identity=identity, last_id=0, batches=0, bytes=0)
+        )
+
+
+def head(connection: Connection) -> Head:
+    """Return the head."""
+    row = connection.execute(select(journal_head)).one()
+    return Head(row.identity, row.last_id, row.batches, row.bytes)
+
+
+def append(connection: Connection, arrived: Sequence[Arrived], bytes_max: int) -> int:
+    """Add the batches in this order and return the last id; JournalFullError where they do not fit."""
+    end = head(connection)
+    size = sum(len(batch.message) for batch in arrived)
+    if end.bytes + size > bytes_max:
+        raise JournalFullError(
+            f"the journal holds {end.bytes} bytes of {bytes_max} (journal_bytes_max), all still needed"
+        )
+    rows = [
+        {
+            "id": end.last_id + index,
+            "gateway": batch.header.gateway,
+            "epoch": batch.header.epoch,
+            "lane": str(batch.header.lane),
+            "sequence": batch.header.sequence,
+            "content": str(batch.header.content),
+            "backfill": batch.header.backfill,
+            "received_ms": batch.received_ms,
+            "bytes": len(batch.message),
+            "message": batch.message,
+        }
+        for index, batch in enumerate(arrived, 1)
+    ]
+    if rows:
+        connection.execute(plain_insert(journal), rows)
+        _move_head(connection, end.last_id + len(rows), end.batches + len(rows), end.bytes + size)
+    return end.last_id + len(rows)
+
+
+def read(connection: Connection, after: int, *, samples: bool, batches_max: int) -> Slice:
+    """Return batches of samples, or all the others (events, tombstones), with ids above ``after``."""
+    end = head(connection)
+    wanted = (
+        journal.c.content == Content.SAMPLES.value if samples else journal.c.content != Content.SAMPLES.value
+    )
+    query = (
+        select(
+            journal.c.id,
+            journal.c.gateway,
+            journal.c.epoch,
+            journal.c.lane,
+            journal.c.sequence,
+            journal.c.backfill,
+            journal.c.received_ms,
+            journal.c.message,
+        )
+        .where(journal.c.id > after, wanted)
+        .order_by(journal.c.id)
+        .limit(batches_max)
+    )
+    entries: list[Entry] = []
+    size = 0
+    cut = False
+    with connection.execute(query) as rows:
+        for row in rows:
+            entries.append(Entry(*row))
+            size += len(row.message)
+            if cut := size >= SLICE_BYTES_MAX:
+                break
+    if entries and (cut or len(entries) == batches_max):
+        return Slice(entries, entries[-1].id, end.last_id)
+    return Slice(entries, end.last_id, end.last_id)
+
+
+def prune(connection: Connection, *, passed: int, bytes_max: int, before_ms: int) -> int:
+    """Drop the oldest batches that are older than ``before_ms`` or beyond ``bytes_max``; return how many.
+
+    Only what every projection has ``passed`` may go, and at most PRUNE_BATCHES_MAX a call.
+    """
+    end = head(connection)
+    query = (
+        select(journal.c.id, journal.c.bytes, journal.c.received_ms)
+        .where(journal.c.id <= passed)
+        .order_by(journal.c.id)
+        .limit(PRUNE_BATCHES_MAX)
+    )
+    left = end.bytes
+    count = last = 0
+    for row in connection.execute(query):
+        if left <= bytes_max and row.received_ms >= before_ms:
+            break
+        left -= row.bytes
+        count += 1
+        last = row.id
+    if count:
+        connection.execute(delete(journal).where(journal.c.id <= last))
+        _move_head(connection, end.last_id, end.batches - count, left)
+    return count
+
+
+def _move_head(connection: Connection, last_id: int, batches: int, size: int) -> None:
+    connection.execute(update(journal_head).values(last_id=last_id, batches=batches, bytes=size))

@@ -1,0 +1,77 @@
+"""What becomes of a batch, and of a hello: pure decisions about one lane of one epoch.
+
+A mark says up to which sequence everything is in the journal. It only ever moves forward, by one batch at a
+time, or over a gap that a hello declares.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key")
+
+
+class Decision(StrEnum):
+    """What to do with a batch that has arrived."""
+
+    TAKE = "taken"  # it continues the mark: journal it, advance, acknowledge
+    HAVE = "duplicate"  # it is in the journal: repeat the acknowledgement
+    HOLE = "hole"  # something before it is missing: repeat the acknowledgement at once
+    UNKNOWN = "unknown"  # no mark, and not the first: answer 0, and the gateway says hello
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Everything up to ``upto`` is here; ``digest`` is that batch's, empty where it was passed over."""
+
+    upto: int
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """Sequences ``first`` to ``last`` will never arrive."""
+
+    first: int
+    last: int
+
+
+def decide(mark: Mark | None, sequence: int) -> Decision:
+    """Say what to do with batch ``sequence``."""
+    if mark is None:
+        return Decision.TAKE if sequence == 1 else Decision.UNKNOWN
+    if sequence == mark.upto + 1:
+        return Decision.TAKE
+    return Decision.HAVE if sequence <= mark.upto else Decision.HOLE
+
+
+def reconcile(mark: Mark | None, first: int) -> tuple[Mark, Jump | None]:
+    """Return the mark after a hello that holds batches from ``first`` on, and what is lost for good.
+
+    A new lane begins where the gateway begins. A hello may be old, so a mark never moves back.
+    """
+    if mark is None:
+        return Mark(first - 1), None
+    if first > mark.upto + 1:
+        return Mark(first - 1), Jump(mark.upto + 1, first - 1)
+    return mark, None
+
+
+class RepeatLimiter(Generic[Key]):
+    """Lets a repetition pass at most once an interval for each key; remembers so many keys."""
+
+    def __init__(self, interval_s: float, keys_max: int) -> None:
+        """``interval_s`` 0 lets everything pass."""
+        self._interval_s, self._keys_max = interval_s, keys_max
+        self._passed_s: OrderedDict[Key, float] = OrderedDict()
+
+    def passes(self, key: Key, now_s: float) -> bool:
+        """Say whether a repetition for ``key`` may go out now, and count it as gone."""
+        if now_s - self._passed_s.get(key, float("-inf")) < self._interval_s:
+            return False
+        self._passed_s[key] = now_s
+        self._passed_s.move_to_end(key)
+        if len(self._passed_s) > self._keys_max:
+            self._passed_s.popitem(last=False)
+        return True

@@ -1,0 +1,56 @@
+"""What the centre counts, in a registry of its own, in the text form that Prometheus reads."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from collector.intake import Outcome
+from collector.marks import Decision
+
+
+class Metrics:
+    """All counters and gauges; one object a collector, so that several can live in one process."""
+
+    def __init__(self) -> None:
+        """Begin at zero; what is counted by kind shows its kinds at once."""
+        self.registry = CollectorRegistry()
+        self.batches = self._counter("batches", "Batches received, by what became of them.", "decision")
+        for decision in Decision:
+            self.batches.labels(str(decision))
+        self.rejected = self._counter("messages_rejected", "Messages refused and dead-lettered.", "reason")
+        self.hellos = self._counter("hellos", "Hellos answered.")
+        self.acknowledgements = self._counter(
+            "acknowledgements_sent", "Acknowledgements the broker has taken."
+        )
+        self.samples = self._counter("samples_stored", "Samples written to the series, replays included.")
+        self.undecodable = self._counter(
+            "batches_undecodable", "Journalled batches that did not decode.", "projection"
+        )
+        self.broker_connections = self._counter("broker_connections", "Connections made to the broker.")
+        self.posts = self._counter("case_posts", "Requests to the city platform, by outcome.", "outcome")
+        self.broker_connected = self._gauge("broker_connected", "1 while connected to the broker.")
+        self.ingest_queue_bytes = self._gauge("ingest_queue_bytes", "Received and not yet committed.")
+        self.journal_bytes = self._gauge("journal_bytes", "Message bytes in the journal.")
+        self.journal_batches = self._gauge("journal_batches", "Batches in the journal.")
+        self.dead_letters = self._gauge("dead_letters", "Refused messages kept.")
+        self.lag = self._gauge("projection_lag_batches", "Batches not yet projected.", "projection")
+        self.gateways = self._gauge("gateways", "Gateways, by whether they are online.", "online")
+        self.alarms_active = self._gauge("alarms_active", "Alarms that are active.")
+        self.cases = self._gauge("cases", "Cases, by stage.", "stage")
+        self.outbox = self._gauge("outbox", "Cases to be sent, by state.", "state")
+
+    def took(self, outcome: Outcome) -> None:
+        """Count what became of a group."""
+        for decision, count in outcome.batches.items():
+            self.batches.labels(str(decision)).inc(count)
+        for reason, count in outcome.rejected.items():
+            self.rejected.labels(reason).inc(count)
+        self.hellos.inc(outcome.hellos)
+
+    def text(self) -> bytes:
+        """Return everything as Prometheus reads it."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, about: str, *labels: str) -> Counter:
+        return Counter(f"gengfu_{name}", about, labels, registry=self.registry)
+
+    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
+        return Gauge(f"gengfu_{name}", about, labels, registry=self.registry)

@@ -1,0 +1,123 @@
+"""The MQTT 5 session with the broker: the only module here that touches MQTT.
+
+Two things that aiomqtt does not do are done here. It would discard what its queue cannot hold, so a message
+is confirmed to the broker (PUBACK) only once the ingest queue has taken it, and Receive Maximum bounds what
+is under way. And it does not connect again, so this does, for as long as it takes.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from random import Random
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from collector.ingest import Ingest
+from collector.intake import Received
+from collector.metrics import Metrics
+from collector.settings import Broker
+from contract.limits import MESSAGE_BYTES_MAX
+from contract.topics import ROOT
+
+_log = logging.getLogger(__name__)
+
+ACKS_AT_ONCE_MAX = 64
+PACKET_BYTES_MAX = 2 * MESSAGE_BYTES_MAX
+"""The broker drops larger ones; between this and the contract's limit they are refused and counted."""
+
+
+class Link:
+    """Keeps the session, feeds the ingest, sends its acknowledgements."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        district: str,
+        ingest: Ingest,
+        metrics: Metrics,
+        *,
+        random: Random,
+        now_ms: Callable[[], int],
+    ) -> None:
+        """Prepare; ``run`` connects."""
+        self.connected = False
+        self.last_error = "not connected yet"
+        self._broker, self._district = broker, district
+        self._ingest, self._metrics = ingest, metrics
+        self._random, self._now_ms = random, now_ms
+
+    async def run(self) -> None:
+        """Connect, and connect again after every loss, until cancelled."""
+        failures = 0
+        while True:
+            try:
+                await self._session()
+            except* (aiomqtt.MqttError, OSError, TimeoutError) as lost:
+                self.last_error = str(_first(lost)) or type(_first(lost)).__name__
+                _log.warning("broker %s:%s: %s", self._broker.host, self._broker.port, self.last_error)
+            finally:
+                failures = 0 if self.connected else failures + 1
+                self.connected = False
+                self._metrics.broker_connected.set(0)
+            await asyncio.sleep(self._back_off_s(failures))
+
+    async def _session(self) -> None:
+        async with self._client() as client:
+            topics = [f"{ROOT}/{self._district}/+/{tail}" for tail in ("hello", "up/+", "state")]
+            await client.subscribe([(topic, 1) for topic in topics])
+            self.connected = True
+            self._metrics.broker_connected.set(1)
+            self._metrics.broker_connections.inc()
+            _log.info("connected to broker %s:%s", self._broker.host, self._broker.port)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._receive(client))
+                tasks.create_task(self._acknowledge(client))
+
+    def _client(self) -> aiomqtt.Client:
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = self._broker.session_expiry_s
+        properties.ReceiveMaximum = self._broker.receive_maximum
+        properties.MaximumPacketSize = PACKET_BYTES_MAX
+        client = aiomqtt.Client(
+            self._broker.host,
+            self._broker.port,
+            identifier=self._broker.client_id or f"gengfu-collector-{self._district}",
+            protocol=aiomqtt.ProtocolVersion.V5,
+            clean_start=False,
+            keepalive=self._broker.keepalive_s,
+            timeout=self._broker.connect_timeout_s,
+            properties=properties,
+            max_inflight_messages=ACKS_AT_ONCE_MAX,
+            logger=_log.getChild("client"),
+        )
+        client.pending_calls_threshold = 2 * ACKS_AT_ONCE_MAX
+        client._client.manual_ack_set(True)  # aiomqtt 2.x has no public way
+        return client
+
+    async def _receive(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            await self._ingest.offer(Received(str(message.topic), message.payload, self._now_ms()))
+            client._client.ack(message.mid, message.qos)
+        raise aiomqtt.MqttError("the connection ended")
+
+    async def _acknowledge(self, client: aiomqtt.Client) -> None:
+        while True:
+            waiting = await self._ingest.acks.take(ACKS_AT_ONCE_MAX)
+            async with asyncio.TaskGroup() as tasks:
+                for ack in waiting:
+                    tasks.create_task(client.publish(ack.topic, ack.payload, qos=1))
+            self._metrics.acknowledgements.inc(len(waiting))
+
+    def _back_off_s(self, failures: int) -> float:
+        wait_s = min(self._broker.reconnect_min_s * 2.0 ** min(failures, 16), self._broker.reconnect_max_s)
+        return wait_s * (0.5 + self._random.random() / 2)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first plain exception of nested groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

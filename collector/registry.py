@@ -1,0 +1,72 @@
+"""Gateways and their devices, as they tell of themselves."""
+
+from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import insert as plain_insert
+
+from collector.tables import devices, gateways
+from contract.messages import DeviceEntry, Hello, State
+
+
+def is_known(connection: Connection, gateway: str) -> bool:
+    """Say whether the gateway was heard before."""
+    return (
+        connection.execute(select(gateways.c.gateway).where(gateways.c.gateway == gateway)).first()
+        is not None
+    )
+
+
+def count(connection: Connection) -> int:
+    """Return how many gateways were ever heard."""
+    return connection.execute(select(func.count()).select_from(gateways)).scalar_one()
+
+
+def add(connection: Connection, gateway: str, heard_ms: int) -> None:
+    """Add a gateway of which nothing else is known yet."""
+    connection.execute(plain_insert(gateways).values(gateway=gateway, heard_ms=heard_ms))
+
+
+def heard(connection: Connection, gateway: str, heard_ms: int) -> None:
+    """Note that the gateway gave a sign of life."""
+    connection.execute(update(gateways).where(gateways.c.gateway == gateway).values(heard_ms=heard_ms))
+
+
+def greeted(connection: Connection, hello: Hello, received_ms: int) -> None:
+    """Take what a hello says of the gateway, and replace its list of devices."""
+    connection.execute(
+        update(gateways)
+        .where(gateways.c.gateway == hello.gateway)
+        .values(
+            hello_ms=received_ms,
+            boot_id=hello.boot_id,
+            software=hello.software,
+            clock=str(hello.clock),
+            sent_ms=hello.sent_ms,
+        )
+    )
+    told = {entry.device: _row(hello.gateway, entry) for entry in hello.devices}
+    rows = connection.execute(select(devices).where(devices.c.gateway == hello.gateway)).mappings()
+    if {row["device"]: dict(row) for row in rows} == told:
+        return
+    connection.execute(delete(devices).where(devices.c.gateway == hello.gateway))
+    if told:
+        connection.execute(plain_insert(devices), list(told.values()))
+
+
+def changed_state(connection: Connection, gateway: str, state: State, received_ms: int) -> None:
+    """Note whether the gateway is connected."""
+    connection.execute(
+        update(gateways)
+        .where(gateways.c.gateway == gateway)
+        .values(online=state.online, state_ms=received_ms)
+    )
+
+
+def _row(gateway: str, entry: DeviceEntry) -> dict[str, str]:
+    return {
+        "gateway": gateway,
+        "device": entry.device,
+        "profile": entry.profile,
+        "line": entry.line,
+        "title": entry.title,
+        "part": entry.part,
+    }

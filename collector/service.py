@@ -1,0 +1,228 @@
+"""The wiring: a whole centre in one process, as a context. Clocks, ids and randomness come in here."""
+
+import asyncio
+import contextlib
+import fcntl
+import random
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from alembic.util import CommandError
+from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
+
+from collector import journal
+from collector.alarms import AlarmProjection
+from collector.api import Sources, application
+from collector.cases import CaseBook
+from collector.database import Database
+from collector.health import Health
+from collector.housekeeping import Housekeeping
+from collector.ingest import Ingest
+from collector.metrics import Metrics
+from collector.mqtt import Link
+from collector.outbox import Outbox
+from collector.projections import Keeper
+from collector.series import SeriesProjection
+from collector.settings import Http, Loaded
+
+START_TIMEOUT_S = 10.0
+START_POLL_S = 0.01
+STOP_TIMEOUT_S = 2
+
+
+class CollectorError(RuntimeError):
+    """The centre cannot start; the text says what is in its way and what to do."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Time, ids and randomness."""
+
+    now_ms: Callable[[], int]
+    monotonic_s: Callable[[], float]
+    new_id: Callable[[], str]
+    random: random.Random
+
+    @classmethod
+    def real(cls) -> "World":
+        """Return this machine's."""
+        return cls(
+            now_ms=lambda: time.time_ns() // 1_000_000,
+            monotonic_s=time.monotonic,
+            new_id=lambda: uuid.uuid4().hex,
+            random=random.SystemRandom(),
+        )
+
+
+class Collector:
+    """The parts of a centre, put together; ``running`` runs them."""
+
+    def __init__(self, loaded: Loaded, world: World, state: Database, store: Database) -> None:
+        """``state`` holds journal and state, ``store`` the series; both stay the caller's to close."""
+        settings, limits = loaded.settings, loaded.settings.limits
+        self.url = ""
+        """Where the interface is, once it is served."""
+        self.state, self.store, self.metrics = state, store, Metrics()
+        state.write_now(lambda connection: journal.begin(connection, world.new_id()))
+        self.series = SeriesProjection(state, store, self.metrics, limits.projection_batches_max)
+        self.series.prepare()
+        book = CaseBook(
+            settings.district,
+            {entry.problem: entry for entry in settings.case_classes},
+            loaded.parts,
+            number_template=settings.cases.number_template,
+            utc_offset_min=settings.utc_offset_min,
+            new_id=world.new_id,
+        )
+        self.alarms = AlarmProjection(
+            state,
+            book,
+            self.metrics,
+            batches_max=limits.projection_batches_max,
+            dead_letters_max=limits.dead_letters_max,
+        )
+        projections = (self.series, self.alarms)
+        self.keepers = [
+            Keeper(projection, self.metrics, monotonic_s=world.monotonic_s) for projection in projections
+        ]
+        self.ingest = Ingest(
+            state,
+            settings.district,
+            limits,
+            self.metrics,
+            monotonic_s=world.monotonic_s,
+            committed=self._wake,
+        )
+        self.link = Link(
+            settings.broker,
+            settings.district,
+            self.ingest,
+            self.metrics,
+            random=world.random,
+            now_ms=world.now_ms,
+        )
+        self.outbox: Outbox | None = None
+        if settings.platform:
+            self.outbox = Outbox(
+                settings.platform, state, self.metrics, now_ms=world.now_ms, random=world.random
+            )
+        self.housekeeping = Housekeeping(state, store, projections, limits, now_ms=world.now_ms)
+        self.health = Health(
+            state,
+            self.metrics,
+            link=self.link,
+            ingest=self.ingest,
+            keepers=self.keepers,
+            sender=self.outbox,
+            stuck_after_s=limits.stuck_after_s,
+            monotonic_s=world.monotonic_s,
+        )
+        self.app = application(Sources(state, store, loaded.profiles, self.health, world.now_ms))
+
+    def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """Yield everything that runs until it is cancelled."""
+        yield self.ingest.run()
+        yield self.link.run()
+        yield from (keeper.run() for keeper in self.keepers)
+        yield self.housekeeping.run()
+        if self.outbox:
+            yield self.outbox.run()
+
+    def _wake(self) -> None:
+        for keeper in self.keepers:
+            keeper.wake()
+
+
+@contextlib.asynccontextmanager
+async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
+    """Run a centre while the context is open; CollectorError where it cannot start."""
+    with _listener(loaded.settings.http) as listener, _databases(loaded.data_folder) as (state, store):
+        collector = Collector(loaded, world, state, store)
+        server = _Server(_configuration(collector.app))
+        async with asyncio.TaskGroup() as tasks:
+            work = [tasks.create_task(loop) for loop in collector.loops()]
+            tasks.create_task(server.serve(sockets=[listener]))
+            try:
+                async with asyncio.timeout(START_TIMEOUT_S):
+                    while not server.started:
+                        await asyncio.sleep(START_POLL_S)
+                collector.url = _url(listener)
+                yield collector
+            finally:
+                server.should_exit = True
+                for task in work:
+                    task.cancel()
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to whoever runs the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def _configuration(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=STOP_TIMEOUT_S,
+    )
+
+
+@contextlib.contextmanager
+def _listener(http: Http) -> Iterator[socket.socket]:
+    host = "127.0.0.1" if http.host == "localhost" else http.host
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, http.port))
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise CollectorError(
+                f"cannot serve on {host}:{http.port}: {reason}; choose another port in [http], or 0 for any"
+            ) from error
+        yield listener
+
+
+@contextlib.contextmanager
+def _databases(folder: Path) -> Iterator[tuple[Database, Database]]:
+    """Open state and series, for one process at a time."""
+    opened: list[Database] = []
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context((folder / "lock").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for name, schema in (("collector.db", "state"), ("series.db", "series")):
+                opened.append(Database(folder / name, schema))
+                stack.callback(opened[-1].close)
+        except BlockingIOError as error:
+            remedy = "stop the other collector, or give this one a data_folder of its own"
+            raise CollectorError(f"{folder} is in use by another collector; {remedy}") from error
+        except CommandError as error:
+            remedy = "install the version that wrote it, or restore a backup"
+            raise CollectorError(f"{folder}: a database of unknown version ({error}); {remedy}") from error
+        except (OSError, SQLAlchemyError) as error:
+            reason = getattr(error, "orig", error)
+            remedy = "check the folder, its permissions and the free space"
+            raise CollectorError(f"{folder}: the database cannot be opened: {reason}; {remedy}") from error
+        yield opened[0], opened[1]
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

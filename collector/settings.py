@@ -1,0 +1,192 @@
+"""The centre's settings: one TOML file. ``settings.example.toml`` beside this module is its manual."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+
+from collector.parts import Part, load_parts
+from contract.limits import NAME_CHARACTERS_MAX
+from device_profiles import catalogue
+from device_profiles.schema import Profile, Strict, Title
+from toml_files import Problem, TomlFile, TomlFileError
+
+EXAMPLE = Path(__file__).with_name("settings.example.toml")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=NAME_CHARACTERS_MAX)]
+Seconds = Annotated[float, Field(gt=0, le=31 * 86400)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Days = Annotated[int, Field(ge=1, le=36_500)]
+
+
+class Broker(Strict):
+    """Where the MQTT broker is, and how the session with it is kept."""
+
+    host: str = Field(min_length=1, max_length=253)
+    port: int = Field(default=1883, ge=1, le=65_535)
+    client_id: str = Field(default="", max_length=64)
+    keepalive_s: int = Field(default=30, ge=5, le=1200)
+    connect_timeout_s: Seconds = 10
+    reconnect_min_s: Seconds = 0.5
+    reconnect_max_s: Seconds = 30
+    session_expiry_s: int = Field(default=7 * 86_400, ge=0, le=365 * 86_400)
+    receive_maximum: int = Field(default=200, ge=1, le=65_535)
+
+
+class Http(Strict):
+    """Where the API is served."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8780, ge=0, le=65_535)
+
+    @field_validator("host")
+    @classmethod
+    def _is_this_machine(cls, host: str) -> str:
+        if host not in LOOPBACK:
+            raise ValueError(
+                "there is no sign-in yet, so only this machine is served; "
+                f"write one of {', '.join(LOOPBACK)} and put a proxy with a sign-in in front"
+            )
+        return host
+
+
+class Limits(Strict):
+    """How much is taken, kept and done at once."""
+
+    ingest_queue_bytes_max: int = Field(default=32 * 1024**2, ge=512 * 1024)
+    commit_batches_max: Count = 500
+    commit_bytes_max: int = Field(default=8 * 1024**2, ge=512 * 1024)
+    repeat_interval_s: Annotated[float, Field(ge=0, le=3600)] = 1
+    gateways_max: Count = 2000
+    epochs_per_gateway_max: int = Field(default=64, ge=1, le=10_000)
+    journal_bytes_max: int = Field(default=4 * 1024**3, ge=1024**2)
+    journal_retention_days: Days = 90
+    series_retention_days: Days = 730
+    events_retention_days: Days = 730
+    dead_letters_max: Count = 1000
+    projection_batches_max: Count = 200
+    housekeeping_interval_s: Seconds = 10
+    stuck_after_s: Seconds = 60
+
+
+class Platform(Strict):
+    """The city platform that takes the cases."""
+
+    url: str = Field(pattern=r"^https?://[^\s]+$", max_length=500)
+    idempotency_header: str = Field(default="Idempotency-Key", pattern=r"^[A-Za-z0-9-]*$", max_length=64)
+    timeout_s: Annotated[float, Field(gt=0, le=300)] = 10
+    concurrency_max: int = Field(default=4, ge=1, le=64)
+    retry_min_s: Seconds = 2
+    retry_max_s: Seconds = 900
+    retry_after_max_s: Seconds = 3600
+    attempts_max: Count = 1000
+
+    @field_validator("url")
+    @classmethod
+    def _names_a_host(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            sound = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            sound = False
+        if not sound:
+            raise ValueError("is no address; write http://host:port/path")
+        return url
+
+
+class Cases(Strict):
+    """How cases are numbered."""
+
+    number_template: str = Field(default="{district}-{date}-{number:05}", min_length=1, max_length=100)
+
+    @field_validator("number_template")
+    @classmethod
+    def _can_be_filled(cls, template: str) -> str:
+        """Try it with two numbers: they must differ, or every case of a day would be called the same."""
+        try:
+            filled = [case_number(template, "north", "20260101", "010201", number) for number in (1, 2)]
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"cannot be filled in ({error}); use {{district}} {{date}} {{year}} {{code}} {{number}}"
+            ) from error
+        if filled[0] == filled[1] or "{date}" not in template:
+            raise ValueError("does not tell cases apart; it needs {date} and {number}")
+        return template
+
+
+class CaseClass(Strict):
+    """Which problem becomes which class of case."""
+
+    problem: Name
+    code: str = Field(min_length=1, max_length=32)
+    title: Title
+    deadline_h: float = Field(gt=0, le=10_000)
+
+
+class Settings(Strict):
+    """Everything a centre needs to know; paths as they are written."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    district: Name
+    data_folder: str = Field(default="data", min_length=1, max_length=255)
+    utc_offset_min: int = Field(default=480, ge=-14 * 60, le=14 * 60)
+    parts_file: str = Field(default="", max_length=255)
+    profile_folders: list[str] = Field(default=[], max_length=16)
+    broker: Broker
+    http: Http = Http()
+    limits: Limits = Limits()
+    platform: Platform | None = None
+    cases: Cases = Cases()
+    case_classes: list[CaseClass] = Field(default=[], max_length=1000)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Settings with what they point to: absolute data folder, parts by code, profiles by id."""
+
+    settings: Settings
+    data_folder: Path
+    parts: dict[str, Part]
+    profiles: dict[str, Profile]
+
+
+def load(path: Path) -> Loaded:
+    """Read the settings, the part register and the profiles.
+
+    TomlFileError lists every mistake with file, line, key and remedy.
+    """
+    file = TomlFile.read(path)
+    settings = file.parse(Settings)
+    problems = list(_duplicates(settings, file))
+    parts: dict[str, Part] = {}
+    profiles: dict[str, Profile] = {}
+    try:
+        profiles = catalogue.load_all([path.parent / folder for folder in settings.profile_folders])
+    except TomlFileError as error:
+        problems += error.problems
+    if settings.parts_file:
+        try:
+            parts = load_parts(path.parent / settings.parts_file)
+        except TomlFileError as error:
+            problems += error.problems
+    if problems:
+        raise TomlFileError(problems)
+    return Loaded(settings, (path.parent / settings.data_folder).absolute(), parts, profiles)
+
+
+def case_number(template: str, district: str, date: str, code: str, number: int) -> str:
+    """Return the case's number; ``date`` is YYYYMMDD, ``number`` counts from 1 each day."""
+    return template.format(district=district, date=date, year=date[:4], code=code, number=number)
+
+
+def _duplicates(settings: Settings, file: TomlFile) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for index, entry in enumerate(settings.case_classes):
+        if entry.problem in seen:
+            what = f"problem {entry.problem!r} is given twice"
+            yield file.problem(("case_classes", index, "problem"), what, "keep one of them")
+        seen.add(entry.problem)

@@ -1,0 +1,230 @@
+"""The tables of ``collector.db``: journal and state. ``migrations/state`` makes them, and a test compares.
+
+Times are UTC milliseconds; sequences and marks as in the contract; names are the contract's.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+STATE = MetaData()
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+"""An integer key; SQLite numbers only INTEGER by itself."""
+
+journal = Table(
+    "journal",
+    STATE,
+    Column("id", BigId, primary_key=True, autoincrement=False),
+    Column("gateway", String(64), nullable=False),
+    Column("epoch", String(32), nullable=False),
+    Column("lane", String(16), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("content", String(16), nullable=False),
+    Column("backfill", Boolean, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("message", LargeBinary, nullable=False),
+    UniqueConstraint("gateway", "epoch", "lane", "sequence", name="journal_batch"),
+)
+Index("journal_notable", journal.c.id, sqlite_where=journal.c.content != "samples")
+
+journal_head = Table(
+    "journal_head",
+    STATE,
+    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("identity", String(32), nullable=False),  # of this journal, for cursors kept elsewhere
+    Column("last_id", BigInteger, nullable=False),
+    Column("batches", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+
+marks = Table(
+    "marks",
+    STATE,
+    Column("gateway", String(64), primary_key=True),
+    Column("epoch", String(32), primary_key=True),
+    Column("lane", String(16), primary_key=True),
+    Column("upto", BigInteger, nullable=False),
+    Column("digest", String(32), nullable=False),
+    Column("moved_ms", BigInteger, nullable=False),
+)
+
+gateways = Table(
+    "gateways",
+    STATE,
+    Column("gateway", String(64), primary_key=True),
+    Column("heard_ms", BigInteger, nullable=False),
+    Column("hello_ms", BigInteger),  # NULL, like the next four: it never said hello
+    Column("boot_id", String(32)),
+    Column("software", String(500)),
+    Column("clock", String(16)),
+    Column("sent_ms", BigInteger),
+    Column("online", Boolean),  # NULL: it never told its state
+    Column("state_ms", BigInteger),
+)
+
+devices = Table(
+    "devices",
+    STATE,
+    Column("gateway", String(64), ForeignKey("gateways.gateway"), primary_key=True),
+    Column("device", String(64), primary_key=True),
+    Column("profile", String(64), nullable=False),
+    Column("line", String(64), nullable=False),
+    Column("title", String(500), nullable=False),
+    Column("part", String(500), nullable=False),
+)
+
+gaps = Table(
+    "gaps",
+    STATE,
+    Column("id", BigId, primary_key=True),
+    Column("key", String(200), nullable=False, unique=True),
+    Column("gateway", String(64), nullable=False),
+    Column("origin", String(64), nullable=False),
+    Column("reason", String(500), nullable=False),
+    Column("epoch", String(32), nullable=False),
+    Column("lane", String(16), nullable=False),
+    Column("first_sequence", BigInteger, nullable=False),
+    Column("last_sequence", BigInteger, nullable=False),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("to_ms", BigInteger, nullable=False),
+    Column("count", BigInteger),
+    Column("recorded_ms", BigInteger, nullable=False),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    STATE,
+    Column("id", BigId, primary_key=True),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("topic", String(256), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("detail", String(500), nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("message", LargeBinary, nullable=False),  # its beginning
+    Column("journal_id", BigInteger, unique=True),  # of a batch that was taken and cannot be decoded
+)
+
+cursors = Table(
+    "cursors",
+    STATE,
+    Column("projection", String(32), primary_key=True),
+    Column("journal_id", BigInteger, nullable=False),
+)
+
+events = Table(
+    "events",
+    STATE,
+    Column("id", BigId, primary_key=True),
+    Column("gateway", String(64), nullable=False),
+    Column("event_id", String(32), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("event", Text, nullable=False),  # the contract's event, as JSON
+    UniqueConstraint("gateway", "event_id", name="events_event"),
+)
+
+cases = Table(
+    "cases",
+    STATE,
+    Column("row", BigId, primary_key=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("number", String(100), nullable=False, unique=True),
+    Column("stage", String(16), nullable=False),
+    Column("problem_key", String(600), nullable=False),
+    Column("problem", String(64), nullable=False),
+    Column("class_code", String(32), nullable=False),
+    Column("title_en", String(80), nullable=False),
+    Column("title_zh", String(80), nullable=False),
+    Column("gateway", String(64), nullable=False),
+    Column("device", String(64), nullable=False),
+    Column("part", String(500), nullable=False),
+    Column("part_name", String(200), nullable=False),
+    Column("lon", Float),
+    Column("lat", Float),
+    Column("grid", String(15), nullable=False),
+    Column("in_charge", String(200), nullable=False),
+    Column("owner", String(200), nullable=False),
+    Column("maintainer", String(200), nullable=False),
+    Column("description", String(500), nullable=False),
+    Column("opened_ms", BigInteger, nullable=False),
+    Column("filed_ms", BigInteger),
+    Column("platform_number", String(100), nullable=False),  # what the platform calls it
+    Column("deadline_ms", BigInteger, nullable=False),
+)
+Index(
+    "cases_open_problem",
+    cases.c.problem_key,
+    unique=True,
+    sqlite_where=text("stage NOT IN ('verified', 'evaluated')"),
+    postgresql_where=text("stage NOT IN ('verified', 'evaluated')"),
+)
+
+case_numbers = Table(
+    "case_numbers",
+    STATE,
+    Column("date", String(8), primary_key=True),
+    Column("last", Integer, nullable=False),
+)
+
+alarms = Table(
+    "alarms",
+    STATE,
+    Column("row", BigId, primary_key=True),
+    Column("gateway", String(64), nullable=False),
+    Column("id", String(32), nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("device", String(64), nullable=False),
+    Column("point", String(64), nullable=False),
+    Column("problem", String(64), nullable=False),
+    Column("priority", String(16), nullable=False),
+    Column("message", String(500), nullable=False),
+    Column("part", String(500), nullable=False),
+    Column("value", Text, nullable=False),  # JSON
+    Column("limit", Float),
+    Column("clock", String(16), nullable=False),
+    Column("raised_ms", BigInteger),  # NULL: only the return to normal has arrived
+    Column("cleared_ms", BigInteger),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("backfill", Boolean, nullable=False),
+    Column(
+        "case_waits", Boolean, nullable=False
+    ),  # backfill: it makes a case if it is still active at the end
+    Column("case_id", String(32), ForeignKey("cases.id")),
+    UniqueConstraint("gateway", "id", name="alarms_alarm"),
+)
+Index("alarms_case", alarms.c.case_id)
+Index(
+    "alarms_active",
+    alarms.c.row,
+    sqlite_where=text("cleared_ms IS NULL"),
+    postgresql_where=text("cleared_ms IS NULL"),
+)
+Index("alarms_waiting", alarms.c.row, sqlite_where=text("case_waits"), postgresql_where=text("case_waits"))
+
+outbox = Table(
+    "outbox",
+    STATE,
+    Column("case_id", String(32), ForeignKey("cases.id"), primary_key=True),
+    Column("state", String(16), nullable=False),  # waiting, sending, done, needs_person
+    Column("attempts", Integer, nullable=False),
+    Column("next_ms", BigInteger, nullable=False),
+    Column("reason", String(500), nullable=False),
+    Column("payload", Text, nullable=False),
+)
+Index("outbox_due", outbox.c.state, outbox.c.next_ms)

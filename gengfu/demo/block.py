@@ -1,0 +1,233 @@
+"""The city block: every process of the demo, what can be seen of it, and what is done to it."""
+
+import asyncio
+import contextlib
+import shutil
+import time
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import aiomqtt
+import httpx
+
+from contract import batches
+from contract.errors import ContractError
+from device_profiles.schema import Profile
+from edge import checks
+from gengfu.demo import audit
+from gengfu.demo.processes import Child, DemoError
+from gengfu.demo.reader import Reader
+from gengfu.demo.story import View
+from simulators.mosquitto import Mosquitto, free_port
+
+MARKER = "made-by-gengfu-demo"
+GATEWAYS = ("site", "street")
+WAITING_MIN = 3
+"""So many batches wait in the broker before it is killed."""
+WAITING_TIMEOUT_S = 20.0
+OUTAGE_S = 1.5
+PLATFORM_TIMEOUTS = 0.5
+RELAY_1 = 0
+
+
+class Block:
+    """Two cabinets, two gateways, broker, centre and city platform on loopback, all in one folder."""
+
+    def __init__(self, folder: Path, *, seed: int, weaken: str) -> None:
+        """Empty the folder, if it is a demo's own; DemoError if it holds something else."""
+        _prepare(folder)
+        self.folder, self.seed, self.weaken = folder, seed, weaken
+        self.broker = Mosquitto(folder / "broker")
+        self.http_port = free_port()
+        self.children: dict[str, Child] = {}
+        self.broker_kills = self.queued_at_kill = 0
+        self.killed_ms = 0
+        self.broker_up = self.centre_up = False
+        self._waiting: set[tuple[str, str, str, int]] = set()
+        self._counting = False
+        self._last: dict[str, Any] = {"values": {}, "alarms": [], "cases": [], "newest_ms": 0}
+        self._started_s = time.monotonic()
+        self._profiles: dict[str, dict[str, Profile]] = {}
+        self.reader = Reader(f"http://127.0.0.1:{self.http_port}")
+        self._observer: asyncio.Task[None] | None = None
+
+    @property
+    def at_s(self) -> float:
+        """Seconds since the devices began."""
+        return time.monotonic() - self._started_s
+
+    async def start(self) -> None:
+        """Start everything in the order in which it is needed."""
+        await asyncio.to_thread(self.broker.start)
+        self.broker_up = True
+        # Every other request is kept by the platform and answered too late: the centre has to ask again,
+        # and its idempotency key keeps a case from being filed twice.
+        faults = ("--fault", f"timeout={PLATFORM_TIMEOUTS}", "--seed", str(self.seed))
+        platform = await self._child("platform", "gengfu.main", "sim", "platform", *faults)
+        self.reader.platform = platform["url"]
+        self._write("collector.toml", platform_url=platform["url"], http_port=self.http_port)
+        shutil.copy(_file("parts.csv"), self.folder / "parts.csv")
+        await self._start_centre()
+        self._observer = asyncio.create_task(self._observe())
+        self._started_s = time.monotonic()
+        for name in GATEWAYS:
+            lines = await self._child(
+                f"{name}-devices",
+                "gengfu.main",
+                *("sim", "run", name, "--folder", str(self.folder / f"{name}-lines")),
+                *("--ledger", str(self._ledger(name)), "--seed", str(self.seed)),
+            )
+            ports = {line["kind"]: line for line in lines["lines"].values()}
+            self._write(
+                f"{name}.toml",
+                serial_port=ports["serial"]["path"],
+                tcp_port=ports.get("tcp", {}).get("port", 502),
+            )
+            _, self._profiles[name] = checks.load(self.folder / f"{name}.toml")
+            entry = ("gengfu.demo.weakened",) if self.weaken == "puback" else ("gengfu.main", "edge", "run")
+            await self._child(name, *entry, "--settings", str(self.folder / f"{name}.toml"))
+
+    async def view(self) -> View:
+        """Look at everything that can be looked at; while the centre is away, at what was seen last."""
+        with contextlib.suppress(httpx.HTTPError):
+            self._last["cases"] = await self.reader.platform_cases()
+        if self.centre_up:
+            with contextlib.suppress(httpx.HTTPError):
+                points = await self.reader.items("points")
+                self._last["values"] = {
+                    f"{row['gateway']}/{row['device']}/{row['point']}": row["value"] for row in points
+                }
+                newest = dict.fromkeys(GATEWAYS, 0)
+                for row in points:
+                    newest[row["gateway"]] = max(newest[row["gateway"]], row["time_ms"])
+                self._last["newest_ms"] = min(newest.values())
+                self._last["alarms"] = await self.reader.items("alarms")
+        return View(
+            self.at_s,
+            broker_kills=self.broker_kills,
+            waiting=len(self._waiting),
+            queued_at_kill=self.queued_at_kill,
+            centre_up=self.centre_up,
+            broker_up=self.broker_up,
+            killed_ms=self.killed_ms,
+            **self._last,
+        )
+
+    async def outage(self) -> None:
+        """The centre is away for an update, batches wait in the broker; then the broker loses all it has."""
+        self._waiting.clear()
+        self._counting = True
+        self.centre_up = False
+        await asyncio.to_thread(self.children["centre"].end)
+        deadline = time.monotonic() + WAITING_TIMEOUT_S
+        while len(self._waiting) < WAITING_MIN and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+        self.queued_at_kill = len(self._waiting)
+        self.broker.kill()
+        self.broker.wipe()
+        self._counting = False
+        self.broker_up = False
+        self.killed_ms = time.time_ns() // 1_000_000
+        self.broker_kills += 1
+        await asyncio.sleep(OUTAGE_S)
+        await asyncio.to_thread(self.broker.start)
+        self._waiting.clear()
+        self.broker_up = True
+        await self._start_centre()
+
+    async def finish(self) -> dict[str, int]:
+        """Stop the gateways, let the centre take the rest, and count on both ends."""
+        await asyncio.gather(*(asyncio.to_thread(self.children[name].end) for name in GATEWAYS))
+        await asyncio.gather(*(asyncio.to_thread(self.children[f"{name}-devices"].end) for name in GATEWAYS))
+        await self.reader.caught_up()
+        figures = audit.Figures(0, 0, 0, 0, 0)
+        for name in GATEWAYS:
+            wanted = self._wanted(name)
+            served = audit.served(self._ledger(name), self._profiles[name], wanted)
+            stored = {series: await self.reader.history(name, *series) for series in wanted}
+            figures += audit.compare(served, stored)
+        cases = await self.reader.platform_cases()
+        problems = {(case["case"]["part"]["code"], case["case"]["problem"]) for case in cases}
+        return {
+            **vars(figures),
+            "alarms_raised": len(await self.reader.items("alarms")),
+            "cases_raised": len(cases),
+            "cases_duplicated": len(cases) - len(problems),
+            "sprinkler_runs": audit.runs(self._ledger("site"), "relays", RELAY_1),
+            "broker_kills": self.broker_kills,
+            "queued_at_kill": self.queued_at_kill,
+        }
+
+    async def close(self) -> None:
+        """End every process, whatever state it is in."""
+        if self._observer:
+            self._observer.cancel()
+        order = [*GATEWAYS, *(f"{name}-devices" for name in GATEWAYS), "centre", "platform"]
+        for name in order:
+            if name in self.children:
+                await asyncio.to_thread(self.children[name].end)
+        await asyncio.to_thread(self.broker.stop)
+        await self.reader.close()
+
+    async def _start_centre(self) -> None:
+        await self._child(
+            "centre", "gengfu.main", "collector", "run", "--settings", str(self.folder / "collector.toml")
+        )
+        self.centre_up = True
+
+    async def _child(self, name: str, *arguments: str) -> dict[str, Any]:
+        child = self.children[name] = Child(name, list(arguments), self.folder / f"{name}.log")
+        return await asyncio.to_thread(child.start)
+
+    def _write(self, name: str, **values: object) -> None:
+        text = Template(_file(name).read_text()).substitute(broker_port=self.broker.port, **values)
+        (self.folder / name).write_text(text)
+
+    def _ledger(self, name: str) -> Path:
+        return self.folder / f"{name}-served.jsonl"
+
+    def _wanted(self, name: str) -> list[audit.Series]:
+        settings, profiles = checks.load(self.folder / f"{name}.toml")
+        return [
+            (device.name, point)
+            for device in settings.devices
+            for point in device.points or profiles[device.name].names
+        ]
+
+    async def _observe(self) -> None:
+        """Count what the broker has taken while the centre is away: it accepted it, and hands it on to us."""
+        while True:
+            with contextlib.suppress(aiomqtt.MqttError):
+                async with aiomqtt.Client(
+                    "127.0.0.1", self.broker.port, protocol=aiomqtt.ProtocolVersion.V5
+                ) as client:
+                    await client.subscribe("gengfu/1/demo/+/up/+", qos=1)
+                    async for message in client.messages:
+                        self._count(message.payload)
+            await asyncio.sleep(0.2)
+
+    def _count(self, payload: object) -> None:
+        with contextlib.suppress(ContractError):
+            if self._counting and isinstance(payload, bytes):
+                header = batches.read_header(payload)
+                self._waiting.add((header.gateway, header.epoch, header.lane, header.sequence))
+
+
+def _file(name: str) -> Path:
+    return Path(str(files("gengfu.demo"))) / "files" / name
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder, or empty it if a demo made it; anything else is left alone."""
+    if folder.exists() and not folder.is_dir():
+        raise DemoError(f"{folder} is a file; name another folder with --folder")
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
+        raise DemoError(f"{folder} holds other files; name another folder with --folder, or empty it")
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / MARKER).write_text(
+        "This folder was made by `gengfu demo`, which empties it at its next start.\n"
+    )

@@ -1,0 +1,111 @@
+"""The demo's story: its steps in the order of telling, and when each has happened. Pure."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+DUST_LIMIT = 150.0
+DUST_LOWER_LIMIT = 120.0
+COVER_PART = "5001030102000002"
+MAIN_PART = "5001030132000007"
+CAUGHT_UP_MS = 5_000
+"""The centre has caught up when it has values so much newer than the kill."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What can be seen at one moment: newest values at the centre, alarms, cases, the broker's fate.
+
+    ``values`` are by "gateway/device/point"; ``alarms`` and ``cases`` as the APIs give them. ``centre_up`` is
+    False while the centre is away and everything else in the view is what was seen last.
+    """
+
+    at_s: float
+    values: dict[str, Any] = field(default_factory=dict)
+    alarms: list[dict[str, Any]] = field(default_factory=list)
+    cases: list[dict[str, Any]] = field(default_factory=list)
+    broker_kills: int = 0
+    waiting: int = 0
+    queued_at_kill: int = 0
+    centre_up: bool = True
+    broker_up: bool = True
+    newest_ms: int = 0
+    killed_ms: int = 0
+
+    def number(self, name: str) -> float | None:
+        """Return a value if it is a number."""
+        value = self.values.get(name)
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One part of the story, in both languages; ``told`` may hold {value}."""
+
+    name: str
+    en: str
+    zh: str
+
+
+STEPS = (
+    Step("dust_rises", "dust passes its limit", "扬尘超过限值"),
+    Step("spray_on", "the sprinkler runs, read back from the relay", "喷淋启动,继电器回读确认"),
+    Step("dust_falls", "the dust falls", "扬尘下降"),
+    Step("spray_off", "back within the limit, the sprinkler stops", "回到限值以内,喷淋停止"),
+    Step("cover_alarm", "a manhole cover tilts: alarm", "井盖倾斜:报警"),
+    Step("cover_case", "its case is filed, with part, place and owner", "立案:部件、位置、权属齐全"),
+    Step("burst_alarm", "a water main bursts: alarm", "自来水管爆裂:报警"),
+    Step("burst_case", "its case is filed, too", "立案:部件、位置、权属齐全"),
+    Step("broker_killed", "the broker is killed with batches waiting, and wiped", "消息代理带积压被强杀清空"),
+    Step("caught_up", "all that was measured since has reached the centre", "此后的数据全部到达中心"),
+)
+
+
+class Story:
+    """Which steps have happened, and when; a step is never taken back."""
+
+    def __init__(self) -> None:
+        """Nothing has happened yet."""
+        self.happened: dict[str, float] = {}
+
+    @property
+    def complete(self) -> bool:
+        """Say whether every step has happened."""
+        return len(self.happened) == len(STEPS)
+
+    @property
+    def missing(self) -> list[Step]:
+        """Return the steps that have not happened."""
+        return [step for step in STEPS if step.name not in self.happened]
+
+    def look(self, view: View) -> list[Step]:
+        """Take a view; return the steps that it shows for the first time."""
+        found = [step for step in STEPS if step.name not in self.happened and self._shows(step.name, view)]
+        for step in found:
+            self.happened[step.name] = view.at_s
+        return found
+
+    def _shows(self, name: str, view: View) -> bool:
+        dust, spray = view.number("site/station/pm10"), view.values.get("site/relays/relay_1")
+        sprayed = "spray_on" in self.happened
+        problems = {alarm["problem"] for alarm in view.alarms}
+        killed = view.broker_kills > 0
+        shown = {
+            "dust_rises": dust is not None and dust > DUST_LIMIT,
+            "spray_on": spray is True,
+            "dust_falls": sprayed and dust is not None and dust < DUST_LOWER_LIMIT,
+            "spray_off": sprayed and spray is False,
+            "cover_alarm": "cover_open" in problems,
+            "cover_case": any(_is_filed(case, COVER_PART) for case in view.cases),
+            "burst_alarm": "pipe_burst" in problems,
+            "burst_case": any(_is_filed(case, MAIN_PART) for case in view.cases),
+            "broker_killed": killed,
+            "caught_up": killed and view.centre_up and view.newest_ms > view.killed_ms + CAUGHT_UP_MS,
+        }
+        return shown[name]
+
+
+def _is_filed(case: dict[str, Any], part: str) -> bool:
+    """Say whether the platform's case names the part, where it is and who owns it."""
+    body = case["case"]
+    placed = body["place"]["lon"] is not None
+    return bool(body["part"]["code"] == part and body["departments"]["owner"] and placed)

@@ -1,0 +1,153 @@
+"""The settings file: its example is the whole manual, and every mistake is told with its line and remedy."""
+
+# ruff: noqa: E501 - a table of mistakes reads best with one a line
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydantic import BaseModel
+
+from edge import checks
+from edge.settings import EXAMPLE, Settings
+from toml_files import TomlFileError
+
+TEXT = EXAMPLE.read_text()
+
+
+def models(model: type[BaseModel], seen: set[type[BaseModel]]) -> Iterator[type[BaseModel]]:
+    """Yield a model and the models inside it."""
+    if model not in seen:
+        seen.add(model)
+        yield model
+        for field in model.model_fields.values():
+            yield from inside(field.annotation, seen)
+
+
+def inside(annotation: object, seen: set[type[BaseModel]]) -> Iterator[type[BaseModel]]:
+    """Yield the models that an annotation names."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield from models(annotation, seen)
+    for argument in get_args(annotation):
+        yield from inside(argument, seen)
+
+
+def broken(tmp_path: Path, old: str, new: str) -> list[str]:
+    """Return what is told of the example with ``old`` replaced by ``new``, line numbers included."""
+    assert old in TEXT
+    file = tmp_path / "edge.toml"
+    file.write_text(TEXT.replace(old, new, 1))
+    with pytest.raises(TomlFileError) as caught:
+        checks.load(file)
+    return [str(problem).removeprefix(f"{file}:") for problem in caught.value.problems]
+
+
+def line_of(text: str) -> int:
+    """Return the line of the example on which ``text`` stands first."""
+    return TEXT[: TEXT.index(text)].count("\n") + 1
+
+
+def test_the_example_is_sound() -> None:
+    """What we hand out as a manual loads."""
+    settings, profiles = checks.load(EXAMPLE)
+    assert [line.name for line in settings.lines] == ["rs485-1", "meters"]
+    assert profiles["station"].id == "renke_dust"
+
+
+def test_every_key_stands_in_the_example() -> None:
+    """A key that is not in the manual does not exist for the technician."""
+    for model in models(Settings, set()):
+        for name, field in model.model_fields.items():
+            assert re.search(rf"(^|[{{,#\s]){field.alias or name}\s*=|\[\[?{name}\]", TEXT), name
+
+
+def test_the_defaults_in_the_example_are_the_defaults() -> None:
+    """Every commented default equals what the model uses."""
+    by_name = {model.__name__.lower(): model for model in models(Settings, set())}
+    tables = {"lines": "serialline", "devices": "device", "alarms": "alarm", "controls": "control"}
+    table, wrong, seen = "settings", [], 0
+    for line in TEXT.splitlines():
+        if header := re.match(r"\[\[?(\w+)\]", line):
+            table = tables.get(header[1], header[1])
+        elif line == 'kind = "tcp"':
+            table = "tcpline"
+        elif default := re.match(r"# (\w+) = ([^#]+?)\s*(#.*)?$", line):
+            field = by_name[table].model_fields[default[1]]
+            value = None if default[2] == "none" else tomllib.loads(f"x = {default[2]}")["x"]
+            seen += 1
+            if field.default != value:
+                wrong.append((table, default[0], field.default))
+    assert seen > 25
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('line = "rs485-1"\nunit_id = 1', 'line = "rs485"\nunit_id = 1', "devices[0].line: no line 'rs485'; lines here"),
+        ('profile = "renke_dust"', 'profile = "renke"', "devices[0].profile: no profile 'renke'; `gengfu profiles list`"),
+        ('points = ["relay_1"]', 'points = ["relay_9"]', "has no point 'relay_9'; it has relay_1"),
+        ("unit_id = 2", "unit_id = 1", "is 'station' already; two devices would answer at once"),
+        ("unit_id = 2", "unit_id = 300", "should be less than or equal to 247; 300 was given"),
+        ("unit_id = 2", "unit_di = 2", "unit_di: is not a key of this table; did you mean unit_id?"),
+        ("baud = 9600", 'baud = "9600"', "should be a valid integer; '9600' was given"),
+        ('name = "relays"', 'name = "station"', "name 'station' is given twice; rename one of them"),
+        ('points = ["main-pressure/pressure"]', 'points = ["main-pressure/presure"]', "no point 'main-pressure/presure'; it has"),
+        ("low = 140", "limit = 140", "limit: is not a key of this table"),
+        ("low = 140", "low = 140\nhigh = 3", "needs exactly one limit; give high or low"),
+        ("below = 120", "below = 180", "wrong side of the start limit; start above and stop below it"),
+        ('fail_state = "off"', 'fail_state = "of"', "input should be 'off', 'on', 'hold' or 'local'; 'of' was given"),
+        ("longest_run_s = 1800", "", "longest_run_s: fails off but has no longest run; give longest_run_s"),
+        ("self_off_s = 60 ", "", "it is not used; give self_off_s"),
+        ("self_off_s = 60 ", "self_off_s = 9000 ", "more than the output's timer can do; 3276.7 at most"),
+        ('fail_state = "off"', 'fail_state = "hold"', "a timer would switch off an output that fails 'hold'"),
+        ('output = "relays/relay_1"', 'output = "station/pm10"', "station/pm10 cannot be switched; name a writable bool"),
+        ('point = "station/temperature"', 'point = "station/temp"', "inhibits[0].point: no point 'station/temp'; it has"),
+        ("schema = 1", "schema = 2", "schema: input should be 1; 2 was given"),
+        ("# shims = []", 'shims = ["sen0658"]', "devices[0].shims: "),
+        ("[broker]", "[brokr]", "broker: is missing; add it"),
+        ("# part = ", 'part = "123"\n# x = ', "devices[0].part: string should match pattern"),
+    ],
+)  # fmt: skip
+def test_each_mistake_is_told_with_what_and_remedy(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    """Read by somebody in the street with gloves on."""
+    told = broken(tmp_path, old, new)
+    assert any(expected in problem for problem in told), told
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("baud = 9600", "baud = 96"), ("below = 120", "below = 180"), ("unit_id = 2", "unit_id = 1")],
+)
+def test_the_line_told_is_the_line_of_the_mistake(tmp_path: Path, old: str, new: str) -> None:
+    """Numbered from 1, as editors do."""
+    assert broken(tmp_path, old, new)[0].startswith(f"{line_of(old)}: ")
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    """Nobody wants to run it ten times."""
+    told = broken(tmp_path, "unit_id = 2", "unit_id = 1\nbaudrate = 3\ntimeout_s = -1")
+    assert len(told) == 2
+
+
+def test_the_command_exits_with_one_and_tells_file_line_key_and_remedy(tmp_path: Path) -> None:
+    """The real command in a real process."""
+    file = tmp_path / "edge.toml"
+    file.write_text(TEXT.replace("baud = 9600", "baudd = 9600"))
+    ran = subprocess.run(
+        [sys.executable, "-m", "gengfu.main", "edge", "check", str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert (
+        f"{file}:{line_of('baud = 9600')}: lines[0].baudd: is not a key of this table; did you mean baud?"
+        in ran.stderr
+    )
+    assert "Traceback" not in ran.stderr
