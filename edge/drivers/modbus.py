@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from contract.samples import Quality, Value
 from device_profiles import codec
 from device_profiles.codec import Reading
-from device_profiles.schema import Profile, Table
+from device_profiles.schema import Point, Profile, Table
 from edge.drivers import modbus_pdu
 from edge.drivers.modbus_pdu import ModbusError
 from edge.drivers.modbus_plan import Block, read_plan
@@ -60,22 +60,12 @@ class ModbusDevice:
         With ``self_off_s`` the device's own timer is used: the output goes off by itself after that time.
         """
         point = self.device.profile.point(point_name)
-        if point is None or not point.writable:
-            return "not_writable"
-        if point.decimals_at is not None or point.unit_at is not None:
-            return "not_writable"  # what to write would depend on registers that nobody has read
-        if value is True and self_off_s is not None and point.self_off is not None:
-            try:
-                steps = codec.self_off_steps(point, self_off_s)
-            except codec.CodecError:
-                return "self_off_out_of_range"
-            pdu, answer_bytes = modbus_pdu.coil_value_request(point.self_off.address, steps)
-        else:
-            try:
-                words = codec.encode(point, value)
-            except codec.CodecError:
-                return "value_does_not_fit"
-            pdu, answer_bytes = modbus_pdu.write_request(point.table, point.address, words)
+        if point is None or not point.writable or point.decimals_at is not None or point.unit_at is not None:
+            return "not_writable"  # with decimals or a unit elsewhere, what to write would be a guess
+        try:
+            pdu, answer_bytes = _write_request(point, value, self_off_s)
+        except _RefusedError as said:
+            return str(said)
         answer, error = await self._ask(pdu, answer_bytes)
         if answer is None:
             return error
@@ -131,3 +121,22 @@ class ModbusDevice:
         request = Request(self.device.unit_id, pdu, answer_bytes, self.device.timeout_s)
         outcome = await self._line.transact(request)
         return outcome.pdu, str(outcome.error or "")
+
+
+class _RefusedError(Exception):
+    """A write that is not even tried; the text is its error's name."""
+
+
+def _write_request(point: Point, value: Value, self_off_s: float | None) -> tuple[bytes, int]:
+    """Return the PDU that writes the value, and the length of its answer's PDU."""
+    if value is True and self_off_s is not None and point.self_off is not None:
+        try:
+            steps = codec.self_off_steps(point, self_off_s)
+        except codec.CodecError as error:
+            raise _RefusedError("self_off_out_of_range") from error
+        return modbus_pdu.coil_value_request(point.self_off.address, steps)
+    try:
+        words = codec.encode(point, value)
+    except codec.CodecError as error:
+        raise _RefusedError("value_does_not_fit") from error
+    return modbus_pdu.write_request(point.table, point.address, words)
