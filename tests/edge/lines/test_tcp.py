@@ -22,7 +22,7 @@ LONG_S = 30.0
 SHORT_S = 0.05
 """A timeout that tests wait for."""
 
-RECONNECT_S = 0.05
+RECONNECT_S = 0.0
 
 
 @contextmanager
@@ -113,7 +113,7 @@ async def read(line: TcpLine, address: int, *, timeout_s: float = LONG_S) -> Out
 
 
 async def recovered(line: TcpLine, address: int = 7) -> Outcome:
-    """Read until it works again; reconnecting has its interval."""
+    """Read until it works again."""
     return await until(lambda: read(line, address), lambda outcome: outcome.error is None)
 
 
@@ -273,7 +273,7 @@ def test_a_caller_that_leaves_in_mid_frame_leaves_no_half_frame_to_the_next() ->
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert registers(await recovered(line)) == [7, 8]
+        assert registers(await read(line, 7)) == [7, 8]
         assert server.connections == 2
 
     run_against(script, play)
@@ -312,11 +312,31 @@ def test_a_connection_that_the_peer_closed_meanwhile_costs_no_transaction() -> N
     async def play(line: TcpLine, server: Peer) -> None:
         assert registers(await read(line, 5)) == [5, 6]
         await closed.wait()
-        # Until reconnecting is due the line is unavailable without having asked anybody.
-        assert registers(await recovered(line)) == [7, 8]
+        await until(lambda: asyncio.sleep(0, result=ended(line)), bool)
+        assert registers(await read(line, 7)) == [7, 8]
         assert [asked.pdu[2] for asked in server.asked] == [5, 7]
 
+    def ended(line: TcpLine) -> bool:
+        return line._streams is not None and line._streams[0].at_eof()
+
     run_against(script, play)
+
+
+def test_connecting_is_tried_once_in_an_interval() -> None:
+    """Until then the line is unavailable and leaves the peer in peace."""
+
+    async def script(number: int, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async def main() -> None:
+        async with peer(script) as server:
+            line = TcpLine("tcp", HOST, server.port, reconnect_interval_s=1e6)
+            for _ in range(5):
+                assert (await read(line, 0)).error is LineError.UNAVAILABLE
+            assert (server.connections, len(server.asked)) == (1, 1)
+            await line.close()
+
+    asyncio.run(main())
 
 
 def test_a_silent_peer_is_called_anew_after_some_timeouts() -> None:
