@@ -17,9 +17,18 @@ SILENT_TRANSACTIONS_MAX = 5
 class TcpLine:
     """A Line over TCP. It connects when first used, and again after the connection was lost."""
 
-    def __init__(self, name: str, host: str, port: int, connect_timeout_s: float = 3.0) -> None:
-        """Remember where to connect."""
+    def __init__(
+        self,
+        name: str,
+        host: str,
+        port: int,
+        connect_timeout_s: float = 3.0,
+        *,
+        reconnect_interval_s: float = RECONNECT_INTERVAL_S,
+    ) -> None:
+        """Remember where to connect; a new attempt waits that long from the last."""
         self.name = name
+        self._reconnect_interval_s = reconnect_interval_s
         self._host, self._port, self._connect_timeout_s = host, port, connect_timeout_s
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._retry_at = 0.0
@@ -92,7 +101,7 @@ class TcpLine:
         if self._inside_frame or (self._streams and self._streams[0].at_eof()):
             self._let_go()  # out of step, as the last transaction ended in mid-frame; or closed by the peer
         if self._streams is None and time.monotonic() >= self._retry_at:
-            self._retry_at = time.monotonic() + RECONNECT_INTERVAL_S
+            self._retry_at = time.monotonic() + self._reconnect_interval_s
             async with asyncio.timeout(self._connect_timeout_s):
                 self._streams = await asyncio.open_connection(self._host, self._port)
         return self._streams

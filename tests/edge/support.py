@@ -24,8 +24,8 @@ POLL_S = 0.01
 
 
 def value_at(unit_id: int, table: Table, address: int) -> int:
-    """Return what an addressed device holds: two addresses or two of its neighbours never agree by chance."""
-    value = (address * 40_503 + unit_id * 257 + 12_345) & 0xFFFF
+    """Return what an addressed device holds: no two registers agree, over eight units (an odd factor)."""
+    value = (address * 8 + unit_id % 8) * 40_503 + 12_345 & 0xFFFF
     return value.bit_count() & 1 if table in BIT_TABLES else value
 
 
