@@ -60,6 +60,7 @@ class Health:
     def _measure(self, connection: Connection, positions: dict[str, int]) -> None:
         metrics = self._metrics
         end = journal.head(connection)
+        metrics.waiting.set(self._link.waiting)
         metrics.journal_bytes.set(end.bytes)
         metrics.journal_batches.set(end.batches)
         for name, position in positions.items():

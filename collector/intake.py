@@ -226,7 +226,7 @@ class _Group:
 
     def _admit_epoch(self, key: LaneKey) -> None:
         """Refuse a gateway's epoch that is one too many."""
-        query = select(marks.c.epoch).distinct().where(marks.c.gateway == key.gateway)
+        query = select(marks.c.epoch).where(marks.c.gateway == key.gateway).distinct()
         epochs = set(self._connection.scalars(query))
         epochs |= {moved.epoch for moved in self._moved if moved.gateway == key.gateway}
         if key.epoch not in epochs and len(epochs) >= self._rules.epochs_per_gateway_max:

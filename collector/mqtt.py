@@ -47,6 +47,12 @@ class Link:
         self._broker, self._district = broker, district
         self._ingest, self._metrics = ingest, metrics
         self._random, self._now_ms = random, now_ms
+        self._current: aiomqtt.Client | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many messages have arrived that the ingest has no room for; at most Receive Maximum."""
+        return len(self._current.messages) if self._current else 0
 
     async def run(self) -> None:
         """Connect, and connect again after every loss, until cancelled."""
@@ -59,7 +65,7 @@ class Link:
                 _log.warning("broker %s:%s: %s", self._broker.host, self._broker.port, self.last_error)
             finally:
                 failures = 0 if self.connected else failures + 1
-                self.connected = False
+                self.connected, self._current = False, None
                 self._metrics.broker_connected.set(0)
             await asyncio.sleep(self._back_off_s(failures))
 
@@ -67,7 +73,7 @@ class Link:
         async with self._client() as client:
             topics = [f"{ROOT}/{self._district}/+/{tail}" for tail in ("hello", "up/+", "state")]
             await client.subscribe([(topic, 1) for topic in topics])
-            self.connected = True
+            self.connected, self._current = True, client
             self._metrics.broker_connected.set(1)
             self._metrics.broker_connections.inc()
             _log.info("connected to broker %s:%s", self._broker.host, self._broker.port)

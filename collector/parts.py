@@ -88,7 +88,8 @@ def _read(path: Path, text: str, parts: dict[str, Part]) -> Iterator[Problem]:
                 return
             yield from _take(path, rows.line_num, row, parts)
     except csv.Error as error:
-        yield Problem(str(path), rows.line_num, "", f"not CSV: {error}", "mend the quotes there")
+        start = rows.line_num + 1  # of the row that never ended
+        yield Problem(str(path), start, "", f"not CSV: {error}", "mend the quotes there")
 
 
 def _take(path: Path, line: int, row: dict[str, str], parts: dict[str, Part]) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from contract.samples import Quality, Value
 from device_profiles import codec
 from device_profiles.codec import Reading
-from device_profiles.schema import Point, Profile, Table
+from device_profiles.schema import Profile, Table
 from edge.drivers import modbus_pdu
 from edge.drivers.modbus_pdu import ModbusError
 from edge.drivers.modbus_plan import Block, read_plan
@@ -59,21 +59,14 @@ class ModbusDevice:
 
         With ``self_off_s`` the device's own timer is used: the output goes off by itself after that time.
         """
-        point = self.device.profile.point(point_name)
-        if point is None or not point.writable or point.decimals_at is not None or point.unit_at is not None:
-            return "not_writable"  # with decimals or a unit elsewhere, what to write would be a guess
         try:
-            pdu, answer_bytes = _write_request(point, value, self_off_s)
-        except _RefusedError as said:
-            return str(said)
-        answer, error = await self._ask(pdu, answer_bytes)
-        if answer is None:
-            return error
-        try:
-            modbus_pdu.check_write_answer(pdu, answer)
+            pdu, answer_bytes = self._write_request(point_name, value, self_off_s)
+            answer, error = await self._ask(pdu, answer_bytes)
+            if answer is not None:
+                modbus_pdu.check_write_answer(pdu, answer)
         except ModbusError as said:
             return str(said)
-        return ""
+        return error
 
     async def read_points(self, names: Sequence[str]) -> dict[str, Reading]:
         """Read some points at once, outside the plan; for reading outputs back."""
@@ -86,6 +79,20 @@ class ModbusDevice:
             if error:
                 errors[block] = error
         return self._explained(codec.readings(self.device.profile, registers, names), errors)
+
+    def _write_request(self, point_name: str, value: Value, self_off_s: float | None) -> tuple[bytes, int]:
+        """Return what writes the point; ModbusError names why it cannot be written."""
+        point = self.device.profile.point(point_name)
+        # With a decimals or unit register, what to write would depend on registers that nobody has read.
+        if point is None or not point.writable or {point.decimals_at, point.unit_at} != {None}:
+            raise ModbusError("not_writable")
+        try:
+            if value is True and self_off_s is not None and point.self_off is not None:
+                steps = codec.self_off_steps(point, self_off_s)
+                return modbus_pdu.coil_value_request(point.self_off.address, steps)
+            return modbus_pdu.write_request(point.table, point.address, codec.encode(point, value))
+        except codec.CodecError as error:
+            raise ModbusError("value_does_not_fit") from error
 
     def _explained(self, found: dict[str, Reading], errors: dict[Block, str]) -> dict[str, Reading]:
         """Return the readings, with the failed block's error in place of not_read."""
@@ -121,22 +128,3 @@ class ModbusDevice:
         request = Request(self.device.unit_id, pdu, answer_bytes, self.device.timeout_s)
         outcome = await self._line.transact(request)
         return outcome.pdu, str(outcome.error or "")
-
-
-class _RefusedError(Exception):
-    """A write that is not even tried; the text is its error's name."""
-
-
-def _write_request(point: Point, value: Value, self_off_s: float | None) -> tuple[bytes, int]:
-    """Return the PDU that writes the value, and the length of its answer's PDU."""
-    if value is True and self_off_s is not None and point.self_off is not None:
-        try:
-            steps = codec.self_off_steps(point, self_off_s)
-        except codec.CodecError as error:
-            raise _RefusedError("self_off_out_of_range") from error
-        return modbus_pdu.coil_value_request(point.self_off.address, steps)
-    try:
-        words = codec.encode(point, value)
-    except codec.CodecError as error:
-        raise _RefusedError("value_does_not_fit") from error
-    return modbus_pdu.write_request(point.table, point.address, words)

@@ -135,7 +135,10 @@ profile = "wt901c485"
             ":12: devices[0].profile: 'wt902' is no known profile; write",
         ),
         (MINIMAL.replace("baud = 9600", "baud = 9"), ":6: lines[0].baud: input should be greater"),
-        (MINIMAL.replace("baud", "boud"), ":6: lines[0].boud: is not a key of this file; did you mean baud?"),
+        (
+            MINIMAL.replace("baud", "boud"),
+            ":6: lines[0].boud: is not a key of this table; did you mean baud?",
+        ),
         (MINIMAL.replace('profile = "wt901c485"', ""), ":8: devices[0]: profile or board, exactly one"),
         (MINIMAL + "values = { rol = 1 }", ":13: devices[0].values.rol: no point of wt901c485; write one of"),
         (MINIMAL + "values = { roll = 400 }", ":13: devices[0].values: roll: 400 would be"),

@@ -295,7 +295,7 @@ def test_a_time_that_the_devices_timer_cannot_keep_sends_nothing(asked_s: float)
     """Better not on than on without an end."""
 
     async def play(driver: ModbusDevice, line: HeardLine, bus: Bus) -> None:
-        assert await driver.write("relay_1", True, self_off_s=asked_s) == "self_off_out_of_range"
+        assert await driver.write("relay_1", True, self_off_s=asked_s) == "value_does_not_fit"
         assert line.frames == []
 
     meet(PROFILES["waveshare_relay_8"], RelayBoard("board"), play)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -233,9 +234,12 @@ def test_a_port_that_takes_no_bytes_is_unavailable(tmp_path: Path) -> None:
 
 
 def fill(descriptor: int) -> None:
-    """Write until nothing more is taken."""
-    try:
-        while True:
+    """Write until nothing more is taken, even after the kernel has moved on what it holds."""
+    refused = 0
+    while refused < 20:
+        try:
             os.write(descriptor, bytes(256))
-    except BlockingIOError:
-        return
+            refused = 0
+        except BlockingIOError:
+            refused += 1
+            select.select([], [descriptor], [], 0.01)

@@ -1,0 +1,256 @@
+"""The transaction that takes messages: journal and marks together, refusals counted, nothing crashes."""
+
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event
+
+from collector.database import Database
+from collector.intake import Received
+from collector.journal import JournalFullError, head, prune
+from collector.marks import Decision
+from collector.tables import dead_letters, devices, gaps, gateways, journal, marks
+from contract import batches, messages, topics
+from contract.messages import Ack, State
+from contract.topics import Lane
+from tests.collector.making import (
+    BOOT,
+    EPOCH,
+    NOW_MS,
+    OTHER_EPOCH,
+    RULES,
+    greeting,
+    hello,
+    journal_database,
+    rows,
+    taken,
+    telemetry,
+    up,
+)
+
+COMMITTER = """
+import sys
+from pathlib import Path
+from tests.collector.making import journal_database, taken, telemetry, up
+with journal_database(Path(sys.argv[1])) as database:
+    for start in range(1, 100_000, 5):
+        outcome = taken(database, *(up(telemetry(number)) for number in range(start, start + 5)))
+        print(outcome.answers[0].ack.upto, flush=True)
+"""
+
+
+@settings(max_examples=15, deadline=None)
+@given(groups=st.lists(st.lists(st.integers(1, 6), min_size=1, max_size=10), max_size=6))
+def test_any_deliveries_leave_every_batch_once_in_order_and_acknowledged(
+    groups: list[list[int]],
+) -> None:
+    """Grouped into transactions at random, with the marks read back from the database each time."""
+    with TemporaryDirectory() as folder, journal_database(Path(folder)) as database:
+        upto = 0
+        for group in [*groups, [1, 2, 3, 4, 5, 6]]:
+            outcome = taken(database, *(up(telemetry(sequence)) for sequence in group))
+            [answer] = outcome.answers
+            assert answer.ack.upto >= upto
+            upto = answer.ack.upto
+            assert [row[4] for row in rows(database, journal)] == list(range(1, upto + 1))
+        assert answer.ack == Ack(1, EPOCH, 6, batches.digest(telemetry(6)))
+
+
+def test_the_answer_tells_new_from_repeated_and_unknown(tmp_path: Path) -> None:
+    """A commit is answered at once; duplicates and holes repeat the mark; no mark is answered with 0."""
+    with journal_database(tmp_path) as database:
+        [answer] = taken(database, up(telemetry(3))).answers
+        assert (answer.ack, answer.repeats) == (Ack(1, EPOCH, 0), True)
+        [answer] = taken(database, up(telemetry(1)), up(telemetry(2))).answers
+        assert (answer.ack.upto, answer.repeats) == (2, False)
+        outcome = taken(database, up(telemetry(1)), up(telemetry(5)))
+        [answer] = outcome.answers
+        assert (answer.ack, answer.repeats) == (Ack(1, EPOCH, 2, batches.digest(telemetry(2))), True)
+        assert outcome.batches == {Decision.HAVE: 1, Decision.HOLE: 1}
+
+
+def test_a_killed_process_leaves_journal_and_marks_together(tmp_path: Path) -> None:
+    """SIGKILL amid commits: the mark is the last journalled batch, and nothing acknowledged is gone."""
+    command = [sys.executable, "-c", COMMITTER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for _ in range(20):
+            acknowledged = int(process.stdout.readline())
+        process.send_signal(signal.SIGKILL)
+        rest = process.stdout.read().split()
+    acknowledged = int(rest[-1]) if rest else acknowledged
+    with journal_database(tmp_path) as database:
+        sequences = [row[4] for row in rows(database, journal)]
+        [mark] = rows(database, marks)
+        assert sequences == list(range(1, mark[3] + 1))
+        assert mark[3] >= acknowledged
+        assert database.read_now(head).last_id == len(sequences)
+
+
+def test_a_transaction_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
+    """The journal row is written before the mark; if the mark cannot be, the row is not there either."""
+    with journal_database(tmp_path) as database:
+        taken(database, up(telemetry(1)))
+
+        def disk_full(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+            if statement.startswith("INSERT INTO marks"):
+                raise OSError("disk full")
+
+        event.listen(database._writer, "before_cursor_execute", disk_full)
+        with pytest.raises(OSError, match="disk full"):
+            taken(database, up(telemetry(2)))
+        event.remove(database._writer, "before_cursor_execute", disk_full)
+        assert len(rows(database, journal)) == 1
+        [answer] = taken(database, up(telemetry(2))).answers
+        assert answer.ack.upto == 2
+
+
+def test_a_hello_starts_a_new_lane_where_the_gateway_starts(tmp_path: Path) -> None:
+    """A new centre meets a gateway that is at batch 7: it begins there, without a gap of its own making."""
+    with journal_database(tmp_path) as database:
+        outcome = taken(database, hello(greeting(7, 9)))
+        answers = {answer.key.lane: answer.ack for answer in outcome.answers}
+        assert answers == {Lane.TELEMETRY: Ack(1, EPOCH, 6), Lane.EVENTS: Ack(1, EPOCH, 0)}
+        assert not any(answer.repeats for answer in outcome.answers)
+        assert taken(database, up(telemetry(7))).answers[0].ack.upto == 7
+        assert rows(database, gaps) == []
+        assert rows(database, gateways)[0][:4] == ("gw-1", NOW_MS, NOW_MS, BOOT)
+        assert [row[1:3] for row in rows(database, devices)] == [("main-pressure", "qdy30a")]
+
+
+def test_what_the_gateway_no_longer_holds_becomes_a_gap_once(tmp_path: Path) -> None:
+    """The mark jumps, the loss is on record, and an older hello afterwards changes nothing."""
+    with journal_database(tmp_path) as database:
+        taken(database, up(telemetry(1)), up(telemetry(2)))
+        for data in (greeting(6, 9), greeting(6, 9), greeting(2, 9)):
+            [answer, _] = taken(database, hello(data)).answers
+            assert answer.ack == Ack(1, EPOCH, 5, "")
+        [gap] = rows(database, gaps)
+        assert gap[3:9] == (
+            "collector",
+            "the gateway no longer holds what was never received",
+            EPOCH,
+            "telemetry",
+            3,
+            5,
+        )
+        assert taken(database, up(telemetry(6))).answers[0].ack.upto == 6
+
+
+def test_hello_and_batches_of_one_group_are_taken_in_order(tmp_path: Path) -> None:
+    """The mark that a hello sets holds for the batch behind it in the same transaction."""
+    with journal_database(tmp_path) as database:
+        outcome = taken(database, hello(greeting(7, 9)), up(telemetry(7)), up(telemetry(8)))
+        answers = {answer.key.lane: answer.ack.upto for answer in outcome.answers}
+        assert answers == {Lane.TELEMETRY: 8, Lane.EVENTS: 0}
+
+
+def test_epochs_of_a_gateway_are_told_apart(tmp_path: Path) -> None:
+    """Batch 1 of a new epoch is a new batch."""
+    with journal_database(tmp_path) as database:
+        outcome = taken(database, up(telemetry(1)), up(telemetry(1, epoch=OTHER_EPOCH)))
+        assert outcome.batches == {Decision.TAKE: 2}
+        assert {answer.key.epoch for answer in outcome.answers} == {EPOCH, OTHER_EPOCH}
+
+
+def state(gateway: str, online: bool) -> Received:
+    """Return a gateway's state as it comes from the broker."""
+    return Received(topics.state("north", gateway), messages.encode(State(1, online, BOOT)), NOW_MS)
+
+
+def test_a_state_tells_whether_a_gateway_is_online(tmp_path: Path) -> None:
+    """Also of a gateway that has not said hello; an emptied retained message means nothing."""
+    with journal_database(tmp_path) as database:
+        taken(database, state("gw-2", True))
+        assert rows(database, gateways)[0][7] is True
+        taken(database, state("gw-2", False), Received(topics.state("north", "gw-2"), b"", NOW_MS))
+        assert rows(database, gateways)[0][7] is False
+        assert rows(database, dead_letters) == []
+
+
+@pytest.mark.parametrize(
+    ("received", "reason"),
+    [
+        (Received("gengfu/1/north/gw-1/up/nonsense", b"x", NOW_MS), "topic"),
+        (Received("gengfu/1/south/gw-1/up/events", b"x", NOW_MS), "district"),
+        (Received("gengfu/1/north/gw-1/ack/events", b"x", NOW_MS), "kind"),
+        (up(b"GF\x01\x00\x05nonsense"), "malformed_batch"),
+        (up(telemetry(1, district="south")), "topic_disagrees"),
+        (up(telemetry(1), gateway="gw-2"), "topic_disagrees"),
+        (up(telemetry(1), lane=Lane.EVENTS), "topic_disagrees"),
+        (hello(b"{}"), "malformed_hello"),
+        (hello(greeting(5, 4)), "malformed_hello"),
+        (hello(greeting(1, 2), gateway="gw-2"), "topic_disagrees"),
+        (Received(topics.state("north", "gw-1"), b"[]", NOW_MS), "malformed_state"),
+    ],
+)
+def test_what_cannot_be_used_is_counted_by_reason_and_kept(
+    received: Received, reason: str, tmp_path: Path
+) -> None:
+    """It is never answered, and good messages of the same group are taken."""
+    with journal_database(tmp_path) as database:
+        outcome = taken(database, received, up(telemetry(1)))
+        assert outcome.rejected == {reason: 1}
+        assert outcome.batches == {Decision.TAKE: 1}
+        [letter] = rows(database, dead_letters)
+        assert letter[3] == reason
+        assert letter[5:7] == (len(received.payload), received.payload[:4096])
+
+
+def test_no_message_makes_the_intake_fail(tmp_path: Path) -> None:
+    """Anything may arrive on any topic."""
+    kinds = st.sampled_from(["hello", "state", "up/events", "up/telemetry"])
+    noise = st.binary(max_size=200)
+
+    with journal_database(tmp_path) as database:
+
+        @settings(max_examples=100, deadline=None)
+        @given(
+            topic=st.text(max_size=40) | kinds.map("gengfu/1/north/gw-1/{}".format),
+            payload=noise | noise.map(lambda tail: b"GF\x01" + tail),
+        )
+        def throw(topic: str, payload: bytes) -> None:
+            assert taken(database, Received(topic, payload, NOW_MS)).batches.total() == 0
+
+        throw()
+
+
+def test_dead_letters_gateways_and_epochs_have_limits(tmp_path: Path) -> None:
+    """The newest letters stay; a gateway or an epoch too many is refused and told why."""
+    rules = replace(RULES, gateways_max=1, epochs_per_gateway_max=2, dead_letters_max=3)
+    with journal_database(tmp_path) as database:
+        taken(database, hello(greeting(1, 1)), rules=rules)
+        outcome = taken(database, up(telemetry(1, gateway="gw-2"), gateway="gw-2"), rules=rules)
+        assert outcome.rejected == {"too_many_gateways": 1}
+        epochs = [up(telemetry(1, epoch=f"{number:032x}")) for number in range(3)]
+        outcome = taken(database, *epochs, rules=rules)
+        assert outcome.rejected == {"too_many_epochs": 2}
+        taken(database, *(up(bytes([number])) for number in range(5)), rules=rules)
+        assert [row[6] for row in rows(database, dead_letters)] == [b"\2", b"\3", b"\4"]
+
+
+def pruned(database: Database, *, passed: int) -> int:
+    """Drop everything that may be dropped; return how many batches that were."""
+    return database.write_now(lambda connection: prune(connection, passed=passed, bytes_max=0, before_ms=0))
+
+
+def test_a_full_journal_takes_nothing_until_what_is_projected_is_dropped(tmp_path: Path) -> None:
+    """Nothing unprojected is ever dropped, and nothing is half-taken."""
+    size = len(telemetry(1))
+    rules = replace(RULES, journal_bytes_max=3 * size)
+    with journal_database(tmp_path) as database:
+        taken(database, *(up(telemetry(number)) for number in (1, 2, 3)), rules=rules)
+        with pytest.raises(JournalFullError, match="journal_bytes_max"):
+            taken(database, up(telemetry(4)), rules=rules)
+        for passed, dropped in ((0, 0), (2, 2)):
+            assert pruned(database, passed=passed) == dropped
+        [answer] = taken(database, up(telemetry(4)), rules=rules).answers
+        assert answer.ack.upto == 4
+        assert [row[0] for row in rows(database, journal)] == [3, 4]

@@ -1,0 +1,202 @@
+"""Settings and the part register: every mistake told with file, line, key and remedy."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from collector.database import Database
+from collector.parts import HEADER, load_parts
+from collector.series_tables import SERIES
+from collector.settings import EXAMPLE, Settings, load
+from collector.tables import STATE
+from gengfu.commands.collector import app
+from toml_files import TomlFile, TomlFileError
+
+RUN = [sys.executable, "-m", "gengfu.main", "collector", "run", "--settings"]
+GOOD = '[broker]\nhost = "127.0.0.1"\n'
+PART = "5001030132000007,供水器,a,b,c,500103001001001,106.55,29.56"
+
+
+def mistakes(folder: Path, text: str) -> list[str]:
+    """Return what is said of a settings file, without the folder."""
+    path = folder / "collector.toml"
+    path.write_text(text)
+    with pytest.raises(TomlFileError) as caught:
+        load(path)
+    return [str(problem).replace(f"{folder}/", "") for problem in caught.value.problems]
+
+
+def test_the_example_tells_every_key_with_its_default() -> None:
+    """A commented key shows exactly what the model would take without it."""
+    text = EXAMPLE.read_text()
+    lines = [
+        line.removeprefix("# ")
+        if line.startswith("# ") and (" = " in line or line.startswith("# ["))
+        else line
+        for line in text.splitlines()
+    ]
+    whole = [line for line in lines if not line.startswith("#")]
+    written = TomlFile("\n".join(whole), "example").data
+    plain = TomlFile(text, "example").parse(Settings)
+    assert plain.platform is None
+    full = TomlFile("\n".join(whole), "example").parse(Settings)
+    for table, model in (
+        ("broker", full.broker),
+        ("http", full.http),
+        ("limits", full.limits),
+        ("cases", full.cases),
+    ):
+        assert set(written[table]) == set(type(model).model_fields)
+        assert model == getattr(plain, table)
+    assert full.platform is not None
+    assert set(written["platform"]) == set(type(full.platform).model_fields)
+    assert set(written) == {"schema" if name == "schema_version" else name for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[http]\nhost = "0.0.0.0"\n', "collector.toml:6: http.host: there is no sign-in yet"),
+        ("[http]\nporf = 1\n", "collector.toml:6: http.porf: is not a key"),
+        ("[limits]\ngateways_max = 0\n", "collector.toml:6: limits.gateways_max"),
+        ('[platform]\nurl = "ftp://x"\n', "collector.toml:6: platform.url"),
+        ('[platform]\nurl = "http://:80/x"\n', "collector.toml:6: platform.url: is no address"),
+        (
+            '[cases]\nnumber_template = "{date}"\n',
+            "collector.toml:6: cases.number_template: does not tell cases apart",
+        ),
+        (
+            '[cases]\nnumber_template = "{datum}{number}"\n',
+            "collector.toml:6: cases.number_template: cannot be filled in",
+        ),
+    ],
+)
+def test_mistakes_are_told_by_line_and_key(text: str, said: str, tmp_path: Path) -> None:
+    """One line each."""
+    [problem] = mistakes(tmp_path, f'schema = 1\ndistrict = "north"\n{GOOD}{text}')
+    assert problem.startswith(said)
+
+
+def test_a_problem_that_has_two_classes_is_a_mistake(tmp_path: Path) -> None:
+    """Else which deadline holds would depend on their order."""
+    entry = '[[case_classes]]\nproblem = "x"\ncode = "1"\ntitle = { en = "X", zh = "某" }\ndeadline_h = 1\n'
+    [problem] = mistakes(tmp_path, f'schema = 1\ndistrict = "north"\n{GOOD}{entry}{entry}')
+    assert (
+        problem == "collector.toml:11: case_classes[1].problem: problem 'x' is given twice; keep one of them"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("x,供水器,a,b,c,,106,29", "parts.csv:3: ObjID: 'x'"),
+        ("5001030132000008,供水器,a,b,c,,206,29", "parts.csv:3: lon: '206'"),
+        ("5001030132000008,供水器,a,b,c,,106,nan", "parts.csv:3: lat: 'nan'"),
+        ("5001030132000008,供水器,a,b,c,12,106,29", "parts.csv:3: BGID: '12'"),
+        ("5001030132000008,供水器,a,b,c", "parts.csv:3: not as many fields"),
+        ("5001030132000008,供水器,a,b,c,,106,29,9", "parts.csv:3: not as many fields"),
+        (PART, "parts.csv:3: ObjID: 5001030132000007 is given twice"),
+        ('5001030132000008,"供水器', "parts.csv:3: not CSV"),
+    ],
+)
+def test_a_bad_row_refuses_the_whole_register(rows: str, said: str, tmp_path: Path) -> None:
+    """Nothing is half-read, and the row is named."""
+    path = tmp_path / "parts.csv"
+    path.write_text(f"{HEADER}\n{PART}\n{rows}\n")
+    with pytest.raises(TomlFileError) as caught:
+        load_parts(path)
+    assert str(caught.value).replace(f"{tmp_path}/", "").startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"", "parts.csv:1: the first line is ''"),
+        (f"{HEADER}\n{PART}".encode("gb18030"), "parts.csv:2: not UTF-8 text; save it as UTF-8"),
+        (b"ObjID;ObjName\n", "parts.csv:1: the first line is"),
+    ],
+)
+def test_a_file_that_is_no_register_is_refused(raw: bytes, said: str, tmp_path: Path) -> None:
+    """Excel in China writes GB 18030 and says nothing."""
+    path = tmp_path / "parts.csv"
+    path.write_bytes(raw)
+    with pytest.raises(TomlFileError) as caught:
+        load_parts(path)
+    assert str(caught.value).replace(f"{tmp_path}/", "").startswith(said)
+
+
+def test_a_register_may_begin_with_a_mark_and_be_in_any_column_order(tmp_path: Path) -> None:
+    """Excel writes a byte order mark into CSV UTF-8."""
+    path = tmp_path / "parts.csv"
+    columns = list(zip(HEADER.split(","), PART.split(","), strict=True))[::-1]
+    lines = [",".join(name for name, _ in columns), ",".join(value for _, value in columns)]
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    assert load_parts(path)["5001030132000007"].DeptName3 == "c"
+
+
+@pytest.mark.parametrize(("schema", "metadata"), [("state", STATE), ("series", SERIES)])
+def test_migrations_make_the_tables_that_the_code_uses(schema: str, metadata: Any, tmp_path: Path) -> None:
+    """Nothing is missing, nothing is left over."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    database = Database(tmp_path / "x.db", schema)
+    try:
+        found = database.read_now(
+            lambda connection: compare_metadata(
+                MigrationContext.configure(connection, opts={"compare_type": True}), metadata
+            )
+        )
+    finally:
+        database.close()
+    assert found == []
+
+
+def gengfu(*arguments: str) -> Result:
+    """Run the command in this process."""
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_init_writes_what_check_finds_sound_and_overwrites_nothing(tmp_path: Path) -> None:
+    """And check tells mistakes as JSON too."""
+    folder = tmp_path / "centre"
+    assert gengfu("init", str(folder)).exit_code == 0
+    assert gengfu("check", str(folder / "collector.toml")).exit_code == 0
+    again = gengfu("init", str(folder))
+    assert again.exit_code == 1
+    assert "is there already" in again.output
+    (folder / "parts.csv").write_text(f"{HEADER}\n1,2\n")
+    checked = gengfu("check", str(folder / "collector.toml"), "--json")
+    assert checked.exit_code == 1
+    [problem] = json.loads(checked.stdout)["problems"]
+    assert (problem["line"], problem["what"]) == (2, "not as many fields as the header")
+
+
+def test_run_tells_its_url_refuses_a_second_of_its_kind_and_stops_when_told(tmp_path: Path) -> None:
+    """SIGTERM ends it with 0, without a broker too."""
+    gengfu("init", str(tmp_path / "c"))
+    path = tmp_path / "c" / "collector.toml"
+    path.write_text(
+        path.read_text().replace("# port = 8780", "port = 0").replace("# port = 1883", "port = 1")
+    )
+    command = [*RUN, str(path)]
+    environment = dict(os.environ, PYTHONUNBUFFERED="1")
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        url = json.loads(process.stdout.readline())["url"]
+        assert httpx.get(f"{url}/healthz").status_code == 503
+        second = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert second.returncode == 1
+        assert "in use by another collector" in second.stderr
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
