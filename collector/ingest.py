@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 
 RETRY_INTERVAL_S = 1.0
 REPEAT_KEYS_MAX = 20_000
+ACKS_WAITING_MAX = 20_000
 _MESSAGE_BYTES = 200
 """What a queued message takes beside its payload."""
 
@@ -40,30 +41,35 @@ class Outgoing:
 
 
 class AckQueue:
-    """Acknowledgements to be sent. They are cumulative, so only the newest of each lane is kept."""
+    """Acknowledgements to be sent. They are cumulative, so only the newest of each lane is kept.
+
+    A repetition of what is still waiting is sent as well: it is how a gateway learns of a hole.
+    """
 
     def __init__(self, district: str) -> None:
         """Begin empty."""
         self._district = district
-        self._waiting: dict[LaneKey, Ack] = {}
+        self._waiting: dict[LaneKey, list[Ack]] = {}
         self._arrived = asyncio.Event()
 
     def put(self, answer: Answer) -> None:
-        """Queue one in place of an older one of its lane; at most one a known lane is ever held."""
-        self._waiting[answer.key] = answer.ack
+        """Queue one; beyond ACKS_WAITING_MAX lanes the one that waits longest gives way."""
+        before = self._waiting.get(answer.key, [])
+        self._waiting[answer.key] = [*before[-1:], answer.ack] if answer.repeats else [answer.ack]
+        if len(self._waiting) > ACKS_WAITING_MAX:
+            self._waiting.pop(next(iter(self._waiting)))
         self._arrived.set()
 
-    async def take(self, count_max: int) -> list[Outgoing]:
-        """Wait for some and return them, oldest lanes first."""
+    async def take(self, lanes_max: int) -> list[Outgoing]:
+        """Wait for some and return those of up to ``lanes_max`` lanes, the longest waiting first."""
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
-        keys = list(self._waiting)[:count_max]
+        keys = list(self._waiting)[:lanes_max]
         return [
-            Outgoing(
-                topics.ack(self._district, key.gateway, key.lane), messages.encode(self._waiting.pop(key))
-            )
+            Outgoing(topics.ack(self._district, key.gateway, key.lane), messages.encode(ack))
             for key in keys
+            for ack in self._waiting.pop(key)
         ]
 
 

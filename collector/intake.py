@@ -92,6 +92,7 @@ class _Group:
         self._marks: dict[LaneKey, Mark | None] = {}
         self._moved: dict[LaneKey, int] = {}
         self._asked: dict[LaneKey, bool] = {}  # lanes to answer; True: with something new
+        self._beyond: dict[LaneKey, int] = {}  # the furthest batch behind a hole
         self._known: dict[str, int] = {}
         self._arrived: list[Arrived] = []
         self._outcome = Outcome()
@@ -114,7 +115,11 @@ class _Group:
         for key, is_new in self._asked.items():
             mark = self._mark(key) or Mark(0)
             ack = Ack(VERSION, key.epoch, mark.upto, mark.digest)
-            self._outcome.answers.append(Answer(key, ack, repeats=not is_new))
+            if is_new:
+                self._outcome.answers.append(Answer(key, ack, repeats=False))
+            # Only a repetition tells a gateway of a hole; the first of a mark tells of progress.
+            if not is_new or self._beyond.get(key, 0) > mark.upto:
+                self._outcome.answers.append(Answer(key, ack, repeats=True))
         return self._outcome
 
     def _one(self, received: Received) -> None:
@@ -153,6 +158,8 @@ class _Group:
                 self._admit_epoch(key)
             self._arrived.append(Arrived(header, received.payload, received.received_ms))
             self._move(key, Mark(header.sequence, batches.digest(received.payload)), received.received_ms)
+        elif decision is Decision.HOLE:
+            self._beyond[key] = max(header.sequence, self._beyond.get(key, 0))
         self._asked[key] = self._asked.get(key, False) or decision is Decision.TAKE
         self._outcome.batches[decision] += 1
 

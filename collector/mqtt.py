@@ -23,7 +23,7 @@ from contract.topics import ROOT
 
 _log = logging.getLogger(__name__)
 
-ACKS_AT_ONCE_MAX = 64
+LANES_AT_ONCE_MAX = 32
 PACKET_BYTES_MAX = 2 * MESSAGE_BYTES_MAX
 """The broker drops larger ones; between this and the contract's limit they are refused and counted."""
 
@@ -95,10 +95,10 @@ class Link:
             keepalive=self._broker.keepalive_s,
             timeout=self._broker.connect_timeout_s,
             properties=properties,
-            max_inflight_messages=ACKS_AT_ONCE_MAX,
+            max_inflight_messages=2 * LANES_AT_ONCE_MAX,
             logger=_log.getChild("client"),
         )
-        client.pending_calls_threshold = 2 * ACKS_AT_ONCE_MAX
+        client.pending_calls_threshold = 2 * LANES_AT_ONCE_MAX
         client._client.manual_ack_set(True)  # aiomqtt 2.x has no public way
         return client
 
@@ -110,7 +110,7 @@ class Link:
 
     async def _acknowledge(self, client: aiomqtt.Client) -> None:
         while True:
-            waiting = await self._ingest.acks.take(ACKS_AT_ONCE_MAX)
+            waiting = await self._ingest.acks.take(LANES_AT_ONCE_MAX)
             async with asyncio.TaskGroup() as tasks:
                 for ack in waiting:
                     tasks.create_task(client.publish(ack.topic, ack.payload, qos=1))

@@ -1,6 +1,7 @@
 """The ingest: acknowledgements only after commits, repetitions in moderation, a full disk waited for."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -89,6 +90,24 @@ def test_repetitions_are_limited_and_new_commits_are_not(tmp_path: Path) -> None
     assert metrics_seen[0].registry.get_sample_value("gengfu_batches_total", {"decision": "taken"}) == 2
 
 
+def test_a_hole_right_behind_new_batches_is_told_in_a_second_acknowledgement(tmp_path: Path) -> None:
+    """Both go out although they are alike; a newer mark replaces them."""
+
+    async def scenario(ingest: Ingest, database: Database, clock: Clock) -> None:
+        gate = threading.Event()
+        database._write_thread.submit(gate.wait, WAIT_S)  # so that all is one group
+        await ingest.offer(up(b"no batch"))
+        for number in (1, 2, 4):
+            await ingest.offer(up(telemetry(number)))
+        gate.set()
+        await settled(ingest._metrics, "hole", 1)
+        while not ingest.acks._waiting:
+            await asyncio.sleep(0.005)
+        assert await answered(ingest) == [2, 2]
+
+    ran(tmp_path, scenario, Limits())
+
+
 def test_a_full_disk_is_waited_for_and_nothing_is_acknowledged_meanwhile(tmp_path: Path) -> None:
     """Health says so, and when there is room again everything goes on."""
 
@@ -152,8 +171,6 @@ def test_a_full_queue_makes_who_feeds_it_wait(tmp_path: Path) -> None:
             for _ in range(10):
                 await ingest.offer(up(b"x" * 200_000))
                 fed += 1
-
-        import threading
 
         gate = threading.Event()
         database._write_thread.submit(gate.wait, WAIT_S)

@@ -56,7 +56,7 @@ def test_any_deliveries_leave_every_batch_once_in_order_and_acknowledged(
         upto = 0
         for group in [*groups, [1, 2, 3, 4, 5, 6]]:
             outcome = taken(database, *(up(telemetry(sequence)) for sequence in group))
-            [answer] = outcome.answers
+            answer = outcome.answers[0]
             assert answer.ack.upto >= upto
             upto = answer.ack.upto
             assert [row[4] for row in rows(database, journal)] == list(range(1, upto + 1))
@@ -74,6 +74,15 @@ def test_the_answer_tells_new_from_repeated_and_unknown(tmp_path: Path) -> None:
         [answer] = outcome.answers
         assert (answer.ack, answer.repeats) == (Ack(1, EPOCH, 2, batches.digest(telemetry(2))), True)
         assert outcome.batches == {Decision.HAVE: 1, Decision.HOLE: 1}
+
+
+def test_a_hole_is_told_by_a_repetition_even_where_the_same_group_made_progress(tmp_path: Path) -> None:
+    """The first acknowledgement of a mark says that it moved; the second, that something is missing."""
+    with journal_database(tmp_path) as database:
+        answers = taken(database, *(up(telemetry(number)) for number in (1, 2, 4, 5))).answers
+        assert [(answer.ack.upto, answer.repeats) for answer in answers] == [(2, False), (2, True)]
+        answers = taken(database, *(up(telemetry(number)) for number in (4, 3, 4))).answers
+        assert [(answer.ack.upto, answer.repeats) for answer in answers] == [(4, False)]
 
 
 def test_a_killed_process_leaves_journal_and_marks_together(tmp_path: Path) -> None:
