@@ -2,8 +2,8 @@
 
 Ten units of ten registers each behind a paced, strict slave (bench/strict_slave.py). Utilisation is what the
 wire allows for a transaction over what it took: request, the slave's turnaround, answer, 3.5 characters of
-silence (1.75 ms above 19200 baud), characters of ten bits; the median of several rounds. CPU is this process's
-own, beside pymodbus's asyncio client in the same run on a slave that forgives its missing silence.
+silence (1.75 ms above 19200 baud), characters of ten bits; the median of several rounds. CPU is that of this
+process, beside pymodbus's asyncio client in the same run on a slave that forgives its missing silence.
 """
 
 import argparse
@@ -131,16 +131,15 @@ def run(master: Any, baud: int, seconds: float, *options: str) -> Run:
 
 
 def told(baud: int, name: str, runs: list[Run]) -> tuple[float, float, float]:
-    """Print a master's row; return the medians of utilisation, milliseconds over the ideal, CPU milliseconds."""
+    """Print a master's row; return the medians of utilisation, ms over the ideal, CPU ms."""
     utilisation = median(ideal_s(baud) * each.transactions / each.elapsed_s for each in runs)
     over_ms = median((each.elapsed_s / each.transactions - ideal_s(baud)) * 1000 for each in runs)
     cpu_ms = median(each.cpu_ms for each in runs)
     done = sum(each.transactions for each in runs)
     violations = sum(each.seen["silence_violations"] for each in runs)
     wrong = sum(each.wrong for each in runs)
-    print(
-        f"{baud:>7} {name:<9} {done:>6} {utilisation:>12.4f} {over_ms:>8.3f} {cpu_ms:>7.3f} {violations:>11} {wrong:>6}"
-    )
+    row = f"{baud:>7} {name:<9} {done:>6} {utilisation:>12.4f} {over_ms:>8.3f} {cpu_ms:>7.3f}"
+    print(f"{row} {violations:>11} {wrong:>6}")
     return utilisation, over_ms, cpu_ms
 
 

@@ -211,7 +211,7 @@ class LineMachine:
             return self._failed(now_ns)
         if not self._buffer:
             return ReadUntil(HEAD_BYTES, self._deadline_ns)
-        # A frame that has begun comes without a rest; when its time is over, look again at what else it may be.
+        # A frame that has begun comes without a rest; when its time is over, it may be something else.
         missing = _missing(self._buffer, request)
         from_ns = now_ns + missing * self._timing.character_ns if data else now_ns
         until_ns = min(self._deadline_ns, from_ns + self._timing.slack_ns)

@@ -36,7 +36,7 @@ READ_BYTES_AT_ONCE = 4096
 VMIN_MAX = 255
 PR_SET_TIMERSLACK = 29
 TIMER_SLACK_NS = 1_000
-"""How much later than asked the kernel may end a sleep; 50,000 by default, much of a silence at high speed."""
+"""How much later than asked a sleep may end; the kernel's default of 50,000 is much of a silence."""
 
 
 @dataclass(frozen=True)
