@@ -136,6 +136,7 @@ class LineMachine:
         self._request: Request | None = None
         self._sending = False
         self._give_up_ns = 0
+        self._sent_ns = 0
         self._deadline_ns = 0
         self._limit_ns = 0  # the deadline is never moved beyond
         self._buffer = bytearray()
@@ -164,6 +165,7 @@ class LineMachine:
             self._expect_late(self._request, now_ns)  # given up by its caller, half way
         self._request = request
         self._sending = True
+        self._sent_ns = 0
         self._buffer.clear()
         self._give_up_ns = now_ns + self._timing.settle_limit_ns
         if self._quiet_from_ns is None:
@@ -191,7 +193,7 @@ class LineMachine:
     def _listen(self, now_ns: int) -> Action:
         request = self._expected()
         sent_ns = now_ns + (len(request.pdu) + 3) * self._timing.character_ns
-        self._quiet_from_ns = sent_ns
+        self._sent_ns = self._quiet_from_ns = sent_ns
         timeout_ns = sent_ns + int(request.timeout_s * 1e9)
         self._deadline_ns = timeout_ns + EXCEPTION_FRAME_BYTES * self._timing.character_ns
         self._limit_ns = timeout_ns + self._answer_ns(request)
@@ -230,7 +232,7 @@ class LineMachine:
 
     def _done(self, pdu: bytes | None, error: LineError | None, now_ns: int) -> Done:
         self._request = None
-        return Done(Outcome(pdu, error, now_ns))
+        return Done(Outcome(pdu, error, now_ns, self._sent_ns))
 
     def _expected(self) -> Request:
         if self._request is None:

@@ -34,6 +34,7 @@ class TcpLine:
         self._retry_at = 0.0
         self._transaction = 0
         self._inside_frame = False
+        self._sent_ns = 0
         self._silent = 0  # transactions since the peer last said anything
         self._lock = asyncio.Lock()
         self._closed = False
@@ -46,10 +47,7 @@ class TcpLine:
                 if streams is None:
                     return _failed(LineError.UNAVAILABLE)
                 return await self._exchange(*streams, request)
-            except (
-                OSError,
-                EOFError,
-            ):  # a connection that TCP itself gave up is a TimeoutError, thus here too
+            except (OSError, EOFError):  # a connection that TCP itself gave up is one, too (ETIMEDOUT)
                 self._let_go()
                 return _failed(LineError.UNAVAILABLE)
 
@@ -69,6 +67,7 @@ class TcpLine:
             async with limit:
                 writer.write(header + request.pdu)
                 await writer.drain()
+                self._sent_ns = time.monotonic_ns()
                 return await self._answer(reader, request)
         except TimeoutError:
             if not limit.expired():
@@ -93,7 +92,7 @@ class TcpLine:
                 return _failed(LineError.GARBLED)
             if transaction != self._transaction:
                 continue  # the answer to a request that was given up
-            return Outcome(*_judged(pdu, unit_id, request), time.monotonic_ns())
+            return Outcome(*_judged(pdu, unit_id, request), time.monotonic_ns(), self._sent_ns)
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         if self._closed:

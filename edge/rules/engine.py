@@ -36,6 +36,10 @@ class Engine:
                 self._windows.setdefault(target, []).append(window)
         self._outputs = {control.output: control for control in self.controls}
 
+    def targets(self) -> set[Ref]:
+        """Return every point that a rule looks at or switches."""
+        return {*self._windows, *self._outputs}
+
     def observe(self, samples: Iterable[Sample], now: Moment) -> list[RuleEffect]:
         """Take fresh samples and decide; only good numbers reach the rules."""
         for sample in samples:
