@@ -172,15 +172,26 @@ def history(
     return [_reading(row).sample for row in connection.execute(query)]
 
 
-def drop_older(connection: Connection, before_ms: int, after_series: int) -> int:
-    """Delete samples before ``before_ms`` of the next series; return the id to go on from, 0 at the end."""
+def drop_older(
+    connection: Connection, before_ms: int, after_series: int, samples_max: int
+) -> tuple[int, bool]:
+    """Delete samples before ``before_ms`` of the next series, up to ``samples_max`` of them.
+
+    Return the id to go on from, 0 at the end, and whether it stopped early because there were so many.
+    """
     query = select(series.c.id).where(series.c.id > after_series).order_by(series.c.id)
     ids = list(connection.scalars(query.limit(SERIES_PER_PASS_MAX)))
+    left, done = samples_max, after_series
     for series_id in ids:
-        connection.execute(
-            delete(samples).where(samples.c.series_id == series_id, samples.c.time_ms < before_ms)
-        )
-    return ids[-1] if len(ids) == SERIES_PER_PASS_MAX else 0
+        old = [samples.c.series_id == series_id, samples.c.time_ms < before_ms]
+        first_kept = select(samples.c.time_ms).where(*old).order_by(samples.c.time_ms).offset(left).limit(1)
+        stop_ms = connection.execute(first_kept).scalar()
+        if stop_ms is not None:
+            connection.execute(delete(samples).where(*old, samples.c.time_ms < stop_ms))
+            return done, True
+        left -= connection.execute(delete(samples).where(*old)).rowcount
+        done = series_id
+    return (done if len(ids) == SERIES_PER_PASS_MAX else 0), False
 
 
 def _readings() -> Select[Any]:

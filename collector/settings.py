@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from collector.parts import Part, load_parts
 from contract.limits import NAME_CHARACTERS_MAX
@@ -71,6 +71,15 @@ class Limits(Strict):
     projection_batches_max: Count = 200
     housekeeping_interval_s: Seconds = 10
     stuck_after_s: Seconds = 60
+
+    @model_validator(mode="after")
+    def _a_transaction_fits(self) -> Self:
+        if self.journal_bytes_max < 2 * self.commit_bytes_max:
+            raise ValueError(
+                "journal_bytes_max is less than twice commit_bytes_max: a transaction might never fit; "
+                "raise journal_bytes_max or lower commit_bytes_max"
+            )
+        return self
 
 
 class Platform(Strict):
