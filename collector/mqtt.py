@@ -60,7 +60,7 @@ class Link:
         while True:
             try:
                 await self._session()
-            except* (aiomqtt.MqttError, OSError, TimeoutError) as lost:
+            except* (aiomqtt.MqttError, OSError, TimeoutError, UnicodeError) as lost:  # Unicode: no host name
                 self.last_error = str(_first(lost)) or type(_first(lost)).__name__
                 _log.warning("broker %s:%s: %s", self._broker.host, self._broker.port, self.last_error)
             finally:

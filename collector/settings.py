@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import Field, field_validator, model_validator
 
 from collector.parts import Part, load_parts
@@ -99,8 +100,8 @@ class Platform(Strict):
     def _names_a_host(cls, url: str) -> str:
         try:
             parts = urlsplit(url)
-            sound = bool(parts.hostname) and parts.port != 0
-        except ValueError:
+            sound = bool(parts.hostname) and parts.port != 0 and bool(httpx.URL(url).host)
+        except (ValueError, httpx.InvalidURL):
             sound = False
         if not sound:
             raise ValueError("is no address; write http://host:port/path")
