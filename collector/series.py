@@ -23,6 +23,9 @@ from contract.samples import ClockState, Quality, Sample, Value
 UNDECODABLE_MAX = 1_000
 ROWS_AT_ONCE_MAX = 10_000
 SERIES_PER_PASS_MAX = 200
+FUTURE_MS_MAX = 600_000
+"""A gateway's clock may be so much ahead of ours."""
+
 _NONE, _BOOL, _INT, _FLOAT, _TEXT = range(5)
 _ONLY = 1
 
@@ -135,14 +138,25 @@ def _store(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
 
 def newest(
-    connection: Connection, *, gateway: str, device: str, after: tuple[str, str, str] | None, limit: int
+    connection: Connection,
+    *,
+    gateway: str,
+    device: str,
+    after: tuple[str, str, str] | None,
+    limit: int,
+    now_ms: int,
 ) -> list[Reading]:
-    """Return the newest sample of each series, by name; empty ``gateway`` or ``device`` means all."""
+    """Return the newest sample of each series, by name; empty ``gateway`` or ``device`` means all.
+
+    One that lies in the future, by a clock that was wrong, hides no other: it is the newest only where there
+    is nothing else.
+    """
     older = samples.alias()
-    last = select(func.max(older.c.time_ms)).where(older.c.series_id == series.c.id).scalar_subquery()
+    last = select(func.max(older.c.time_ms)).where(older.c.series_id == series.c.id)
+    believed = last.where(older.c.time_ms <= now_ms + FUTURE_MS_MAX)
     query = (
         _readings()
-        .where(samples.c.time_ms == last)
+        .where(samples.c.time_ms == func.coalesce(believed.scalar_subquery(), last.scalar_subquery()))
         .order_by(series.c.gateway, series.c.device, series.c.point)
         .limit(limit)
     )
