@@ -19,6 +19,9 @@ from contract.batches import Batch, Tombstone
 from contract.errors import ContractError
 from contract.events import AlarmCleared, AlarmRaised, Event, Gap, Priority
 
+EVENTS_AT_ONCE_MAX = 500
+"""A transaction ends with the batch that reaches it: commits of what arrives wait for the same thread."""
+
 
 class AlarmProjection:
     """Events in the order of each gateway's lane; every alarm by its id, so a replay changes nothing."""
@@ -59,7 +62,8 @@ class AlarmProjection:
     def _project(self, connection: Connection) -> tuple[bool, int]:
         after = _position(connection)
         following = journal.read(connection, after, samples=False, batches_max=self._batches_max)
-        failed = 0
+        failed = taken = 0
+        upto, reaches_end = following.upto, following.reaches_end
         for entry in following.entries:
             try:
                 batch = batches.decode(entry.message)
@@ -68,12 +72,16 @@ class AlarmProjection:
                 failed += 1
             else:
                 self._take(connection, entry, batch)
-        if following.reaches_end:
+                taken += len(batch.events)
+            if taken >= EVENTS_AT_ONCE_MAX and entry.id < upto:
+                upto, reaches_end = entry.id, False
+                break
+        if reaches_end:
             self._settle(connection)
         if failed:
             dead_letters.trim(connection, self._dead_letters_max)
-        _move_cursor(connection, following.upto)
-        return following.reaches_end, failed
+        _move_cursor(connection, upto)
+        return reaches_end, failed
 
     def _take(self, connection: Connection, entry: Entry, batch: Batch) -> None:
         for event in batch.events:
@@ -128,7 +136,7 @@ class AlarmProjection:
         waiting = connection.execute(select(alarms).where(alarms.c.case_waits).order_by(alarms.c.row)).all()
         for row in waiting:
             case_id = None
-            if row.cleared_ms is None:
+            if row.cleared_ms is None and self._book.wants(row.problem):  # its class may be gone since
                 event = AlarmRaised(
                     row.id,
                     row.raised_ms,

@@ -81,12 +81,14 @@ def _add_series(app: FastAPI, sources: Sources) -> None:
         """Points by gateway, device and name, each with its newest value."""
         names = _names(cursor, 3)
         after = (names[0], names[1], names[2]) if names else None
+        now_ms = sources.now_ms()
         readings = await sources.store.read(
-            lambda db: series.newest(db, gateway=gateway, device=device, after=after, limit=limit + 1)
+            lambda db: series.newest(
+                db, gateway=gateway, device=device, after=after, limit=limit + 1, now_ms=now_ms
+            )
         )
         keys = {(reading.gateway, reading.device) for reading in readings}
         known = await sources.state.read(lambda db: queries.profiles_of(db, keys))
-        now_ms = sources.now_ms()
         items = [
             _point(reading, sources.profiles.get(known.get((reading.gateway, reading.device), "")), now_ms)
             for reading in readings

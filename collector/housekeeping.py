@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from sqlalchemy import Connection, and_, delete
+from sqlalchemy import Column, ColumnElement, Connection, delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector import journal, series
@@ -18,6 +19,11 @@ _log = logging.getLogger(__name__)
 DAY_MS = 86_400_000
 JOURNAL_FILL = 0.9
 """The journal is brought down to this part of its limit, so that there is room until the next round."""
+
+ROWS_AT_ONCE_MAX = 5_000
+SAMPLES_AT_ONCE_MAX = 20_000
+TRANSACTIONS_PER_ROUND_MAX = 50
+"""Of each kind: what is not dropped in a round is the next one's work, and commits go in between."""
 
 
 class Housekeeping:
@@ -51,25 +57,50 @@ class Housekeeping:
         now_ms = self._now_ms()
         passed = min([await projection.position() for projection in self._projections])
         before_ms = now_ms - self._limits.journal_retention_days * DAY_MS
-        bytes_max = round(self._limits.journal_bytes_max * JOURNAL_FILL)
-        dropped = journal.PRUNE_BATCHES_MAX
-        while dropped == journal.PRUNE_BATCHES_MAX:
-            dropped = await self._state.write(
-                lambda connection: journal.prune(
-                    connection, passed=passed, bytes_max=bytes_max, before_ms=before_ms
+        journal_max = self._limits.journal_bytes_max
+        room = max(journal_max - round(journal_max * JOURNAL_FILL), self._limits.commit_bytes_max)
+        while await self._state.write(
+            lambda connection: journal.prune(
+                connection, passed=passed, bytes_max=journal_max - room, before_ms=before_ms
+            )
+        ):
+            pass
+        events_before_ms = now_ms - self._limits.events_retention_days * DAY_MS
+        for key, old in _old(events_before_ms):
+            await self._drop_rows(key, old)
+        await self._drop_samples(now_ms - self._limits.series_retention_days * DAY_MS)
+
+    async def _drop_rows(self, key: "Column[int]", old: Sequence[ColumnElement[bool]]) -> None:
+        for _ in range(TRANSACTIONS_PER_ROUND_MAX):
+            dropped = await self._state.write(lambda connection: _drop(connection, key, old))
+            if dropped < ROWS_AT_ONCE_MAX:
+                return
+
+    async def _drop_samples(self, before_ms: int) -> None:
+        for _ in range(TRANSACTIONS_PER_ROUND_MAX):
+            self._after_series, more = await self._store.write(
+                partial(
+                    series.drop_older,
+                    before_ms=before_ms,
+                    after_series=self._after_series,
+                    samples_max=SAMPLES_AT_ONCE_MAX,
                 )
             )
-        events_before_ms = now_ms - self._limits.events_retention_days * DAY_MS
-        await self._state.write(lambda connection: _drop_events(connection, events_before_ms))
-        series_before_ms = now_ms - self._limits.series_retention_days * DAY_MS
-        after = self._after_series
-        self._after_series = await self._store.write(
-            lambda connection: series.drop_older(connection, series_before_ms, after)
-        )
+            if not more:
+                return
 
 
-def _drop_events(connection: Connection, before_ms: int) -> None:
-    connection.execute(delete(events).where(events.c.received_ms < before_ms))
-    connection.execute(delete(gaps).where(gaps.c.recorded_ms < before_ms))
-    over = and_(alarms.c.cleared_ms.is_not(None), alarms.c.case_id.is_(None))
-    connection.execute(delete(alarms).where(alarms.c.received_ms < before_ms, over))
+def _old(before_ms: int) -> list[tuple["Column[int]", list[ColumnElement[bool]]]]:
+    """Return the key of each table of what happened, and what of it may go; an index finds each."""
+    over = [alarms.c.cleared_ms.is_not(None), alarms.c.case_id.is_(None)]
+    return [
+        (events.c.id, [events.c.received_ms < before_ms]),
+        (gaps.c.id, [gaps.c.recorded_ms < before_ms]),
+        (alarms.c.row, [alarms.c.received_ms < before_ms, *over]),
+    ]
+
+
+def _drop(connection: Connection, key: "Column[int]", old: Sequence[ColumnElement[bool]]) -> int:
+    """Delete some rows; return how many."""
+    some = select(key).where(*old).limit(ROWS_AT_ONCE_MAX)
+    return connection.execute(delete(key.table).where(key.in_(some))).rowcount

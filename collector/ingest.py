@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, InternalError, OperationalError
 
 from collector import intake
 from collector.database import Database
@@ -142,17 +142,17 @@ class Ingest:
         return group
 
     async def _commit(self, group: list[Received]) -> Outcome:
-        """Commit the group; wait and try again while the disk or the journal is full."""
+        """Commit the group; wait and try again while the disk is full or broken, or the journal full."""
         while True:
             try:
                 outcome = await self._database.write(partial(intake.take, group=group, rules=self._rules))
-            except (OperationalError, JournalFullError) as error:
-                if not self.failing:
-                    _log.error("nothing can be committed, so nothing is acknowledged: %s", error)
-                self.failing = str(getattr(error, "orig", error))
-                await asyncio.sleep(RETRY_INTERVAL_S)
-                continue
-            except Exception:
+            except Exception as error:
+                if _is_of_the_store(error):
+                    if not self.failing:
+                        _log.error("nothing can be committed, so nothing is acknowledged: %s", error)
+                    self.failing = str(getattr(error, "orig", error))
+                    await asyncio.sleep(RETRY_INTERVAL_S)
+                    continue
                 _log.exception("a group of %d messages cannot be taken together", len(group))
                 outcome = await self._one_by_one(group)
             if self.failing:
@@ -170,9 +170,9 @@ class Ingest:
                 outcome = await self._database.write(
                     partial(intake.take, group=[received], rules=self._rules)
                 )
-            except (OperationalError, JournalFullError):
-                continue  # not acknowledged, so it comes again
-            except Exception:
+            except Exception as error:
+                if _is_of_the_store(error):
+                    continue  # not acknowledged, so it comes again
                 _log.exception("a message on %s cannot be taken", received.topic[:80])
                 together.rejected["internal"] += 1
                 continue
@@ -181,6 +181,14 @@ class Ingest:
             together.rejected += outcome.rejected
             together.hellos += outcome.hellos
         return together
+
+
+def _is_of_the_store(error: Exception) -> bool:
+    """Say whether disk, database or journal fail, rather than what a message does to us."""
+    # sqlite3 calls a damaged file a plain DatabaseError; its subclasses are mistakes in statements or data.
+    return isinstance(error, OperationalError | InternalError | JournalFullError) or (
+        type(error) is DatabaseError
+    )
 
 
 def _size(received: Received) -> int:

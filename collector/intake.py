@@ -23,11 +23,12 @@ from contract.topics import Kind, Lane, Topic
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message as it came from the broker."""
+    """A message as it came from the broker; one that it ``retained`` may have been said long ago."""
 
     topic: str
     payload: bytes
     received_ms: int
+    retained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ class _Group:
         self._moved: dict[LaneKey, int] = {}
         self._asked: dict[LaneKey, bool] = {}  # lanes to answer; True: with something new
         self._beyond: dict[LaneKey, int] = {}  # the furthest batch behind a hole
-        self._known: dict[str, int] = {}
+        self._known: set[str] = set()
+        self._heard: dict[str, int] = {}
         self._arrived: list[Arrived] = []
         self._outcome = Outcome()
 
@@ -153,7 +155,7 @@ class _Group:
         mark = self._mark(key)
         decision = decide(mark, header.sequence)
         if decision is Decision.TAKE:
-            self._admit(header.gateway, received.received_ms)
+            self._admit(header.gateway, received)
             if mark is None:
                 self._admit_epoch(key)
             self._arrived.append(Arrived(header, received.payload, received.received_ms))
@@ -173,10 +175,10 @@ class _Group:
         ranges = [(epoch, Lane(name), held) for epoch in hello.epochs for name, held in _lanes(epoch)]
         if any(held.next < held.first for _, _, held in ranges):
             raise Refusal("malformed_hello", "a lane that ends before it begins")
-        self._admit(hello.gateway, received.received_ms)
+        self._admit(hello.gateway, received)
         for epoch, lane, held in ranges:
             self._reconcile(LaneKey(hello.gateway, epoch.epoch, lane), held, hello, received.received_ms)
-        registry.greeted(self._connection, hello, received.received_ms)
+        registry.greeted(self._connection, hello, received.received_ms, retained=received.retained)
         self._outcome.hellos += 1
 
     def _reconcile(self, key: LaneKey, held: LaneRange, hello: Hello, received_ms: int) -> None:
@@ -210,8 +212,10 @@ class _Group:
             state = messages.decode(received.payload, State)
         except ContractError as error:
             raise Refusal("malformed_state", str(error)) from error
-        self._admit(topic.gateway, received.received_ms)
-        registry.changed_state(self._connection, topic.gateway, state, received.received_ms)
+        self._admit(topic.gateway, received, alive=state.online)
+        registry.changed_state(
+            self._connection, topic.gateway, state, received.received_ms, retained=received.retained
+        )
 
     def _mark(self, key: LaneKey) -> Mark | None:
         if key not in self._marks:
@@ -223,13 +227,15 @@ class _Group:
         self._marks[key] = mark
         self._moved[key] = moved_ms
 
-    def _admit(self, gateway: str, heard_ms: int) -> None:
-        """Refuse a gateway that is one too many; note that this one was heard."""
+    def _admit(self, gateway: str, received: Received, *, alive: bool = True) -> None:
+        """Refuse a gateway that is one too many; note that this one was heard, if it was itself and now."""
         if gateway not in self._known and not registry.is_known(self._connection, gateway):
             if registry.count(self._connection) >= self._rules.gateways_max:
                 raise Refusal("too_many_gateways", "raise gateways_max if this one belongs here")
-            registry.add(self._connection, gateway, heard_ms)
-        self._known[gateway] = heard_ms
+            registry.add(self._connection, gateway, received.received_ms)
+        self._known.add(gateway)
+        if alive and not received.retained:
+            self._heard[gateway] = received.received_ms
 
     def _admit_epoch(self, key: LaneKey) -> None:
         """Refuse a gateway's epoch that is one too many."""
@@ -256,7 +262,7 @@ class _Group:
                 set_={"upto": new.upto, "digest": new.digest, "moved_ms": new.moved_ms},
             )
             self._connection.execute(statement, rows)
-        for gateway, heard_ms in self._known.items():
+        for gateway, heard_ms in self._heard.items():
             registry.heard(self._connection, gateway, heard_ms)
         if self._outcome.rejected:
             dead_letters.trim(self._connection, self._rules.dead_letters_max)

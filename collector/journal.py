@@ -15,6 +15,7 @@ from contract.batches import Content, Header
 
 SLICE_BYTES_MAX = 2 * 1024 * 1024
 PRUNE_BATCHES_MAX = 2_000
+PRUNE_BYTES_MAX = 16 * 1024 * 1024
 _ONLY = 1
 
 
@@ -150,7 +151,8 @@ def read(connection: Connection, after: int, *, samples: bool, batches_max: int)
 def prune(connection: Connection, *, passed: int, bytes_max: int, before_ms: int) -> int:
     """Drop the oldest batches that are older than ``before_ms`` or beyond ``bytes_max``; return how many.
 
-    Only what every projection has ``passed`` may go, and at most PRUNE_BATCHES_MAX a call.
+    Only what every projection has ``passed`` may go. A call drops a little, so that no commit waits long for
+    it; 0 says that nothing is left to drop.
     """
     end = head(connection)
     query = (
@@ -163,6 +165,8 @@ def prune(connection: Connection, *, passed: int, bytes_max: int, before_ms: int
     count = last = 0
     for row in connection.execute(query):
         if left <= bytes_max and row.received_ms >= before_ms:
+            break
+        if end.bytes - left >= PRUNE_BYTES_MAX:
             break
         left -= row.bytes
         count += 1

@@ -27,6 +27,18 @@ LANES_AT_ONCE_MAX = 32
 PACKET_BYTES_MAX = 2 * MESSAGE_BYTES_MAX
 """The broker drops larger ones; between this and the contract's limit they are refused and counted."""
 
+UNCONFIRMED_MAX = 100
+"""Messages of QoS 0 are taken only while fewer than so many wait: Receive Maximum does not bound them."""
+
+
+class _Inbox(asyncio.Queue[aiomqtt.Message]):
+    """What has arrived and the ingest has no room for yet."""
+
+    def put_nowait(self, item: aiomqtt.Message) -> None:
+        """Take a message, unless nobody would miss it: gateways send nothing that matters with QoS 0."""
+        if item.qos or self.qsize() < UNCONFIRMED_MAX:
+            super().put_nowait(item)
+
 
 class Link:
     """Keeps the session, feeds the ingest, sends its acknowledgements."""
@@ -51,7 +63,7 @@ class Link:
 
     @property
     def waiting(self) -> int:
-        """How many messages have arrived that the ingest has no room for; at most Receive Maximum."""
+        """How many messages have arrived that the ingest has no room for; bounded by Receive Maximum."""
         return len(self._current.messages) if self._current else 0
 
     async def run(self) -> None:
@@ -60,7 +72,7 @@ class Link:
         while True:
             try:
                 await self._session()
-            except* (aiomqtt.MqttError, OSError, TimeoutError) as lost:
+            except* (aiomqtt.MqttError, OSError, TimeoutError, UnicodeError) as lost:  # Unicode: no host name
                 self.last_error = str(_first(lost)) or type(_first(lost)).__name__
                 _log.warning("broker %s:%s: %s", self._broker.host, self._broker.port, self.last_error)
             finally:
@@ -72,7 +84,10 @@ class Link:
     async def _session(self) -> None:
         async with self._client() as client:
             topics = [f"{ROOT}/{self._district}/+/{tail}" for tail in ("hello", "up/+", "state")]
-            await client.subscribe([(topic, 1) for topic in topics])
+            granted = await client.subscribe([(topic, 1) for topic in topics])
+            for topic, code in zip(topics, granted, strict=True):
+                if getattr(code, "value", code) != 1:  # taken for granted, we would hear nothing for ever
+                    raise aiomqtt.MqttError(f"the broker refuses to subscribe us to {topic}: {code}")
             self.connected, self._current = True, client
             self._metrics.broker_connected.set(1)
             self._metrics.broker_connections.inc()
@@ -97,6 +112,7 @@ class Link:
             properties=properties,
             max_inflight_messages=2 * LANES_AT_ONCE_MAX,
             logger=_log.getChild("client"),
+            queue_type=_Inbox,
         )
         client.pending_calls_threshold = 2 * LANES_AT_ONCE_MAX
         client._client.manual_ack_set(True)  # aiomqtt 2.x has no public way
@@ -104,7 +120,9 @@ class Link:
 
     async def _receive(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
-            await self._ingest.offer(Received(str(message.topic), message.payload, self._now_ms()))
+            await self._ingest.offer(
+                Received(str(message.topic), message.payload, self._now_ms(), message.retain)
+            )
             client._client.ack(message.mid, message.qos)
         raise aiomqtt.MqttError("the connection ended")
 

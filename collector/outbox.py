@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -64,7 +65,7 @@ class Outbox:
 
     async def run(self) -> None:
         """Send until cancelled; what is under way then is settled by the next start."""
-        await self._database.write(self._recover)
+        await self._recovered()
         timeout = httpx.Timeout(self._platform.timeout_s)
         async with (
             httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client,
@@ -80,6 +81,17 @@ class Outbox:
                 except SQLAlchemyError as error:
                     self.failing = str(getattr(error, "orig", error))
                 await asyncio.sleep(POLL_INTERVAL_S)
+
+    async def _recovered(self) -> None:
+        """Settle what was interrupted, as soon as the database can be written."""
+        while True:
+            try:
+                await self._database.write(self._recover)
+            except SQLAlchemyError as error:
+                self.failing = str(getattr(error, "orig", error))
+                await asyncio.sleep(POLL_INTERVAL_S)
+            else:
+                return
 
     async def _due(self) -> list[Due]:
         free = self._platform.concurrency_max - len(self._under_way)
@@ -126,7 +138,7 @@ class Outbox:
                 return
 
     async def _post(self, client: httpx.AsyncClient, due: Due) -> Attempt:
-        headers = {"Content-Type": "application/json; charset=utf-8"}
+        headers = {"Content-Type": "application/json; charset=utf-8", "Accept-Encoding": "identity"}
         if self._has_key:
             headers[self._platform.idempotency_header] = due.case_id
         try:
@@ -138,15 +150,16 @@ class Outbox:
                 ) as response,
             ):
                 body = b""
-                async for chunk in response.aiter_bytes():
+                async for chunk in response.aiter_raw():
                     body += chunk
                     if len(body) > BODY_BYTES_MAX:
                         break
-                return Answered(
-                    response.status_code, body[:BODY_BYTES_MAX], response.headers.get("Retry-After", "")
-                )
+                told = _plain(body[:BODY_BYTES_MAX], response.headers.get("Content-Encoding", ""))
+                return Answered(response.status_code, told, response.headers.get("Retry-After", ""))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             return NotSent(f"no connection: {_named(error)}")
+        except (httpx.InvalidURL, UnicodeError) as error:  # names are checked late, when they are looked up
+            return NotSent(f"no address: {_named(error)}")
         except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
             return Unknown(f"no answer: {_named(error)}")
 
@@ -188,6 +201,16 @@ class Outbox:
 def _set(connection: Connection, case_id: str, **values: str | int) -> None:
     plain = {key: str(value)[:500] if isinstance(value, str) else value for key, value in values.items()}
     connection.execute(update(outbox).where(outbox.c.case_id == case_id).values(**plain))
+
+
+def _plain(body: bytes, encoding: str) -> bytes:
+    """Unpack a body that is packed although we asked for a plain one, up to BODY_BYTES_MAX."""
+    if encoding.lower() not in ("gzip", "x-gzip"):
+        return body
+    try:
+        return zlib.decompressobj(wbits=31).decompress(body, BODY_BYTES_MAX)
+    except zlib.error:
+        return body
 
 
 def _named(error: Exception) -> str:

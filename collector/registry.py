@@ -30,8 +30,18 @@ def heard(connection: Connection, gateway: str, heard_ms: int) -> None:
     connection.execute(update(gateways).where(gateways.c.gateway == gateway).values(heard_ms=heard_ms))
 
 
-def greeted(connection: Connection, hello: Hello, received_ms: int) -> None:
-    """Take what a hello says of the gateway, and replace its list of devices."""
+def greeted(connection: Connection, hello: Hello, received_ms: int, *, retained: bool) -> None:
+    """Take what a hello says of the gateway, and replace its list of devices.
+
+    One that the broker ``retained`` and that is known already was said when it was heard first.
+    """
+    if retained:
+        said = select(gateways.c.hello_ms).where(
+            gateways.c.gateway == hello.gateway,
+            gateways.c.boot_id == hello.boot_id,
+            gateways.c.sent_ms == hello.sent_ms,
+        )
+        received_ms = connection.execute(said).scalar() or received_ms
     connection.execute(
         update(gateways)
         .where(gateways.c.gateway == hello.gateway)
@@ -52,13 +62,14 @@ def greeted(connection: Connection, hello: Hello, received_ms: int) -> None:
         connection.execute(plain_insert(devices), list(told.values()))
 
 
-def changed_state(connection: Connection, gateway: str, state: State, received_ms: int) -> None:
-    """Note whether the gateway is connected."""
-    connection.execute(
-        update(gateways)
-        .where(gateways.c.gateway == gateway)
-        .values(online=state.online, state_ms=received_ms)
-    )
+def changed_state(
+    connection: Connection, gateway: str, state: State, received_ms: int, *, retained: bool
+) -> None:
+    """Note whether the gateway is connected; a ``retained`` state that is known already is no news."""
+    where = [gateways.c.gateway == gateway]
+    if retained:
+        where.append(gateways.c.online.is_distinct_from(state.online))
+    connection.execute(update(gateways).where(*where).values(online=state.online, state_ms=received_ms))
 
 
 def _row(gateway: str, entry: DeviceEntry) -> dict[str, str]:

@@ -23,6 +23,9 @@ from contract.samples import ClockState, Quality, Sample, Value
 UNDECODABLE_MAX = 1_000
 ROWS_AT_ONCE_MAX = 10_000
 SERIES_PER_PASS_MAX = 200
+FUTURE_MS_MAX = 600_000
+"""A gateway's clock may be so much ahead of ours."""
+
 _NONE, _BOOL, _INT, _FLOAT, _TEXT = range(5)
 _ONLY = 1
 
@@ -135,14 +138,25 @@ def _store(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
 
 def newest(
-    connection: Connection, *, gateway: str, device: str, after: tuple[str, str, str] | None, limit: int
+    connection: Connection,
+    *,
+    gateway: str,
+    device: str,
+    after: tuple[str, str, str] | None,
+    limit: int,
+    now_ms: int,
 ) -> list[Reading]:
-    """Return the newest sample of each series, by name; empty ``gateway`` or ``device`` means all."""
+    """Return the newest sample of each series, by name; empty ``gateway`` or ``device`` means all.
+
+    One that lies in the future, by a clock that was wrong, hides no other: it is the newest only where there
+    is nothing else.
+    """
     older = samples.alias()
-    last = select(func.max(older.c.time_ms)).where(older.c.series_id == series.c.id).scalar_subquery()
+    last = select(func.max(older.c.time_ms)).where(older.c.series_id == series.c.id)
+    believed = last.where(older.c.time_ms <= now_ms + FUTURE_MS_MAX)
     query = (
         _readings()
-        .where(samples.c.time_ms == last)
+        .where(samples.c.time_ms == func.coalesce(believed.scalar_subquery(), last.scalar_subquery()))
         .order_by(series.c.gateway, series.c.device, series.c.point)
         .limit(limit)
     )
@@ -172,15 +186,26 @@ def history(
     return [_reading(row).sample for row in connection.execute(query)]
 
 
-def drop_older(connection: Connection, before_ms: int, after_series: int) -> int:
-    """Delete samples before ``before_ms`` of the next series; return the id to go on from, 0 at the end."""
+def drop_older(
+    connection: Connection, before_ms: int, after_series: int, samples_max: int
+) -> tuple[int, bool]:
+    """Delete samples before ``before_ms`` of the next series, up to ``samples_max`` of them.
+
+    Return the id to go on from, 0 at the end, and whether it stopped early because there were so many.
+    """
     query = select(series.c.id).where(series.c.id > after_series).order_by(series.c.id)
     ids = list(connection.scalars(query.limit(SERIES_PER_PASS_MAX)))
+    left, done = samples_max, after_series
     for series_id in ids:
-        connection.execute(
-            delete(samples).where(samples.c.series_id == series_id, samples.c.time_ms < before_ms)
-        )
-    return ids[-1] if len(ids) == SERIES_PER_PASS_MAX else 0
+        old = [samples.c.series_id == series_id, samples.c.time_ms < before_ms]
+        first_kept = select(samples.c.time_ms).where(*old).order_by(samples.c.time_ms).offset(left).limit(1)
+        stop_ms = connection.execute(first_kept).scalar()
+        if stop_ms is not None:
+            connection.execute(delete(samples).where(*old, samples.c.time_ms < stop_ms))
+            return done, True
+        left -= connection.execute(delete(samples).where(*old)).rowcount
+        done = series_id
+    return (done if len(ids) == SERIES_PER_PASS_MAX else 0), False
 
 
 def _readings() -> Select[Any]:

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+import httpx
+from pydantic import Field, field_validator, model_validator
 
 from collector.parts import Part, load_parts
 from contract.limits import NAME_CHARACTERS_MAX
@@ -72,6 +73,15 @@ class Limits(Strict):
     housekeeping_interval_s: Seconds = 10
     stuck_after_s: Seconds = 60
 
+    @model_validator(mode="after")
+    def _a_transaction_fits(self) -> Self:
+        if self.journal_bytes_max < 2 * self.commit_bytes_max:
+            raise ValueError(
+                "journal_bytes_max is less than twice commit_bytes_max: a transaction might never fit; "
+                "raise journal_bytes_max or lower commit_bytes_max"
+            )
+        return self
+
 
 class Platform(Strict):
     """The city platform that takes the cases."""
@@ -90,8 +100,8 @@ class Platform(Strict):
     def _names_a_host(cls, url: str) -> str:
         try:
             parts = urlsplit(url)
-            sound = bool(parts.hostname) and parts.port != 0
-        except ValueError:
+            sound = bool(parts.hostname) and parts.port != 0 and bool(httpx.URL(url).host)
+        except (ValueError, httpx.InvalidURL):
             sound = False
         if not sound:
             raise ValueError("is no address; write http://host:port/path")

@@ -106,6 +106,8 @@ gaps = Table(
     Column("recorded_ms", BigInteger, nullable=False),
 )
 
+Index("gaps_recorded", gaps.c.recorded_ms)
+
 dead_letters = Table(
     "dead_letters",
     STATE,
@@ -138,6 +140,7 @@ events = Table(
     Column("event", Text, nullable=False),  # the contract's event, as JSON
     UniqueConstraint("gateway", "event_id", name="events_event"),
 )
+Index("events_received", events.c.received_ms)
 
 cases = Table(
     "cases",
@@ -214,6 +217,12 @@ Index(
     alarms.c.row,
     sqlite_where=text("cleared_ms IS NULL"),
     postgresql_where=text("cleared_ms IS NULL"),
+)
+Index(
+    "alarms_over",
+    alarms.c.received_ms,
+    sqlite_where=text("cleared_ms IS NOT NULL AND case_id IS NULL"),
+    postgresql_where=text("cleared_ms IS NOT NULL AND case_id IS NULL"),
 )
 Index("alarms_waiting", alarms.c.row, sqlite_where=text("case_waits"), postgresql_where=text("case_waits"))
 

@@ -143,6 +143,28 @@ def test_a_replay_from_the_beginning_leaves_identical_tables(chunk: int, tmp_pat
         assert dump(collector) == before
 
 
+def test_a_storm_of_alarms_is_projected_in_small_transactions(tmp_path: Path) -> None:
+    """What arrives meanwhile is committed in between; the last transaction reaches the end."""
+    with standing(settings(tmp_path), Clock()) as collector:
+        numbers = iter(range(10_000))
+        storm = [[raised(next(numbers), problem="noise") for _ in range(200)] for _ in range(7)]
+        given(collector, [event_batch(happened(number, *events)) for number, events in enumerate(storm, 1)])
+        grown = []
+        while asyncio.run(collector.alarms.advance()):
+            grown.append(len(rows(collector.state, alarms)))
+        assert grown == [600, 1200]
+        assert len(rows(collector.state, alarms)) == 1400
+
+
+def test_a_class_of_cases_that_is_gone_makes_no_case_of_what_waited_for_one(tmp_path: Path) -> None:
+    """A backfilled alarm was on record, then the settings changed, then the end of the backfill came."""
+    with standing(settings(tmp_path), Clock()) as collector:
+        deliver(collector, happened(1, raised(1, problem="noise"), backfill=True))
+        collector.state.write_now(lambda db: db.execute(alarms.update().values(case_waits=True)))
+        deliver(collector, happened(2, raised(2)))
+        assert [row[-1] is not None for row in rows(collector.state, alarms)] == [False, True]
+
+
 def test_losses_are_on_record_with_what_is_known_of_them(tmp_path: Path) -> None:
     """A tombstone counts what it stands for; a power cut cannot."""
     with standing(settings(tmp_path), Clock()) as collector:

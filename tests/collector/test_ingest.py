@@ -14,7 +14,7 @@ from collector.settings import Limits
 from collector.tables import journal
 from contract import messages
 from contract.messages import Ack
-from tests.collector.making import NOW_MS, Clock, journal_database, rows, telemetry, up
+from tests.collector.making import NOW_MS, Clock, journal_database, rows, taken, telemetry, up
 
 WAIT_S = 10.0
 
@@ -184,3 +184,21 @@ def test_a_full_queue_makes_who_feeds_it_wait(tmp_path: Path) -> None:
         await feeding
 
     ran(tmp_path, scenario, Limits(ingest_queue_bytes_max=524_288))
+
+
+def test_a_damaged_database_is_told_and_no_message_is_blamed(tmp_path: Path) -> None:
+    """It is the store that fails, so the message waits, and health says why."""
+    with journal_database(tmp_path) as database:
+        taken(database, *(up(telemetry(number)) for number in range(1, 50)))
+    path = tmp_path / "collector.db"
+
+    async def scenario(ingest: Ingest, database: Database, clock: Clock) -> None:
+        whole = path.read_bytes()
+        path.write_bytes(whole[:8192] + bytes([0x55]) * (len(whole) - 8192))
+        await ingest.offer(up(telemetry(50)))
+        while "malformed" not in ingest.failing:
+            await asyncio.sleep(0.005)
+        assert not ingest.acks._waiting
+
+    metrics = ran(tmp_path, scenario, Limits())
+    assert metrics.registry.get_sample_value("gengfu_messages_rejected_total", {"reason": "internal"}) is None

@@ -263,3 +263,25 @@ def test_a_full_journal_takes_nothing_until_what_is_projected_is_dropped(tmp_pat
         [answer] = taken(database, up(telemetry(4)), rules=rules).answers
         assert answer.ack.upto == 4
         assert [row[0] for row in rows(database, journal)] == [3, 4]
+
+
+def test_what_the_broker_says_for_a_gateway_is_no_sign_of_its_life(tmp_path: Path) -> None:
+    """Its will, and hello and state that the broker kept: each new connection of ours brings them again."""
+    later_ms = NOW_MS + 30 * 86_400_000
+
+    def state(*, online: bool, at_ms: int, retained: bool = False) -> Received:
+        data = messages.encode(State(1, online, BOOT))
+        return Received(topics.state("north", "gw-1"), data, at_ms, retained)
+
+    with journal_database(tmp_path) as database:
+        taken(database, hello(greeting(1, 1)), state(online=True, at_ms=NOW_MS))
+        taken(database, state(online=False, at_ms=NOW_MS + 5_000))
+        kept = Received(topics.hello("north", "gw-1"), greeting(1, 1), later_ms, retained=True)
+        outcome = taken(database, kept, state(online=False, at_ms=later_ms, retained=True))
+        assert outcome.answers, "a retained hello is answered: it is how a new centre learns of what is held"
+        [row] = database.read_now(lambda db: db.execute(gateways.select()).mappings().all())
+        assert (row["heard_ms"], row["hello_ms"]) == (NOW_MS, NOW_MS)
+        assert (row["online"], row["state_ms"]) == (False, NOW_MS + 5_000)
+        taken(database, hello(greeting(1, 1), at_ms=later_ms), state(online=True, at_ms=later_ms))
+        [row] = database.read_now(lambda db: db.execute(gateways.select()).mappings().all())
+        assert {row["heard_ms"], row["hello_ms"], row["state_ms"]} == {later_ms}

@@ -1,6 +1,7 @@
 """Cases reach the city platform once, whatever it does; what cannot be known is left to a person."""
 
 import asyncio
+import gzip
 import json
 import socket
 from collections import Counter
@@ -14,7 +15,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from collector.outbox import INTERRUPTED, Outbox
+from collector.outbox import BODY_BYTES_MAX, INTERRUPTED, Outbox, _plain
 from collector.service import Collector
 from collector.tables import cases, outbox
 from collector.verdicts import Answered, Attempt, Filed, NeedsPerson, NotSent, Retry, Unknown, judge, wait_s
@@ -262,6 +263,56 @@ def test_a_platform_that_is_not_there_is_waited_for(tmp_path: Path) -> None:
         async with sending(tmp_path, url, header="") as collector:
             await until(lambda: "no connection" in postings(collector)[0][1])
             assert postings(collector)[0][0] in ("waiting", "sending")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("url", ["http://xn--a.example/", "http://a..b/", f"http://{'a' * 64}.example/"])
+def test_a_platform_whose_name_is_none_is_told_and_does_not_end_the_centre(url: str, tmp_path: Path) -> None:
+    """Host names are checked where they are looked up, long after the settings are."""
+
+    async def scenario() -> None:
+        async with sending(tmp_path, "http://127.0.0.1:1/") as collector:
+            assert collector.outbox
+            collector.outbox._platform = collector.outbox._platform.model_copy(update={"url": url})
+            collector.state.write_now(lambda db: db.execute(outbox.update().values(reason="")))
+            await until(
+                lambda: "no address" in postings(collector)[0][1] or "no conn" in postings(collector)[0][1]
+            )
+            assert postings(collector)[0][0] in ("waiting", "sending")
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_that_unpacks_to_gigabytes_is_read_to_its_limit() -> None:
+    """A plain answer is asked for; one that is packed all the same is understood, up to the limit."""
+    assert _plain(gzip.compress(b'{"number": "C-1"}'), "gzip") == b'{"number": "C-1"}'
+    assert len(_plain(gzip.compress(bytes(10**8)), "gzip")) == BODY_BYTES_MAX
+    packed = gzip.compress(gzip.compress(b"{}"))
+    assert _plain(packed, "gzip, gzip") == packed
+    assert _plain(b"no gzip", "gzip") == b"no gzip"
+
+
+def test_a_database_that_cannot_be_written_at_the_start_is_waited_for(tmp_path: Path) -> None:
+    """The centre starts and says so, and what was interrupted is settled when there is room again."""
+
+    async def scenario() -> None:
+        platform = Platform([])
+        async with served(platform.app) as url:
+            tables = PLATFORM.format(url=url, header="Idempotency-Key", attempts_max=5)
+            clock = Clock()
+            with standing(settings(tmp_path, tables=tables), clock) as collector:
+                given(collector, [up(happened(1, raised(1)), lane=Lane.EVENTS)])
+                await projected(collector)
+                collector.state.write_now(lambda db: db.execute(outbox.update().values(state="sending")))
+                writer = collector.state._connection.connection.driver_connection
+                assert writer is not None
+                writer.execute("PRAGMA query_only = ON")
+                async with running_outbox(collector, clock):
+                    assert collector.outbox
+                    await until(lambda: collector.outbox is not None and bool(collector.outbox.failing))
+                    writer.execute("PRAGMA query_only = OFF")
+                    await until(lambda: postings(collector)[0][0] == "done")
 
     asyncio.run(scenario())
 

@@ -42,7 +42,9 @@ def history(collector: Collector, from_ms: int = 0, to_ms: int = 10**15) -> list
 def newest(collector: Collector) -> list[Reading]:
     """Return the newest sample of each series."""
     return collector.store.read_now(
-        lambda connection: series.newest(connection, gateway="", device="", after=None, limit=100)
+        lambda connection: series.newest(
+            connection, gateway="", device="", after=None, limit=100, now_ms=NOW_MS
+        )
     )
 
 
@@ -86,6 +88,18 @@ def test_the_newest_value_of_each_series_is_by_time(tmp_path: Path) -> None:
         found = {(reading.device, reading.point): reading.sample.value for reading in newest(collector)}
         assert found == {("meter", "pressure"): 1, ("relay", "door"): True}
         assert [sample.time_ms for sample in history(collector, NOW_MS - 9_000, NOW_MS)] == [NOW_MS - 9_000]
+
+
+def test_a_sample_from_the_future_hides_no_other(tmp_path: Path) -> None:
+    """A clock that was wrong for a moment would else show its last value for ever."""
+    year_2099_ms = 4_070_908_800_000
+    with standing(settings(tmp_path), Clock()) as collector:
+        wrong = [Sample(year_2099_ms, device, "flow", 9.0) for device in ("meter", "other")]
+        right = [Sample(NOW_MS + 1_000, "meter", "flow", 2.0)]
+        given(collector, [up(telemetry(1, wrong)), up(telemetry(2, right))])
+        asyncio.run(projected(collector))
+        found = {reading.device: reading.sample.value for reading in newest(collector)}
+        assert found == {"meter": 2.0, "other": 9.0}
 
 
 def test_a_batch_that_cannot_be_decoded_is_noted_and_passed(tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ def test_the_example_tells_every_key_with_its_default() -> None:
         ("[limits]\ngateways_max = 0\n", "collector.toml:6: limits.gateways_max"),
         ('[platform]\nurl = "ftp://x"\n', "collector.toml:6: platform.url"),
         ('[platform]\nurl = "http://:80/x"\n', "collector.toml:6: platform.url: is no address"),
+        ('[platform]\nurl = "http://例子..com/x"\n', "collector.toml:6: platform.url: is no address"),
+        ('[platform]\nurl = "http://xn--/x"\n', "collector.toml:6: platform.url: is no address"),
         (
             '[cases]\nnumber_template = "{date}"\n',
             "collector.toml:6: cases.number_template: does not tell cases apart",

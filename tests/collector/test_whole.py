@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -13,6 +14,7 @@ import pytest
 
 from collector import series
 from collector.journal import head
+from collector.mqtt import UNCONFIRMED_MAX
 from collector.service import Collector, World, running
 from collector.settings import load
 from collector.tables import cases, gaps, journal
@@ -25,6 +27,7 @@ from tests.collector.making import EPOCH, NOW_MS, greeting, happened, raised, ro
 
 pytestmark = pytest.mark.xdist_group("broker")
 WAIT_S = 20.0
+CONNECT, SUBSCRIBE = 1, 8
 
 
 class Gateway:
@@ -217,5 +220,81 @@ def test_a_full_ingest_queue_makes_the_broker_wait_and_loses_nothing(
                 await asyncio.wrap_future(stalled)
                 await speaker.acknowledged(30)
             assert collector.state.read_now(head).batches == 30
+
+    asyncio.run(scenario())
+
+
+def test_a_flood_of_qos_0_is_bounded_while_nothing_can_be_committed(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    """Receive Maximum does not hold such messages back; they are dropped, and QoS 1 is still taken."""
+    gate = threading.Event()
+
+    async def scenario() -> None:
+        limits = "ingest_queue_bytes_max = 524288"
+        async with running(settings(tmp_path, port=broker.port, limits=limits), World.real()) as collector:
+            await until(lambda: collector.link.connected)
+            stalled = collector.state._write_thread.submit(gate.wait, WAIT_S)
+            async with gateway(broker.port) as speaker:
+                topic = topics.up("north", "gw-1", Lane.TELEMETRY)
+                for _ in range(500):
+                    await speaker.client.publish(topic, bytes(100_000), qos=0)
+                await speaker.send(1)
+                await until(lambda: collector.link.waiting > UNCONFIRMED_MAX)
+                assert collector.link.waiting == UNCONFIRMED_MAX + 1
+                gate.set()
+                await asyncio.wrap_future(stalled)
+                await speaker.acknowledged(1)
+
+    asyncio.run(scenario())
+
+
+async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Be a broker that lets us in and refuses what we ask for: not authorised (0x87)."""
+    with contextlib.closing(writer), contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        while True:
+            kind = (await reader.readexactly(1))[0] >> 4
+            length = shift = 0
+            while True:
+                digit = (await reader.readexactly(1))[0]
+                length |= (digit & 0x7F) << shift
+                shift += 7
+                if digit < 0x80:
+                    break
+            body = await reader.readexactly(length)
+            if kind == CONNECT:
+                writer.write(bytes([0x20, 3, 0, 0, 0]))
+            elif kind == SUBSCRIBE:
+                writer.write(bytes([0x90, 6, *body[:2], 0, 0x87, 1, 0x87]))
+            await writer.drain()
+
+
+def test_a_refused_subscription_is_a_broken_link_and_told(tmp_path: Path) -> None:
+    """Else the centre would be healthy and hear nothing for years."""
+
+    async def scenario() -> None:
+        server = await asyncio.start_server(refusing, "127.0.0.1", 0)
+        loaded = settings(tmp_path, port=server.sockets[0].getsockname()[1])
+        async with running(loaded, World.real()) as collector:
+            await until(lambda: "refuses" in collector.link.last_error)
+            answer = await asked(collector, "/healthz")
+            assert answer.status_code == 503
+            assert "refuses to subscribe us to gengfu/1/north/+/hello: Not authorized" in answer.text
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(scenario())
+
+
+def test_a_host_name_that_is_none_is_told_and_tried_again(tmp_path: Path) -> None:
+    """It is checked where it is looked up; the interface is served all the while."""
+    loaded = settings(tmp_path)
+    broker = loaded.settings.broker.model_copy(update={"host": "a..b"})
+    loaded = replace(loaded, settings=loaded.settings.model_copy(update={"broker": broker}))
+
+    async def scenario() -> None:
+        async with running(loaded, World.real()) as collector:
+            await until(lambda: "idna" in collector.link.last_error)
+            assert (await asked(collector, "/healthz")).status_code == 503
 
     asyncio.run(scenario())

@@ -1,0 +1,126 @@
+"""Housekeeping: everything stays within its limits, and nothing waits long for it."""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import pytest
+from sqlalchemy import func, select
+
+from collector import housekeeping, journal, series
+from collector.journal import head
+from collector.series_tables import samples
+from collector.service import Collector
+from collector.settings import Limits
+from collector.tables import STATE, alarms, events, gaps
+from contract.events import Gap
+from contract.samples import Sample
+from contract.topics import Lane
+from tests.collector.making import (
+    NOW_MS,
+    Clock,
+    cleared,
+    given,
+    happened,
+    projected,
+    raised,
+    rows,
+    settings,
+    standing,
+    telemetry,
+    up,
+)
+
+DAY_MS = 86_400_000
+
+
+def test_a_small_journal_never_stands_in_its_own_way(tmp_path: Path) -> None:
+    """However much arrives at once, a transaction fits as soon as what is in the journal is projected."""
+    limits = "journal_bytes_max = 1048576\ncommit_bytes_max = 524288"
+    noise = Random(1)
+    big = [Sample(NOW_MS + number, "meter", "noise", noise.random()) for number in range(9_000)]  # 66 KiB
+
+    async def scenario(collector: Collector) -> None:
+        taking = asyncio.create_task(collector.ingest.run())
+        async with asyncio.timeout(20):
+            for sequence in range(1, 41):
+                await collector.ingest.offer(up(telemetry(sequence, big)))
+            while collector.state.read_now(head).last_id < 40:
+                await projected(collector)
+                await collector.housekeeping.round()
+                await asyncio.sleep(0.01)
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+        assert collector.state.read_now(head).bytes <= 1_048_576
+
+    with standing(settings(tmp_path, limits=limits), Clock()) as collector:
+        asyncio.run(scenario(collector))
+
+
+def test_a_journal_that_is_smaller_than_two_transactions_is_a_mistake() -> None:
+    """It would be full for ever with nothing in it."""
+    with pytest.raises(ValueError, match="raise journal_bytes_max or lower commit_bytes_max"):
+        Limits(journal_bytes_max=8 * 1024**2, commit_bytes_max=8 * 1024**2)
+
+
+def test_a_large_journal_is_dropped_in_small_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step is bounded by bytes as well; what is not projected stays."""
+    with standing(settings(tmp_path), Clock()) as collector:
+        given(collector, [up(telemetry(number)) for number in range(1, 21)])
+        size = len(telemetry(20))
+        monkeypatch.setattr(journal, "PRUNE_BYTES_MAX", 5 * size)
+        steps = []
+        while dropped := collector.state.write_now(
+            lambda db: journal.prune(db, passed=18, bytes_max=0, before_ms=0)
+        ):
+            steps.append(dropped)
+        assert sum(steps) == 18
+        assert max(steps) <= 6
+        assert collector.state.read_now(head).batches == 2
+
+
+def test_old_samples_are_dropped_in_small_steps(tmp_path: Path) -> None:
+    """A step goes on where the one before stopped, in the middle of a series if need be."""
+    old = [Sample(number, device, "flow", number) for device in ("a", "b", "c") for number in range(50)]
+    with standing(settings(tmp_path), Clock()) as collector:
+        given(collector, [up(telemetry(1, [*old, Sample(NOW_MS, "b", "flow", 1)]))])
+        asyncio.run(projected(collector))
+        after, more, left = 0, True, [151]
+        while more:
+            step = partial(series.drop_older, before_ms=1_000, after_series=after, samples_max=40)
+            after, more = collector.store.write_now(step)
+            left.append(len(rows(collector.store, samples)))
+        assert (after, left) == (0, [151, 111, 71, 31, 1])
+
+
+def test_what_happened_long_ago_is_dropped_but_for_what_belongs_to_a_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events, gaps, and alarms that are over; in several transactions where there are many."""
+    monkeypatch.setattr(housekeeping, "ROWS_AT_ONCE_MAX", 3)
+    clock = Clock()
+    power = [
+        Gap(f"{90 + number:032x}", NOW_MS, "gateway", "power cut", NOW_MS, NOW_MS) for number in range(7)
+    ]
+    over = [event for number in range(7) for event in (raised(number, problem="noise"), cleared(number))]
+    with standing(settings(tmp_path, limits="events_retention_days = 1"), clock) as collector:
+        batch = happened(1, *power, *over, raised(20), cleared(20), raised(21, problem="noise"))
+        given(collector, [up(batch, lane=Lane.EVENTS)])
+        asyncio.run(projected(collector))
+        asyncio.run(collector.housekeeping.round())
+        assert [len(rows(collector.state, table)) for table in (events, gaps, alarms)] == [7, 7, 9]
+        clock.now_ms += 2 * DAY_MS
+        asyncio.run(collector.housekeeping.round())
+        assert [len(rows(collector.state, table)) for table in (events, gaps, alarms)] == [0, 0, 2]
+
+
+def test_no_round_reads_a_whole_table(tmp_path: Path) -> None:
+    """What is old is found by an index, so that commits never wait for a scan of years of events."""
+    with standing(settings(tmp_path), Clock()) as collector:
+        for key, old in housekeeping._old(NOW_MS):
+            query = select(func.count()).select_from(STATE.tables[key.table.name]).where(*old)
+            statement = query.compile(collector.state._writer, compile_kwargs={"literal_binds": True})
+            with collector.state._reader.connect() as db:
+                plan = db.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}").all()
+            assert all("USING" in row[3] and "INDEX" in row[3] for row in plan), plan
