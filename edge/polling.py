@@ -137,10 +137,11 @@ class LinePoller:
         if unit.dead:
             probe = await device.read_block(device.probe)
             if probe.answer_s is None:
-                unit.failed(timed_out=True)
+                self._failed(device, unit, probe.error)
                 self._tell(device, dict.fromkeys(device.plan, probe.error))
                 return
             unit.answered(probe.answer_s)
+            _log.warning("%s answers again", turn.device)
             self.schedule.revived(turn, self._clock.now().s)
         await self._poll(device, unit)
 
@@ -160,10 +161,23 @@ class LinePoller:
                 errors |= dict.fromkeys(device.plan[device.plan.index(block) + 1 :], "stopped")
                 break
         if answers_s:
+            if not unit.answers_s or unit.dead:
+                _log.info("%s answers", device.device.name)
             unit.answered(max(answers_s))
         else:
-            unit.failed(timed_out=LineError.TIMEOUT in errors.values())
+            self._failed(device, unit, next(iter(errors.values()), ""))
         self._tell(device, errors, registers)
+
+    def _failed(self, device: ModbusDevice, unit: Unit, error: str) -> None:
+        """Note a failed cycle; log the first of a device that never answered, and when it counts as dead."""
+        if error == LineError.UNAVAILABLE:
+            return  # nobody was asked: that is the line's failure, not the unit's
+        was_dead = unit.dead
+        unit.failed(timed_out=error == LineError.TIMEOUT)
+        never = not unit.answers_s and unit.failures == 1
+        if never or (unit.dead and not was_dead):
+            name, unit_id = device.device.name, device.device.unit_id
+            _log.warning("%s (unit_id %d) does not answer: %s", name, unit_id, error)
 
     def _tell(
         self,

@@ -14,7 +14,7 @@ from typing import Literal
 
 import serial
 
-from edge.lines.line import LineError, Outcome, Request
+from edge.lines.line import LineError, Outcome, Request, Told
 from edge.lines.machine import (
     Begin,
     Done,
@@ -62,6 +62,7 @@ class SerialLine:
         self._timing = timing
         self._machine = LineMachine(timing)
         self._port: _Port | None = None
+        self._told = Told(f"line {name}")
         self._retry_at = 0.0
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._own, name=f"line-{name}", daemon=True)
@@ -97,7 +98,8 @@ class SerialLine:
             result: Outcome | Exception
             try:
                 result = self._transact(request)
-            except (OSError, termios.error):  # pyserial's own errors are OSErrors, those of termios are not
+            except (OSError, termios.error) as error:  # pyserial's errors are OSErrors, those of termios not
+                self._told.failed(str(error))
                 self._let_go()
                 result = Outcome(None, LineError.UNAVAILABLE, time.monotonic_ns())
             except Exception as error:  # a mistake of ours belongs to the caller; the thread must live on
@@ -125,6 +127,7 @@ class SerialLine:
             self._retry_at = time.monotonic() + REOPEN_INTERVAL_S
             self._machine = LineMachine(self._timing)
             self._port = _Port(self._settings)
+            self._told.works()
         return self._port
 
     def _let_go(self) -> None:

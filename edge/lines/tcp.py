@@ -4,7 +4,7 @@ import asyncio
 import struct
 import time
 
-from edge.lines.line import LineError, Outcome, Request
+from edge.lines.line import LineError, Outcome, Request, Told
 from edge.lines.machine import READ_FUNCTIONS
 
 _MBAP = struct.Struct(">HHHB")
@@ -33,6 +33,7 @@ class TcpLine:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._retry_at = 0.0
         self._transaction = 0
+        self._told = Told(f"line {name}")
         self._inside_frame = False
         self._sent_ns = 0
         self._silent = 0  # transactions since the peer last said anything
@@ -47,7 +48,12 @@ class TcpLine:
                 if streams is None:
                     return _failed(LineError.UNAVAILABLE)
                 return await self._exchange(*streams, request)
-            except (OSError, EOFError):  # a connection that TCP itself gave up is one, too (ETIMEDOUT)
+            except (
+                OSError,
+                EOFError,
+            ) as error:  # a connection that TCP itself gave up is one, too (ETIMEDOUT)
+                reason = str(error) or type(error).__name__
+                self._told.failed(f"{self._host}:{self._port}: {reason}")
                 self._let_go()
                 return _failed(LineError.UNAVAILABLE)
 
@@ -103,6 +109,7 @@ class TcpLine:
             self._retry_at = time.monotonic() + self._reconnect_interval_s
             async with asyncio.timeout(self._connect_timeout_s):
                 self._streams = await asyncio.open_connection(self._host, self._port)
+            self._told.works()
         return self._streams
 
     def _let_go(self) -> None:
