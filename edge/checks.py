@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from firmware_shims.base import ShimError
-from firmware_shims.catalogue import applied
-
 from device_profiles import catalogue
 from device_profiles.schema import Profile
 from edge.settings import Control, Device, Ref, Settings, ref
+from firmware_shims.base import ShimError
+from firmware_shims.catalogue import applied
 from toml_files import Problem, TomlFile, TomlFileError
 
 Key = tuple[str | int, ...]
