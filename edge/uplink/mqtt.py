@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import sqlite3
 from random import Random
 
 import aiomqtt
@@ -23,6 +24,9 @@ _log = logging.getLogger(__name__)
 IDLE_S = 0.25
 """How often the link looks for what is due by time alone."""
 CLOSE_TIMEOUT_S = 3.0
+PUBACK_TIMEOUT_S = 120.0
+"""A whole window has to pass over a slow link before its last batch is confirmed; a dead one is found sooner,
+by keepalive."""
 INCOMING_MESSAGES_MAX = 1_000
 
 
@@ -67,7 +71,7 @@ class Uplink:
         """Connect, and connect again after every loss, until cancelled."""
         failures = 0
         while True:
-            before = self.connections
+            before, refused = self.connections, False
             # A task of its own: one that fails while it is cancelled would hide from us that we are to end.
             connection = asyncio.create_task(self._connection())
             try:
@@ -75,11 +79,14 @@ class Uplink:
                 connection.result()
             except* (aiomqtt.MqttError, OSError, TimeoutError) as lost:
                 _log.info("broker %s:%s: %s", self._broker.host, self._broker.port, lost.exceptions[0])
+            except* sqlite3.OperationalError as refusal:
+                refused = True
+                _log.error("the buffer %s refuses: %s", self._buffer.path, refusal.exceptions[0])
             finally:
                 connection.cancel()
                 await asyncio.gather(connection, return_exceptions=True)
                 self._session.disconnect()
-            failures = 0 if self.connections > before else failures + 1
+            failures = 0 if self.connections > before and not refused else failures + 1
             await asyncio.sleep(self._back_off_s(failures))
 
     async def _connection(self) -> None:
@@ -134,7 +141,11 @@ class Uplink:
             upto = self._session.acknowledged(lane, ack, self._clock.now().s)
             if upto is None:
                 return
-            if await self._keeper.run(self._buffer.acknowledge, lane, upto, ack.digest):
+            try:
+                if await self._keeper.run(self._buffer.acknowledge, lane, upto, ack.digest):
+                    return
+            except sqlite3.OperationalError as error:  # deleting can wait: acknowledgements are cumulative
+                _log.error("the buffer %s refuses: %s", self._buffer.path, error)
                 return
             _log.warning(
                 "the centre has another batch %d of lane %s: this buffer is a copy or was rolled back; "
@@ -178,7 +189,8 @@ class Uplink:
             return stored
 
     async def _publish(self, client: aiomqtt.Client, stored: Stored) -> None:
-        await client.publish(topics.up(*self._names, stored.lane), stored.message, qos=1)
+        topic = topics.up(*self._names, stored.lane)
+        await client.publish(topic, stored.message, qos=1, timeout=PUBACK_TIMEOUT_S)
         if self._delete_on_puback:
             await self._keeper.run(self._buffer.forget, stored.lane, stored.sequence)
 
