@@ -1,11 +1,8 @@
 """What every line offers, whatever carries its bytes."""
 
-import logging
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
-
-_log = logging.getLogger(__name__)
 
 
 class LineError(StrEnum):
@@ -41,27 +38,6 @@ class Outcome:
     error: LineError | None
     done_ns: int
     sent_ns: int = 0
-
-
-class Told:
-    """Logs when something stops working and when it works again, not each time in between."""
-
-    def __init__(self, name: str) -> None:
-        """``name`` is how the log calls it."""
-        self._name = name
-        self._failing = False
-
-    def failed(self, reason: str) -> None:
-        """It does not work, for this reason."""
-        if not self._failing:
-            _log.warning("%s does not work: %s", self._name, reason)
-        self._failing = True
-
-    def works(self) -> None:
-        """It works."""
-        if self._failing:
-            _log.warning("%s works again", self._name)
-        self._failing = False
 
 
 class Line(Protocol):

@@ -14,7 +14,7 @@ from typing import Literal
 
 import serial
 
-from edge.lines.line import LineError, Outcome, Request, Told
+from edge.lines.line import LineError, Outcome, Request
 from edge.lines.machine import (
     Begin,
     Done,
@@ -27,6 +27,7 @@ from edge.lines.machine import (
     Write,
     Wrote,
 )
+from edge.telling import Told
 
 QUEUED_REQUESTS_MAX = 64
 REOPEN_INTERVAL_S = 1.0

@@ -4,8 +4,9 @@ import asyncio
 import struct
 import time
 
-from edge.lines.line import LineError, Outcome, Request, Told
+from edge.lines.line import LineError, Outcome, Request
 from edge.lines.machine import READ_FUNCTIONS
+from edge.telling import Told
 
 _MBAP = struct.Struct(">HHHB")
 PDU_BYTES_MAX = 253

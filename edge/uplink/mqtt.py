@@ -17,6 +17,7 @@ from edge.buffer.keeper import Keeper
 from edge.buffer.store import Buffer, Stored
 from edge.clock import Clock
 from edge.settings import Broker
+from edge.telling import Told
 from edge.uplink.session import Session
 
 _log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Uplink:
         self._lock = asyncio.Lock()
         """Held while an acknowledgement is checked: nobody knows whether the epoch still stands."""
         self.connections = 0
+        self._told = Told(f"broker {broker.host}:{broker.port}")
 
     def stored(self, batch: Stored) -> None:
         """A batch was committed: send it as soon as the window allows."""
@@ -78,7 +80,7 @@ class Uplink:
                 await asyncio.wait({connection})
                 connection.result()
             except* (aiomqtt.MqttError, OSError, TimeoutError) as lost:
-                _log.info("broker %s:%s: %s", self._broker.host, self._broker.port, lost.exceptions[0])
+                self._told.failed(_first(lost))
             except* sqlite3.OperationalError as refusal:
                 refused = True
                 _log.error("the buffer %s refuses: %s", self._buffer.path, refusal.exceptions[0])
@@ -97,6 +99,7 @@ class Uplink:
             online = messages.encode(State(VERSION, online=True, boot_id=self._buffer.boot_id))
             await client.publish(topics.state(*self._names), online, qos=1, retain=True)
             self.connections += 1
+            self._told.works()
             await self._restart()  # a lost connection may have left a renumbering half told
             self._session.connect()
             try:
@@ -211,3 +214,11 @@ class Uplink:
         longest = self._broker.reconnect_max_s
         wait_s = min(self._broker.reconnect_min_s * 2.0 ** min(failures, 16), longest)
         return wait_s * (0.5 + self._random.random())
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> str:
+    """Return what the first plain exception of nested groups says."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__

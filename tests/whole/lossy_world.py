@@ -26,8 +26,9 @@ from edge.buffer.store import Append, Buffer
 from edge.settings import Broker
 from edge.uplink.mqtt import Uplink
 from edge.uplink.session import Limits, Session
+from tests.edge.virtual_gateway import LoopClock
 from tests.whole.centre import SAMPLES_PER_BATCH, START_MS, Centre
-from tests.whole.threadlike import LoopClock, ThreadLike
+from tests.whole.threadlike import ThreadLike
 
 
 class Client:

@@ -1,4 +1,4 @@
-"""The gateway's clock and the buffer's thread, on virtual time."""
+"""The buffer's thread, on virtual time."""
 
 import asyncio
 from collections import deque
@@ -6,21 +6,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, ParamSpec, TypeVar
 
-from contract.samples import ClockState
-from edge.clock import Moment
-from tests.whole.centre import START_MS
-
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class LoopClock:
-    """Moments from the running loop."""
-
-    def now(self) -> Moment:
-        """Return this moment."""
-        ns = round(asyncio.get_running_loop().time() * 1e9)
-        return Moment(ns, START_MS + ns // 1_000_000, ClockState.SYNCHRONISED)
 
 
 class ThreadLike:
