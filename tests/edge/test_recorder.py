@@ -27,7 +27,7 @@ class Bench:
     def __init__(self, folder: Path, during: Callable[[], None] = lambda: None) -> None:
         """Begin empty; ``during`` is called in the middle of each call to the buffer."""
         numbers = itertools.count(1)
-        self.ids = lambda: f"{next(numbers):032x}"
+        self.ids: Callable[[], str] = lambda: f"{next(numbers):032x}"
         self.buffer = Buffer(folder / "buffer.db", "north", "gw-1", self.ids(), self.ids)
         self.told: list[Stored] = []
         self.recorder = Recorder(
