@@ -269,7 +269,10 @@ def test_a_caller_that_leaves_in_mid_frame_leaves_no_half_frame_to_the_next() ->
     async def play(line: TcpLine, server: Peer) -> None:
         call = asyncio.create_task(read(line, 1))
         await half_sent.wait()
-        await until(lambda: asyncio.sleep(0, result=line._inside_frame), bool)
+        await until(
+            lambda: asyncio.sleep(0, result=line._connection is not None and line._connection.inside_frame),
+            bool,
+        )
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
@@ -317,7 +320,7 @@ def test_a_connection_that_the_peer_closed_meanwhile_costs_no_transaction() -> N
         assert [asked.pdu[2] for asked in server.asked] == [5, 7]
 
     def ended(line: TcpLine) -> bool:
-        return line._streams is not None and line._streams[0].at_eof()
+        return line._connection is not None and not line._connection.usable
 
     run_against(script, play)
 
