@@ -166,9 +166,11 @@ def _unpack_column(table: Columns, column: Column) -> list[Sample]:
         raise ContractError(f"times of {device}/{point} beyond the year 9999")
     values = _unpack_values(column, len(stamps))
     state = [(Quality.GOOD, ClockState.SYNCHRONISED, "")] * len(stamps)
+    free = 0
     for index, count, quality, clock, error in column.remarks:
-        if count < 1 or index + count > len(stamps):
-            raise ContractError(f"a remark of {device}/{point} lies outside its column")
+        if count < 1 or index < free or index + count > len(stamps):
+            raise ContractError(f"a remark of {device}/{point} lies outside its column, or over another")
+        free = index + count
         state[index : index + count] = [(_QUALITIES[quality], _CLOCKS[clock], error)] * count
     return [
         Sample(stamp, device, point, value, quality, error, clock)
@@ -182,7 +184,7 @@ def _unpack_values(column: Column, count: int) -> list[Value]:
     if column.form == _FLOAT64:
         values = list(struct.unpack(f"<{count}d", msgspec.convert(packed, bytes)))
     elif column.form == _RAW:
-        values = msgspec.convert(packed, list[bool | int | float | Text | None])
+        values = msgspec.convert(packed, list[Value])
     elif _INTEGER <= column.form <= DECIMALS_MAX:
         integers = list(accumulate(msgspec.convert(packed, list[int])))
         if any(abs(value) > INTEGER_MAX for value in integers):

@@ -1,13 +1,15 @@
 """A sample: what one point of one device was at one time, and how far to trust it."""
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
+from contract.limits import INTEGER_MAX
 from contract.names import Name, Text, TimeMs
 
-Value = bool | int | float | str | None
-"""None where nothing could be read."""
+Value = bool | Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)] | float | Text | None
+"""None where nothing could be read. Integers and texts have their limits (contract/limits.py)."""
 
 
 class Quality(StrEnum):

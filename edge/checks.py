@@ -1,8 +1,11 @@
 """What a settings file must satisfy beyond its form: names that exist, sensible limits, safe outputs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import msgspec
+
+from contract.limits import MESSAGE_BYTES_MAX
 from device_profiles import catalogue
 from device_profiles.schema import Profile
 from edge.settings import Control, Device, Ref, Settings, ref
@@ -11,6 +14,9 @@ from firmware_shims.catalogue import applied
 from toml_files import Problem, TomlFile, TomlFileError
 
 Key = tuple[str | int, ...]
+
+INVENTORY_BYTES_MAX = MESSAGE_BYTES_MAX - 8 * 1024
+"""What is left of a hello beside its epochs and names."""
 
 
 def load(path: Path) -> tuple[Settings, dict[str, Profile]]:
@@ -29,6 +35,7 @@ def load(path: Path) -> tuple[Settings, dict[str, Profile]]:
         for name in device.points or profiles[device.name].names
     }
     problems += _duplicates(settings, file)
+    problems += _inventory(settings, file)
     problems += _rules(settings, points, set(profiles), file)
     if problems:
         raise TomlFileError(problems)
@@ -106,6 +113,15 @@ def _duplicates(settings: Settings, file: TomlFile) -> Iterator[Problem]:
             yield file.problem(("controls", index, "output"), what, "one output, one control")
 
 
+def _inventory(settings: Settings, file: TomlFile) -> Iterator[Problem]:
+    """The hello carries every device: one that is too large could never be said."""
+    octets = len(msgspec.json.encode(settings.inventory))
+    if octets > INVENTORY_BYTES_MAX:
+        count = len(settings.devices)
+        what = f"the {count} devices take {octets} bytes in a hello, {INVENTORY_BYTES_MAX} at most"
+        yield file.problem(("devices",), what, "shorten their titles or names, or use a second gateway")
+
+
 def _rules(
     settings: Settings, points: dict[Ref, Profile], checked_devices: set[str], file: TomlFile
 ) -> Iterator[Problem]:
@@ -124,14 +140,32 @@ def _rules(
     for index, alarm in enumerate(settings.alarms):
         for number, name in enumerate(alarm.points):
             yield from missing(name, ("alarms", index, "points", number))
+            if name in alarm.points[:number]:
+                what = f"point {name!r} is given twice"
+                yield file.problem(("alarms", index, "points", number), what, "remove one of them")
+        yield from _too_rare(settings, alarm.points, alarm.stale_s, ("alarms", index), file)
     for index, control in enumerate(settings.controls):
         at: Key = ("controls", index)
+        inputs = [control.start.point, control.stop.point, *(each.point for each in control.inhibits)]
+        yield from _too_rare(settings, inputs, control.stale_s, at, file)
         yield from missing(control.output, (*at, "output"))
         yield from missing(control.start.point, (*at, "start", "point"))
         yield from missing(control.stop.point, (*at, "stop", "point"))
         for number, inhibit in enumerate(control.inhibits):
             yield from missing(inhibit.point, (*at, "inhibits", number, "point"))
         yield from _control(control, points.get(ref(control.output)), at, file)
+
+
+def _too_rare(
+    settings: Settings, points: Iterable[str], stale_s: float, at: Key, file: TomlFile
+) -> Iterator[Problem]:
+    """A rule whose values are stale before the next ones come never decides, or only now and then."""
+    intervals_s = {device.name: device.interval_s for device in settings.devices}
+    slowest = max((ref(name).device for name in points), key=lambda name: intervals_s.get(name, 0))
+    interval_s = intervals_s.get(slowest, 0)
+    if interval_s >= stale_s:
+        what = f"values count as stale after {stale_s:g} s, and {slowest} is read every {interval_s:g} s only"
+        yield file.problem((*at, "stale_s"), what, f"more than {interval_s:g}, better twice that or more")
 
 
 def _control(control: Control, profile: Profile | None, at: Key, file: TomlFile) -> Iterator[Problem]:

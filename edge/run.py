@@ -11,7 +11,6 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from contract.messages import DeviceEntry
 from device_profiles.schema import Profile
 from edge import checks
 from edge.buffer.keeper import OnThread
@@ -112,7 +111,7 @@ async def _serve(
         clock,
         randomness,
         software=_software(),
-        devices=_inventory(settings),
+        devices=settings.inventory,
         delete_on_puback=delete_on_puback,
     )
     recorder = Recorder(
@@ -173,13 +172,6 @@ def _lines(settings: Settings) -> dict[str, Line]:
             case TcpLineSettings():
                 lines[entry.name] = TcpLine(entry.name, entry.host, entry.port, entry.connect_timeout_s)
     return lines
-
-
-def _inventory(settings: Settings) -> list[DeviceEntry]:
-    return [
-        DeviceEntry(device.name, device.profile, device.line, device.title, device.part)
-        for device in settings.devices
-    ]
 
 
 def _software() -> str:

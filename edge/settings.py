@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from contract.events import Priority
 from contract.limits import NAME_CHARACTERS_MAX
+from contract.messages import DeviceEntry
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
 
@@ -19,6 +20,20 @@ PointName = Annotated[
 
 Seconds = Annotated[float, Field(gt=0, le=31 * 86400)]
 SecondsOrNone = Annotated[float, Field(ge=0, le=31 * 86400)]
+
+
+def _resolvable(host: str) -> str:
+    """Refuse what no resolver takes: sockets raise for it, and not as they do for a lost connection."""
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise ValueError(
+            f"{host!r} cannot be a host; give a name, without empty or overlong parts, or an address"
+        ) from error
+    return host
+
+
+Host = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_resolvable)]
 
 
 class Ref(NamedTuple):
@@ -41,13 +56,13 @@ def ref(text: str) -> Ref:
 class Strict(BaseModel):
     """No unknown keys, no silent conversions, no changes afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Broker(Strict):
     """Where the MQTT broker is."""
 
-    host: str = Field(min_length=1, max_length=253)
+    host: Host
     port: int = Field(default=1883, ge=1, le=65535)
     keepalive_s: int = Field(default=30, ge=5, le=1200)
     connect_timeout_s: Seconds = 10
@@ -86,7 +101,7 @@ class TcpLine(Strict):
 
     kind: Literal["tcp"]
     name: Name
-    host: str = Field(min_length=1, max_length=253)
+    host: Host
     port: int = Field(default=502, ge=1, le=65535)
     connect_timeout_s: Seconds = 3
 
@@ -205,3 +220,11 @@ class Settings(Strict):
     devices: list[Device] = Field(min_length=1, max_length=1000)
     alarms: list[Alarm] = Field(default=[], max_length=1000)
     controls: list[Control] = Field(default=[], max_length=200)
+
+    @property
+    def inventory(self) -> list[DeviceEntry]:
+        """The devices as the hello tells them."""
+        return [
+            DeviceEntry(device.name, device.profile, device.line, device.title, device.part)
+            for device in self.devices
+        ]

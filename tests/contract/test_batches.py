@@ -192,3 +192,35 @@ def test_a_day_of_steady_readings_is_small() -> None:
         for tick in range(10)
     ]
     assert len(batches.message(header(), batches.samples_payload(samples))) < 4 * len(samples)
+
+
+def hostile_column(*column: object, times: int = 1) -> bytes:
+    """Return a batch with one column as given, packed as small as can be."""
+    steps = [0] + [1] * (times - 1)
+    plain = msgspec.msgpack.encode([0, ["d"], ["p"], [steps], [[0, 0, 0, *column]]])
+    return batches.message(header(), b"\x01" + zstandard.ZstdCompressor().compress(plain))
+
+
+def test_remarks_that_overlap_are_refused() -> None:
+    """Two hundred bytes could otherwise name ten thousand samples forty thousand times."""
+    remark = [0, 10_000, 1, 0, ""]
+    batches.decode(hostile_column(-1, [0] * 10_000, [remark], times=10_000))
+    with pytest.raises(ContractError, match="over another"):
+        batches.decode(hostile_column(-1, [0] * 10_000, [remark] * 40_000, times=10_000))
+
+
+def test_an_integer_that_no_float64_holds_is_refused_in_every_form() -> None:
+    """Stores keep float64; what they would change must not arrive as if it were exact."""
+    assert batches.decode(hostile_column(-3, [2**53])).samples[0].value == 2**53
+    for form in (-3, -1, 0):
+        with pytest.raises(ContractError, match=r"2\*\*53|9007199254740992"):
+            batches.decode(hostile_column(form, [2**53 + 1]))
+
+
+@pytest.mark.parametrize("value", ["x" * 501, 2**53 + 1])
+def test_a_value_of_an_event_has_the_same_limits(value: str | int) -> None:
+    """Three million characters fit into a message of four hundred bytes."""
+    event = AlarmRaised("a" * 32, 0, "r", "d", "p", "x", Priority.HIGH, "m", value=value)
+    data = batches.message(header(batches.Content.EVENTS), batches.events_payload([event]))
+    with pytest.raises(ContractError):
+        batches.decode(data)

@@ -151,3 +151,55 @@ def test_the_command_exits_with_one_and_tells_file_line_key_and_remedy(tmp_path:
         in ran.stderr
     )
     assert "Traceback" not in ran.stderr
+
+
+def test_a_host_that_no_resolver_takes_is_told(tmp_path: Path) -> None:
+    """Found when connecting, it would take the whole gateway down, again and again."""
+    [told] = broken(tmp_path, '[broker]\nhost = "127.0.0.1"', '[broker]\nhost = "broker..example"')
+    assert told.startswith(f"{line_of('[broker]') + 1}: broker.host: ")
+    assert "cannot be a host" in told
+
+
+@pytest.mark.parametrize("limit", ["nan", "inf", "-inf"])
+def test_a_limit_that_no_value_passes_is_told(tmp_path: Path, limit: str) -> None:
+    """TOML knows nan and inf; an alarm that compares with them is silent for ever."""
+    [told] = broken(tmp_path, "low = 140", f"low = {limit}")
+    assert "alarms[0].low" in told
+
+
+def test_a_rule_whose_values_are_stale_before_the_next_come_is_told(tmp_path: Path) -> None:
+    """Its mean would never be covered and its delay never over: it would never decide."""
+    told = broken(tmp_path, "# interval_s = 5             # read this often", "interval_s = 60")
+    assert len(told) == 1
+    assert "station is read every 60 s only" in told[0]
+
+
+def test_a_point_that_an_alarm_names_twice_is_told(tmp_path: Path) -> None:
+    """Two instances of one name: after a restart the second would never clear."""
+    twice = 'points = ["main-pressure/pressure", "main-pressure/pressure"]'
+    [told] = broken(tmp_path, 'points = ["main-pressure/pressure"]', twice)
+    assert "given twice" in told
+
+
+def test_an_inventory_that_no_hello_carries_is_told(tmp_path: Path) -> None:
+    """A thousand devices with the longest names: the uplink could never say hello."""
+    device = """
+[[devices]]
+name = "{number:064d}"
+line = "meters"
+unit_id = {unit_id}
+profile = "qdy30a"
+title = "{title}"
+"""
+    lines = "".join(
+        f'\n[[lines]]\nkind = "tcp"\nname = "tcp-{number}"\nhost = "192.0.2.11"\n' for number in range(4)
+    )
+    devices = "".join(
+        device.format(number=number, unit_id=1 + number % 200, title="人" * 80).replace(
+            '"meters"', f'"tcp-{number // 200}"'
+        )
+        for number in range(800)
+    )
+    told = broken(tmp_path, "# Alarms, decided here", f"{lines}{devices}\n# Alarms, decided here")
+    assert len(told) == 1
+    assert "devices take" in told[0]
