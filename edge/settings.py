@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from contract.events import Priority
 from contract.limits import NAME_CHARACTERS_MAX
+from device_profiles.schema import Strict
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
 
@@ -36,12 +37,6 @@ def ref(text: str) -> Ref:
     """Take ``device/point`` apart."""
     device, _, point = text.partition("/")
     return Ref(device, point)
-
-
-class Strict(BaseModel):
-    """No unknown keys, no silent conversions, no changes afterwards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Broker(Strict):
