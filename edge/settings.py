@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from contract.events import Priority
 from contract.limits import NAME_CHARACTERS_MAX
 from contract.messages import DeviceEntry
+from device_profiles.schema import Strict
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
 
@@ -51,12 +52,6 @@ def ref(text: str) -> Ref:
     """Take ``device/point`` apart."""
     device, _, point = text.partition("/")
     return Ref(device, point)
-
-
-class Strict(BaseModel):
-    """No unknown keys, no silent conversions, no changes afterwards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Broker(Strict):

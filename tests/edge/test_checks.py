@@ -110,6 +110,8 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
         ('point = "station/temperature"', 'point = "station/temp"', "inhibits[0].point: no point 'station/temp'; it has"),
         ("schema = 1", "schema = 2", "schema: input should be 1; 2 was given"),
         ("# shims = []", 'shims = ["sen0658"]', "devices[0].shims: "),
+        ("low = 140", "low = nan", "alarms[0].low: input should be a finite number; nan was given"),
+        ("above = 150", "above = inf", "controls[0].start.above: input should be a finite number; inf was given"),
         ("[broker]", "[brokr]", "broker: is missing; add it"),
         ("# part = ", 'part = "123"\n# x = ', "devices[0].part: string should match pattern"),
     ],
