@@ -38,11 +38,13 @@ class Cabinet:
         self._tick = -1
         self._story = deque(sorted(plan.file.story, key=lambda happening: happening.at_s))
         self._physics: dict[str, Dust | Cover | Pipe] = {}
-        for settings in plan.file.devices:
-            device = self.devices[settings.name] = make_device(settings, plan.profiles)
-            self.buses[settings.line].add(device, settings.unit_id, settings.turnaround_ms)
         for piece in plan.file.physics:
             self._physics[piece.device] = make_physics(piece)
+        for settings in plan.file.devices:
+            physics = self._physics.get(settings.name)
+            measured = list(physics.values()) if physics else []
+            device = self.devices[settings.name] = make_device(settings, plan.profiles, measured)
+            self.buses[settings.line].add(device, settings.unit_id, settings.turnaround_ms)
         self.advance(start_ns)
 
     def advance(self, now_ns: int) -> None:

@@ -83,7 +83,8 @@ class DeviceSettings(Strict):
     decimals: int = Field(default=0, ge=0, le=6)
     """What the device's own decimals register says, where its profile has one."""
     unit_code: int | None = Field(default=None, ge=0, le=0xFFFF)
-    """What the device's own unit register says, where its profile has one."""
+    """What the device's own unit register says, where its profile has one; by default the first code of the
+    first point that has a value here or from physics."""
 
 
 PhysicsSettings = Annotated[DustSettings | CoverSettings | PipeSettings, Field(discriminator="kind")]
@@ -139,8 +140,13 @@ def load(cabinet: str) -> Plan:
     return Plan(path.stem, file, profiles)
 
 
-def make_device(settings: DeviceSettings, profiles: dict[str, Profile]) -> Device:
-    """Return the device that the settings describe; KeyError or CodecError where they are unsound."""
+def make_device(
+    settings: DeviceSettings, profiles: dict[str, Profile], measured: Sequence[str] = ()
+) -> Device:
+    """Return the device that the settings describe; ``measured`` are the points that physics will move.
+
+    KeyError or CodecError where the settings are unsound.
+    """
     if settings.board or settings.profile is None:
         return RelayBoard(settings.name)
     values: dict[str, Value] = dict(settings.values)
@@ -150,6 +156,7 @@ def make_device(settings: DeviceSettings, profiles: dict[str, Profile]) -> Devic
         values,
         decimals=settings.decimals,
         unit_code=settings.unit_code,
+        measured=measured,
     )
 
 

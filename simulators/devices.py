@@ -63,12 +63,14 @@ class ProfileDevice(Device):
         *,
         decimals: int = 0,
         unit_code: int | None = None,
+        measured: Sequence[str] = (),
     ) -> None:
         """Fill the registers from engineering values by point name; points not named stand at raw 0.
 
         ``decimals`` and ``unit_code`` are what the device's own decimals and unit registers say, where the
-        profile has such; without a code, the first that a point knows. CodecError or KeyError (the point's
-        name) where a value does not fit.
+        profile has such; without a code, the first that the point knows which is named first in ``values``,
+        then in ``measured`` (points that get their values later), then in the profile. CodecError or
+        KeyError (the point's name) where a value does not fit.
         """
         super().__init__(name)
         self.profile = profile
@@ -86,6 +88,9 @@ class ProfileDevice(Device):
         for point in profile.points:
             if point.decimals_at is not None:
                 self._bank[point.table, point.decimals_at] = decimals
+        # The last word in a unit register is that of the point named first.
+        named = [self._points[name] for name in (*values, *measured)]
+        for point in reversed([*named, *profile.points]):
             if point.unit_at is not None:
                 code = point.unit_codes[0].code if unit_code is None else unit_code
                 self._bank[point.table, point.unit_at] = code

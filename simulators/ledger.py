@@ -20,12 +20,11 @@ class Ledger:
     """
 
     def __init__(self, path: Path, bytes_max: int = LEDGER_BYTES_MAX) -> None:
-        """Open the file; SimulatorError if that fails."""
+        """Open the file in its folder, which must exist; SimulatorError if that fails."""
         self._path = path
         self._lock = threading.Lock()
         self._bytes_max = bytes_max
         with _writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("ab", buffering=0)
         self._bytes = self._file.tell()
         self.full = self._bytes >= bytes_max
@@ -63,11 +62,10 @@ class Ledger:
 def write_truth(path: Path, time_ms: int, truth: Mapping[str, Mapping[str, object]]) -> None:
     """Replace the file at once by {"time_ms", "values", "outputs"}, so that no reader sees a half.
 
-    SimulatorError if that fails.
+    Its folder must exist. SimulatorError if that fails.
     """
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_text(json.dumps({"time_ms": time_ms, **truth}, separators=(",", ":")) + "\n")
         fresh.replace(path)
 
@@ -77,4 +75,8 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if not path.parent.is_dir():
+            raise SimulatorError(
+                f"{path}: there is no folder {path.parent}; make it, or choose another file"
+            ) from error
         raise SimulatorError(f"{path}: cannot be written: {error.strerror}; choose another file") from error

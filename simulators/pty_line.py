@@ -1,6 +1,7 @@
 """A bus on a real pseudo-terminal: bytes come and go at the pace of the line's baud rate."""
 
 import contextlib
+import fcntl
 import os
 import select
 import termios
@@ -45,10 +46,13 @@ class PtyLine:
         self._thread = threading.Thread(target=self._run, name=f"pty {link.name}", daemon=True)
         self._finished: list[Exchange] = []
         wire.on_served = lambda exchange, _: self._finished.append(exchange)
-        self._master = self._slave = self._stop_read = self._stop_write = -1
+        self._master = self._slave = self._stop_read = self._stop_write = self._lock = -1
 
     def start(self) -> None:
-        """Open the pty, put the link in its place, and serve; SimulatorError if the link cannot be made."""
+        """Open the pty, put the link in its place, and serve.
+
+        SimulatorError if the link cannot be made, or leads to the port of somebody who still serves it.
+        """
         self._master, self._slave = os.openpty()
         self._stop_read, self._stop_write = os.pipe()
         # The slave side stays open here, so that a master may come and go without a hang-up.
@@ -56,7 +60,15 @@ class PtyLine:
         self._set_speed()
         os.set_blocking(self._master, False)
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(_lock_file(self.path))
             _replace_link(self.path, os.ttyname(self._slave))
+        except BlockingIOError as error:
+            self._close()
+            raise SimulatorError(
+                f"{self.path}: another running simulator has this port{_owner(_lock_file(self.path))}; "
+                "end it, or choose another folder"
+            ) from error
         except OSError as error:
             self._close()
             raise SimulatorError(
@@ -150,15 +162,47 @@ class PtyLine:
     def _close(self) -> None:
         for descriptor in (self._master, self._slave, self._stop_read, self._stop_write):
             os.close(descriptor)
-        self._master = -1
+        if self._lock >= 0:
+            _lock_file(self.path).unlink(missing_ok=True)  # while it is still ours
+            os.close(self._lock)
+        self._master = self._lock = -1
 
 
 def _replace_link(link: Path, target: str) -> None:
     """Point the link at the target, whatever it pointed at before; a real file there is left alone."""
-    link.parent.mkdir(parents=True, exist_ok=True)
     if link.exists() and not link.is_symlink():
         raise FileExistsError(17, "a file of that name stands there")
     fresh = link.with_name(f".{link.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
     fresh.replace(link)
+
+
+def _lock_file(link: Path) -> Path:
+    return link.with_name(f".{link.name}.lock")
+
+
+def _locked(path: Path) -> int:
+    """Return a descriptor that holds the lock until it is closed, or its process is gone.
+
+    BlockingIOError while somebody else holds it.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and path.stat().st_ino == os.fstat(descriptor).st_ino:
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, str(os.getpid()).encode())
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # its owner ended and removed it just now: once more
+
+
+def _owner(lock: Path) -> str:
+    with contextlib.suppress(OSError):
+        if pid := lock.read_text():
+            return f" (process {pid})"
+    return ""

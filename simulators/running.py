@@ -10,6 +10,7 @@ from typing import Self
 from simulators.bus import Exchange
 from simulators.cabinet import TICK_S, Cabinet
 from simulators.cabinet_file import Plan, SerialLine, TcpLineSettings
+from simulators.errors import SimulatorError
 from simulators.ledger import Ledger, write_truth
 from simulators.pty_line import PtyLine
 from simulators.tcp_line import HOST, TcpLine
@@ -36,12 +37,19 @@ class RunningCabinet:
         truth: Path | None = None,
         on_failure: Callable[[Exception], None] | None = None,
     ) -> None:
-        """Prepare; links to serial ports are made in ``folder``. ``now_ms`` gives UTC for the files.
+        """Prepare; links to serial ports are made in ``folder``, which is made if need be.
 
+        ``now_ms`` gives UTC for ``ledger`` and ``truth``, whose folders must exist (or be ``folder``).
         ``on_failure`` is told, from its thread, of an error that ended a line. SimulatorError where
         something is in the way, here or on entering.
         """
         self.plan = plan
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SimulatorError(
+                f"{folder}: cannot make this folder: {error.strerror}; choose another"
+            ) from error
         self.ledger = Ledger(ledger) if ledger else None
         self._folder = folder
         self._now_ms = now_ms

@@ -3,6 +3,7 @@
 import pytest
 from pymodbus.framer.rtu import FramerRTU
 
+from contract.samples import Value
 from device_profiles import catalogue
 from simulators.bus import Bus
 from simulators.devices import ProfileDevice
@@ -173,6 +174,22 @@ def test_transmitter_says_its_unit_and_decimals() -> None:
     bus.add(device, 1)
     assert bus.answer(frame("01 03 00 02 00 03"), 0) == frame("01 03 06 00 13 00 01 0A F4")
     assert device.readings()["pressure"].value == 280.4
+
+
+@pytest.mark.parametrize(
+    ("values", "measured", "code"),
+    [({"level": 2.5}, [], 0x11), ({}, ["level"], 0x11), ({"level": 2.5}, ["pressure"], 0x11), ({}, [], 0x13)],
+)
+def test_transmitter_says_the_unit_of_what_it_measures(
+    values: dict[str, Value], measured: list[str], code: int
+) -> None:
+    """Pressure and level share their registers: the point that has a value decides."""
+    bus = Bus()
+    device = ProfileDevice("p", PROFILES["qdy30a"], values, measured=measured)
+    bus.add(device, 1)
+    assert bus.answer(frame("01 03 00 02 00 01"), 0) == frame(f"01 03 02 00 {code:02x}")
+    device.set_values({"level": 2.5} if code == 0x11 else {"pressure": 280})
+    assert [reading.value for reading in device.readings().values()] == [2.5 if code == 0x11 else 280]
 
 
 def test_writable_points_of_a_profile_are_written() -> None:

@@ -140,6 +140,13 @@ def test_link_replaces_a_stale_link_and_spares_a_file(tmp_path: Path) -> None:
     assert line.path.resolve().is_char_device()
     line.stop()
     assert not line.path.is_symlink()
+    line, _ = relay_pty(tmp_path)
+    line.start()
+    line.path.unlink()
+    line.path.symlink_to("/dev/null")
+    line.stop()
+    assert line.path.readlink() == Path("/dev/null"), "a link to somebody else's port stays"
+    line.path.unlink()
     (tmp_path / "ttyR").write_text("mine")
     line, _ = relay_pty(tmp_path)
     with pytest.raises(SimulatorError, match="a file of that name stands there; choose another folder"):

@@ -55,6 +55,30 @@ def test_cabinet_runs_until_it_is_told_to_end(tmp_path: Path) -> None:
     assert not (tmp_path / "ttyRS485-1").is_symlink()
 
 
+def test_a_served_port_is_not_taken_over(tmp_path: Path) -> None:
+    """A second cabinet of the folder is refused and leaves the first its link; a dead one's is replaced."""
+    link = tmp_path / "ttyRS485-1"
+    with started("run", "site", "--folder", str(tmp_path)) as (process, _):
+        port = link.readlink()
+        second = subprocess.run(
+            [*GENGFU, "run", "street", "--folder", str(tmp_path)],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        told = f"{link}: another running simulator has this port (process {process.pid}); end it, or choose"
+        assert (second.returncode, second.stdout) == (1, "")
+        assert second.stderr.startswith(told)
+        assert link.readlink() == port
+        process.kill()
+        process.wait(60)
+    with started("run", "site", "--folder", str(tmp_path)) as (process, _):
+        assert link.is_char_device()
+        end(process, signal.SIGTERM)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_platform_serves_until_it_is_told_to_end() -> None:
     """Ctrl-C."""
     with started("platform", "--fault", "500=1", "--seed", "4") as (process, ready):
@@ -73,7 +97,9 @@ def test_platform_serves_until_it_is_told_to_end() -> None:
         (["platform", "--fault", "500=2"], 2, "together at most 1"),
         (["run", "site", "--ledger", "/proc/ledger"], 1, "/proc/ledger: cannot be written: "),
         (["run", "site", "--truth", "/proc/truth"], 1, "/proc/truth: cannot be written: "),
-        (["run", "site", "--folder", "/proc/dev"], 1, "/proc/dev/ttyRS485-1: cannot make this link: "),
+        (["run", "site", "--folder", "/proc/dev"], 1, "/proc/dev: cannot make this folder: "),
+        (["run", "site", "--ledger", "/nowhere/l"], 1, "/nowhere/l: there is no folder /nowhere; make it"),
+        (["run", "site", "--truth", "/nowhere/t"], 1, "/nowhere/t: there is no folder /nowhere; make it"),
     ],
 )
 def test_mistakes_are_told_plainly(arguments: list[str], code: int, told: str) -> None:
