@@ -112,8 +112,8 @@ class Device(Strict):
     unit_id: int = Field(default=1, ge=1, le=247)
     profile: Name
     firmware: str = Field(default="", max_length=40)
-    shims: list[Name] = []
-    points: list[Name] = []
+    shims: list[Name] = Field(default=[], max_length=16)
+    points: list[Name] = Field(default=[], max_length=1000)
     feeder: PointName | None = None
     interval_s: Annotated[float, Field(ge=0.05, le=86400)] = 5
     timeout_s: Annotated[float, Field(ge=0.01, le=60)] = 0.5
