@@ -166,9 +166,11 @@ def _unpack_column(table: Columns, column: Column) -> list[Sample]:
         raise ContractError(f"times of {device}/{point} beyond the year 9999")
     values = _unpack_values(column, len(stamps))
     state = [(Quality.GOOD, ClockState.SYNCHRONISED, "")] * len(stamps)
+    end = 0
     for index, count, quality, clock, error in column.remarks:
-        if count < 1 or index + count > len(stamps):
-            raise ContractError(f"a remark of {device}/{point} lies outside its column")
+        if index < end or count < 1 or index + count > len(stamps):  # overlapping ones are work without bound
+            raise ContractError(f"a remark of {device}/{point} lies outside its column, or on another")
+        end = index + count
         state[index : index + count] = [(_QUALITIES[quality], _CLOCKS[clock], error)] * count
     return [
         Sample(stamp, device, point, value, quality, error, clock)
@@ -183,6 +185,8 @@ def _unpack_values(column: Column, count: int) -> list[Value]:
         values = list(struct.unpack(f"<{count}d", msgspec.convert(packed, bytes)))
     elif column.form == _RAW:
         values = msgspec.convert(packed, list[bool | int | float | Text | None])
+        if any(type(value) is int and abs(value) > INTEGER_MAX for value in values):
+            raise ContractError("an integer beyond ±2**53")
     elif _INTEGER <= column.form <= DECIMALS_MAX:
         integers = list(accumulate(msgspec.convert(packed, list[int])))
         if any(abs(value) > INTEGER_MAX for value in integers):
