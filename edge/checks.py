@@ -58,7 +58,22 @@ def _device_profiles(
             continue
         problems += _unknown_points(device, profile, (*at, "points"), file)
         profiles[device.name] = profile
+    problems += _feeders(settings, profiles, file)
     return problems, profiles
+
+
+def _feeders(settings: Settings, profiles: dict[str, Profile], file: TomlFile) -> Iterator[Problem]:
+    for index, device in enumerate(settings.devices):
+        if device.feeder is None:
+            continue
+        feeder = ref(device.feeder)
+        profile = profiles.get(feeder.device)
+        point = profile.point(feeder.point) if profile else None
+        read = next((each.points for each in settings.devices if each.name == feeder.device), [])
+        is_read = not read or feeder.point in read
+        if feeder.device == device.name or point is None or point.type != "bool" or not is_read:
+            what = f"{device.feeder} is no switch of another device that is read"
+            yield file.problem(("devices", index, "feeder"), what, "name a bool point, such as a relay")
 
 
 def _unknown_points(device: Device, profile: Profile, at: Key, file: TomlFile) -> list[Problem]:

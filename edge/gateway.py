@@ -11,12 +11,12 @@ from edge.buffer.store import Buffer
 from edge.clock import Clock, Moment
 from edge.drivers.modbus import Device, ModbusDevice
 from edge.lines.line import Line
-from edge.polling import LinePoller, Stamps
+from edge.polling import LinePoller, Polled, Stamps
 from edge.recorder import Recorder
 from edge.rules.effects import Emit, Ids, RuleEffect, Switch
 from edge.rules.engine import Engine
 from edge.settings import Device as DeviceSettings
-from edge.settings import Settings
+from edge.settings import Ref, Settings, ref
 
 _log = logging.getLogger(__name__)
 
@@ -42,16 +42,22 @@ class Gateway:
         self._stamps = Stamps()
         self._poller_of: dict[str, LinePoller] = {}
         self.pollers: list[LinePoller] = []
+        urgent = {target.device for target in self.engine.targets()}
+        self._fed: dict[Ref, list[str]] = {}
+        self._power: dict[Ref, bool] = {}
+        for device in settings.devices:
+            if device.feeder:
+                self._fed.setdefault(ref(device.feeder), []).append(device.name)
         for name, line in lines.items():
             devices = [
-                (_driver(device, profiles[device.name], line), device.interval_s)
+                Polled(_driver(device, profiles[device.name], line), device.interval_s, device.name in urgent)
                 for device in settings.devices
                 if device.line == name
             ]
             if devices:
                 poller = LinePoller(devices, clock, self._stamps, self._observe)
                 self.pollers.append(poller)
-                self._poller_of |= {driver.device.name: poller for driver, _ in devices}
+                self._poller_of |= {each.driver.device.name: poller for each in devices}
         self._recorder: Recorder | None = None
         self._stop = asyncio.Event()
         self._switching: set[asyncio.Task[str]] = set()
@@ -101,8 +107,22 @@ class Gateway:
         """Rules first, then storage: a full disk must not stop a sprinkler."""
         self.samples_taken += len(samples)
         self._do(self.engine.observe(samples, now))
+        if self._fed:
+            self._heed_feeders(samples)
         if self._recorder:
             self._recorder.samples(samples)
+
+    def _heed_feeders(self, samples: list[Sample]) -> None:
+        """Tell pollers whose devices have lost or regained their power."""
+        for sample in samples:
+            feeder = Ref(sample.device, sample.point)
+            if feeder not in self._fed or not isinstance(sample.value, bool):
+                continue
+            if self._power.get(feeder, True) != sample.value:
+                for poller in self.pollers:
+                    mine = [name for name in self._fed[feeder] if self._poller_of.get(name) is poller]
+                    poller.fed(mine, powered=sample.value)
+            self._power[feeder] = sample.value
 
     def _do(self, effects: Iterable[RuleEffect]) -> None:
         for effect in effects:

@@ -11,8 +11,10 @@ from device_profiles.schema import Table
 from edge.clock import Clock, Moment
 from edge.drivers.modbus import ModbusDevice
 from edge.drivers.modbus_plan import Block
+from edge.health import Unit
+from edge.lines.line import LineError
 from edge.rules.effects import Switch
-from edge.schedule import Schedule
+from edge.schedule import Schedule, Turn
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +43,15 @@ class Stamps:
         return samples
 
 
+@dataclass(frozen=True)
+class Polled:
+    """A device with how often it is asked, and whether alarms or controls depend on it."""
+
+    driver: ModbusDevice
+    interval_s: float
+    urgent: bool = False
+
+
 @dataclass
 class _Command:
     switch: Switch
@@ -50,15 +61,19 @@ class _Command:
 class LinePoller:
     """Polls the devices of one line until told to stop; a transaction under way is finished first."""
 
-    def __init__(
-        self, devices: Iterable[tuple[ModbusDevice, float]], clock: Clock, stamps: Stamps, on_samples: Samples
-    ) -> None:
-        """``devices`` come with their interval in seconds; ``on_samples`` gets whatever was read."""
-        pairs = list(devices)
-        self._devices = {device.device.name: device for device, _ in pairs}
+    def __init__(self, devices: Iterable[Polled], clock: Clock, stamps: Stamps, on_samples: Samples) -> None:
+        """``on_samples`` gets whatever was read; everyone is due at once."""
+        polled = list(devices)
+        self._devices = {each.driver.device.name: each.driver for each in polled}
         self._clock, self._stamps, self._on_samples = clock, stamps, on_samples
-        intervals_s = {device.device.name: interval_s for device, interval_s in pairs}
-        self._schedule = Schedule(intervals_s, clock.now().s)
+        now_s = clock.now().s
+        self.schedule = Schedule(
+            [
+                Turn(name, Unit(each.driver.device.timeout_s), each.interval_s, each.urgent, now_s)
+                for name, each in zip(self._devices, polled, strict=True)
+            ],
+            now_s,
+        )
         self._commands: asyncio.Queue[_Command] = asyncio.Queue(COMMANDS_MAX)
         self._wake = asyncio.Event()
         self._stopping = False
@@ -76,6 +91,14 @@ class LinePoller:
         self._wake.set()
         return await command.done
 
+    def fed(self, devices: Iterable[str], *, powered: bool) -> None:
+        """The feeder of these devices was switched."""
+        if powered:
+            self.schedule.energised(devices, self._clock.now().s)
+            self._wake.set()
+        else:
+            self.schedule.unpowered(devices)
+
     def stop(self) -> None:
         """Ask ``run`` to end after the transaction under way; commands already given are still done."""
         self._stopping = True
@@ -87,15 +110,18 @@ class LinePoller:
             await self._obey()
             if self._stopping:
                 return
-            turn = self._schedule.next()
-            rest_s = turn.due_s - self._clock.now().s
-            if rest_s > 0:
+            began_s = self._clock.now().s
+            turn, rest_s = self.schedule.choose(began_s)
+            if turn is None:
                 self._wake.clear()
                 if self._commands.empty() and not self._stopping:
                     await self._rest(rest_s)
                 continue
-            answered = await self._poll(self._devices[turn.device])
-            self._schedule.polled(turn.device, answered=answered, now_s=self._clock.now().s)
+            if turn.powered:
+                await self._ask(turn)
+            else:
+                self._tell_unpowered(self._devices[turn.device])
+            self.schedule.done(turn, began_s=began_s, now_s=self._clock.now().s)
 
     async def _rest(self, rest_s: float) -> None:
         try:
@@ -104,23 +130,70 @@ class LinePoller:
         except TimeoutError:
             pass
 
-    async def _poll(self, device: ModbusDevice) -> bool:
+    async def _ask(self, turn: Turn) -> None:
+        """Poll a device; a dead one gets a single cheap request, and the whole poll only if it answers."""
+        device, unit = self._devices[turn.device], turn.unit
+        device.timeout_s = unit.learnt_timeout_s()
+        if unit.dead:
+            probe = await device.read_block(device.probe)
+            if probe.answer_s is None:
+                self._failed(device, unit, probe.error)
+                self._tell(device, dict.fromkeys(device.plan, probe.error))
+                return
+            unit.answered(probe.answer_s)
+            _log.warning("%s answers again", turn.device)
+            self.schedule.revived(turn, self._clock.now().s)
+        await self._poll(device, unit)
+
+    async def _poll(self, device: ModbusDevice, unit: Unit) -> None:
         registers: dict[tuple[Table, int], int] = {}
         errors: dict[Block, str] = {}
+        answers_s = []
         for block in device.plan:
-            values, error = await device.read_block(block)
-            registers |= values
-            if error:
-                errors[block] = error
+            read = await device.read_block(block)
+            registers |= read.registers
+            if read.error:
+                errors[block] = read.error
+            if read.answer_s is not None:
+                answers_s.append(read.answer_s)
             await self._obey()
             if self._stopping and block is not device.plan[-1]:
                 errors |= dict.fromkeys(device.plan[device.plan.index(block) + 1 :], "stopped")
                 break
+        if answers_s:
+            if not unit.answers_s or unit.dead:
+                _log.info("%s answers", device.device.name)
+            unit.answered(max(answers_s))
+        else:
+            self._failed(device, unit, next(iter(errors.values()), ""))
+        self._tell(device, errors, registers)
+
+    def _failed(self, device: ModbusDevice, unit: Unit, error: str) -> None:
+        """Note a failed cycle; log the first of a device that never answered, and when it counts as dead."""
+        if error == LineError.UNAVAILABLE:
+            return  # nobody was asked: that is the line's failure, not the unit's
+        was_dead = unit.dead
+        unit.failed(timed_out=error == LineError.TIMEOUT)
+        never = not unit.answers_s and unit.failures == 1
+        if never or (unit.dead and not was_dead):
+            name, unit_id = device.device.name, device.device.unit_id
+            _log.warning("%s (unit_id %d) does not answer: %s", name, unit_id, error)
+
+    def _tell(
+        self,
+        device: ModbusDevice,
+        errors: dict[Block, str],
+        registers: dict[tuple[Table, int], int] | None = None,
+    ) -> None:
         now = self._clock.now()
-        readings = device.readings(registers, errors)
+        readings = device.readings(registers or {}, errors)
         kept = {name: reading for name, reading in readings.items() if reading.error != "stopped"}
         self._on_samples(self._stamps.stamped(device.device.name, kept, now), now)
-        return bool(registers)
+
+    def _tell_unpowered(self, device: ModbusDevice) -> None:
+        now = self._clock.now()
+        readings = {name: Reading(None, Quality.UNPOWERED, "feeder_off") for name in device.device.points}
+        self._on_samples(self._stamps.stamped(device.device.name, readings, now), now)
 
     async def _obey(self) -> None:
         """Do what was commanded meanwhile, each with its proof."""
@@ -128,6 +201,7 @@ class LinePoller:
             command = self._commands.get_nowait()
             target = command.switch.output
             device = self._devices[target.device]
+            device.timeout_s = device.device.timeout_s
             error = await device.write(target.point, command.switch.on, command.switch.self_off_s)
             if error:
                 _log.warning("%s could not be switched: %s", target, error)

@@ -60,18 +60,14 @@ class Recorder:
     def samples(self, samples: list[Sample]) -> None:
         """Take samples; a full batch is committed at once."""
         self._samples += samples
-        if (surplus := len(self._samples) - PENDING_SAMPLES_MAX) > 0:
-            del self._samples[:surplus]
-            self.dropped_samples += surplus
+        self._drop_surplus()
         if len(self._samples) >= self._batch_max:
             self._wake.set()
 
     def event(self, event: Event) -> None:
         """Take an event; it is committed at once."""
         self._events.append(event)
-        if len(self._events) > PENDING_EVENTS_MAX:
-            del self._events[0]
-            self.dropped_events += 1
+        self._drop_surplus()
         self._wake.set()
 
     async def run(self) -> None:
@@ -93,27 +89,55 @@ class Recorder:
                 self._wake.set()
 
     async def flush(self, *, everything: bool = True) -> bool:
-        """Commit events and full batches, with ``everything`` the rest too; False where the disk refuses."""
+        """Commit events and full batches, with ``everything`` the rest too; False where the disk refuses.
+
+        A commit that has begun is seen to its end even if the caller is cancelled: its outcome decides what
+        is still pending.
+        """
         async with self._lock:
             while self._events or len(self._samples) >= (1 if everything else self._batch_max):
-                events = self._events[:EVENTS_PER_BATCH_MAX]
-                samples = self._samples[: self._batch_max]
-                whole = everything or len(samples) >= self._batch_max
-                items = [*self._of_events(events), *(self._of_samples(samples) if whole else ())]
+                commit = asyncio.create_task(self._commit(everything=everything))
                 try:
-                    stored = await self._keeper.run(
-                        self._buffer.append, items, self._remembered() if events else None
-                    )
-                    await self._keeper.run(self._buffer.keep_within, self._bytes_max)
-                except sqlite3.Error as error:
-                    _log.error("the buffer %s refuses: %s; what is pending waits", self._buffer.path, error)
+                    done = await asyncio.shield(commit)
+                except asyncio.CancelledError:
+                    await asyncio.wait({commit})
+                    raise
+                if not done:
                     return False
-                del self._events[: len(events)]
-                if whole:
-                    del self._samples[: len(samples)]
-                for batch in stored:
-                    self._on_stored(batch)
         return True
+
+    async def _commit(self, *, everything: bool) -> bool:
+        events = self._events[:EVENTS_PER_BATCH_MAX]
+        samples = self._samples[: self._batch_max]
+        if not everything and len(samples) < self._batch_max:
+            samples = []
+        items = [*self._of_events(events), *self._of_samples(samples)]
+        # Out of the pending lists, so that what overflows meanwhile is not what is being committed.
+        del self._events[: len(events)]
+        del self._samples[: len(samples)]
+        try:
+            remember = self._remembered() if events else None
+            stored = await self._keeper.run(self._buffer.append, items, remember)
+        except sqlite3.Error as error:
+            _log.error("the buffer %s refuses: %s; what is pending waits", self._buffer.path, error)
+            self._events[:0], self._samples[:0] = events, samples
+            self._drop_surplus()
+            return False
+        for batch in stored:
+            self._on_stored(batch)
+        try:
+            await self._keeper.run(self._buffer.keep_within, self._bytes_max)
+        except sqlite3.Error as error:
+            _log.error("the buffer %s cannot make room: %s", self._buffer.path, error)
+        return True
+
+    def _drop_surplus(self) -> None:
+        if (surplus := len(self._samples) - PENDING_SAMPLES_MAX) > 0:
+            del self._samples[:surplus]
+            self.dropped_samples += surplus
+        if (surplus := len(self._events) - PENDING_EVENTS_MAX) > 0:
+            del self._events[:surplus]
+            self.dropped_events += surplus
 
     def _of_events(self, events: list[Event]) -> list[Append]:
         if not events:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import random
@@ -14,7 +15,7 @@ from contract.messages import DeviceEntry
 from device_profiles.schema import Profile
 from edge import checks
 from edge.buffer.keeper import OnThread
-from edge.buffer.store import Buffer
+from edge.buffer.store import Buffer, BufferUnusableError
 from edge.clock import SystemClock
 from edge.gateway import Gateway
 from edge.lines.line import Line
@@ -44,8 +45,44 @@ def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callabl
     """
     settings, profiles = checks.load(settings_file)
     state = settings_file.parent / settings.state_folder
+    lock = _locked(state)
+    _log.info(
+        "gateway %s of district %s: %d lines, %d devices, %d alarms, %d controls; broker %s:%d; state in %s",
+        settings.gateway,
+        settings.district,
+        len(settings.lines),
+        len(settings.devices),
+        len(settings.alarms),
+        len(settings.controls),
+        settings.broker.host,
+        settings.broker.port,
+        state,
+    )
     buffer = Buffer(state / "buffer.db", settings.district, settings.gateway, fresh_id(), fresh_id)
-    asyncio.run(_serve(settings, profiles, buffer, delete_on_puback=delete_on_puback, ready=ready))
+    try:
+        asyncio.run(_serve(settings, profiles, buffer, delete_on_puback=delete_on_puback, ready=ready))
+    finally:
+        os.close(lock)
+
+
+def _locked(folder: Path) -> int:
+    """Return a descriptor that holds the folder's lock: two gateways on one buffer would tear it apart."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise BufferUnusableError(
+            f"{folder}: cannot be used: {reason}; name another state_folder, or mend its permissions"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise BufferUnusableError(
+            f"{folder} is in use by another gateway; stop that one, or give this one its own state_folder"
+        ) from error
+    return lock
 
 
 async def _serve(

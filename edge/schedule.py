@@ -1,9 +1,21 @@
-"""Whose turn it is on a line. Pure: earliest deadline first; the dead are asked ever less often."""
+"""Whose turn it is on a line. Pure: earliest deadline first, alarms before routine, nobody starves.
 
-from dataclasses import dataclass
+Units that did not answer the last time are asked out of an allowance of line time (health.py); when it covers
+them they go first, so that a busy line finds the revived too.
+"""
 
-DEAD_AFTER_FAILURES = 3
-BACK_OFF_MAX_S = 60.0
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from edge.health import ROUNDING_S, Allowance, Unit
+
+INTERVALS_KEPT = 256
+STAGGER_S = 0.1
+"""Units behind one feeder are asked again one after the other, so long apart, when it is energised."""
+ENERGISE_S = 1.0
+"""Electronics get this long to start."""
 
 
 @dataclass
@@ -11,35 +23,96 @@ class Turn:
     """One device's place in the schedule; times are monotonic seconds."""
 
     device: str
+    unit: Unit
     interval_s: float
+    urgent: bool
+    """Whether alarms or controls depend on it."""
     due_s: float
-    failures: int = 0
+    powered: bool = True
+    began_s: float | None = None
+    intervals_s: deque[float] = field(default_factory=lambda: deque(maxlen=INTERVALS_KEPT))
+    busy_s: float = 0.0
 
     @property
-    def wait_s(self) -> float:
-        """How long until it is due again after now: its interval, or more for a dead device."""
-        doublings = max(0, self.failures - DEAD_AFTER_FAILURES + 1)
-        if not doublings:
-            return self.interval_s
-        return max(self.interval_s, min(self.interval_s * 2.0 ** min(doublings, 30), BACK_OFF_MAX_S))
+    def deadline_s(self) -> float:
+        """When it should have been asked: within an interval after it is due."""
+        return self.due_s + self.interval_s
 
 
 class Schedule:
     """The devices of one line."""
 
-    def __init__(self, intervals_s: dict[str, float], now_s: float) -> None:
-        """Everyone is due at once: a fresh gateway shows everything as soon as the line allows."""
-        self._turns = {device: Turn(device, interval_s, now_s) for device, interval_s in intervals_s.items()}
+    def __init__(self, turns: Iterable[Turn], now_s: float) -> None:
+        """Take the turns as they are; a device name stands once."""
+        self.turns = {turn.device: turn for turn in turns}
+        self._allowance = Allowance(now_s)
+        self._since_s = now_s
 
-    def next(self) -> Turn:
-        """Return the turn with the earliest deadline."""
-        return min(self._turns.values(), key=lambda turn: turn.due_s)
+    def choose(self, now_s: float) -> tuple[Turn | None, float]:
+        """Return the turn to take now, or None and how many seconds nothing will be due."""
+        due_by_s = now_s + ROUNDING_S
+        due = [turn for turn in self.turns.values() if turn.due_s <= due_by_s]
+        doubtful = [turn for turn in due if turn.unit.doubtful and turn.powered]
+        first = min(doubtful, key=lambda turn: turn.due_s, default=None)
+        if first and self._allowance.covers(first.unit.learnt_timeout_s(), now_s):
+            return first, 0.0
+        sound = [turn for turn in due if not (turn.unit.doubtful and turn.powered)]
+        if sound:
+            # Past its deadline a routine device is as urgent as any: nobody starves.
+            return min(
+                sound, key=lambda turn: (not turn.urgent and now_s < turn.deadline_s, turn.deadline_s)
+            ), 0.0
+        waits = [turn.due_s - now_s for turn in self.turns.values() if turn.due_s > due_by_s]
+        if first:
+            waits.append(self._allowance.wait_s(first.unit.learnt_timeout_s(), now_s))
+        return None, max(0.0, min(waits, default=math.inf))
 
-    def polled(self, device: str, *, answered: bool, now_s: float) -> None:
-        """Set the next deadline on the device's own grid, without drift; missed turns are skipped."""
-        turn = self._turns[device]
-        turn.failures = 0 if answered else turn.failures + 1
-        step_s = turn.wait_s
+    def done(self, turn: Turn, *, began_s: float, now_s: float) -> None:
+        """A turn was taken from ``began_s`` to now; set its next one on its own grid, without drift."""
+        busy_s = now_s - began_s
+        turn.busy_s += busy_s
+        if turn.unit.doubtful:
+            self._allowance.spend(busy_s, now_s)
+        if turn.began_s is not None:
+            turn.intervals_s.append(began_s - turn.began_s)
+        turn.began_s = began_s
+        step_s = turn.unit.wait_s(turn.interval_s)
         turn.due_s += step_s
-        if turn.due_s <= now_s:
+        if turn.due_s <= now_s:  # turns that could not be taken are skipped
             turn.due_s = now_s + step_s - (now_s - turn.due_s) % step_s
+
+    def revived(self, turn: Turn, now_s: float) -> None:
+        """A dead unit answered: what silenced it may have silenced others, so all the dead are asked soon."""
+        others = [other for other in self.turns.values() if other.unit.dead and other is not turn]
+        for index, other in enumerate(sorted(others, key=lambda each: each.due_s)):
+            other.due_s = min(other.due_s, now_s + index * STAGGER_S)
+
+    def energised(self, devices: Iterable[str], now_s: float) -> None:
+        """The feeder of these devices is on again: they are asked soon, staggered, and not as dead."""
+        for index, name in enumerate(sorted(devices)):
+            turn = self.turns[name]
+            turn.powered = True
+            turn.unit.failures = 0
+            turn.due_s = now_s + ENERGISE_S + index * STAGGER_S
+
+    def unpowered(self, devices: Iterable[str]) -> None:
+        """The feeder of these devices is off: they cannot answer, and that is no failure."""
+        for name in devices:
+            self.turns[name].powered = False
+
+    def share(self, turn: Turn, now_s: float) -> float:
+        """Return the part of the line's time that a device has taken since the last ``forget``."""
+        return turn.busy_s / max(now_s - self._since_s, 1e-9)
+
+    def forget(self, now_s: float) -> None:
+        """Begin the figures anew."""
+        self._since_s = now_s
+        for turn in self.turns.values():
+            turn.busy_s = 0.0
+            turn.intervals_s.clear()
+
+
+def quantile(values: Iterable[float], part: float) -> float | None:
+    """Return the value below which ``part`` of the values lie, or None of none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else None

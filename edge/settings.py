@@ -104,6 +104,7 @@ class Device(Strict):
     firmware: str = Field(default="", max_length=40)
     shims: list[Name] = []
     points: list[Name] = []
+    feeder: PointName | None = None
     interval_s: Annotated[float, Field(ge=0.05, le=86400)] = 5
     timeout_s: Annotated[float, Field(ge=0.01, le=60)] = 0.5
     title: str = Field(default="", max_length=80)

@@ -159,9 +159,11 @@ class Buffer:
             return False
         held = self.read(lane, upto)
         if held is not None:
+            if not digest:
+                return False  # the centre passed over what a buffer had lost; this one has it
             # A tombstone may have replaced what was sent before: the centre then has the better part.
             replaced = batches.read_header(held.message).content is Content.TOMBSTONE
-            if digest and not replaced and batches.digest(held.message) != digest:
+            if not replaced and batches.digest(held.message) != digest:
                 return False
         elif upto == acked and digest and acked_digest and digest != acked_digest:
             return False

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from contract.samples import Quality, Value
 from device_profiles import codec
 from device_profiles.codec import Reading
-from device_profiles.schema import Profile, Table
+from device_profiles.schema import BIT_TABLES, Profile, Table
 from edge.drivers import modbus_pdu
 from edge.drivers.modbus_pdu import ModbusError
 from edge.drivers.modbus_plan import Block, read_plan
-from edge.lines.line import Line, Request
+from edge.lines.line import Line, Outcome, Request
 
 
 @dataclass(frozen=True)
@@ -24,29 +25,51 @@ class Device:
     timeout_s: float
 
 
+class BlockRead(NamedTuple):
+    """What reading a block brought: registers by table and address, or the error's name.
+
+    ``answer_s`` is how long the device took to answer, an exception included; None if it did not.
+    """
+
+    registers: dict[tuple[Table, int], int]
+    error: str
+    answer_s: float | None
+
+
 class ModbusDevice:
     """Reads and writes one device; a failure is a reading with its reason, never an exception."""
 
     def __init__(self, device: Device, line: Line) -> None:
         """Plan the reads once."""
         self.device = device
+        self.timeout_s = device.timeout_s
+        """How long the next request waits; who polls may know better than the settings."""
         self._line = line
         wanted = set(device.points)
         inputs = {name for entry in device.profile.derived if entry.name in wanted for name in entry.of}
         needed = [point for point in device.profile.points if point.name in wanted | inputs]
         self.plan: Sequence[Block] = read_plan(needed, device.profile.modbus)
 
-    async def read_block(self, block: Block) -> tuple[dict[tuple[Table, int], int], str]:
-        """Return the block's registers by table and address, or nothing and the error's name."""
+    @property
+    def probe(self) -> Block:
+        """The block whose answer takes the least line time."""
+        return min(
+            self.plan, key=lambda block: block.count / 16 if block.table in BIT_TABLES else block.count
+        )
+
+    async def read_block(self, block: Block) -> BlockRead:
+        """Return what the block's registers or bits are now."""
         pdu, answer_bytes = modbus_pdu.read_request(block.table, block.address, block.count)
-        answer, error = await self._ask(pdu, answer_bytes)
-        if answer is None:
-            return {}, error
+        outcome = await self._ask(pdu, answer_bytes)
+        if outcome.pdu is None:
+            return BlockRead({}, str(outcome.error), None)
+        answer_s = (outcome.done_ns - outcome.sent_ns) / 1e9
         try:
-            values = modbus_pdu.read_answer(block.table, block.count, answer)
+            values = modbus_pdu.read_answer(block.table, block.count, outcome.pdu)
         except ModbusError as said:
-            return {}, str(said)
-        return {(block.table, block.address + index): value for index, value in enumerate(values)}, ""
+            return BlockRead({}, str(said), answer_s)
+        registers = {(block.table, block.address + index): value for index, value in enumerate(values)}
+        return BlockRead(registers, "", answer_s)
 
     def readings(
         self, registers: dict[tuple[Table, int], int], errors: dict[Block, str]
@@ -61,12 +84,12 @@ class ModbusDevice:
         """
         try:
             pdu, answer_bytes = self._write_request(point_name, value, self_off_s)
-            answer, error = await self._ask(pdu, answer_bytes)
-            if answer is not None:
-                modbus_pdu.check_write_answer(pdu, answer)
+            outcome = await self._ask(pdu, answer_bytes)
+            if outcome.pdu is not None:
+                modbus_pdu.check_write_answer(pdu, outcome.pdu)
         except ModbusError as said:
             return str(said)
-        return error
+        return str(outcome.error or "")
 
     async def read_points(self, names: Sequence[str]) -> dict[str, Reading]:
         """Read some points at once, outside the plan; for reading outputs back."""
@@ -74,10 +97,10 @@ class ModbusDevice:
         registers: dict[tuple[Table, int], int] = {}
         errors: dict[Block, str] = {}
         for block in read_plan(points, self.device.profile.modbus):
-            values, error = await self.read_block(block)
-            registers |= values
-            if error:
-                errors[block] = error
+            read = await self.read_block(block)
+            registers |= read.registers
+            if read.error:
+                errors[block] = read.error
         return self._explained(codec.readings(self.device.profile, registers, names), errors)
 
     def _write_request(self, point_name: str, value: Value, self_off_s: float | None) -> tuple[bytes, int]:
@@ -124,7 +147,5 @@ class ModbusDevice:
             "",
         )
 
-    async def _ask(self, pdu: bytes, answer_bytes: int) -> tuple[bytes | None, str]:
-        request = Request(self.device.unit_id, pdu, answer_bytes, self.device.timeout_s)
-        outcome = await self._line.transact(request)
-        return outcome.pdu, str(outcome.error or "")
+    async def _ask(self, pdu: bytes, answer_bytes: int) -> Outcome:
+        return await self._line.transact(Request(self.device.unit_id, pdu, answer_bytes, self.timeout_s))

@@ -29,11 +29,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The answer's PDU (an exception PDU too), or the error; ``done_ns`` is the line's monotonic clock."""
+    """The answer's PDU (an exception PDU too), or the error; times are the line's monotonic clock.
+
+    ``sent_ns`` is when the request's last byte left, 0 if it did not.
+    """
 
     pdu: bytes | None
     error: LineError | None
     done_ns: int
+    sent_ns: int = 0
 
 
 class Line(Protocol):

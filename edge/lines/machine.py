@@ -23,6 +23,7 @@ from edge.lines.line import LineError, Outcome, Request
 
 EXCEPTION_FRAME_BYTES = 5
 """The shortest frame there is."""
+HEAD_BYTES = 2
 READ_FUNCTIONS = range(1, 5)
 """Their answers tell how many bytes of data follow."""
 READ_BYTES_MAX = 1024
@@ -109,6 +110,8 @@ class ReadUntil:
 
     count: int
     until_ns: int
+    from_ns: int = 0
+    """Before this the wire cannot have brought them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +136,17 @@ class LineMachine:
         self._request: Request | None = None
         self._sending = False
         self._give_up_ns = 0
+        self._sent_ns = 0
         self._deadline_ns = 0
         self._limit_ns = 0  # the deadline is never moved beyond
         self._buffer = bytearray()
         self.stray_bytes = 0
         """Bytes that came when nobody was asked."""
+
+    @property
+    def silent_from_ns(self) -> int:
+        """When the silence before the next request is over, as far as is known now; 0 before the first."""
+        return 0 if self._quiet_from_ns is None else self._quiet_from_ns + self._timing.silence_ns
 
     def step(self, event: Event, now_ns: int) -> Action:
         """Take what happened, return what to do. After Done the next event is a Begin."""
@@ -156,6 +165,7 @@ class LineMachine:
             self._expect_late(self._request, now_ns)  # given up by its caller, half way
         self._request = request
         self._sending = True
+        self._sent_ns = 0
         self._buffer.clear()
         self._give_up_ns = now_ns + self._timing.settle_limit_ns
         if self._quiet_from_ns is None:
@@ -183,11 +193,11 @@ class LineMachine:
     def _listen(self, now_ns: int) -> Action:
         request = self._expected()
         sent_ns = now_ns + (len(request.pdu) + 3) * self._timing.character_ns
-        self._quiet_from_ns = sent_ns
+        self._sent_ns = self._quiet_from_ns = sent_ns
         timeout_ns = sent_ns + int(request.timeout_s * 1e9)
         self._deadline_ns = timeout_ns + EXCEPTION_FRAME_BYTES * self._timing.character_ns
         self._limit_ns = timeout_ns + self._answer_ns(request)
-        return ReadUntil(EXCEPTION_FRAME_BYTES, self._deadline_ns)
+        return ReadUntil(HEAD_BYTES, self._deadline_ns)  # they tell an answer from an exception
 
     def _take(self, data: bytes, now_ns: int) -> Action:
         request = self._expected()
@@ -201,7 +211,13 @@ class LineMachine:
             return self._done(answer, None, now_ns)
         if now_ns >= self._deadline_ns or len(self._buffer) > READ_BYTES_MAX:
             return self._failed(now_ns)
-        return ReadUntil(_missing(self._buffer, request), self._deadline_ns)
+        if not self._buffer:
+            return ReadUntil(HEAD_BYTES, self._deadline_ns)
+        # A frame that has begun comes without a rest; when its time is over, it may be something else.
+        missing = _missing(self._buffer, request)
+        from_ns = now_ns + missing * self._timing.character_ns if data else now_ns
+        until_ns = min(self._deadline_ns, from_ns + self._timing.slack_ns)
+        return ReadUntil(missing, until_ns, min(from_ns, until_ns))
 
     def _failed(self, now_ns: int) -> Action:
         request = self._expected()
@@ -216,7 +232,7 @@ class LineMachine:
 
     def _done(self, pdu: bytes | None, error: LineError | None, now_ns: int) -> Done:
         self._request = None
-        return Done(Outcome(pdu, error, now_ns))
+        return Done(Outcome(pdu, error, now_ns, self._sent_ns))
 
     def _expected(self) -> Request:
         if self._request is None:

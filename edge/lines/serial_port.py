@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import queue
 import select
@@ -15,7 +16,6 @@ import serial
 
 from edge.lines.line import LineError, Outcome, Request
 from edge.lines.machine import (
-    Action,
     Begin,
     Done,
     Event,
@@ -27,11 +27,17 @@ from edge.lines.machine import (
     Write,
     Wrote,
 )
+from edge.telling import Told
 
 QUEUED_REQUESTS_MAX = 64
 REOPEN_INTERVAL_S = 1.0
 WRITE_TIMEOUT_S = 1.0
 """A port that takes no bytes for so long is gone."""
+READ_BYTES_AT_ONCE = 4096
+VMIN_MAX = 255
+PR_SET_TIMERSLACK = 29
+TIMER_SLACK_NS = 1_000
+"""How much later than asked a sleep may end; the kernel's default of 50,000 is much of a silence."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +62,10 @@ class SerialLine:
         self._settings = settings
         self._timing = timing
         self._machine = LineMachine(timing)
-        self._port: serial.Serial | None = None
+        self._port: _Port | None = None
+        self._told = Told(f"line {name}")
         self._retry_at = 0.0
-        self._jobs: queue.Queue[_Job | None] = queue.Queue(QUEUED_REQUESTS_MAX)
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._own, name=f"line-{name}", daemon=True)
         self._closed = False
         self._thread.start()
@@ -69,10 +76,9 @@ class SerialLine:
         future: asyncio.Future[Outcome] = loop.create_future()
         if self._closed:
             return Outcome(None, LineError.UNAVAILABLE, time.monotonic_ns())
-        try:
-            self._jobs.put_nowait((request, future, loop))
-        except queue.Full:
+        if self._jobs.qsize() >= QUEUED_REQUESTS_MAX:
             return Outcome(None, LineError.UNAVAILABLE, time.monotonic_ns())
+        self._jobs.put((request, future, loop))
         return await future
 
     async def close(self) -> None:
@@ -85,6 +91,7 @@ class SerialLine:
         self._thread.join()
 
     def _own(self) -> None:
+        ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0)  # of this thread alone
         while (job := self._jobs.get()) is not None:
             request, future, loop = job
             if future.cancelled():
@@ -92,7 +99,8 @@ class SerialLine:
             result: Outcome | Exception
             try:
                 result = self._transact(request)
-            except (OSError, termios.error):  # pyserial's own errors are OSErrors, those of termios are not
+            except (OSError, termios.error) as error:  # pyserial's errors are OSErrors, those of termios not
+                self._told.failed(str(error))
                 self._let_go()
                 result = Outcome(None, LineError.UNAVAILABLE, time.monotonic_ns())
             except Exception as error:  # a mistake of ours belongs to the caller; the thread must live on
@@ -100,6 +108,8 @@ class SerialLine:
                 result = error
             with contextlib.suppress(RuntimeError):  # the caller's loop has ended
                 loop.call_soon_threadsafe(_resolve, future, result)
+            # Nothing can be sent before the silence is over: the next job comes meanwhile, and wakes nobody.
+            _sleep_until(self._machine.silent_from_ns)
         self._let_go()
 
     def _transact(self, request: Request) -> Outcome:
@@ -111,59 +121,85 @@ class SerialLine:
             action = self._machine.step(event, time.monotonic_ns())
             if isinstance(action, Done):
                 return action.outcome
-            event = _perform(port, action)
+            event = port.perform(action)
 
-    def _opened(self) -> serial.Serial | None:
+    def _opened(self) -> "_Port | None":
         if self._port is None and time.monotonic() >= self._retry_at:
             self._retry_at = time.monotonic() + REOPEN_INTERVAL_S
             self._machine = LineMachine(self._timing)
-            self._port = serial.Serial(
-                self._settings.port,
-                self._settings.baud,
-                parity=self._settings.parity,
-                stopbits=self._settings.stop_bits,
-                timeout=0,
-                write_timeout=WRITE_TIMEOUT_S,
-                exclusive=True,
-            )
+            self._port = _Port(self._settings)
+            self._told.works()
         return self._port
 
     def _let_go(self) -> None:
         if self._port is not None:
-            with contextlib.suppress(OSError):  # pulled out: there is nothing left to close
-                self._port.close()
+            self._port.close()
         self._port = None
 
 
-def _perform(port: serial.Serial, action: Action) -> Event:
-    descriptor = port.fileno()
-    match action:
-        case Pause(until_ns):
-            while (rest_ns := until_ns - time.monotonic_ns()) > 0:
-                time.sleep(rest_ns / 1e9)
-            return Received(_available(descriptor))
-        case Write(data):
-            port.write(data)
-            return Wrote()
-        case ReadUntil(count, until_ns):
-            data = b""
-            while len(data) < count and (rest_ns := until_ns - time.monotonic_ns()) > 0:
-                if select.select([descriptor], [], [], rest_ns / 1e9)[0]:
-                    data += _read(descriptor)
-            return Received(data)
-        case Done():
-            raise RuntimeError("a finished transaction has nothing to perform")
+class _Port:
+    """An open port: sleeps to the clock, and is woken once when so many bytes have come, not once a byte."""
+
+    def __init__(self, settings: SerialSettings) -> None:
+        self._serial = serial.Serial(
+            settings.port,
+            settings.baud,
+            parity=settings.parity,
+            stopbits=settings.stop_bits,
+            timeout=0,
+            write_timeout=WRITE_TIMEOUT_S,
+            exclusive=True,
+        )
+        self._descriptor: int = self._serial.fileno()
+        self._attributes = termios.tcgetattr(self._descriptor)
+        self._wake_at(1)  # never 0: then an empty read would look like a hang-up
+        self._poll = select.poll()
+        self._poll.register(self._descriptor, select.POLLIN)
+
+    def perform(self, action: Pause | Write | ReadUntil) -> Event:
+        match action:
+            case Pause(until_ns):
+                _sleep_until(until_ns)
+                return Received(self._read())
+            case Write(data):
+                written = os.write(self._descriptor, data)
+                if written < len(data):
+                    self._serial.write(data[written:])  # waits for room, with its timeout
+                return Wrote()
+            case ReadUntil(count, until_ns, from_ns):
+                # Sleeping over the bytes that the wire cannot have brought yet saves a wake-up for each.
+                _sleep_until(from_ns)
+                data = self._read()
+                while len(data) < count and (rest_ns := until_ns - time.monotonic_ns()) > 0:
+                    self._wake_at(count - len(data))
+                    self._poll.poll(rest_ns / 1e6)
+                    data += self._read()
+                return Received(data)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # pulled out: there is nothing left to close
+            self._serial.close()
+
+    def _wake_at(self, count: int) -> None:
+        """Let the kernel call the port readable only when so many bytes are there (VMIN)."""
+        wanted = min(count, VMIN_MAX)
+        if self._attributes[6][termios.VMIN] != wanted:
+            self._attributes[6][termios.VMIN] = wanted
+            termios.tcsetattr(self._descriptor, termios.TCSANOW, self._attributes)
+
+    def _read(self) -> bytes:
+        try:
+            data = os.read(self._descriptor, READ_BYTES_AT_ONCE)
+        except BlockingIOError:
+            return b""
+        if not data:
+            raise OSError("the serial port is gone")  # readable and empty: hang-up
+        return data
 
 
-def _available(descriptor: int) -> bytes:
-    return _read(descriptor) if select.select([descriptor], [], [], 0)[0] else b""
-
-
-def _read(descriptor: int) -> bytes:
-    data = os.read(descriptor, 4096)
-    if not data:
-        raise OSError("the serial port is gone")  # readable and empty: hang-up
-    return data
+def _sleep_until(until_ns: int) -> None:
+    while (rest_ns := until_ns - time.monotonic_ns()) > 0:
+        time.sleep(rest_ns / 1e9)
 
 
 def _resolve(future: "asyncio.Future[Outcome]", result: Outcome | Exception) -> None:

@@ -6,6 +6,7 @@ import time
 
 from edge.lines.line import LineError, Outcome, Request
 from edge.lines.machine import READ_FUNCTIONS
+from edge.telling import Told
 
 _MBAP = struct.Struct(">HHHB")
 PDU_BYTES_MAX = 253
@@ -33,7 +34,9 @@ class TcpLine:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._retry_at = 0.0
         self._transaction = 0
+        self._told = Told(f"line {name}")
         self._inside_frame = False
+        self._sent_ns = 0
         self._silent = 0  # transactions since the peer last said anything
         self._lock = asyncio.Lock()
         self._closed = False
@@ -49,7 +52,9 @@ class TcpLine:
             except (
                 OSError,
                 EOFError,
-            ):  # a connection that TCP itself gave up is a TimeoutError, thus here too
+            ) as error:  # a connection that TCP itself gave up is one, too (ETIMEDOUT)
+                reason = str(error) or type(error).__name__
+                self._told.failed(f"{self._host}:{self._port}: {reason}")
                 self._let_go()
                 return _failed(LineError.UNAVAILABLE)
 
@@ -69,6 +74,7 @@ class TcpLine:
             async with limit:
                 writer.write(header + request.pdu)
                 await writer.drain()
+                self._sent_ns = time.monotonic_ns()
                 return await self._answer(reader, request)
         except TimeoutError:
             if not limit.expired():
@@ -93,7 +99,7 @@ class TcpLine:
                 return _failed(LineError.GARBLED)
             if transaction != self._transaction:
                 continue  # the answer to a request that was given up
-            return Outcome(*_judged(pdu, unit_id, request), time.monotonic_ns())
+            return Outcome(*_judged(pdu, unit_id, request), time.monotonic_ns(), self._sent_ns)
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         if self._closed:
@@ -104,6 +110,7 @@ class TcpLine:
             self._retry_at = time.monotonic() + self._reconnect_interval_s
             async with asyncio.timeout(self._connect_timeout_s):
                 self._streams = await asyncio.open_connection(self._host, self._port)
+            self._told.works()
         return self._streams
 
     def _let_go(self) -> None:

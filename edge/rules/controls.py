@@ -64,6 +64,15 @@ class Run:
     renew_at_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Inhibited:
+    """Why an output must stay off; ``told`` has the value too. Not ``known``: for want of a good value."""
+
+    reason: str
+    told: str
+    known: bool = True
+
+
 class ControlInstance:
     """One declared control and the output it owns."""
 
@@ -85,6 +94,7 @@ class ControlInstance:
         self._commanded_s = float("-inf")
         self._deviates_since_s: float | None = None
         self._told_inhibit = ""
+        self._shut_down = False
 
     @property
     def running(self) -> bool:
@@ -109,24 +119,33 @@ class ControlInstance:
     def read_back(self, value: bool | None) -> None:
         """Take what the output reads; None where it could not be read."""
         self._actual = value
-        if self._desired is None and value is not None:
+        if self._desired is None and value is not None and not self._shut_down:
             self._desired = value
 
     def update(self, now: Moment) -> list[RuleEffect]:
         """Decide on what is known now; return events and commands."""
         if self._desired is None:
             return []
+        if self._shut_down:
+            return self._hold_output_to_it(now)
         if self._run is None and self._desired:
             self._run = Run(now.s, None, now.s)  # taken over as found
         effects = self._while_running(self._run, now) if self._run else self._while_off(now)
         return [*effects, *self._hold_output_to_it(now)]
 
     def shut_down(self, now: Moment) -> list[RuleEffect]:
-        """Return what leaves the output in its declared state when the gateway stops in an orderly way."""
-        if self.control.fail_state == "off" and self._run:
-            return self._ended("the gateway is stopping", now)
-        if self.control.fail_state == "on" and self._desired is False:
+        """Return what leaves the output in its declared state when the gateway stops in an orderly way.
+
+        From then on nothing is decided any more; the output is only held to that state.
+        """
+        self._shut_down = True
+        if self.control.fail_state == "off":
+            return self._ended("the gateway is stopping", now) if self._run else []
+        self._run = None
+        if self.control.fail_state == "on":
+            self._desired, self._commanded_s = True, now.s
             return [Switch(self.output, on=True)]
+        self._desired = None
         return []
 
     def _while_off(self, now: Moment) -> list[RuleEffect]:
@@ -136,11 +155,14 @@ class ControlInstance:
             return released
         if now.s < self._rest_until_s or self.locked_out:
             return released
+        if self.stop.window.value(now.s) is None:
+            return []  # a run would end at once: nobody could tell when to stop
         if inhibit := self._inhibited(now.s):
-            if inhibit == self._told_inhibit:
-                return []
-            self._told_inhibit = inhibit
-            return [self._event(ControlAction.INHIBITED, f"{self.start.told(now.s)}, but {inhibit}", now)]
+            told, self._told_inhibit = self._told_inhibit, inhibit.reason
+            if told == inhibit.reason:
+                return []  # its value changes all the time; that it inhibits is told once
+            reason = f"{self.start.told(now.s)}, but {inhibit.told}"
+            return [self._event(ControlAction.INHIBITED, reason, now)]
         self._told_inhibit = ""
         self._desired = True
         self.stop.reset()
@@ -154,10 +176,13 @@ class ControlInstance:
             return self._ended(self.stop.told(now.s), now)
         if longest is not None and now.s - run.since_s >= longest:
             return self._ended(f"longest run of {longest:g} s reached", now, *self._judged(run, now))
-        if inhibit := self._inhibited(now.s):
-            return self._ended(inhibit, now)
-        if self.start.window.value(now.s) is None or self.stop.window.value(now.s) is None:
-            return self._ended(f"no good value of {self.control.stop.point}", now)
+        # Only an output that fails off goes off for want of values; any other stays as it is (fail_state).
+        fails_off = self.control.fail_state == "off"
+        if (inhibit := self._inhibited(now.s)) and (inhibit.known or fails_off):
+            return self._ended(inhibit.told, now)
+        for watched in (self.start, self.stop):
+            if fails_off and watched.window.value(now.s) is None:
+                return self._ended(f"no good value of {watched.condition.point}", now)
         return []
 
     def _ended(self, reason: str, now: Moment, *more: RuleEffect) -> list[RuleEffect]:
@@ -194,16 +219,18 @@ class ControlInstance:
         self.runs_without_effect = 0
         return self._all_clear(now)
 
-    def _inhibited(self, now_s: float) -> str:
-        """Return why it must stay off, or nothing."""
+    def _inhibited(self, now_s: float) -> Inhibited | None:
+        """Return why it must stay off, or None."""
+        unknown: Inhibited | None = None
         for inhibit, window in zip(self.control.inhibits, self.inhibit_windows, strict=True):
             value = window.value(now_s)
-            if value is None:
-                return f"no good value of {inhibit.point} ({inhibit.reason})"
             low, high = inhibit.at_or_below, inhibit.at_or_above
-            if (low is not None and value <= low) or (high is not None and value >= high):
-                return f"{inhibit.reason}: {inhibit.point} {value:.4g}"
-        return ""
+            if value is None:
+                told = f"no good value of {inhibit.point} ({inhibit.reason})"
+                unknown = unknown or Inhibited(told, told, known=False)
+            elif (low is not None and value <= low) or (high is not None and value >= high):
+                return Inhibited(inhibit.reason, f"{inhibit.reason}: {inhibit.point} {value:.4g}")
+        return unknown
 
     def _hold_output_to_it(self, now: Moment) -> list[RuleEffect]:
         effects: list[RuleEffect] = []

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from contract.events import AlarmCleared
-from contract.samples import Quality, Sample
+from contract.samples import ClockState, Quality, Sample
 from edge.clock import Moment
 from edge.rules.alarms import AlarmInstance
 from edge.rules.controls import ControlInstance
@@ -36,11 +36,15 @@ class Engine:
                 self._windows.setdefault(target, []).append(window)
         self._outputs = {control.output: control for control in self.controls}
 
+    def targets(self) -> set[Ref]:
+        """Return every point that a rule looks at or switches."""
+        return {*self._windows, *self._outputs}
+
     def observe(self, samples: Iterable[Sample], now: Moment) -> list[RuleEffect]:
         """Take fresh samples and decide; only good numbers reach the rules."""
         for sample in samples:
             target = Ref(sample.device, sample.point)
-            good = sample.quality is Quality.GOOD
+            good = _counts(sample)
             if control := self._outputs.get(target):
                 control.read_back(sample.value if good and isinstance(sample.value, bool) else None)
             if good and isinstance(sample.value, int | float):
@@ -88,3 +92,9 @@ class Engine:
                 gone = AlarmCleared(alarm_id, now.wall_ms, name, "settings", "settings", clock=now.clock)
                 effects.append(Emit(gone))
         return effects
+
+
+def _counts(sample: Sample) -> bool:
+    """Say whether rules may decide on it; they count in monotonic time, so an unset clock does not matter."""
+    only_clock = sample.clock is ClockState.UNSET and not sample.error
+    return sample.quality is Quality.GOOD or (sample.quality is Quality.UNCERTAIN and only_clock)

@@ -1,5 +1,6 @@
 """The value a rule looks at: the newest good one, or a moving mean of them."""
 
+import math
 from collections import deque
 
 VALUES_MAX = 100_000
@@ -17,19 +18,16 @@ class Window:
         self._mean_s = mean_s
         self._stale_s = stale_s
         self._values: deque[tuple[float, float]] = deque(maxlen=VALUES_MAX)
-        self._sum = 0.0
+        self._mean: float | None = None
         self._covered_from_s: float | None = None
 
     def add(self, value: float, at_s: float) -> None:
         """Take a good value."""
         if self._is_stale(at_s):
             self._values.clear()
-            self._sum = 0.0
             self._covered_from_s = at_s
-        if len(self._values) == VALUES_MAX:
-            self._sum -= self._values[0][1]
         self._values.append((at_s, value))
-        self._sum += value
+        self._mean = None
         self._forget(at_s)
 
     def value(self, now_s: float) -> float | None:
@@ -41,7 +39,10 @@ class Window:
         self._forget(now_s)
         if now_s - self._covered_from_s < self._mean_s:
             return None
-        return self._sum / len(self._values)
+        if self._mean is None:
+            # Summed anew: in a running sum one wild value would leave its rounding error for ever.
+            self._mean = math.fsum(value for _, value in self._values) / len(self._values)
+        return self._mean
 
     @property
     def newest_s(self) -> float:
@@ -53,6 +54,5 @@ class Window:
 
     def _forget(self, now_s: float) -> None:
         while len(self._values) > 1 and self._values[0][0] <= now_s - self._mean_s:
-            self._sum -= self._values.popleft()[1]
-        if len(self._values) == 1:
-            self._sum = self._values[0][1]  # sheds what rounding has gathered
+            self._values.popleft()
+            self._mean = None

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import sqlite3
 from random import Random
 
 import aiomqtt
@@ -16,6 +17,7 @@ from edge.buffer.keeper import Keeper
 from edge.buffer.store import Buffer, Stored
 from edge.clock import Clock
 from edge.settings import Broker
+from edge.telling import Told
 from edge.uplink.session import Session
 
 _log = logging.getLogger(__name__)
@@ -23,6 +25,9 @@ _log = logging.getLogger(__name__)
 IDLE_S = 0.25
 """How often the link looks for what is due by time alone."""
 CLOSE_TIMEOUT_S = 3.0
+PUBACK_TIMEOUT_S = 120.0
+"""A whole window has to pass over a slow link before its last batch is confirmed; a dead one is found sooner,
+by keepalive."""
 INCOMING_MESSAGES_MAX = 1_000
 
 
@@ -49,7 +54,10 @@ class Uplink:
         self._delete_on_puback = delete_on_puback
         self._names = (buffer.district, buffer.gateway)
         self._wake = asyncio.Event()
+        self._lock = asyncio.Lock()
+        """Held while an acknowledgement is checked: nobody knows whether the epoch still stands."""
         self.connections = 0
+        self._told = Told(f"broker {broker.host}:{broker.port}")
 
     def stored(self, batch: Stored) -> None:
         """A batch was committed: send it as soon as the window allows."""
@@ -65,36 +73,34 @@ class Uplink:
         """Connect, and connect again after every loss, until cancelled."""
         failures = 0
         while True:
-            before = self.connections
+            before, refused = self.connections, False
+            # A task of its own: one that fails while it is cancelled would hide from us that we are to end.
+            connection = asyncio.create_task(self._connection())
             try:
-                await self._connection()
+                await asyncio.wait({connection})
+                connection.result()
             except* (aiomqtt.MqttError, OSError, TimeoutError) as lost:
-                _log.info("broker %s:%s: %s", self._broker.host, self._broker.port, lost.exceptions[0])
+                self._told.failed(_first(lost))
+            except* sqlite3.OperationalError as refusal:
+                refused = True
+                _log.error("the buffer %s refuses: %s", self._buffer.path, refusal.exceptions[0])
             finally:
+                connection.cancel()
+                await asyncio.gather(connection, return_exceptions=True)
                 self._session.disconnect()
-            failures = 0 if self.connections > before else failures + 1
+            failures = 0 if self.connections > before and not refused else failures + 1
             await asyncio.sleep(self._back_off_s(failures))
 
     async def _connection(self) -> None:
         offline = messages.encode(State(VERSION, online=False, boot_id=self._buffer.boot_id))
-        client = aiomqtt.Client(
-            self._broker.host,
-            self._broker.port,
-            identifier=f"gengfu-{'-'.join(self._names)}",
-            protocol=aiomqtt.ProtocolVersion.V5,
-            clean_start=True,  # acknowledgements are repeated on hello; an old queue of them is of no use
-            keepalive=self._broker.keepalive_s,
-            timeout=self._broker.connect_timeout_s,
-            will=aiomqtt.Will(topics.state(*self._names), offline, qos=1, retain=True),
-            max_queued_incoming_messages=INCOMING_MESSAGES_MAX,
-            logger=_log.getChild("client"),
-        )
-        async with client:
+        async with self._client(offline) as client:
             for lane in Lane:
                 await client.subscribe(topics.ack(*self._names, lane), qos=1)
             online = messages.encode(State(VERSION, online=True, boot_id=self._buffer.boot_id))
             await client.publish(topics.state(*self._names), online, qos=1, retain=True)
             self.connections += 1
+            self._told.works()
+            await self._restart()  # a lost connection may have left a renumbering half told
             self._session.connect()
             try:
                 async with asyncio.TaskGroup() as tasks:
@@ -106,6 +112,20 @@ class Uplink:
                     async with asyncio.timeout(CLOSE_TIMEOUT_S):
                         await client.publish(topics.state(*self._names), offline, qos=1, retain=True)
                 raise
+
+    def _client(self, offline: bytes) -> aiomqtt.Client:
+        return aiomqtt.Client(
+            self._broker.host,
+            self._broker.port,
+            identifier=f"gengfu-{'-'.join(self._names)}",
+            protocol=aiomqtt.ProtocolVersion.V5,
+            clean_start=True,  # acknowledgements are repeated on hello; an old queue of them is of no use
+            keepalive=self._broker.keepalive_s,
+            timeout=self._broker.connect_timeout_s,
+            will=aiomqtt.Will(topics.state(*self._names), offline, qos=1, retain=True),
+            max_queued_incoming_messages=INCOMING_MESSAGES_MAX,
+            logger=_log.getChild("client"),
+        )
 
     async def _receive(self, client: aiomqtt.Client) -> None:
         async for received in client.messages:
@@ -120,19 +140,24 @@ class Uplink:
         raise aiomqtt.MqttError("the connection ended")
 
     async def _acknowledged(self, lane: Lane, ack: Ack) -> None:
-        upto = self._session.acknowledged(lane, ack, self._clock.now().s)
-        if upto is None:
-            return
-        if await self._keeper.run(self._buffer.acknowledge, lane, upto, ack.digest):
-            return
-        _log.warning(
-            "the centre has another batch %d of lane %s: this buffer is a copy or was rolled back; "
-            "everything it holds goes into a new epoch",
-            upto,
-            lane,
-        )
-        await self._keeper.run(self._buffer.renumber)
-        await self._restart()
+        async with self._lock:
+            upto = self._session.acknowledged(lane, ack, self._clock.now().s)
+            if upto is None:
+                return
+            try:
+                if await self._keeper.run(self._buffer.acknowledge, lane, upto, ack.digest):
+                    return
+            except sqlite3.OperationalError as error:  # deleting can wait: acknowledgements are cumulative
+                _log.error("the buffer %s refuses: %s", self._buffer.path, error)
+                return
+            _log.warning(
+                "the centre has another batch %d of lane %s: this buffer is a copy or was rolled back; "
+                "everything it holds goes into a new epoch",
+                upto,
+                lane,
+            )
+            await self._keeper.run(self._buffer.renumber)
+            await self._restart()
 
     async def _restart(self) -> None:
         [held] = await self._keeper.run(self._buffer.ranges)
@@ -145,12 +170,7 @@ class Uplink:
             if self._session.hello_due(now_s):
                 hello = messages.encode(await self._hello())
                 await client.publish(topics.hello(*self._names), hello, qos=1, retain=True)
-            while (due := self._session.next_to_send()) is not None:
-                stored = await self._keeper.run(self._buffer.read, *due)
-                if stored is None:
-                    await self._restart()  # deleted meanwhile: take the buffer as it is
-                    break
-                self._session.sent(*due, len(stored.message), self._clock.now().s)
+            while (stored := await self._next()) is not None:
                 tasks.create_task(self._publish(client, stored))
                 await asyncio.sleep(0)
             with contextlib.suppress(TimeoutError):
@@ -158,8 +178,22 @@ class Uplink:
                     await self._wake.wait()
             self._wake.clear()
 
+    async def _next(self) -> Stored | None:
+        """Return what is to be sent now, if anything, and count it as sent."""
+        async with self._lock:
+            due = self._session.next_to_send()
+            if due is None:
+                return None
+            stored = await self._keeper.run(self._buffer.read, *due)
+            if stored is None:
+                await self._restart()  # deleted meanwhile: take the buffer as it is
+            else:
+                self._session.sent(*due, len(stored.message), self._clock.now().s)
+            return stored
+
     async def _publish(self, client: aiomqtt.Client, stored: Stored) -> None:
-        await client.publish(topics.up(*self._names, stored.lane), stored.message, qos=1)
+        topic = topics.up(*self._names, stored.lane)
+        await client.publish(topic, stored.message, qos=1, timeout=PUBACK_TIMEOUT_S)
         if self._delete_on_puback:
             await self._keeper.run(self._buffer.forget, stored.lane, stored.sequence)
 
@@ -180,3 +214,11 @@ class Uplink:
         longest = self._broker.reconnect_max_s
         wait_s = min(self._broker.reconnect_min_s * 2.0 ** min(failures, 16), longest)
         return wait_s * (0.5 + self._random.random())
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> str:
+    """Return what the first plain exception of nested groups says."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__

@@ -13,6 +13,8 @@ from contract.messages import Ack, LaneRange
 from contract.topics import Lane
 
 HELLO_INTERVAL_S = 5.0
+HELLO_INTERVAL_MAX_S = 300.0
+"""A centre that is away gets the hello that the broker retains; saying it often only costs air time."""
 GO_BACK_INTERVAL_S = 1.0
 """A repeated acknowledgement means a hole; the copies of one hole within this time are one hole."""
 
@@ -41,7 +43,10 @@ class LaneState:
     """(sequence, bytes) of what was sent and not acknowledged."""
     heard_s: float = 0.0
     gone_back_s: float = float("-inf")
+    gone_back_upto: int = -1
+    """What was under way when it went back: copies of that cause repetitions which mean no further hole."""
     patience: int = 0
+    """How often in a row the centre was silent for too long."""
 
 
 class Session:
@@ -52,6 +57,7 @@ class Session:
         self._limits, self._random = limits, random
         self._hello_s = float("-inf")
         self._hello_wanted = False
+        self._hello_interval_s = HELLO_INTERVAL_S
         self.connected = False
         self.resent = 0
         """Batches that were sent again."""
@@ -64,12 +70,12 @@ class Session:
         for lane in Lane:
             held = ranges[lane]
             self.lanes[lane] = LaneState(held.first, held.next - 1, held.first - 1, held.first - 1)
-        self._hello_wanted = True
+        self._want_hello()
 
     def connect(self) -> None:
         """A connection is up: a hello comes first, and its answer says from where to send."""
         self.connected = True
-        self._hello_wanted = True
+        self._want_hello()
         self._hello_s = float("-inf")
         for lane in self.lanes.values():
             lane.reconciled = False
@@ -87,8 +93,10 @@ class Session:
     def hello_due(self, now_s: float) -> bool:
         """Say whether to say hello now, and count it as said."""
         waiting = self._hello_wanted or not all(lane.reconciled for lane in self.lanes.values())
-        if not self.connected or not waiting or now_s - self._hello_s < HELLO_INTERVAL_S:
+        if not self.connected or not waiting or now_s - self._hello_s < self._hello_interval_s:
             return False
+        if not self._hello_wanted:  # nobody has answered the last one
+            self._hello_interval_s = min(2 * self._hello_interval_s, HELLO_INTERVAL_MAX_S)
         self._hello_wanted = False
         self._hello_s = now_s
         return True
@@ -103,7 +111,8 @@ class Session:
             return None
         for name in (Lane.EVENTS, Lane.TELEMETRY):
             lane = self.lanes[name]
-            if lane.reconciled and lane.sent < lane.last:
+            probing = lane.patience > 0 and lane.under_way  # a silent centre is asked with one batch
+            if lane.reconciled and lane.sent < lane.last and not probing:
                 return name, lane.sent + 1
         return None
 
@@ -127,7 +136,7 @@ class Session:
         if not lane.reconciled:
             return self._reconcile(lane, ack)
         if ack.upto + 1 < lane.first:
-            self._hello_wanted = True  # the centre waits for what is gone: tell it what there is
+            self._want_hello()  # the centre waits for what is gone: tell it what there is
             return None
         if ack.upto > lane.last:
             return ack.upto  # more than we ever had: the digest check will tell
@@ -135,7 +144,8 @@ class Session:
             self._advance(lane, ack.upto)
             lane.patience = 0
             return ack.upto
-        if ack.upto == lane.acked and lane.under_way and now_s - lane.gone_back_s >= GO_BACK_INTERVAL_S:
+        is_new = ack.upto > lane.gone_back_upto and now_s - lane.gone_back_s >= GO_BACK_INTERVAL_S
+        if ack.upto == lane.acked and lane.under_way and is_new:
             lane.gone_back_s = now_s
             self._go_back(lane)
         return None
@@ -160,7 +170,7 @@ class Session:
     def _reconcile(self, lane: LaneState, ack: Ack) -> int | None:
         """The answer to the hello: the centre says what it has."""
         if ack.upto + 1 < lane.first:
-            self._hello_wanted = True  # an older answer; the one to this hello will jump
+            self._want_hello()  # an older answer; the one to this hello will jump
             return None
         lane.reconciled = True
         if ack.upto > lane.last:
@@ -176,7 +186,13 @@ class Session:
         while lane.under_way and lane.under_way[0][0] <= upto:
             lane.under_way.popleft()
 
+    def _want_hello(self) -> None:
+        self._hello_wanted = True
+        self._hello_interval_s = HELLO_INTERVAL_S
+
     def _go_back(self, lane: LaneState) -> None:
-        self.resent += len(lane.under_way)
+        if lane.under_way:
+            self.resent += len(lane.under_way)
+            lane.gone_back_upto = lane.sent
         lane.under_way.clear()
         lane.sent = lane.acked

@@ -26,6 +26,7 @@ def run(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    logging.getLogger("edge.run").setLevel(logging.INFO)
     try:
         serve(settings, ready=lambda: typer.echo(json.dumps({"ready": True})))
     except BufferUnusableError as error:

@@ -102,7 +102,7 @@ async def read_all(driver: ModbusDevice) -> dict[str, Reading]:
     registers: dict[tuple[Table, int], int] = {}
     errors: dict[Block, str] = {}
     for block in driver.plan:
-        values, error = await driver.read_block(block)
+        values, error, _ = await driver.read_block(block)
         registers |= values
         if error:
             errors[block] = error

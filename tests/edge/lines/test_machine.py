@@ -141,7 +141,7 @@ def test_an_exception_after_garbage_that_looks_like_a_beginning_costs_no_timeout
         wire.fault = Garbage(before=bytes.fromhex("01 03 14"))
         outcome = await line.transact(read_request(1, ADDRESS_REFUSED, 10, timeout_s=0.5))
         assert outcome.pdu == b"\x83\x02"
-        assert outcome.done_ns < 50 * MS
+        assert outcome.done_ns < 100 * MS
 
     run_virtually(play())
 
@@ -259,7 +259,8 @@ def test_an_answer_that_trickles_cannot_hold_the_line() -> None:
     while isinstance(action, ReadUntil):
         now_ns = min(now_ns + 20 * MS, action.until_ns)
         action = machine.step(Received(b"\x55"), now_ns)
-    assert action == Done(Outcome(None, LineError.GARBLED, now_ns))
+    assert isinstance(action, Done)
+    assert (action.outcome.pdu, action.outcome.error) == (None, LineError.GARBLED)
     bound_ns = int(TIMEOUT_S * 1e9) + characters_ns(8 + 25, 9600, "N", 1) + 30 * MS
     assert now_ns - sent_ns <= bound_ns
 

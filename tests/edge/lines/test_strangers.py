@@ -120,7 +120,7 @@ def test_the_dust_station_reads_as_its_manual_says(slave: Path, kind: str) -> No
 
     async def play(device: ModbusDevice) -> None:
         (block,) = device.plan
-        values, error = await device.read_block(block)
+        values, error, _ = await device.read_block(block)
         assert error == ""
         readings = device.readings(values, {})
         assert {name: reading.value for name, reading in readings.items()} == DUST_VALUES

@@ -52,3 +52,11 @@ def test_the_mean_is_that_of_the_values_within_the_span(steps: list[tuple[float,
         found = window.value(now_s)
         assert (found is None) == (expected is None)
         assert found is None or expected is None or math.isclose(found, expected, abs_tol=1e-6)
+
+
+def test_a_wild_value_leaves_nothing_behind() -> None:
+    """One garbled float32 of 3e38 spoils the mean while it is in the window, and not for ever."""
+    window = Window(60, 30)
+    for at_s in range(200):
+        window.add(3e38 if at_s == 50 else 150.0, at_s)
+    assert window.value(199) == 150.0

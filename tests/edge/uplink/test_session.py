@@ -77,6 +77,42 @@ def test_a_repeated_acknowledgement_means_a_hole_once() -> None:
     assert send_all(subject, 1.5) == []
 
 
+def test_copies_of_what_was_sent_again_call_for_nothing_further() -> None:
+    """On a long way round, each repetition would otherwise cause the next, for the whole of a backlog."""
+    subject = connected(1, 30)
+    assert send_all(subject, 0) == list(range(1, 9))
+    subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 0), 2)  # 1 was lost
+    assert send_all(subject, 2) == list(range(1, 9))
+    subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 8), 4)
+    assert send_all(subject, 4) == list(range(9, 17))
+    subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 8), 6)  # for a copy of 2 to 8
+    assert send_all(subject, 6) == []
+    subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 9), 7)
+    subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 9), 7)  # 10 was lost
+    assert send_all(subject, 7) == list(range(10, 18))
+
+
+def test_a_silent_centre_is_asked_with_one_batch() -> None:
+    """A metered link does not carry the whole window again and again while the centre is away."""
+    subject = connected(1, 30)
+    send_all(subject, 0)
+    subject.tick(20)
+    assert send_all(subject, 20) == [1]
+    subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 1), 21)
+    assert send_all(subject, 21) == list(range(2, 10))
+
+
+def test_an_unanswered_hello_is_said_ever_more_rarely() -> None:
+    """The broker retains it; on a metered link five seconds are right for the beginning only."""
+    subject = session(1, 5)
+    subject.connect()
+    said = [now_s for now_s in range(86_400) if subject.hello_due(now_s)]
+    assert said[:4] == [0, 5, 15, 35]
+    assert len(said) < 300
+    subject.connect()
+    assert subject.hello_due(86_400)
+
+
 def test_silence_sends_again_ever_more_patiently() -> None:
     """10 s, then 20, then 40 …, each up to a fifth longer."""
     subject = connected(1, 3)

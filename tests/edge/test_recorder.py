@@ -1,0 +1,169 @@
+"""Between measuring and keeping: nothing is stored twice, and nothing goes missing uncounted."""
+
+import asyncio
+import itertools
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from contract import batches
+from contract.events import Gap
+from contract.samples import Sample
+from contract.topics import Lane
+from edge import recorder as module
+from edge.buffer.store import Buffer, Stored
+from edge.recorder import Recorder
+from simulators.virtual_loop import run_virtually
+from tests.edge.virtual_gateway import LoopClock
+from tests.whole.threadlike import ThreadLike
+
+
+class Bench:
+    """A real recorder on a real buffer, whose thread takes a while."""
+
+    def __init__(self, folder: Path, during: Callable[[], None] = lambda: None) -> None:
+        """Begin empty; ``during`` is called in the middle of each call to the buffer."""
+        numbers = itertools.count(1)
+        self.ids: Callable[[], str] = lambda: f"{next(numbers):032x}"
+        self.buffer = Buffer(folder / "buffer.db", "north", "gw-1", self.ids(), self.ids)
+        self.told: list[Stored] = []
+        self.recorder = Recorder(
+            self.buffer,
+            ThreadLike(Random(1), during),
+            LoopClock(),
+            flush_interval_s=5,
+            samples_per_batch_max=5,
+            bytes_max=2**28,
+            remembered=dict,
+            on_stored=self.told.append,
+        )
+        self._time_ms = 0
+
+    def measure(self, count: int) -> None:
+        """Give it fresh samples."""
+        self.recorder.samples([self._sample() for _ in range(count)])
+
+    def happen(self) -> None:
+        """Give it an event."""
+        self.recorder.event(Gap(self.ids(), 1, "gateway", "test", 0, 1))
+
+    def kept(self) -> Counter[int | str]:
+        """Return how often each sample (by time) and event (by id) is on disk."""
+        found: Counter[int | str] = Counter()
+        [held] = self.buffer.ranges()
+        for lane in Lane:
+            for sequence in range(held.lanes[lane].first, held.lanes[lane].next):
+                stored = self.buffer.read(lane, sequence)
+                assert stored
+                batch = batches.decode(stored.message)
+                found.update([sample.time_ms for sample in batch.samples])
+                found.update([event.id for event in batch.events if isinstance(event, Gap)])
+        return found
+
+    def _sample(self) -> Sample:
+        self._time_ms += 1
+        return Sample(self._time_ms, "d", "p", 1.5)
+
+
+def test_a_batch_on_disk_is_not_stored_again_when_making_room_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk fills between the two: what is committed is committed, and the uplink hears of it."""
+
+    def refuses(_: int) -> int:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async def live() -> None:
+        bench = Bench(tmp_path)
+        monkeypatch.setattr(bench.buffer, "keep_within", refuses)
+        bench.measure(3)
+        bench.happen()
+        for _ in range(3):
+            assert await bench.recorder.flush()
+        assert set(bench.kept().values()) == {1}
+        assert len(bench.told) == 2
+        bench.buffer.close()
+
+    run_virtually(live())
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 0.01, 0.03, 0.05])
+def test_a_cancelled_commit_is_neither_lost_nor_done_twice(tmp_path: Path, wait_s: float) -> None:
+    """Whenever the caller leaves: everything is on disk once after the next flush."""
+
+    async def live() -> None:
+        for _ in range(10):
+            bench.measure(7)
+            bench.happen()
+            flushing = asyncio.create_task(bench.recorder.flush())
+            await asyncio.sleep(wait_s)
+            flushing.cancel()
+            await asyncio.gather(flushing, return_exceptions=True)
+            assert await bench.recorder.flush()
+        kept = bench.kept()
+        assert len(kept) == 80
+        assert set(kept.values()) == {1}
+        bench.buffer.close()
+
+    bench = Bench(tmp_path)
+    run_virtually(live())
+
+
+def test_what_overflows_during_a_commit_is_counted_and_nothing_else_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow disk: samples and events keep coming while a batch is on its way to it."""
+    monkeypatch.setattr(module, "PENDING_SAMPLES_MAX", 10)
+    monkeypatch.setattr(module, "PENDING_EVENTS_MAX", 10)
+    taken = 0
+
+    def meanwhile() -> None:
+        nonlocal taken
+        if taken < 300:
+            bench.measure(12)
+            for _ in range(12):
+                bench.happen()
+            taken += 24
+
+    async def live() -> None:
+        nonlocal taken
+        bench.measure(10)
+        bench.happen()
+        taken += 11
+        while taken < 300:
+            await bench.recorder.flush(everything=False)
+        assert await bench.recorder.flush()
+        kept = bench.kept()
+        assert set(kept.values()) == {1}
+        dropped = bench.recorder.dropped_samples + bench.recorder.dropped_events
+        assert dropped > 0
+        assert len(kept) + dropped == taken
+        bench.buffer.close()
+
+    bench = Bench(tmp_path, meanwhile)
+    run_virtually(live())
+
+
+def test_while_the_disk_refuses_everything_waits_in_order(tmp_path: Path) -> None:
+    """And is on disk once, the oldest first, when it takes again."""
+
+    async def live() -> None:
+        bench.buffer._db.execute("PRAGMA query_only = ON")
+        for _ in range(4):
+            bench.measure(7)
+            bench.happen()
+            assert not await bench.recorder.flush()
+        bench.buffer._db.execute("PRAGMA query_only = OFF")
+        assert await bench.recorder.flush()
+        kept = bench.kept()
+        assert len(kept) == 32
+        assert set(kept.values()) == {1}
+        assert [time_ms for time_ms in kept if isinstance(time_ms, int)] == list(range(1, 29))
+        bench.buffer.close()
+
+    bench = Bench(tmp_path)
+    run_virtually(live())

@@ -1,0 +1,164 @@
+"""The end-to-end acknowledgement as a whole: whatever happens, everything arrives, nothing waits for ever."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from simulators.virtual_loop import run_virtually
+from tests.whole.lossy_world import World
+
+ACTS = [
+    "telemetry",
+    "event",
+    "many",
+    "squeeze",
+    "restart_gateway",
+    "copy_card",
+    "roll_back_card",
+    "cut",
+    "cut_at_work",
+    "away",
+    "wipe_broker",
+    "bad_link",
+    "good_link",
+    "restart_centre",
+    "wipe_centre",
+    "back_up_centre",
+    "restore_centre",
+]
+ONE_AT_A_TIME = {"restart_gateway", "copy_card", "roll_back_card"}
+PAUSES_S = [0.0, 0.06, 0.1, 1.0, 30.0]
+SETTLE_S = 900.0
+
+Story = list[tuple[str, float]]
+
+
+async def live(world: World, story: Story) -> None:
+    """Let the acts happen, one after the other's pause."""
+    for act, pause_s in story:
+        doing = world.do(act)
+        if act in ONE_AT_A_TIME:
+            await doing
+        await asyncio.sleep(pause_s)
+
+
+async def come_to_rest(world: World) -> None:
+    """Let everything work as it should until the gateway has nothing left; give it a quarter of an hour."""
+    await asyncio.sleep(70)
+    world.link_up = world.centre_up = True
+    await world.good_link()
+    end_s = asyncio.get_running_loop().time() + SETTLE_S
+    while not world.uplink.drained and asyncio.get_running_loop().time() < end_s:
+        assert not world.running.done(), world.running
+        await asyncio.sleep(1)
+    world.drained = world.uplink.drained
+    world.left = world.buffer.ranges()
+
+
+def told(story: Story, seed: int = 0, then: Callable[[World], None] = lambda _: None) -> World:
+    """Live through the story, and ``then``; return the world as it is when it has come to rest."""
+
+    async def whole() -> None:
+        await world.start()
+        await live(world, story)
+        then(world)
+        await come_to_rest(world)
+        await world.stop()
+
+    world = World(Path(tempfile.mkdtemp()), seed)
+    try:
+        run_virtually(whole())
+        world.in_journal = world.centre.held()
+    finally:
+        world.close()
+    return world
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # to shrink a story of hours takes hours
+)
+@given(
+    st.lists(st.tuples(st.sampled_from(ACTS), st.sampled_from(PAUSES_S)), min_size=5, max_size=40),
+    st.integers(0, 2**32),
+)
+def test_everything_arrives_and_nothing_waits_for_ever(story: Story, seed: int) -> None:
+    """Reconnections, restarts of either side, a forgetful broker, rolled-back cards, new or restored centres.
+
+    What was committed at the gateway is journalled at a centre, as it is or as a tombstone; and the gateway
+    comes to rest.
+    """
+    world = told(story, seed)
+    assert world.drained, world.left
+    assert world.owed <= world.centre.seen
+    if not world.rolled_back:
+        assert all(count == 1 for count in world.in_journal.values())
+
+
+@pytest.mark.parametrize("call", range(1, 9))
+def test_a_connection_may_die_at_any_moment_of_a_renumbering(call: int) -> None:
+    """A rolled-back card is noticed on the next hello; wherever the connection is cut then, it goes on."""
+
+    def cut_soon(world: World) -> None:
+        world.calls_to_cut = call
+
+    world = told(
+        [
+            ("telemetry", 30.0),
+            ("copy_card", 30.0),
+            ("many", 30.0),
+            ("roll_back_card", 0.0),
+            ("telemetry", 0.0),
+        ],
+        then=cut_soon,
+    )
+    assert world.drained, world.left
+    assert world.owed <= world.centre.seen
+
+
+def test_a_mark_without_a_digest_deletes_nothing_that_is_held() -> None:
+    """A new centre passed over what another life of this card no longer held; this life still holds it."""
+    world = told(
+        [
+            ("telemetry", 30.0),
+            ("away", 1.0),
+            *[("telemetry", 0.0)] * 3,
+            ("copy_card", 70.0),
+            ("many", 30.0),
+            ("wipe_broker", 0.0),
+            ("wipe_centre", 30.0),
+            ("away", 1.0),
+            ("roll_back_card", 1.0),
+            ("many", 0.0),
+            ("many", 70.0),
+        ]
+    )
+    assert world.drained, world.left
+    assert world.owed <= world.centre.seen, sorted(world.owed - world.centre.seen)
+
+
+@pytest.mark.parametrize("seed", [7, 16])  # the moments in which it was seen to go wrong
+def test_nothing_is_sent_in_an_epoch_that_is_about_to_be_given_up(seed: int) -> None:
+    """What a rolled-back card takes on arrives once: not in the old epoch first, and then in the new one."""
+    world = told(
+        [
+            ("telemetry", 30.0),
+            ("copy_card", 30.0),
+            ("many", 30.0),
+            ("away", 1.0),
+            ("roll_back_card", 1.0),
+            ("many", 1.0),
+            ("many", 70.0),
+        ],
+        seed,
+    )
+    assert world.drained, world.left
+    assert world.owed <= world.centre.seen
+    assert set(world.in_journal.values()) == {1}
