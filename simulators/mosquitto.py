@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 START_TIMEOUT_S = 10.0
@@ -23,9 +23,15 @@ class BrokerError(RuntimeError):
 class Mosquitto:
     """One broker process; ``start`` after ``kill`` runs it again on the same port and folder."""
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
-        """Prepare ``folder`` (created, readable by the broker's user); ``port`` is chosen if not given."""
+    def __init__(
+        self, folder: Path, port: int | None = None, *, in_child: Callable[[], None] | None = None
+    ) -> None:
+        """Prepare ``folder`` (created, readable by the broker's user); ``port`` is chosen if not given.
+
+        ``in_child`` is called in the new process before it becomes the broker.
+        """
         self.folder = folder
+        self._in_child = in_child
         self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._program, self._environment = _program()
@@ -63,6 +69,7 @@ class Mosquitto:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for the one who started us
+            preexec_fn=self._in_child,  # noqa: PLW1509 - the caller's to keep small
         )
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._accepts():

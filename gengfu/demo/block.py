@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import fcntl
 import shutil
 import time
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, TextIO
 
 import aiomqtt
 import httpx
@@ -17,7 +18,7 @@ from contract.errors import ContractError
 from device_profiles.schema import Profile
 from edge import checks
 from gengfu.demo import audit
-from gengfu.demo.processes import Child, DemoError
+from gengfu.demo.processes import Child, DemoError, die_with_parent
 from gengfu.demo.reader import Reader
 from gengfu.demo.story import View
 from simulators.mosquitto import Mosquitto, free_port
@@ -37,9 +38,9 @@ class Block:
 
     def __init__(self, folder: Path, *, seed: int, weaken: str) -> None:
         """Empty the folder, if it is a demo's own; DemoError if it holds something else."""
-        _prepare(folder)
+        self._lock = _prepare(folder)
         self.folder, self.seed, self.weaken = folder, seed, weaken
-        self.broker = Mosquitto(folder / "broker")
+        self.broker = Mosquitto(folder / "broker", in_child=die_with_parent)
         self.http_port = free_port()
         self.children: dict[str, Child] = {}
         self.broker_kills = self.queued_at_kill = 0
@@ -115,6 +116,14 @@ class Block:
             **self._last,
         )
 
+    def check(self) -> None:
+        """Raise DemoError if a process has ended by itself: what it then did not do would not be missed."""
+        for child in self.children.values():
+            if child.fallen:
+                raise DemoError(child.fallen)
+        if self.broker_up and self.broker.pid is None:
+            raise DemoError(f"the broker ended by itself; see {self.broker.log}")
+
     async def outage(self) -> None:
         """The centre is away for an update, batches wait in the broker; then the broker loses all it has."""
         self._waiting.clear()
@@ -125,10 +134,10 @@ class Block:
         while len(self._waiting) < WAITING_MIN and time.monotonic() < deadline:
             await asyncio.sleep(0.1)
         self.queued_at_kill = len(self._waiting)
+        self.broker_up = False
         self.broker.kill()
         self.broker.wipe()
         self._counting = False
-        self.broker_up = False
         self.killed_ms = time.time_ns() // 1_000_000
         self.broker_kills += 1
         await asyncio.sleep(OUTAGE_S)
@@ -139,9 +148,14 @@ class Block:
 
     async def finish(self) -> dict[str, int]:
         """Stop the gateways, let the centre take the rest, and count on both ends."""
-        await asyncio.gather(*(asyncio.to_thread(self.children[name].end) for name in GATEWAYS))
+        self.check()
+        ends = await asyncio.gather(*(asyncio.to_thread(self.children[name].end) for name in GATEWAYS))
+        for name, status in zip(GATEWAYS, ends, strict=True):
+            if status:
+                raise DemoError(f"{name} ended with status {status}; see {self.folder / f'{name}.log'}")
         await asyncio.gather(*(asyncio.to_thread(self.children[f"{name}-devices"].end) for name in GATEWAYS))
         await self.reader.caught_up()
+        self.check()
         figures = audit.Figures(0, 0, 0, 0, 0)
         for name in GATEWAYS:
             wanted = self._wanted(name)
@@ -168,8 +182,10 @@ class Block:
         for name in order:
             if name in self.children:
                 await asyncio.to_thread(self.children[name].end)
+        self.broker_up = False
         await asyncio.to_thread(self.broker.stop)
         await self.reader.close()
+        self._lock.close()
 
     async def _start_centre(self) -> None:
         await self._child(
@@ -219,15 +235,28 @@ def _file(name: str) -> Path:
     return Path(str(files("gengfu.demo"))) / "files" / name
 
 
-def _prepare(folder: Path) -> None:
-    """Make the folder, or empty it if a demo made it; anything else is left alone."""
+def _prepare(folder: Path) -> TextIO:
+    """Make the folder, or empty it if a demo made it and runs no more; anything else is left alone.
+
+    Return its marker, locked until it is closed.
+    """
     if folder.exists() and not folder.is_dir():
         raise DemoError(f"{folder} is a file; name another folder with --folder")
     if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
         raise DemoError(f"{folder} holds other files; name another folder with --folder, or empty it")
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    (folder / MARKER).write_text(
-        "This folder was made by `gengfu demo`, which empties it at its next start.\n"
-    )
+    folder.mkdir(parents=True, exist_ok=True)
+    marker = (folder / MARKER).open("a")
+    try:
+        fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        marker.close()
+        raise DemoError(f"a demo is running in {folder}; name another folder with --folder") from error
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != MARKER:
+            entry.unlink()
+    marker.truncate(0)
+    marker.write("This folder was made by `gengfu demo`, which empties it at its next start.\n")
+    marker.flush()
+    return marker

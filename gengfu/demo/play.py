@@ -54,6 +54,7 @@ async def play(options: Options) -> tuple[bool, dict[str, int]]:
                     outage = asyncio.create_task(block.outage())
                 if outage and outage.done():
                     outage.result()
+                block.check()
                 view = await block.view()
                 show(view, story)
                 with contextlib.suppress(TimeoutError):

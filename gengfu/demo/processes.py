@@ -29,6 +29,14 @@ class Child:
         self._arguments = [sys.executable, "-m", *arguments]
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_ending = False
+
+    @property
+    def fallen(self) -> str:
+        """Say how it ended if nobody asked it to; nothing while all is well."""
+        if self._process is None or self._is_ending or self._process.poll() is None:
+            return ""
+        return f"{self.name} ended by itself with status {self._process.returncode}; see {self._log}"
 
     @property
     def pid(self) -> int | None:
@@ -37,6 +45,7 @@ class Child:
 
     def start(self) -> dict[str, Any]:
         """Start it and return its line of readiness; DemoError if it does not come."""
+        self._is_ending = False
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._arguments,
@@ -44,7 +53,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for the demo, which ends its parts in order
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no lock, no allocation
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, no lock, no allocation
             )
         line = self._first_line()
         try:
@@ -61,6 +70,7 @@ class Child:
         """Ask it to end and wait; a process that does not is killed. Return its exit status."""
         if self._process is None:
             return None
+        self._is_ending = True
         if self._process.poll() is None:
             self._process.terminate()
         try:
@@ -71,6 +81,7 @@ class Child:
 
     def kill(self) -> None:
         """End it at once."""
+        self._is_ending = True
         if self._process and self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait(END_TIMEOUT_S)
@@ -89,6 +100,6 @@ class Child:
         return line
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Even a killed demo leaves nobody behind (Linux)."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -98,7 +98,7 @@ class Story:
             "cover_case": any(_is_filed(case, COVER_PART) for case in view.cases),
             "burst_alarm": "pipe_burst" in problems,
             "burst_case": any(_is_filed(case, MAIN_PART) for case in view.cases),
-            "broker_killed": killed,
+            "broker_killed": killed and view.queued_at_kill > 0,
             "caught_up": killed and view.centre_up and view.newest_ms > view.killed_ms + CAUGHT_UP_MS,
         }
         return shown[name]

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +66,65 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert "holds other files; name another folder" in ran.stderr
     assert (tmp_path / "precious.txt").read_text() == "mine"
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
+    return [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+
+
+def command(pid: int) -> str:
+    """Return the command line of a process, or nothing when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def under_way(demo: "subprocess.Popen[str]") -> list[int]:
+    """Wait until both gateways of a demo are there; return all its processes."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = children(demo.pid)
+        if sum("edge run" in command(pid) for pid in found) == 2:
+            return found
+        time.sleep(0.1)
+    raise AssertionError([command(pid) for pid in children(demo.pid)])
+
+
+def test_a_second_demo_leaves_the_folder_of_the_first_alone_and_a_killed_one_leaves_nobody_behind(
+    tmp_path: Path,
+) -> None:
+    """Neither gateways nor devices, neither centre nor broker outlive even a SIGKILL."""
+    demo = started(tmp_path / "demo")
+    try:
+        found = under_way(demo)
+        assert any("mosquitto" in command(pid) for pid in found)
+        second = started(tmp_path / "demo")
+        assert "a demo is running in" in second.communicate(timeout=30)[1]
+        assert second.returncode == 1
+        assert (tmp_path / "demo" / "broker" / "mosquitto.conf").exists()
+    finally:
+        demo.kill()
+        demo.communicate()
+    deadline = time.monotonic() + 40
+    while left := [command(pid) for pid in found if str(tmp_path) in command(pid)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def test_a_gateway_that_dies_ends_the_demo_with_its_name(tmp_path: Path) -> None:
+    """A gateway that reads nothing loses nothing, so the audit alone would not miss it."""
+    demo = started(tmp_path / "demo")
+    assert demo.stderr
+    while "dust passes" not in demo.stderr.readline():
+        assert demo.poll() is None
+    victim = next(pid for pid in under_way(demo) if "street.toml" in command(pid))
+    os.kill(victim, signal.SIGKILL)
+    told = demo.communicate(timeout=120)[1]
+    assert "street ended by itself with status -9; see" in told
+    assert demo.returncode == 1

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from device_profiles import catalogue
 from gengfu.demo import audit
 from gengfu.demo.audit import Stored
+from gengfu.demo.story import Story, View
 
 SERIES = ("cover-1", "roll")
 rows = st.lists(st.sampled_from([1.0, 2.0, 2.5, 3.0]), max_size=30).map(
@@ -28,12 +29,23 @@ def test_what_is_taken_away_is_lost_and_what_is_added_is_doubled(
         removed += copies == 0
         added += copies == 2
     figures = audit.compare({SERIES: given_rows}, {SERIES: stored})
-    # Equal values stand for each other, so a double may hide a loss of the same value, never of another.
+    # A double may hide a loss of the same value right beside it, never of another value or time.
     assert figures.lost - figures.duplicated == removed - added
     assert figures.samples_taken == len(given_rows)
     assert figures.samples_stored == len(stored)
     if not added:
         assert figures.lost == removed
+
+
+def test_a_double_does_not_hide_a_loss_of_the_same_value_at_another_time() -> None:
+    """Most points hardly ever change: a relay that is off is served and stored as 0 a hundred times."""
+    served = [Stored(at_ms, 0) for at_ms in range(0, 100_000, 1000)]
+    stored = [row for row in served if not 20_000 <= row.time_ms < 30_000]
+    stored += [Stored(row.time_ms + 40, 0) for row in served if 60_000 <= row.time_ms < 70_000]
+    figures = audit.compare({SERIES: served}, {SERIES: stored})
+    assert figures.samples_taken == figures.samples_stored
+    assert figures.lost == figures.duplicated
+    assert figures.lost >= 4
 
 
 def test_a_failed_read_on_record_explains_one_answer_close_in_time() -> None:
@@ -68,3 +80,12 @@ def test_runs_are_counted_by_what_the_board_itself_served(tmp_path: Path) -> Non
     entry = {"time_ms": 5, "device": "relays", "table": "coil", "address": 0}
     ledger.write_text("".join(json.dumps(entry | {"values": [state]}) + "\n" for state in (0, 1, 1, 0, 1)))
     assert audit.runs(ledger, "relays", 0) == 2
+
+
+def test_a_broker_that_was_killed_with_nothing_waiting_proves_nothing() -> None:
+    """The step is told only if the broker really lost something."""
+    story = Story()
+    assert story.look(View(1.0, broker_kills=1, queued_at_kill=0)) == []
+    assert [step.name for step in story.look(View(2.0, broker_kills=1, queued_at_kill=3))] == [
+        "broker_killed"
+    ]
