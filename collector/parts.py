@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from toml_files import Problem, TomlFileError
+from toml_files import Problem, TomlFileError, plain_words
 
 HEADER = "ObjID,ObjName,DeptName1,DeptName2,DeptName3,BGID,lon,lat"
 FILE_BYTES_MAX = 64 * 1024 * 1024
@@ -101,7 +101,7 @@ def _take(path: Path, line: int, row: dict[str, str], parts: dict[str, Part]) ->
     except ValidationError as error:
         for details in error.errors():
             key = str(details["loc"][0])
-            what = f"{str(details['input'])[:60]!r}: {details['msg'].lower()}"
+            what = f"{str(details['input'])[:60]!r}: {plain_words(details)[0]}"
             yield Problem(str(path), line, key, what, _REMEDIES.get(key, "mend the field"))
         return
     if part.ObjID in parts:

@@ -10,15 +10,14 @@ import httpx
 from pydantic import Field, field_validator, model_validator
 
 from collector.parts import Part, load_parts
-from contract.limits import NAME_CHARACTERS_MAX
 from device_profiles import catalogue
-from device_profiles.schema import Profile, Strict, Title
+from device_profiles.schema import Profile, ProfileName, Strict, Title
 from toml_files import Problem, TomlFile, TomlFileError
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=NAME_CHARACTERS_MAX)]
+Name = ProfileName
 Seconds = Annotated[float, Field(gt=0, le=31 * 86400)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Days = Annotated[int, Field(ge=1, le=36_500)]
@@ -86,8 +85,15 @@ class Limits(Strict):
 class Platform(Strict):
     """The city platform that takes the cases."""
 
-    url: str = Field(pattern=r"^https?://[^\s]+$", max_length=500)
-    idempotency_header: str = Field(default="Idempotency-Key", pattern=r"^[A-Za-z0-9-]*$", max_length=64)
+    url: str = Field(
+        pattern=r"^https?://[^\s]+$", max_length=500, json_schema_extra={"form": "http://host:port/path"}
+    )
+    idempotency_header: str = Field(
+        default="Idempotency-Key",
+        pattern=r"^[A-Za-z0-9-]*$",
+        max_length=64,
+        json_schema_extra={"form": "letters, digits and -"},
+    )
     timeout_s: Annotated[float, Field(gt=0, le=300)] = 10
     concurrency_max: int = Field(default=4, ge=1, le=64)
     retry_min_s: Seconds = 2
