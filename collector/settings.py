@@ -181,7 +181,7 @@ def load(path: Path) -> Loaded:
     parts: dict[str, Part] = {}
     profiles: dict[str, Profile] = {}
     try:
-        profiles = catalogue.load_all([path.parent / folder for folder in settings.profile_folders])
+        profiles = catalogue.load_beside(path, file, settings.profile_folders)
     except TomlFileError as error:
         problems += error.problems
     if settings.parts_file:

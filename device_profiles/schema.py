@@ -126,6 +126,8 @@ class Point(Strict):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
+        if self.table in BIT_TABLES and "type" not in self.model_fields_set:
+            raise ValueError(f'table {self.table} holds single bits; add type = "bool"')
         if (self.table in BIT_TABLES) != (self.type == "bool"):
             raise ValueError(
                 f"type {self.type} in table {self.table}; coils and discrete inputs are bool, registers not"

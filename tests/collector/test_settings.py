@@ -87,6 +87,17 @@ def test_mistakes_are_told_by_line_and_key(text: str, said: str, tmp_path: Path)
     assert problem.startswith(said)
 
 
+def test_a_profile_folder_that_is_none_is_told_at_its_key(tmp_path: Path) -> None:
+    """With the line of the settings, and from where a relative path begins."""
+    [problem] = mistakes(
+        tmp_path, f'schema = 1\ndistrict = "north"\nprofile_folders = [\n  ".",\n  "nope",\n]\n{GOOD}'
+    )
+    assert problem == (
+        "collector.toml:5: profile_folders[1]: nope is no folder; "
+        f"name a folder of profiles; a relative path begins at {tmp_path}"
+    )
+
+
 def test_a_problem_that_has_two_classes_is_a_mistake(tmp_path: Path) -> None:
     """Else which deadline holds would depend on their order."""
     entry = '[[case_classes]]\nproblem = "x"\ncode = "1"\ntitle = { en = "X", zh = "某" }\ndeadline_h = 1\n'

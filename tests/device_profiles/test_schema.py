@@ -145,6 +145,10 @@ def test_a_mistake_in_a_point_is_told(tmp_path: Path, added: str, line: int, key
             POINT.replace("holding", "input") + "writable = true",
             "8: points[0]: table input_register cannot be",
         ),
+        (
+            POINT.replace("holding_register", "coil"),
+            '8: points[0]: table coil holds single bits; add type = "bool"',
+        ),
         (RELAY + "scale = 2", "8: points[0]: scale means nothing for type bool; remove it"),
         (RELAY + "decimals_at = 3", "8: points[0]: decimals_at means nothing for type bool; remove it"),
         (REPEATED, "8: points[0]: name 'a{n}' and repeat do not fit; write {n} in the name"),

@@ -97,7 +97,7 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
         ("unit_id = 2", "unit_di = 2", "unit_di: is not a key of this table; did you mean unit_id?"),
         ("baud = 9600", 'baud = "9600"', "baud: must be a whole number; write it without quotes: 9600"),
         ('name = "relays"', 'name = "station"', "name 'station' is given twice; rename one of them"),
-        ('points = ["main-pressure/pressure"]', 'points = ["main-pressure/presure"]', "no point 'main-pressure/presure'; it has"),
+        ('points = ["main-pressure/pressure"]', 'points = ["main-pressure/presure"]', "no point 'main-pressure/presure'; main-pressure has pressure"),
         ("low = 140", "limit = 140", "limit: is not a key of this table"),
         ("low = 140", "low = 140\nhigh = 3", "needs exactly one limit; give high or low"),
         ("below = 120", "below = 180", "wrong side of the start limit; start above and stop below it"),
@@ -107,7 +107,7 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
         ("self_off_s = 60 ", "self_off_s = 9000 ", "more than the output's timer can do; 3276.7 at most"),
         ('fail_state = "off"', 'fail_state = "hold"', "a timer would switch off an output that fails 'hold'"),
         ('output = "relays/relay_1"', 'output = "station/pm10"', "station/pm10 cannot be switched; name a writable bool"),
-        ('point = "station/temperature"', 'point = "station/temp"', "inhibits[0].point: no point 'station/temp'; it has"),
+        ('point = "station/temperature"', 'point = "station/temp"', "inhibits[0].point: no point 'station/temp'; station has"),
         ("schema = 1", "schema = 2", "schema: must be 1; 2 was given"),
         ("# shims = []", 'shims = ["sen0658"]', "devices[0].shims: "),
         ("low = 140", "low = nan", "alarms[0].low: must be a finite number; nan was given"),
@@ -122,6 +122,35 @@ def test_each_mistake_is_told_with_what_and_remedy(tmp_path: Path, old: str, new
     """Read by somebody in the street with gloves on."""
     told = broken(tmp_path, old, new)
     assert any(expected in problem for problem in told), told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('name = "relays"', 'name = "station"', "devices[1].name: name 'station' is given twice; rename one of them"),
+        ('name = "main-pressure"', 'name = "relays"', "devices[2].name: name 'relays' is given twice; rename one of them"),
+        ('points = ["relay_1"]', 'points = ["relay_one"]', "devices[1].points[0]: profile waveshare_relay_8 has no point 'relay_one'; it has relay_1"),
+        ('profile = "waveshare_relay_8"', 'profile = "waveshare"', "devices[1].profile: no profile 'waveshare'"),
+        ("# profile_folders = []", 'profile_folders = ["nope"]', "profile_folders[0]: "),
+    ],
+)  # fmt: skip
+def test_one_mistake_is_told_once(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    """What follows from it, such as rules that name the points of that device, would only mislead."""
+    [told] = broken(tmp_path, old, new)
+    assert expected in told
+
+
+def test_a_rule_is_still_held_against_the_profile_of_a_device_with_a_misspelt_point(tmp_path: Path) -> None:
+    """The misspelling is no choice in the message of the rule."""
+    file = tmp_path / "edge.toml"
+    text = TEXT.replace('points = ["relay_1"]', 'points = ["relay_one"]')
+    file.write_text(text.replace('output = "relays/relay_1"', 'output = "relays/relay_9"'))
+    with pytest.raises(TomlFileError) as caught:
+        checks.load(file)
+    of_points, of_rule = caught.value.problems
+    assert of_points.key == "devices[1].points[0]"
+    assert (of_rule.key, of_rule.what) == ("controls[0].output", "no point 'relays/relay_9'")
+    assert "relay_one" not in of_rule.remedy
 
 
 @pytest.mark.parametrize(
