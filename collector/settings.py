@@ -15,6 +15,7 @@ from device_profiles.schema import Profile, ProfileName, Strict, Title
 from toml_files import Problem, TomlFile, TomlFileError
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
+UTC_OFFSET_STEP_MIN = 15
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Name = ProfileName
@@ -158,6 +159,17 @@ class Settings(Strict):
     platform: Platform | None = None
     cases: Cases = Cases()
     case_classes: list[CaseClass] = Field(default=[], max_length=1000)
+
+    @field_validator("utc_offset_min")
+    @classmethod
+    def _is_a_time_zone(cls, offset: int) -> int:
+        if offset % UTC_OFFSET_STEP_MIN:
+            meant = f"; write {offset * 60} if {offset} hours were meant" if abs(offset) <= 14 else ""
+            raise ValueError(
+                f"{offset} minutes is no time zone: all are whole quarters of an hour"
+                f"{meant or '; write minutes, as 480 for China'}"
+            )
+        return offset
 
 
 @dataclass(frozen=True)

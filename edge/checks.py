@@ -6,7 +6,7 @@ from pathlib import Path
 
 from device_profiles import catalogue
 from device_profiles.schema import Profile
-from edge.settings import Control, Device, Ref, Settings, ref
+from edge.settings import Control, Device, Ref, SerialLine, Settings, ref
 from firmware_shims.base import ShimError
 from firmware_shims.catalogue import applied
 from toml_files import Problem, TomlFile, TomlFileError
@@ -30,6 +30,22 @@ def load(path: Path) -> tuple[Settings, dict[str, Profile]]:
     if problems:
         raise TomlFileError(problems)
     return settings, profiles
+
+
+def notes(settings: Settings, profiles: dict[str, Profile]) -> Iterator[str]:
+    """Say what is no mistake and yet often forgotten; for settings that are sound."""
+    lines = {line.name: line for line in settings.lines}
+    for device in settings.devices:
+        line, serial = lines[device.line], profiles[device.name].serial
+        if not isinstance(line, SerialLine) or serial is None:
+            continue
+        if (serial.baud, serial.parity) != (line.baud, line.parity):
+            factory = f"{serial.baud} 8{serial.parity}{serial.stop_bits}"
+            runs = f"{line.baud} 8{line.parity}{line.stop_bits}"
+            yield (
+                f"{device.name}: {device.profile} leaves the factory at {factory}, the line runs at {runs}; "
+                "fine if you set the device so"
+            )
 
 
 class _Points:

@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501 - a table of mistakes reads best with one a line
 
+import json
 import re
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from typing import get_args
 
 import pytest
 from pydantic import BaseModel
+from typer.testing import CliRunner
 
 from edge import checks
 from edge.settings import EXAMPLE, Settings
+from gengfu.commands.edge import app
 from toml_files import TomlFileError
 
 TEXT = EXAMPLE.read_text()
@@ -184,3 +187,19 @@ def test_the_command_exits_with_one_and_tells_file_line_key_and_remedy(tmp_path:
         in ran.stderr
     )
     assert "Traceback" not in ran.stderr
+
+
+def test_a_factory_setting_that_differs_from_the_line_is_noted_and_is_no_mistake(tmp_path: Path) -> None:
+    """Exit code 0: the technician may have set the device. On a line of the same speed nothing is said."""
+    note = (
+        "station: renke_dust leaves the factory at 4800 8N1, the line runs at 9600 8N1; "
+        "fine if you set the device so"
+    )
+    ran = CliRunner().invoke(app, ["check", str(EXAMPLE)])
+    assert ran.exit_code == 0
+    assert ran.stdout == f"{EXAMPLE}: sound (2 lines, 3 devices, 1 alarm, 1 control)\nnote: {note}\n"
+    assert json.loads(CliRunner().invoke(app, ["check", str(EXAMPLE), "--json"]).stdout)["notes"] == [note]
+    file = tmp_path / "edge.toml"
+    file.write_text(TEXT.replace("baud = 9600", "baud = 4800"))
+    notes = json.loads(CliRunner().invoke(app, ["check", str(file), "--json"]).stdout)["notes"]
+    assert all("renke_dust" not in each for each in notes)
