@@ -133,6 +133,14 @@ def test_a_problem_that_has_two_classes_is_a_mistake(tmp_path: Path) -> None:
     ("rows", "said"),
     [
         ("x,供水器,a,b,c,,106,29", "parts.csv:3: ObjID: 'x'"),
+        (
+            "5.00103E+15,供水器,a,b,c,,106,29",
+            "parts.csv:3: ObjID: '5.00103E+15' is no code; Excel turned the code into a number; format",
+        ),
+        (
+            "5001030132000008,供水器,a,b,c,5.00103E+14,106,29",
+            "parts.csv:3: BGID: '5.00103E+14' is no code; Excel",
+        ),
         ("5001030132000008,供水器,a,b,c,,206,29", "parts.csv:3: lon: '206'"),
         ("5001030132000008,供水器,a,b,c,,106,nan", "parts.csv:3: lat: 'nan'"),
         ("5001030132000008,供水器,a,b,c,12,106,29", "parts.csv:3: BGID: '12'"),
