@@ -2,13 +2,14 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from toml_files import Problem, TomlFileError
+from toml_files import Problem, TomlFileError, plain_words
 
 HEADER = "ObjID,ObjName,DeptName1,DeptName2,DeptName3,BGID,lon,lat"
 FILE_BYTES_MAX = 64 * 1024 * 1024
@@ -39,6 +40,10 @@ _REMEDIES = {
     "lon": "degrees, -180 to 180",
     "lat": "degrees, -90 to 90",
 }
+
+
+_CODES = ("ObjID", "BGID")
+_NUMBER_OF_EXCEL = re.compile(r"[0-9](\.[0-9]{1,30})?[Ee]\+?[0-9]{1,3}")
 
 
 def load_parts(path: Path) -> dict[str, Part]:
@@ -101,8 +106,14 @@ def _take(path: Path, line: int, row: dict[str, str], parts: dict[str, Part]) ->
     except ValidationError as error:
         for details in error.errors():
             key = str(details["loc"][0])
-            what = f"{str(details['input'])[:60]!r}: {details['msg'].lower()}"
-            yield Problem(str(path), line, key, what, _REMEDIES.get(key, "mend the field"))
+            what = f"{str(details['input'])[:60]!r}: {plain_words(details)[0]}"
+            remedy = _REMEDIES.get(key, "mend the field")
+            if key in _CODES and _NUMBER_OF_EXCEL.fullmatch(str(details["input"])):
+                what = f"{details['input']!r} is no code"
+                remedy = (
+                    "Excel turned the code into a number; format the column as text and enter the codes again"
+                )
+            yield Problem(str(path), line, key, what, remedy)
         return
     if part.ObjID in parts:
         yield Problem(str(path), line, "ObjID", f"{part.ObjID} is given twice", "remove one of the rows")

@@ -10,15 +10,15 @@ import httpx
 from pydantic import Field, field_validator, model_validator
 
 from collector.parts import Part, load_parts
-from contract.limits import NAME_CHARACTERS_MAX
 from device_profiles import catalogue
-from device_profiles.schema import Profile, Strict, Title
+from device_profiles.schema import Profile, ProfileName, Strict, Title
 from toml_files import Problem, TomlFile, TomlFileError
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
+UTC_OFFSET_STEP_MIN = 15
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=NAME_CHARACTERS_MAX)]
+Name = ProfileName
 Seconds = Annotated[float, Field(gt=0, le=31 * 86400)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Days = Annotated[int, Field(ge=1, le=36_500)]
@@ -86,8 +86,15 @@ class Limits(Strict):
 class Platform(Strict):
     """The city platform that takes the cases."""
 
-    url: str = Field(pattern=r"^https?://[^\s]+$", max_length=500)
-    idempotency_header: str = Field(default="Idempotency-Key", pattern=r"^[A-Za-z0-9-]*$", max_length=64)
+    url: str = Field(
+        pattern=r"^https?://[^\s]+$", max_length=500, json_schema_extra={"form": "http://host:port/path"}
+    )
+    idempotency_header: str = Field(
+        default="Idempotency-Key",
+        pattern=r"^[A-Za-z0-9-]*$",
+        max_length=64,
+        json_schema_extra={"form": "letters, digits and -"},
+    )
     timeout_s: Annotated[float, Field(gt=0, le=300)] = 10
     concurrency_max: int = Field(default=4, ge=1, le=64)
     retry_min_s: Seconds = 2
@@ -153,6 +160,17 @@ class Settings(Strict):
     cases: Cases = Cases()
     case_classes: list[CaseClass] = Field(default=[], max_length=1000)
 
+    @field_validator("utc_offset_min")
+    @classmethod
+    def _is_a_time_zone(cls, offset: int) -> int:
+        if offset % UTC_OFFSET_STEP_MIN:
+            meant = f"; write {offset * 60} if {offset} hours were meant" if abs(offset) <= 14 else ""
+            raise ValueError(
+                f"{offset} minutes is no time zone: all are whole quarters of an hour"
+                f"{meant or '; write minutes, as 480 for China'}"
+            )
+        return offset
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -175,7 +193,7 @@ def load(path: Path) -> Loaded:
     parts: dict[str, Part] = {}
     profiles: dict[str, Profile] = {}
     try:
-        profiles = catalogue.load_all([path.parent / folder for folder in settings.profile_folders])
+        profiles = catalogue.load_beside(path, file, settings.profile_folders)
     except TomlFileError as error:
         problems += error.problems
     if settings.parts_file:

@@ -1,6 +1,6 @@
 """Finding profiles: those shipped in ``device_profiles/models/``, and a city's own beside them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -19,6 +19,26 @@ def load(path: Path) -> Profile:
         what = f"{profile.id!r} is not the file's name"
         raise TomlFileError([file.problem(("id",), what, f'write id = "{path.stem}" or rename the file')])
     return profile
+
+
+def load_beside(path: Path, file: TomlFile, folders: Sequence[str]) -> dict[str, Profile]:
+    """Return all profiles for the settings at ``path``, whose ``profile_folders`` are relative to them.
+
+    TomlFileError names the settings' line of a folder that is none, or the mistakes in profiles.
+    """
+    paths = [path.parent / folder for folder in folders]
+    problems = [
+        file.problem(
+            ("profile_folders", index),
+            f"{folder} is no folder",
+            f"name a folder of profiles; a relative path begins at {path.parent.absolute()}",
+        )
+        for index, folder in enumerate(paths)
+        if not folder.is_dir()
+    ]
+    if problems:
+        raise TomlFileError(problems)
+    return load_all(paths)
 
 
 def load_all(folders: Iterable[Path] = ()) -> dict[str, Profile]:

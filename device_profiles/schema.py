@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from contract.limits import NAME_CHARACTERS_MAX
 from contract.names import NAME_PATTERN
+from toml_files import plain_words
 
 Table = Literal["coil", "discrete_input", "holding_register", "input_register"]
 BIT_TABLES: tuple[Table, ...] = ("coil", "discrete_input")
@@ -20,7 +21,17 @@ WRITABLE_TABLES: tuple[Table, ...] = ("coil", "holding_register")
 DataType = Literal["bool", "u16", "i16", "u32", "i32", "f32"]
 WORDS: dict[DataType, int] = {"bool": 1, "u16": 1, "i16": 1, "u32": 2, "i32": 2, "f32": 2}
 
-ProfileName = Annotated[str, Field(pattern=NAME_PATTERN.replace(r"\Z", "$"), max_length=NAME_CHARACTERS_MAX)]
+NAME_FORM = {"form": "lower-case letters, digits, - and _, beginning with a letter or digit"}
+"""How messages say the pattern of a name."""
+
+ProfileName = Annotated[
+    str,
+    Field(
+        pattern=NAME_PATTERN.replace(r"\Z", "$"),
+        max_length=NAME_CHARACTERS_MAX,
+        json_schema_extra={**NAME_FORM},
+    ),
+]
 Address = Annotated[int, Field(ge=0, le=0xFFFF)]
 POINTS_MAX = 1_000
 
@@ -115,6 +126,8 @@ class Point(Strict):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
+        if self.table in BIT_TABLES and "type" not in self.model_fields_set:
+            raise ValueError(f'table {self.table} holds single bits; add type = "bool"')
         if (self.table in BIT_TABLES) != (self.type == "bool"):
             raise ValueError(
                 f"type {self.type} in table {self.table}; coils and discrete inputs are bool, registers not"
@@ -167,7 +180,14 @@ class Repeat(Strict):
 class PointEntry(Point):
     """A point as a file writes it: once, or repeated."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_{}-]*$", max_length=NAME_CHARACTERS_MAX)]
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z0-9][a-z0-9_{}-]*$",
+            max_length=NAME_CHARACTERS_MAX,
+            json_schema_extra={**NAME_FORM},
+        ),
+    ]
     repeat: Repeat | None = None
 
     @model_validator(mode="after")
@@ -187,8 +207,9 @@ class PointEntry(Point):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
+            what, _ = plain_words(first)
             raise ValueError(
-                f"its last copies do not fit: {where + ': ' if where else ''}{first['msg']}; "
+                f"its last copies do not fit: {where + ': ' if where else ''}{what}; "
                 "lower count, step or address"
             ) from error
         return self

@@ -1,5 +1,6 @@
 """What a settings file must satisfy beyond its form: names that exist, sensible limits, safe outputs."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import msgspec
 from contract.limits import MESSAGE_BYTES_MAX
 from device_profiles import catalogue
 from device_profiles.schema import Profile
-from edge.settings import Control, Device, Ref, Settings, ref
+from edge.settings import Control, Device, Ref, SerialLine, Settings, ref
 from firmware_shims.base import ShimError
 from firmware_shims.catalogue import applied
 from toml_files import Problem, TomlFile, TomlFileError
@@ -26,20 +27,60 @@ def load(path: Path) -> tuple[Settings, dict[str, Profile]]:
     """
     file = TomlFile.read(path)
     settings = file.parse(Settings)
-    known = catalogue.load_all([path.parent / folder for folder in settings.profile_folders])
+    known = catalogue.load_beside(path, file, settings.profile_folders)
     problems, profiles = _device_profiles(settings, known, file)
-    points = {
-        Ref(device.name, name): profiles[device.name]
-        for device in settings.devices
-        if device.name in profiles
-        for name in device.points or profiles[device.name].names
-    }
+    points = _Points(settings, profiles)
+    problems += _feeders(settings, points, file)
     problems += _duplicates(settings, file)
     problems += _inventory(settings, file)
-    problems += _rules(settings, points, set(profiles), file)
+    problems += _rules(settings, points, file)
     if problems:
         raise TomlFileError(problems)
     return settings, profiles
+
+
+def notes(settings: Settings, profiles: dict[str, Profile]) -> Iterator[str]:
+    """Say what is no mistake and yet often forgotten; for settings that are sound."""
+    lines = {line.name: line for line in settings.lines}
+    for device in settings.devices:
+        line, serial = lines[device.line], profiles[device.name].serial
+        if not isinstance(line, SerialLine) or serial is None:
+            continue
+        if (serial.baud, serial.parity) != (line.baud, line.parity):
+            factory = f"{serial.baud} 8{serial.parity}{serial.stop_bits}"
+            runs = f"{line.baud} 8{line.parity}{line.stop_bits}"
+            yield (
+                f"{device.name}: {device.profile} leaves the factory at {factory}, the line runs at {runs}; "
+                "fine if you set the device so"
+            )
+
+
+class _Points:
+    """What rules may name. Nothing is said of devices with a mistake of their own: it would only mislead."""
+
+    def __init__(self, settings: Settings, profiles: dict[str, Profile]) -> None:
+        self.devices = [device.name for device in settings.devices]
+        self.of: dict[Ref, Profile] = {}
+        counts = Counter(self.devices)
+        self._twice = {name for name, count in counts.items() if count > 1}
+        self._unsound = self._twice | (set(self.devices) - set(profiles))
+        for device in settings.devices:
+            if device.name in self._unsound:
+                continue
+            profile = profiles[device.name]
+            misspelt = set(device.points) - set(profile.names)
+            read = profile.names if misspelt or not device.points else device.points
+            self.of |= {Ref(device.name, name): profile for name in read}
+
+    def is_unknown(self, point: Ref) -> bool:
+        """Whether the point is certainly not there."""
+        if point in self.of or point.device in self._unsound:
+            return False
+        return point.device in self.devices or not self._twice  # it may be what a twin should be called
+
+    def profile(self, point: Ref) -> Profile | None:
+        """Return the profile of the point's device, if there is nothing wrong with either."""
+        return self.of.get(point)
 
 
 def _device_profiles(
@@ -65,28 +106,28 @@ def _device_profiles(
             continue
         problems += _unknown_points(device, profile, (*at, "points"), file)
         profiles[device.name] = profile
-    problems += _feeders(settings, profiles, file)
     return problems, profiles
 
 
-def _feeders(settings: Settings, profiles: dict[str, Profile], file: TomlFile) -> Iterator[Problem]:
+def _feeders(settings: Settings, points: _Points, file: TomlFile) -> Iterator[Problem]:
     for index, device in enumerate(settings.devices):
         if device.feeder is None:
             continue
         feeder = ref(device.feeder)
-        profile = profiles.get(feeder.device)
+        profile = points.profile(feeder)
         point = profile.point(feeder.point) if profile else None
-        read = next((each.points for each in settings.devices if each.name == feeder.device), [])
-        is_read = not read or feeder.point in read
-        if feeder.device == device.name or point is None or point.type != "bool" or not is_read:
+        is_no_switch = profile is not None and (point is None or point.type != "bool")
+        if feeder.device == device.name or is_no_switch or points.is_unknown(feeder):
             what = f"{device.feeder} is no switch of another device that is read"
             yield file.problem(("devices", index, "feeder"), what, "name a bool point, such as a relay")
 
 
 def _unknown_points(device: Device, profile: Profile, at: Key, file: TomlFile) -> list[Problem]:
     return [
-        file.problem(at, f"profile {profile.id} has no point {name!r}", f"it has {', '.join(profile.names)}")
-        for name in device.points
+        file.problem(
+            (*at, index), f"profile {profile.id} has no point {name!r}", f"it has {', '.join(profile.names)}"
+        )
+        for index, name in enumerate(device.points)
         if name not in profile.names
     ]
 
@@ -122,20 +163,14 @@ def _inventory(settings: Settings, file: TomlFile) -> Iterator[Problem]:
         yield file.problem(("devices",), what, "shorten their titles or names, or use a second gateway")
 
 
-def _rules(
-    settings: Settings, points: dict[Ref, Profile], checked_devices: set[str], file: TomlFile
-) -> Iterator[Problem]:
+def _rules(settings: Settings, points: _Points, file: TomlFile) -> Iterator[Problem]:
     def missing(name: str, at: Key) -> Iterator[Problem]:
         target = ref(name)
-        if target in points or (
-            target.device not in checked_devices
-            and any(device.name == target.device for device in settings.devices)
-        ):
-            return  # known, or of a device whose profile is complained of already
-        of_device = sorted(each.point for each in points if each.device == target.device)
-        devices = ", ".join(device.name for device in settings.devices)
-        remedy = f"it has {', '.join(of_device)}" if of_device else f"devices here: {devices}"
-        yield file.problem(at, f"no point {name!r}", remedy)
+        if points.is_unknown(target):
+            of_device = sorted(each.point for each in points.of if each.device == target.device)
+            devices = f"devices here: {', '.join(points.devices)}"
+            remedy = f"{target.device} has {', '.join(of_device)}" if of_device else devices
+            yield file.problem(at, f"no point {name!r}", remedy)
 
     for index, alarm in enumerate(settings.alarms):
         for number, name in enumerate(alarm.points):
@@ -153,7 +188,7 @@ def _rules(
         yield from missing(control.stop.point, (*at, "stop", "point"))
         for number, inhibit in enumerate(control.inhibits):
             yield from missing(inhibit.point, (*at, "inhibits", number, "point"))
-        yield from _control(control, points.get(ref(control.output)), at, file)
+        yield from _control(control, points.profile(ref(control.output)), at, file)
 
 
 def _too_rare(

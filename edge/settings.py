@@ -8,14 +8,18 @@ from pydantic import AfterValidator, Field, model_validator
 from contract.events import Priority
 from contract.limits import NAME_CHARACTERS_MAX
 from contract.messages import DeviceEntry
-from device_profiles.schema import Strict
+from device_profiles.schema import ProfileName, Strict
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=NAME_CHARACTERS_MAX)]
+Name = ProfileName
 PointName = Annotated[
     str,
-    Field(pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$", max_length=2 * NAME_CHARACTERS_MAX + 1),
+    Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$",
+        max_length=2 * NAME_CHARACTERS_MAX + 1,
+        json_schema_extra={"form": "device/point"},
+    ),
 ]
 """``device/point``."""
 
@@ -118,7 +122,9 @@ class Device(Strict):
     interval_s: Annotated[float, Field(ge=0.05, le=86400)] = 5
     timeout_s: Annotated[float, Field(ge=0.01, le=60)] = 0.5
     title: str = Field(default="", max_length=80)
-    part: str = Field(default="", pattern=r"^(\d{16})?$")
+    part: str = Field(
+        default="", pattern=r"^([0-9]{16})?$", json_schema_extra={"form": "16 digits, or empty"}
+    )
 
 
 class Alarm(Strict):

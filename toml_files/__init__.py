@@ -4,5 +4,6 @@ Imports nothing of ours; settings, profiles and cabinets are all read through it
 """
 
 from toml_files.reading import Problem, TomlFile, TomlFileError
+from toml_files.words import plain_words
 
-__all__ = ["Problem", "TomlFile", "TomlFileError"]
+__all__ = ["Problem", "TomlFile", "TomlFileError", "plain_words"]

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from toml_files.positions import Key, positions
+from toml_files.words import forms_of, full_width, plain_words
 
 FILE_BYTES_MAX = 1024 * 1024
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -62,10 +63,7 @@ class TomlFile:
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
         except (ValueError, RecursionError) as error:  # a number of 5000 digits is a plain ValueError
-            line = _line_of_syntax_error(str(error), text)
-            raise TomlFileError(
-                [Problem(name, line, "", f"not valid TOML: {error}", "mend the syntax there")]
-            ) from error
+            raise TomlFileError([_syntax_error(name, str(error), text)]) from error
         self.lines = positions(text)
 
     @classmethod
@@ -106,15 +104,13 @@ class TomlFile:
         try:
             return model.model_validate(self.data)
         except ValidationError as error:
-            told = [self._told(details, model) for details in error.errors()]
+            forms = forms_of(model)
+            told = [self._told(details, model, forms) for details in error.errors()]
             raise TomlFileError(_merged(told)) from error
 
-    def _told(self, details: ErrorDetails, model: type[BaseModel]) -> Problem:
+    def _told(self, details: ErrorDetails, model: type[BaseModel], forms: dict[str, str]) -> Problem:
         key = self._real(details["loc"], details["type"])
-        what, remedy = details["msg"], ""
         match details["type"]:
-            case "missing":
-                what, remedy = "is missing", "add it"
             case "extra_forbidden":
                 what, remedy = "is not a key of this table", self._remedy_of_unknown(key, model)
             case "union_tag_not_found":
@@ -124,12 +120,9 @@ class TomlFile:
                 key = (*key, context["discriminator"].strip("'"))
                 what = f"{context['tag']!r} is unknown"
                 remedy = f"write one of {context['expected_tags']}"
-            case "value_error":  # our own, with its remedy behind the semicolon
-                what, _, remedy = what.removeprefix("Value error, ").partition("; ")
-        if not remedy:
-            given = repr(details["input"])
-            remedy = f"{given if len(given) <= 60 else given[:57] + '...'} was given"
-        return self.problem(key, what[:1].lower() + what[1:], remedy)
+            case _:
+                what, remedy = plain_words(details, forms)
+        return self.problem(key, what, remedy)
 
     def _remedy_of_unknown(self, key: Key, model: type[BaseModel]) -> str:
         given = self._at(key[:-1])
@@ -169,10 +162,15 @@ def dotted(key: Key) -> str:
     return text
 
 
-def _line_of_syntax_error(message: str, text: str) -> int:
-    _, _, tail = message.rpartition("(at line ")
-    number = tail.split(",", 1)[0]
-    return int(number) if number.isdigit() else text.count("\n") + 1
+def _syntax_error(name: str, message: str, text: str) -> Problem:
+    lines = text.split("\n")
+    place = re.search(r"\(at line ([0-9]+), column ([0-9]+)\)$", message)
+    number, column = (int(place[1]), int(place[2])) if place else (len(lines), 0)
+    if place and (typed := full_width(lines[number - 1], column)):
+        what, remedy = typed
+    else:
+        what, remedy = message, "mend the syntax there"
+    return Problem(name, number, "", f"not valid TOML: {what}", remedy)
 
 
 def _has(node: Any, part: str | int) -> bool:
@@ -197,7 +195,9 @@ def _merged(problems: Iterable[Problem]) -> Iterator[Problem]:
         by_key.setdefault((problem.line, problem.key), []).append(problem)
     for same in by_key.values():
         whats = list(dict.fromkeys(problem.what for problem in same))
-        yield dataclasses.replace(same[0], what=", or ".join(whats)) if len(whats) > 1 else same[0]
+        given = [problem.remedy for problem in same if problem.remedy.endswith(" was given")]
+        remedy = given[0] if given and len(whats) > 1 else same[0].remedy
+        yield dataclasses.replace(same[0], what=", or ".join(whats), remedy=remedy)
 
 
 def _owners(model: type[BaseModel], key: Key) -> set[type[BaseModel]]:

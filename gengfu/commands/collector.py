@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from gengfu.words import counted
+
 if TYPE_CHECKING:
     from collector.settings import Loaded
 
@@ -54,16 +56,14 @@ def check(file: Annotated[Path, typer.Argument(help="A settings file.")], as_jso
             raise
         typer.echo(json.dumps({"good": False, "problems": [vars(problem) for problem in error.problems]}))
         raise typer.Exit(1) from error
-    figures = {
-        "case_classes": len(loaded.settings.case_classes),
-        "parts": len(loaded.parts),
-        "profiles": len(loaded.profiles),
-    }
+    classes, parts, profiles = len(loaded.settings.case_classes), len(loaded.parts), len(loaded.profiles)
     if as_json:
+        figures = {"case_classes": classes, "parts": parts, "profiles": profiles}
         typer.echo(json.dumps({"good": True, "problems": [], **figures}))
     else:
-        told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in figures.items())
-        Console(soft_wrap=True, highlight=False).print(f"{file}: sound ({told})")
+        counts = (classes, "case class"), (parts, "part"), (profiles, "profile")
+        told = ", ".join(counted(count, noun) for count, noun in counts)
+        Console(soft_wrap=True, highlight=False, markup=False).print(f"{file}: sound ({told})")
 
 
 @app.command()

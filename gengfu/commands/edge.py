@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from gengfu.words import counted
+
 app = typer.Typer(help="The gateway in the cabinet: run it, check its settings.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -41,23 +43,32 @@ def check(file: Annotated[Path, typer.Argument(help="A settings file.")], as_jso
     from toml_files import TomlFileError
 
     try:
-        settings, _ = checks.load(file)
+        settings, profiles = checks.load(file)
     except TomlFileError as error:
         if not as_json:
             raise
-        typer.echo(json.dumps({"good": False, "problems": [vars(problem) for problem in error.problems]}))
+        typer.echo(
+            json.dumps(
+                {"good": False, "problems": [vars(problem) for problem in error.problems], "notes": []}
+            )
+        )
         raise typer.Exit(1) from error
     figures = {
-        "lines": len(settings.lines),
-        "devices": len(settings.devices),
-        "alarms": len(settings.alarms),
-        "controls": len(settings.controls),
+        "line": len(settings.lines),
+        "device": len(settings.devices),
+        "alarm": len(settings.alarms),
+        "control": len(settings.controls),
     }
+    notes = list(checks.notes(settings, profiles))
     if as_json:
-        typer.echo(json.dumps({"good": True, "problems": [], **figures}))
-    else:
-        told = ", ".join(f"{count} {name}" for name, count in figures.items())
-        Console(soft_wrap=True, highlight=False).print(f"{file}: sound ({told})")
+        counts = {f"{noun}s": count for noun, count in figures.items()}
+        typer.echo(json.dumps({"good": True, "problems": [], "notes": notes, **counts}))
+        return
+    told = ", ".join(counted(count, noun) for noun, count in figures.items())
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console.print(f"{file}: sound ({told})")
+    for note in notes:
+        console.print(f"note: {note}")
 
 
 @app.command()

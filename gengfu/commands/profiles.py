@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gengfu.language import language
+from gengfu.words import counted
 
 if TYPE_CHECKING:
     from device_profiles.schema import Point, Profile
@@ -109,7 +110,7 @@ def check(paths: Files = None, as_json: AsJson = False) -> None:
     elif problems:
         raise TomlFileError(problems)
     else:
-        Console().print(f"{good} profile{'s' * (good != 1)} checked, all sound")
+        Console().print(f"{counted(good, 'profile')} checked, all sound")
     if problems:
         raise typer.Exit(1)
 

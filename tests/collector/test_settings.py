@@ -87,6 +87,39 @@ def test_mistakes_are_told_by_line_and_key(text: str, said: str, tmp_path: Path)
     assert problem.startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("offset", "remedy"),
+    [
+        (8, "write 480 if 8 hours were meant"),
+        (-3, "write -180 if -3"),
+        (100, "write minutes, as 480 for China"),
+    ],
+)
+def test_an_offset_in_hours_is_refused(offset: int, remedy: str, tmp_path: Path) -> None:
+    """Eight minutes would be taken in silence, and cases numbered by the wrong day."""
+    [problem] = mistakes(tmp_path, f'schema = 1\ndistrict = "north"\nutc_offset_min = {offset}\n{GOOD}')
+    assert problem.startswith(f"collector.toml:3: utc_offset_min: {offset} minutes is no time zone")
+    assert remedy in problem
+
+
+@pytest.mark.parametrize("offset", [0, 480, 345, -210])
+def test_every_zone_that_there_is_may_be_named(offset: int, tmp_path: Path) -> None:
+    """Nepal and Newfoundland too."""
+    text = f'schema = 1\ndistrict = "north"\nutc_offset_min = {offset}\n{GOOD}'
+    assert TomlFile(text, "x").parse(Settings).utc_offset_min == offset
+
+
+def test_a_profile_folder_that_is_none_is_told_at_its_key(tmp_path: Path) -> None:
+    """With the line of the settings, and from where a relative path begins."""
+    [problem] = mistakes(
+        tmp_path, f'schema = 1\ndistrict = "north"\nprofile_folders = [\n  ".",\n  "nope",\n]\n{GOOD}'
+    )
+    assert problem == (
+        "collector.toml:5: profile_folders[1]: nope is no folder; "
+        f"name a folder of profiles; a relative path begins at {tmp_path}"
+    )
+
+
 def test_a_problem_that_has_two_classes_is_a_mistake(tmp_path: Path) -> None:
     """Else which deadline holds would depend on their order."""
     entry = '[[case_classes]]\nproblem = "x"\ncode = "1"\ntitle = { en = "X", zh = "某" }\ndeadline_h = 1\n'
@@ -100,6 +133,14 @@ def test_a_problem_that_has_two_classes_is_a_mistake(tmp_path: Path) -> None:
     ("rows", "said"),
     [
         ("x,供水器,a,b,c,,106,29", "parts.csv:3: ObjID: 'x'"),
+        (
+            "5.00103E+15,供水器,a,b,c,,106,29",
+            "parts.csv:3: ObjID: '5.00103E+15' is no code; Excel turned the code into a number; format",
+        ),
+        (
+            "5001030132000008,供水器,a,b,c,5.00103E+14,106,29",
+            "parts.csv:3: BGID: '5.00103E+14' is no code; Excel",
+        ),
         ("5001030132000008,供水器,a,b,c,,206,29", "parts.csv:3: lon: '206'"),
         ("5001030132000008,供水器,a,b,c,,106,nan", "parts.csv:3: lat: 'nan'"),
         ("5001030132000008,供水器,a,b,c,12,106,29", "parts.csv:3: BGID: '12'"),

@@ -61,27 +61,27 @@ def test_the_smallest_profile_is_taken(tmp_path: Path) -> None:
             "type = 'u8'",
             LINE_OF_NEXT,
             "points[0].type",
-            "input should be 'bool', 'u16', 'i16', 'u32', 'i32' or",
+            "must be 'bool', 'u16', 'i16', 'u32', 'i32' or",
         ),
         ("type = 'bool'", LINE_OF_POINT, "points[0]", "type bool in table holding_register; coils and"),
         ("scale = 0", LINE_OF_POINT, "points[0]", "scale 0 would make every value 0; give the factor"),
-        ("scale = nan", LINE_OF_NEXT, "points[0].scale", "input should be a finite number; nan was given"),
-        ("scale = '0.1'", LINE_OF_NEXT, "points[0].scale", "input should be a valid number; '0.1' was given"),
+        ("scale = nan", LINE_OF_NEXT, "points[0].scale", "must be a finite number; nan was given"),
+        ("scale = '0.1'", LINE_OF_NEXT, "points[0].scale", "must be a number; write it without quotes: 0.1"),
         (
             "decimals = 7",
             LINE_OF_NEXT,
             "points[0].decimals",
-            "input should be less than or equal to 6; 7 was",
+            "must be at most 6; 7 was",
         ),
         (
             "unit = ''",
             LINE_OF_NEXT,
             "points[0].unit",
-            "string should have at least 1 character; '' was given",
+            "must not be empty; '' was given",
         ),
         ("range = [5, 1]", LINE_OF_POINT, "points[0]", "range is not ascending; write [lowest, highest]"),
-        ("range = [1]", LINE_OF_NEXT, "points[0].range", "list should have at least 2 items"),
-        ("range = [0, inf]", LINE_OF_NEXT, "points[0].range[1]", "input should be a finite number"),
+        ("range = [1]", LINE_OF_NEXT, "points[0].range", "must have at least 2 entries, not 1"),
+        ("range = [0, inf]", LINE_OF_NEXT, "points[0].range[1]", "must be a finite number"),
         (
             "word_order = 'little'",
             LINE_OF_POINT,
@@ -105,7 +105,7 @@ def test_the_smallest_profile_is_taken(tmp_path: Path) -> None:
             "unit_at = 3\nunit_codes = [\n  { code = 1, factor = 0 },\n]",
             LINE_OF_NEXT + 2,
             "points[0].unit_codes[0].factor",
-            "input should be greater than 0; 0 was given",
+            "must be more than 0; 0 was given",
         ),
         (
             "self_off = { address = 9, step_ms = 1, steps_max = 1 }",
@@ -137,30 +137,34 @@ def test_a_mistake_in_a_point_is_told(tmp_path: Path, added: str, line: int, key
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        (POINT.replace("= 1\n", "= 65536\n"), "12: points[0].address: input should be less than or equal to"),
-        (POINT.replace("= 1\n", "= -1\n"), "12: points[0].address: input should be greater than or equal to"),
+        (POINT.replace("= 1\n", "= 65536\n"), "12: points[0].address: must be at most 65535"),
+        (POINT.replace("= 1\n", "= -1\n"), "12: points[0].address: must be at least 0"),
         (POINT.replace("= 1\n", '= 65535\ntype = "u32"\n'), "8: points[0]: its second word lies beyond"),
-        (POINT.replace('"a"\ntitle', '"A"\ntitle'), "9: points[0].name: string should match pattern"),
+        (POINT.replace('"a"\ntitle', '"A"\ntitle'), "9: points[0].name: must be lower-case letters"),
         (
             POINT.replace("holding", "input") + "writable = true",
             "8: points[0]: table input_register cannot be",
         ),
+        (
+            POINT.replace("holding_register", "coil"),
+            '8: points[0]: table coil holds single bits; add type = "bool"',
+        ),
         (RELAY + "scale = 2", "8: points[0]: scale means nothing for type bool; remove it"),
         (RELAY + "decimals_at = 3", "8: points[0]: decimals_at means nothing for type bool; remove it"),
         (REPEATED, "8: points[0]: name 'a{n}' and repeat do not fit; write {n} in the name"),
-        (REPEATED + "repeat = { count = 0 }", "13: points[0].repeat.count: input should be greater than or"),
+        (REPEATED + "repeat = { count = 0 }", "13: points[0].repeat.count: must be at least 1"),
         (
             REPEATED + "repeat = { count = 2 }\ntype = 'u32'",
             "8: points[0]: copies of type u32 overlap; write",
         ),
         (
             REPEATED.replace("= 1\n", "= 65535\n") + "repeat = { count = 2 }",
-            "8: points[0]: its last copies do not fit: address: Input should be less than or equal to 65535; "
+            "8: points[0]: its last copies do not fit: address: must be at most 65535; "
             "lower count, step or address",
         ),
         (
             REPEATED.replace("a{n}", "a" * 60 + "-{n}") + "repeat = { count = 2, first = 999 }",
-            "8: points[0]: its last copies do not fit: name: String should have at most 64 characters; lower",
+            "8: points[0]: its last copies do not fit: name: must have at most 64 characters; lower",
         ),
         (POINT + POINT, "1: names given twice: a; rename one of each"),
         (
@@ -175,11 +179,11 @@ def test_a_mistake_in_a_point_is_told(tmp_path: Path, added: str, line: int, key
             POINT + DERIVED.replace("deg", "rad") + 'of = ["a", "b"]',
             "14: derived[0]: inclination is an angle",
         ),
-        (POINT + "[serial]\nbaud = 9600\nunit_id = 248", "15: serial.unit_id: input should be less than or"),
-        (POINT + "[modbus]\nregisters_per_request_max = 126", "14: modbus.registers_per_request_max: input"),
+        (POINT + "[serial]\nbaud = 9600\nunit_id = 248", "15: serial.unit_id: must be at most 247"),
+        (POINT + "[modbus]\nregisters_per_request_max = 126", "14: modbus.registers_per_request_max: must"),
         (
             "points = []\n",
-            "7: points: list should have at least 1 item after validation, not 0; [] was given",
+            "7: points: must not be empty; [] was given",
         ),
         (
             "".join(
@@ -199,7 +203,7 @@ def test_a_mistake_in_a_profile_is_told(tmp_path: Path, text: str, what: str) ->
 @pytest.mark.parametrize(
     ("before", "after", "what"),
     [
-        ("schema = 1", "schema = 2", "1: schema: input should be 1; 2 was given"),
+        ("schema = 1", "schema = 2", "1: schema: must be 1; 2 was given"),
         ("schema = 1\n", "", "1: schema: is missing; add it"),
         (
             'id = "probe"',
@@ -208,8 +212,8 @@ def test_a_mistake_in_a_profile_is_told(tmp_path: Path, text: str, what: str) ->
         ),
         (', zh = "探头"', "", "3: title.zh: is missing; add it"),
         ('vendor = "nobody"\n', "", "1: vendor: is missing; add it"),
-        ('models = ["P1"]', "models = []", "5: models: list should have at least 1 item"),
-        ('models = ["P1"]', 'models = [""]', "5: models[0]: string should have at least 1 character"),
+        ('models = ["P1"]', "models = []", "5: models: must not be empty"),
+        ('models = ["P1"]', 'models = [""]', "5: models[0]: must not be empty"),
     ],
 )
 def test_a_mistake_in_the_head_is_told(tmp_path: Path, before: str, after: str, what: str) -> None:

@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501 - a table of mistakes reads best with one a line
 
+import json
 import re
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from typing import get_args
 
 import pytest
 from pydantic import BaseModel
+from typer.testing import CliRunner
 
 from edge import checks
 from edge.settings import EXAMPLE, Settings
+from gengfu.commands.edge import app
 from toml_files import TomlFileError
 
 TEXT = EXAMPLE.read_text()
@@ -93,33 +96,64 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
         ('profile = "renke_dust"', 'profile = "renke"', "devices[0].profile: no profile 'renke'; `gengfu profiles list`"),
         ('points = ["relay_1"]', 'points = ["relay_9"]', "has no point 'relay_9'; it has relay_1"),
         ("unit_id = 2", "unit_id = 1", "is 'station' already; two devices would answer at once"),
-        ("unit_id = 2", "unit_id = 300", "should be less than or equal to 247; 300 was given"),
+        ("unit_id = 2", "unit_id = 300", "must be at most 247; 300 was given"),
         ("unit_id = 2", "unit_di = 2", "unit_di: is not a key of this table; did you mean unit_id?"),
-        ("baud = 9600", 'baud = "9600"', "should be a valid integer; '9600' was given"),
+        ("baud = 9600", 'baud = "9600"', "baud: must be a whole number; write it without quotes: 9600"),
         ('name = "relays"', 'name = "station"', "name 'station' is given twice; rename one of them"),
-        ('points = ["main-pressure/pressure"]', 'points = ["main-pressure/presure"]', "no point 'main-pressure/presure'; it has"),
+        ('points = ["main-pressure/pressure"]', 'points = ["main-pressure/presure"]', "no point 'main-pressure/presure'; main-pressure has pressure"),
         ("low = 140", "limit = 140", "limit: is not a key of this table"),
         ("low = 140", "low = 140\nhigh = 3", "needs exactly one limit; give high or low"),
         ("below = 120", "below = 180", "wrong side of the start limit; start above and stop below it"),
-        ('fail_state = "off"', 'fail_state = "of"', "input should be 'off', 'on', 'hold' or 'local'; 'of' was given"),
+        ('fail_state = "off"', 'fail_state = "of"', "must be 'off', 'on', 'hold' or 'local'; 'of' was given"),
         ("longest_run_s = 1800", "", "longest_run_s: fails off but has no longest run; give longest_run_s"),
         ("self_off_s = 60 ", "", "it is not used; give self_off_s"),
         ("self_off_s = 60 ", "self_off_s = 9000 ", "more than the output's timer can do; 3276.7 at most"),
         ('fail_state = "off"', 'fail_state = "hold"', "a timer would switch off an output that fails 'hold'"),
         ('output = "relays/relay_1"', 'output = "station/pm10"', "station/pm10 cannot be switched; name a writable bool"),
-        ('point = "station/temperature"', 'point = "station/temp"', "inhibits[0].point: no point 'station/temp'; it has"),
-        ("schema = 1", "schema = 2", "schema: input should be 1; 2 was given"),
+        ('point = "station/temperature"', 'point = "station/temp"', "inhibits[0].point: no point 'station/temp'; station has"),
+        ("schema = 1", "schema = 2", "schema: must be 1; 2 was given"),
         ("# shims = []", 'shims = ["sen0658"]', "devices[0].shims: "),
-        ("low = 140", "low = nan", "alarms[0].low: input should be a finite number; nan was given"),
-        ("above = 150", "above = inf", "controls[0].start.above: input should be a finite number; inf was given"),
+        ("low = 140", "low = nan", "alarms[0].low: must be a finite number; nan was given"),
+        ("above = 150", "above = inf", "controls[0].start.above: must be a finite number; inf was given"),
+        ('gateway = "site-1"', 'gateway = "Site 1"', "gateway: must be lower-case letters, digits, - and _, beginning with a letter or digit; 'Site 1'"),
+        ('output = "relays/relay_1"', 'output = "relay_1"', "controls[0].output: must be device/point; 'relay_1' was given"),
         ("[broker]", "[brokr]", "broker: is missing; add it"),
-        ("# part = ", 'part = "123"\n# x = ', "devices[0].part: string should match pattern"),
+        ("# part = ", 'part = "123"\n# x = ', "devices[0].part: must be 16 digits, or empty; '123' was given"),
     ],
 )  # fmt: skip
 def test_each_mistake_is_told_with_what_and_remedy(tmp_path: Path, old: str, new: str, expected: str) -> None:
     """Read by somebody in the street with gloves on."""
     told = broken(tmp_path, old, new)
     assert any(expected in problem for problem in told), told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('name = "relays"', 'name = "station"', "devices[1].name: name 'station' is given twice; rename one of them"),
+        ('name = "main-pressure"', 'name = "relays"', "devices[2].name: name 'relays' is given twice; rename one of them"),
+        ('points = ["relay_1"]', 'points = ["relay_one"]', "devices[1].points[0]: profile waveshare_relay_8 has no point 'relay_one'; it has relay_1"),
+        ('profile = "waveshare_relay_8"', 'profile = "waveshare"', "devices[1].profile: no profile 'waveshare'"),
+        ("# profile_folders = []", 'profile_folders = ["nope"]', "profile_folders[0]: "),
+    ],
+)  # fmt: skip
+def test_one_mistake_is_told_once(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    """What follows from it, such as rules that name the points of that device, would only mislead."""
+    [told] = broken(tmp_path, old, new)
+    assert expected in told
+
+
+def test_a_rule_is_still_held_against_the_profile_of_a_device_with_a_misspelt_point(tmp_path: Path) -> None:
+    """The misspelling is no choice in the message of the rule."""
+    file = tmp_path / "edge.toml"
+    text = TEXT.replace('points = ["relay_1"]', 'points = ["relay_one"]')
+    file.write_text(text.replace('output = "relays/relay_1"', 'output = "relays/relay_9"'))
+    with pytest.raises(TomlFileError) as caught:
+        checks.load(file)
+    of_points, of_rule = caught.value.problems
+    assert of_points.key == "devices[1].points[0]"
+    assert (of_rule.key, of_rule.what) == ("controls[0].output", "no point 'relays/relay_9'")
+    assert "relay_one" not in of_rule.remedy
 
 
 @pytest.mark.parametrize(
@@ -205,3 +239,19 @@ title = "{title}"
     told = broken(tmp_path, "# Alarms, decided here", f"{lines}{devices}\n# Alarms, decided here")
     assert len(told) == 1
     assert "devices take" in told[0]
+
+
+def test_a_factory_setting_that_differs_from_the_line_is_noted_and_is_no_mistake(tmp_path: Path) -> None:
+    """Exit code 0: the technician may have set the device. On a line of the same speed nothing is said."""
+    note = (
+        "station: renke_dust leaves the factory at 4800 8N1, the line runs at 9600 8N1; "
+        "fine if you set the device so"
+    )
+    ran = CliRunner().invoke(app, ["check", str(EXAMPLE)])
+    assert ran.exit_code == 0
+    assert ran.stdout == f"{EXAMPLE}: sound (2 lines, 3 devices, 1 alarm, 1 control)\nnote: {note}\n"
+    assert json.loads(CliRunner().invoke(app, ["check", str(EXAMPLE), "--json"]).stdout)["notes"] == [note]
+    file = tmp_path / "edge.toml"
+    file.write_text(TEXT.replace("baud = 9600", "baud = 4800"))
+    notes = json.loads(CliRunner().invoke(app, ["check", str(file), "--json"]).stdout)["notes"]
+    assert all("renke_dust" not in each for each in notes)

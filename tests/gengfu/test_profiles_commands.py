@@ -157,7 +157,7 @@ def test_the_real_command_tells_broken_files_line_by_line(tmp_path: Path) -> Non
     assert result.returncode == 1
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
-        f"{one}:8: serial.baud: input should be greater than or equal to 300; 96 was given",
+        f"{one}:8: serial.baud: must be at least 300; 96 was given",
         f"{one}:15: points[0].unti: is not a key of this table; did you mean unit?",
         f"{two}:1: not valid TOML: Invalid value (at line 1, column 6); mend the syntax there",
     ]

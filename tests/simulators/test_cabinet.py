@@ -134,7 +134,7 @@ profile = "wt901c485"
             MINIMAL.replace("wt901c485", "wt902"),
             ":12: devices[0].profile: 'wt902' is no known profile; write",
         ),
-        (MINIMAL.replace("baud = 9600", "baud = 9"), ":6: lines[0].baud: input should be greater"),
+        (MINIMAL.replace("baud = 9600", "baud = 9"), ":6: lines[0].baud: must be at least 300"),
         (
             MINIMAL.replace("baud", "boud"),
             ":6: lines[0].boud: is not a key of this table; did you mean baud?",
@@ -156,7 +156,7 @@ profile = "wt901c485"
         ),
         (
             MINIMAL + '[[story]]\nat_s = 1\nwhat = "earthquake"\ndevice = "tilt"',
-            ":15: story[0].what: input should be 'works_begin'",
+            ":15: story[0].what: must be 'works_begin'",
         ),
         (MINIMAL.replace("schema = 1\n", ""), "schema: is missing; add it"),
     ],
