@@ -12,11 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from simulators.errors import SimulatorError
+
+HOST = "127.0.0.1"
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
 
 
-class BrokerError(RuntimeError):
+class BrokerError(SimulatorError):
     """mosquitto is missing or did not start; the text says what to do."""
 
 
@@ -28,14 +31,20 @@ class Mosquitto:
     ) -> None:
         """Prepare ``folder`` (created, readable by the broker's user); ``port`` is chosen if not given.
 
-        ``in_child`` is called in the new process before it becomes the broker.
+        ``in_child`` is called in the new process before it becomes the broker. BrokerError if there is no
+        mosquitto, or the folder cannot be made.
         """
         self.folder = folder
         self._in_child = in_child
         self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._program, self._environment = _program()
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BrokerError(
+                f"{folder}: cannot make this folder: {error.strerror}; choose another"
+            ) from error
 
     @property
     def log(self) -> Path:
@@ -48,12 +57,14 @@ class Mosquitto:
         return self._process.pid if self._process and self._process.poll() is None else None
 
     def start(self) -> None:
-        """Start it and wait until it accepts connections; BrokerError if it does not."""
+        """Start it and wait until it accepts connections; BrokerError if it cannot."""
+        if self._accepts():
+            raise BrokerError(f"port {self.port} of {HOST} is taken by another program; choose another port")
         user = pwd.getpwuid(os.getuid()).pw_name
         configuration = self.folder / "mosquitto.conf"
-        configuration.write_text(
+        text = (
             f"user {user}\n"  # as root it would drop to its own user and lose its folder
-            f"listener {self.port} 127.0.0.1\n"
+            f"listener {self.port} {HOST}\n"
             "allow_anonymous true\n"
             "persistence true\n"
             f"persistence_location {self.folder}/\n"
@@ -62,6 +73,12 @@ class Mosquitto:
             "max_queued_messages 100000\n"
             "sys_interval 1\n"
         )
+        try:
+            configuration.write_text(text)
+        except OSError as error:
+            raise BrokerError(
+                f"{configuration}: cannot be written: {error.strerror}; choose another folder"
+            ) from error
         self._process = subprocess.Popen(
             [self._program, "-c", str(configuration)],
             env=self._environment,
@@ -74,9 +91,10 @@ class Mosquitto:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._accepts():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                said = self.log.read_text(errors="replace")[-500:] if self.log.exists() else "nothing"
                 self.kill()
-                raise BrokerError(f"mosquitto did not start on port {self.port}; it said: {said}")
+                raise BrokerError(
+                    f"mosquitto did not start on port {self.port}; it said: {self.last_words()}"
+                )
             time.sleep(0.02)
 
     def stop(self) -> None:
@@ -101,9 +119,13 @@ class Mosquitto:
         """Remove sessions, retained messages and queues of a stopped broker."""
         (self.folder / "mosquitto.db").unlink(missing_ok=True)
 
+    def last_words(self) -> str:
+        """Return the end of its log."""
+        return self.log.read_text(errors="replace")[-500:].strip() if self.log.exists() else "nothing"
+
     def _accepts(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=0.5):
+            with socket.create_connection((HOST, self.port), timeout=0.5):
                 return True
         except OSError:
             return False
@@ -112,7 +134,7 @@ class Mosquitto:
 def free_port() -> int:
     """Return a loopback TCP port that nobody listens on at this moment."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
 

@@ -1,6 +1,7 @@
-"""``gengfu sim``: simulated cabinets on real ptys and ports, and a city platform that misbehaves."""
+"""``gengfu sim``: cabinets on real ptys and ports, a city platform that misbehaves, a real broker."""
 
 import json
+import os
 import shutil
 import signal
 import sys
@@ -17,9 +18,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-app = typer.Typer(help="Simulators: cabinets without hardware, a city platform.", no_args_is_help=True)
+from gengfu.language import language
+
+app = typer.Typer(
+    help="Simulators: cabinets without hardware, a city platform, a broker for trials.", no_args_is_help=True
+)
 
 EXTRA = "this command needs the simulators: pip install gengfu[simulators]"
+BROKER_LOOK_INTERVAL_S = 0.2
 FAULTS = {"timeout": "timeout", "500": "error_500", "429": "error_429", "garbage": "garbage"}
 
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same noise and faults.")]
@@ -33,15 +39,26 @@ def list_cabinets(as_json: AsJson = False) -> None:
         from simulators import cabinet_file
 
         plans = [cabinet_file.load(name) for name in cabinet_file.shipped()]
+    stories_s = [max((entry.at_s for entry in plan.file.story), default=0) for plan in plans]
     if as_json:
-        typer.echo(json.dumps([{"name": plan.name, **plan.file.title.model_dump()} for plan in plans]))
+        rows = [
+            {
+                "name": plan.name,
+                "title": plan.file.title.model_dump(),
+                "lines": [{"name": line.name, "kind": line.kind} for line in plan.file.lines],
+                "devices": [device.name for device in plan.file.devices],
+                "story_s": story_s,
+            }
+            for plan, story_s in zip(plans, stories_s, strict=True)
+        ]
+        typer.echo(json.dumps(rows, ensure_ascii=False))
         return
+    titles = language(os.environ)
     table = Table("cabinet", "title", "lines", "devices", "story", box=None)
-    for plan in plans:
+    for plan, story_s in zip(plans, stories_s, strict=True):
         lines = ", ".join(f"{line.name} ({line.kind})" for line in plan.file.lines)
         devices = ", ".join(device.name for device in plan.file.devices)
-        story = f"{max((entry.at_s for entry in plan.file.story), default=0):g} s"
-        table.add_row(plan.name, f"{plan.file.title.en} {plan.file.title.zh}", lines, devices, story)
+        table.add_row(plan.name, getattr(plan.file.title, titles), lines, devices, f"{story_s:g} s")
     Console().print(table)
 
 
@@ -54,7 +71,8 @@ def run(
         typer.Option(help="Where links to the serial ports appear; without it, a temporary folder."),
     ] = None,
     ledger: Annotated[
-        Path | None, typer.Option(help="A JSON-lines file of everything the devices serve.")
+        Path | None,
+        typer.Option(help="A JSON-lines file of everything the devices serve; its folder must exist."),
     ] = None,
     truth: Annotated[
         Path | None, typer.Option(help="A JSON file of all values and outputs, renewed twice a second.")
@@ -115,6 +133,34 @@ def platform(
             typer.echo(json.dumps({"url": server.url}))
             sys.stdout.flush()
             stop.wait()
+
+
+@app.command()
+def broker(
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: a free one.")] = 0,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Its configuration, log and queues, kept; without it, a temporary folder."),
+    ] = None,
+) -> None:
+    """Run mosquitto on the loopback interface until SIGTERM or Ctrl-C; one JSON line tells where.
+
+    Anybody on this machine may use it without a password: it is for trials, not for service.
+    """
+    stop = _stop_on_signals()
+    with _told_plainly(), _folder(folder) as place:
+        from simulators.mosquitto import HOST, BrokerError, Mosquitto
+
+        mosquitto = Mosquitto(place, port or None)
+        try:
+            mosquitto.start()
+            typer.echo(json.dumps({"host": HOST, "port": mosquitto.port}))
+            sys.stdout.flush()
+            while not stop.wait(BROKER_LOOK_INTERVAL_S):
+                if mosquitto.pid is None:
+                    raise BrokerError(f"mosquitto ended by itself; it said: {mosquitto.last_words()}")
+        finally:
+            mosquitto.stop()
 
 
 def _chances(faults: list[str]) -> dict[str, float]:

@@ -1,8 +1,11 @@
 """``gengfu sim`` as a process: one line when ready, a clean end, plain errors."""
 
+import asyncio
 import json
+import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 import httpx
 import pytest
 from pymodbus.client import ModbusSerialClient
@@ -89,12 +93,42 @@ def test_platform_serves_until_it_is_told_to_end() -> None:
         end(process, signal.SIGINT)
 
 
+def test_broker_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
+    """A retained message comes back; a second broker on its port is refused; what it wrote stays."""
+    with started("broker", "--folder", str(tmp_path)) as (process, ready):
+        assert ready["host"] == "127.0.0.1"
+        assert asyncio.run(kept_message(ready["port"])) == b"kept"
+        second = subprocess.run(
+            [*GENGFU, "broker", "--port", str(ready["port"])],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        told = f"port {ready['port']} of 127.0.0.1 is taken by another program; choose another port\n"
+        assert (second.returncode, second.stdout, second.stderr) == (1, "", told)
+        end(process, signal.SIGTERM)
+    assert (tmp_path / "mosquitto.db").exists()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", ready["port"]), timeout=5)
+
+
+async def kept_message(port: int) -> object:
+    """Publish a retained message on one connection, and return what another one gets."""
+    async with aiomqtt.Client("127.0.0.1", port) as client:
+        await client.publish("a", b"kept", qos=1, retain=True)
+    async with asyncio.timeout(30), aiomqtt.Client("127.0.0.1", port) as client:
+        await client.subscribe("a", qos=1)
+        return (await anext(client.messages)).payload
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
         (["run", "nowhere"], 1, "nowhere: there is no such cabinet; give a path, or one of site, street"),
         (["platform", "--fault", "fire=1"], 2, "names are timeout, 500, 429, garbage"),
         (["platform", "--fault", "500=2"], 2, "together at most 1"),
+        (["broker", "--folder", "/proc/x"], 1, "/proc/x: cannot make this folder: "),
         (["run", "site", "--ledger", "/proc/ledger"], 1, "/proc/ledger: cannot be written: "),
         (["run", "site", "--truth", "/proc/truth"], 1, "/proc/truth: cannot be written: "),
         (["run", "site", "--folder", "/proc/dev"], 1, "/proc/dev: cannot make this folder: "),
@@ -130,7 +164,30 @@ def test_missing_extra_is_told(missing: str, arguments: list[str]) -> None:
     )
 
 
+def listed(*arguments: str, locale: str = "C.UTF-8") -> str:
+    """Run ``gengfu sim list`` for somebody with this locale."""
+    done = subprocess.run(
+        [*GENGFU, "list", *arguments],
+        env={**os.environ, "LC_ALL": locale, "COLUMNS": "160"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout
+
+
 def test_list_names_the_shipped_cabinets() -> None:
-    """As text and as JSON."""
-    done = subprocess.run([*GENGFU, "list", "--json"], capture_output=True, text=True, timeout=60, check=True)
-    assert [entry["name"] for entry in json.loads(done.stdout)] == ["site", "street"]
+    """For people in their own language, for programs in both."""
+    site, street = json.loads(listed("--json"))
+    assert site == {
+        "name": "site",
+        "title": {"en": "construction site", "zh": "建筑工地"},
+        "lines": [{"name": "rs485-1", "kind": "serial"}],
+        "devices": ["station", "relays"],
+        "story_s": 40,
+    }
+    assert (street["name"], street["story_s"]) == ("street", 60)
+    english, chinese = listed(), listed(locale="zh_CN.UTF-8")
+    assert ("construction site" in english, "建筑工地" in english) == (True, False)
+    assert ("construction site" in chinese, "建筑工地" in chinese) == (False, True)
