@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import FastAPI, HTTPException, Query, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.routing import APIRoute
 
 from collector import queries, series
 from collector.database import Database
@@ -18,8 +19,10 @@ from collector.views import (
     GapView,
     GatewayView,
     HealthView,
+    IndexView,
     Page,
     PointView,
+    RefusalView,
     SampleView,
     TitleView,
 )
@@ -27,6 +30,9 @@ from contract.errors import ContractError
 from contract.limits import TIME_MS_MAX
 from contract.names import checked_name
 from device_profiles.schema import Derived, Point, Profile
+
+PREFIX = "/api/v1"
+LISTS = ("gateways", "devices", "points", "alarms", "cases", "gaps")
 
 Limit = Annotated[int, Query(ge=1, le=1_000, description="At most so many items.")]
 HistoryLimit = Annotated[int, Query(ge=1, le=10_000, description="At most so many samples.")]
@@ -53,28 +59,49 @@ def application(sources: Sources) -> FastAPI:
         docs_url=None,  # its page would fetch scripts from the internet
         redoc_url=None,
     )
-    _add_registry(app, sources)
-    _add_series(app, sources)
-    _add_alarms(app, sources)
+    lists = APIRouter(
+        prefix=PREFIX, dependencies=[Depends(_known_only)], responses={422: {"model": RefusalView}}
+    )
+    _add_registry(lists, sources)
+    _add_series(lists, sources)
+    _add_alarms(lists, sources)
+    app.include_router(lists)
+    _add_index(app, [f"{PREFIX}/{name}" for name in LISTS])
     _add_operation(app, sources)
     return app
 
 
-def _add_registry(app: FastAPI, sources: Sources) -> None:
-    @app.get("/api/v1/gateways")
+def _known_only(request: Request) -> None:
+    """Refuse parameters that a list does not know: a filter that is misspelt would return everything."""
+    route: APIRoute = request.scope["route"]
+    known = [field.alias for field in route.dependant.query_params]
+    if unknown := sorted(set(request.query_params) - set(known)):
+        raise HTTPException(422, f"unknown: {', '.join(unknown)[:200]}; this list knows {', '.join(known)}")
+
+
+def _add_index(app: FastAPI, lists: list[str]) -> None:
+    @app.get("/")
+    @app.get(PREFIX)
+    async def get_index() -> IndexView:
+        """Where everything is."""
+        return IndexView(lists=lists)
+
+
+def _add_registry(app: APIRouter, sources: Sources) -> None:
+    @app.get("/gateways")
     async def get_gateways(limit: Limit = 100, cursor: Cursor = "") -> Page[GatewayView]:
         """Gateways by name."""
         return await sources.state.read(lambda db: queries.gateway_page(db, cursor, limit))
 
-    @app.get("/api/v1/devices")
+    @app.get("/devices")
     async def get_devices(gateway: Filter = "", limit: Limit = 100, cursor: Cursor = "") -> Page[DeviceView]:
         """Devices by gateway and name."""
         first, second = _names(cursor, 2) or ("", "")
         return await sources.state.read(lambda db: queries.device_page(db, gateway, (first, second), limit))
 
 
-def _add_series(app: FastAPI, sources: Sources) -> None:
-    @app.get("/api/v1/points")
+def _add_series(app: APIRouter, sources: Sources) -> None:
+    @app.get("/points")
     async def get_points(
         gateway: Filter = "", device: Filter = "", limit: Limit = 100, cursor: Cursor = ""
     ) -> Page[PointView]:
@@ -95,7 +122,7 @@ def _add_series(app: FastAPI, sources: Sources) -> None:
         ]
         return queries.page(items, limit, lambda item: f"{item.gateway}/{item.device}/{item.point}")
 
-    @app.get("/api/v1/points/{gateway}/{device}/{point}/history")
+    @app.get("/points/{gateway}/{device}/{point}/history", responses={404: {"model": RefusalView}})
     async def get_history(
         gateway: str,
         device: str,
@@ -103,13 +130,22 @@ def _add_series(app: FastAPI, sources: Sources) -> None:
         from_ms: TimeMs = 0,
         to_ms: TimeMs = TIME_MS_MAX + 1,
         limit: HistoryLimit = 1_000,
+        cursor: Cursor = "",
     ) -> Page[SampleView]:
-        """Samples with from_ms <= time < to_ms, oldest first; ``next`` is from_ms of the next page."""
-        samples = await sources.store.read(
-            lambda db: series.history(
-                db, (gateway, device, point), from_ms=from_ms, to_ms=to_ms, limit=limit + 1
+        """Samples with from_ms <= time < to_ms, oldest first; ``next`` may be sent as from_ms as well."""
+        if from_ms >= to_ms:
+            raise HTTPException(422, f"from_ms {from_ms} is not before to_ms {to_ms}; nothing lies between")
+        key, first_ms = (gateway, device, point), max(from_ms, _number(cursor))
+        is_known, samples = await sources.store.read(
+            lambda db: (
+                series.is_known(db, key),
+                series.history(db, key, from_ms=first_ms, to_ms=to_ms, limit=limit + 1),
             )
         )
+        if not is_known:
+            raise HTTPException(
+                404, f"no series {'/'.join(key)[:200]}; {PREFIX}/points lists those there are"
+            )
         items = [
             SampleView(
                 time_ms=sample.time_ms,
@@ -123,8 +159,8 @@ def _add_series(app: FastAPI, sources: Sources) -> None:
         return queries.page(items, limit, lambda item: str(item.time_ms + 1))
 
 
-def _add_alarms(app: FastAPI, sources: Sources) -> None:
-    @app.get("/api/v1/alarms")
+def _add_alarms(app: APIRouter, sources: Sources) -> None:
+    @app.get("/alarms")
     async def get_alarms(
         active: bool | None = None, limit: Limit = 100, cursor: Cursor = ""
     ) -> Page[AlarmView]:
@@ -132,13 +168,13 @@ def _add_alarms(app: FastAPI, sources: Sources) -> None:
         before = _number(cursor)
         return await sources.state.read(lambda db: queries.alarm_page(db, active, before, limit))
 
-    @app.get("/api/v1/cases")
+    @app.get("/cases")
     async def get_cases(limit: Limit = 100, cursor: Cursor = "") -> Page[CaseView]:
         """Cases, the newest first."""
         before = _number(cursor)
         return await sources.state.read(lambda db: queries.case_page(db, before, limit))
 
-    @app.get("/api/v1/gaps")
+    @app.get("/gaps")
     async def get_gaps(limit: Limit = 100, cursor: Cursor = "") -> Page[GapView]:
         """What will never arrive, the newest first."""
         before = _number(cursor)

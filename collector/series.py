@@ -169,6 +169,14 @@ def newest(
     return [_reading(row) for row in connection.execute(query)]
 
 
+def is_known(connection: Connection, key: tuple[str, str, str]) -> bool:
+    """Whether anything of this series has ever been stored."""
+    query = select(series.c.id).where(
+        and_(series.c.gateway == key[0], series.c.device == key[1], series.c.point == key[2])
+    )
+    return connection.execute(query).first() is not None
+
+
 def history(
     connection: Connection, key: tuple[str, str, str], *, from_ms: int, to_ms: int, limit: int
 ) -> list[Sample]:

@@ -1,6 +1,6 @@
 """What the API answers. Times are UTC milliseconds, ages seconds, units of measure UCUM."""
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
@@ -153,6 +153,21 @@ class GapView(BaseModel):
     to_ms: int
     count: int | None
     recorded_ms: int
+
+
+class IndexView(BaseModel):
+    """Where everything is; paths."""
+
+    description: str = "/openapi.json"
+    health: str = "/healthz"
+    metrics: str = "/metrics"
+    lists: list[str]
+
+
+class RefusalView(BaseModel):
+    """Why a request is refused: a sentence, or each parameter that is out of bounds."""
+
+    detail: str | list[dict[str, Any]]
 
 
 class HealthView(BaseModel):

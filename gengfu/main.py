@@ -1,6 +1,8 @@
 """The ``gengfu`` command: groups of commands, and how their errors reach people."""
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -10,7 +12,7 @@ from toml_files import TomlFileError
 
 app = typer.Typer(
     name="gengfu",
-    help="Street-cabinet gateways and their centre for smart city management.",
+    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -18,11 +20,26 @@ app = typer.Typer(
 )
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"gengfu {version('gengfu')}")
+        raise typer.Exit
+
+
+@app.callback()
+def gengfu(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Street-cabinet gateways and their centre for smart city management."""
+
+
 def _add_groups() -> None:
     """Each room's commands stand in a module of its own; one without its extra still lists the others."""
     from gengfu.commands import collector, demo, edge, profiles, sim
 
-    app.command("demo")(demo.demo)
+    app.command("demo", short_help="A city block on this machine, audited at the end.")(demo.demo)
     app.add_typer(edge.app, name="edge")
     app.add_typer(collector.app, name="collector")
     app.add_typer(profiles.app, name="profiles")

@@ -26,10 +26,10 @@ PACKAGES = ("aiomqtt", "alembic", "fastapi", "httpx", "paho", "prometheus_client
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
-@app.command()
+@app.command(short_help="Run the centre until it is told to stop.")
 def run(
-    settings: Annotated[Path, typer.Option(help="The centre's settings file.")],
-    verbose: Annotated[bool, typer.Option(help="Log every event.")] = False,
+    settings: Annotated[Path, typer.Option(metavar="FILE", help="The centre's settings file.")],
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log every event.")] = False,
 ) -> None:
     """Run the centre until SIGTERM or Ctrl-C; one JSON line tells its URL when it is ready."""
     logging.basicConfig(
@@ -43,8 +43,10 @@ def run(
         asyncio.run(_serve(loaded))
 
 
-@app.command()
-def check(file: Annotated[Path, typer.Argument(help="A settings file.")], as_json: AsJson = False) -> None:
+@app.command(short_help="Check a settings file and what it names.")
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A settings file.")], as_json: AsJson = False
+) -> None:
     """Check a settings file and what it names; every mistake is told with file, line, key and remedy."""
     from collector.settings import load
     from toml_files import TomlFileError
@@ -66,8 +68,10 @@ def check(file: Annotated[Path, typer.Argument(help="A settings file.")], as_jso
         Console(soft_wrap=True, highlight=False, markup=False).print(f"{file}: sound ({told})")
 
 
-@app.command()
-def init(folder: Annotated[Path, typer.Argument(help="A folder; made if it is not there.")]) -> None:
+@app.command(short_help="Write commented settings and an empty part register.")
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder; made if it is not there.")],
+) -> None:
     """Write a commented settings file and an empty part register; nothing that is there is overwritten."""
     from collector.parts import HEADER
     from collector.settings import EXAMPLE

@@ -15,10 +15,10 @@ app = typer.Typer(help="The gateway in the cabinet: run it, check its settings."
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
-@app.command()
+@app.command(short_help="Run the gateway until it is told to stop.")
 def run(
-    settings: Annotated[Path, typer.Option(help="The gateway's settings file.")],
-    verbose: Annotated[bool, typer.Option(help="Log every event.")] = False,
+    settings: Annotated[Path, typer.Option(metavar="FILE", help="The gateway's settings file.")],
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log every event.")] = False,
 ) -> None:
     """Run the gateway until it is told to stop (SIGTERM or Ctrl-C)."""
     from edge.buffer.store import BufferUnusableError
@@ -36,8 +36,10 @@ def run(
         raise typer.Exit(1) from error
 
 
-@app.command()
-def check(file: Annotated[Path, typer.Argument(help="A settings file.")], as_json: AsJson = False) -> None:
+@app.command(short_help="Check a settings file.")
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A settings file.")], as_json: AsJson = False
+) -> None:
     """Check a settings file; every mistake is told with file, line, key and remedy."""
     from edge import checks
     from toml_files import TomlFileError
@@ -71,7 +73,7 @@ def check(file: Annotated[Path, typer.Argument(help="A settings file.")], as_jso
         console.print(f"note: {note}")
 
 
-@app.command()
+@app.command(short_help="Print the commented example settings.")
 def example() -> None:
     """Print the commented example, which is the manual of the settings file."""
     from edge.settings import EXAMPLE

@@ -21,12 +21,18 @@ app = typer.Typer(help="Device profiles: list, show, check.", no_args_is_help=Tr
 
 Files = Annotated[
     list[Path] | None,
-    typer.Argument(help="Profile files; without any, all that are shipped.", show_default=False),
+    typer.Argument(
+        metavar="FILE", help="Profile files; without any, all that are shipped.", show_default=False
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Folders = Annotated[
     list[Path] | None,
-    typer.Option("--folder", help="A folder of own profiles beside the shipped ones; may be repeated."),
+    typer.Option(
+        "--folder",
+        metavar="FOLDER",
+        help="A folder of own profiles beside the shipped ones; may be repeated.",
+    ),
 ]
 ProfileId = Annotated[str, typer.Argument(metavar="ID", help="Id of a profile, as `list` prints it.")]
 
@@ -64,7 +70,7 @@ def list_profiles(folders: Folders = None, as_json: AsJson = False) -> None:
     _console().print(table)
 
 
-@app.command()
+@app.command(short_help="Show one device: document, serial settings, points.")
 def show(profile_id: ProfileId, folders: Folders = None, as_json: AsJson = False) -> None:
     """Show one device: its document, its serial settings, its points."""
     from device_profiles import catalogue
@@ -88,7 +94,7 @@ def show(profile_id: ProfileId, folders: Folders = None, as_json: AsJson = False
     console.print(_points_table(profile))
 
 
-@app.command()
+@app.command(short_help="Check profile files.")
 def check(paths: Files = None, as_json: AsJson = False) -> None:
     """Check profile files; every mistake is told with file, line, key and remedy."""
     from device_profiles import catalogue

@@ -92,7 +92,38 @@ def test_a_history_is_a_half_open_range_and_goes_on(tmp_path: Path) -> None:
         page = told(collector, path, from_ms=page["next"], to_ms=NOW_MS + 6, limit=4)
         assert [item["value"] for item in page["items"]] == [None, None]
         assert page["next"] is None
-        assert told(collector, "/api/v1/points/gw-1/meter/nothing/history")["items"] == []
+        assert told(collector, path, from_ms=NOW_MS + 7) == {"items": [], "next": None}
+        assert len(pages(collector, path, 2)) == 7
+        assert told(collector, path, from_ms=NOW_MS + 5, cursor=NOW_MS + 3)["items"][0]["value"] is None
+
+
+def test_the_history_of_a_series_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """404 with a sentence, not an empty page that looks like a quiet sensor."""
+    with standing(settings(tmp_path), Clock()) as collector:
+        response = asked(collector, "/api/v1/points/gw-1/meter/nothing/history")
+        assert response.status_code == 404
+        assert response.json()["detail"].startswith("no series gw-1/meter/nothing; /api/v1/points lists")
+
+
+def test_a_parameter_that_a_list_does_not_know_is_named(tmp_path: Path) -> None:
+    """A misspelt filter would return everything."""
+    with standing(settings(tmp_path), Clock()) as collector:
+        for path in [*told(collector, "/")["lists"], "/api/v1/points/a/b/c/history"]:
+            response = asked(collector, path, gatway="gw-1", limit=5)
+            assert response.status_code == 422
+            assert response.json()["detail"].startswith("unknown: gatway; this list knows ")
+        assert "gateway, device, limit, cursor" in asked(collector, "/api/v1/points", devise="x").text
+
+
+def test_the_index_leads_everywhere(tmp_path: Path) -> None:
+    """Whoever opens the bare address is told where to go."""
+    with standing(settings(tmp_path), Clock()) as collector:
+        index = told(collector, "/api/v1")
+        assert index == told(collector, "/")
+        assert len(index["lists"]) == 6
+        for path in (index["description"], index["metrics"], *index["lists"]):
+            assert asked(collector, path).status_code == 200
+        assert asked(collector, index["health"]).status_code == 503
 
 
 def test_every_list_has_pages_that_join_without_a_gap(tmp_path: Path) -> None:
@@ -151,6 +182,8 @@ def test_alarms_and_cases_tell_of_each_other(tmp_path: Path) -> None:
         ("/api/v1/gateways", {"limit": 1001}),
         ("/api/v1/points/a/b/c/history", {"from_ms": -1}),
         ("/api/v1/points/a/b/c/history", {"limit": 10_001}),
+        ("/api/v1/points/a/b/c/history", {"from_ms": 5, "to_ms": 5}),
+        ("/api/v1/points/a/b/c/history", {"cursor": "x"}),
     ],
 )
 def test_requests_out_of_bounds_are_refused_with_a_reason(
@@ -204,6 +237,7 @@ def test_metrics_tell_lag_and_sizes(tmp_path: Path) -> None:
             "gengfu_alarms_active 1.0",
         ):
             assert line in text
+        assert "_created" not in text
 
 
 def test_the_description_of_the_interface_is_complete(tmp_path: Path) -> None:
