@@ -48,6 +48,7 @@ def test_nothing_is_lost_or_doubled_and_gateways_that_believe_the_broker_do_lose
     assert figures["cases_raised"] == 2
     assert figures["broker_kills"] == 1
     assert figures["queued_at_kill"] >= 1
+    assert (figures["verdict"], weakened_figures["verdict"]) == ("good", "bad")
     assert weakened_status == 1
     assert weakened_figures["lost"] > 0
 
@@ -64,3 +65,38 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert "holds other files; name another folder" in ran.stderr
     assert (tmp_path / "precious.txt").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_made_is_told_plainly() -> None:
+    """What, where, and what to do, in one line."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "gengfu.main", "demo", "--for", "1", "--folder", "/proc/x"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = "demo: /proc/x: No such file or directory; name a folder that can be written with --folder\n"
+    assert (ran.returncode, ran.stderr) == (1, told)
+
+
+@pytest.mark.timeout(150)
+def test_an_early_end_is_no_bad_end(tmp_path: Path) -> None:
+    """With a second of story nothing is lost, and the verdict says so; the exit status is 1 still."""
+    command = [
+        sys.executable,
+        "-m",
+        "gengfu.main",
+        "demo",
+        "--for",
+        "1",
+        "--json",
+        "--folder",
+        str(tmp_path / "a"),
+    ]
+    ran = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C.UTF-8"}
+    )
+    assert (ran.returncode, json.loads(ran.stdout)["verdict"]) == (1, "early")
+    assert "starting: gateway of the street …" in ran.stderr
+    assert "0 of 10 steps of the story happened" in ran.stderr
+    assert ran.stderr.endswith(f"files: {tmp_path / 'a'}/\n")
