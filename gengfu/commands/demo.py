@@ -60,7 +60,8 @@ def demo(
     except OSError as error:
         where = error.filename or folder
         typer.echo(
-            f"demo: {where}: {error.strerror}; name a folder that can be written with --folder", err=True
+            f"demo: {where}: {error.strerror or error}; name a folder that can be written with --folder",
+            err=True,
         )
         raise typer.Exit(1) from error
     except KeyboardInterrupt:

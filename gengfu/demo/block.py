@@ -29,6 +29,7 @@ GATEWAYS = ("site", "street")
 WAITING_MIN = 3
 """So many batches wait in the broker before it is killed."""
 WAITING_TIMEOUT_S = 20.0
+OBSERVING_TIMEOUT_S = 10.0
 OUTAGE_S = 1.5
 PLATFORM_TIMEOUTS = 0.5
 RELAY_1 = 0
@@ -54,6 +55,7 @@ class Block:
         self._profiles: dict[str, dict[str, Profile]] = {}
         self.reader = Reader(f"http://127.0.0.1:{self.http_port}")
         self._observer: asyncio.Task[None] | None = None
+        self._observing = asyncio.Event()
 
     @property
     def at_s(self) -> float:
@@ -86,6 +88,9 @@ class Block:
         starting("centre")
         await self._start_centre()
         self._observer = asyncio.create_task(self._observe())
+        with contextlib.suppress(TimeoutError):  # a client dropped while it connects complains at the end
+            async with asyncio.timeout(OBSERVING_TIMEOUT_S):
+                await self._observing.wait()
         self._started_s = time.monotonic()
         for name in GATEWAYS:
             starting(f"{name}-devices")
@@ -222,6 +227,7 @@ class Block:
                     "127.0.0.1", self.broker.port, protocol=aiomqtt.ProtocolVersion.V5
                 ) as client:
                     await client.subscribe("gengfu/1/demo/+/up/+", qos=1)
+                    self._observing.set()
                     async for message in client.messages:
                         self._count(message.payload)
             await asyncio.sleep(0.2)
