@@ -5,6 +5,8 @@ import contextlib
 import fcntl
 import shutil
 import time
+import tomllib
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -28,6 +30,7 @@ GATEWAYS = ("site", "street")
 WAITING_MIN = 3
 """So many batches wait in the broker before it is killed."""
 WAITING_TIMEOUT_S = 20.0
+OBSERVING_TIMEOUT_S = 10.0
 OUTAGE_S = 1.5
 PLATFORM_TIMEOUTS = 0.5
 RELAY_1 = 0
@@ -53,27 +56,45 @@ class Block:
         self._profiles: dict[str, dict[str, Profile]] = {}
         self.reader = Reader(f"http://127.0.0.1:{self.http_port}")
         self._observer: asyncio.Task[None] | None = None
+        self._observing = asyncio.Event()
 
     @property
     def at_s(self) -> float:
         """Seconds since the devices began."""
         return time.monotonic() - self._started_s
 
-    async def start(self) -> None:
-        """Start everything in the order in which it is needed."""
+    @property
+    def titles(self) -> dict[str, dict[str, str]]:
+        """Titles of the case classes, {"en", "zh"} by problem, once the block has started."""
+        settings = tomllib.loads((self.folder / "collector.toml").read_text())
+        return {entry["problem"]: entry["title"] for entry in settings["case_classes"]}
+
+    async def start(self, starting: Callable[[str], None]) -> None:
+        """Start everything in the order in which it is needed, telling ``starting`` what comes next.
+
+        That is "broker", "platform", "centre", or a gateway's name with "-devices" or "-gateway" behind it.
+        An exception from ``starting`` ends the start.
+        """
+        starting("broker")
         await asyncio.to_thread(self.broker.start)
         self.broker_up = True
         # Every other request is kept by the platform and answered too late: the centre has to ask again,
         # and its idempotency key keeps a case from being filed twice.
         faults = ("--fault", f"timeout={PLATFORM_TIMEOUTS}", "--seed", str(self.seed))
+        starting("platform")
         platform = await self._child("platform", "gengfu.main", "sim", "platform", *faults)
         self.reader.platform = platform["url"]
         self._write("collector.toml", platform_url=platform["url"], http_port=self.http_port)
         shutil.copy(_file("parts.csv"), self.folder / "parts.csv")
+        starting("centre")
         await self._start_centre()
         self._observer = asyncio.create_task(self._observe())
+        with contextlib.suppress(TimeoutError):  # a client dropped while it connects complains at the end
+            async with asyncio.timeout(OBSERVING_TIMEOUT_S):
+                await self._observing.wait()
         self._started_s = time.monotonic()
         for name in GATEWAYS:
+            starting(f"{name}-devices")
             lines = await self._child(
                 f"{name}-devices",
                 "gengfu.main",
@@ -88,6 +109,7 @@ class Block:
             )
             _, self._profiles[name] = checks.load(self.folder / f"{name}.toml")
             entry = ("gengfu.demo.weakened",) if self.weaken == "puback" else ("gengfu.main", "edge", "run")
+            starting(f"{name}-gateway")
             await self._child(name, *entry, "--settings", str(self.folder / f"{name}.toml"))
 
     async def view(self) -> View:
@@ -178,6 +200,7 @@ class Block:
         """End every process, whatever state it is in."""
         if self._observer:
             self._observer.cancel()
+            await asyncio.wait((self._observer,))  # its connection ends before the broker does
         order = [*GATEWAYS, *(f"{name}-devices" for name in GATEWAYS), "centre", "platform"]
         for name in order:
             if name in self.children:
@@ -220,6 +243,7 @@ class Block:
                     "127.0.0.1", self.broker.port, protocol=aiomqtt.ProtocolVersion.V5
                 ) as client:
                     await client.subscribe("gengfu/1/demo/+/up/+", qos=1)
+                    self._observing.set()
                     async for message in client.messages:
                         self._count(message.payload)
             await asyncio.sleep(0.2)

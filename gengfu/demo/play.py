@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.live import Live
 
 from gengfu.demo.block import Block
+from gengfu.demo.picture import Picture
+from gengfu.demo.processes import DemoError
 from gengfu.demo.story import Story, View
-from gengfu.demo.telling import Picture, text, told, verdict
+from gengfu.demo.telling import Outcome, text, told, verdict
 from gengfu.language import Language
 
 LOOK_INTERVAL_S = 0.5
@@ -36,48 +38,93 @@ class Options:
     """Tell the story on standard error, so that standard output is one line of JSON."""
 
 
-async def play(options: Options) -> tuple[bool, dict[str, int]]:
+async def play(options: Options) -> tuple[Outcome, dict[str, int]]:
     """Run the demo; return whether all was as it should be, and the figures.
 
-    DemoError or BrokerError say what could not be started. Every process is ended, whatever happens.
+    DemoError, BrokerError or OSError say what could not be started. Every process is ended, whatever happens.
     """
-    console = Console(stderr=options.quiet, highlight=False, soft_wrap=not options.live)
+    console = Console(stderr=options.quiet, highlight=False, markup=False, soft_wrap=not options.live)
     stop = _stop_on_signals()
     block, story = Block(options.folder, seed=options.seed, weaken=options.weaken), Story()
-    outage: asyncio.Task[None] | None = None
     try:
         console.print(text("title", options.language))
-        await block.start()
-        with _shown(options, console) as show:
-            while not stop.is_set() and block.at_s < _end_s(options):
-                if outage is None and block.at_s >= OUTAGE_AT_S:
-                    outage = asyncio.create_task(block.outage())
-                if outage and outage.done():
-                    outage.result()
-                block.check()
-                view = await block.view()
-                show(view, story)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_INTERVAL_S):
-                        await stop.wait()
+        await _start(block, options.language, console, stop)
+        outage = await _tell(block, story, options, console, stop)
         console.print(text("counting", options.language))
         if outage:
             await outage
         figures = await block.finish()
     finally:
         await block.close()
-    outcome = _outcome(options, story, figures)
+    outcome = judged(figures, story)
     console.print(verdict(figures, story.missing, options.language, outcome))
-    return outcome != "bad", figures
+    console.print(f"{text('files', options.language)}{options.folder}/")
+    return outcome, figures
 
 
-def _outcome(options: Options, story: Story, figures: dict[str, int]) -> str:
-    """Return good, bad, or early: somebody who watched has seen enough, and nothing was lost till then."""
+async def _start(block: Block, language: Language, console: Console, stop: asyncio.Event) -> None:
+    """Start the block, saying what is being started; DemoError if it was told to end before it stood."""
+
+    def starting(what: str) -> None:
+        if stop.is_set():
+            raise DemoError(text("stopped", language))
+        console.print(f"{text('starting', language)}{text(what, language)} …")
+
+    task = asyncio.create_task(block.start(starting))
+    if not await _done_before(stop, task):
+        console.print(text("stopping", language))
+    await task
+    if stop.is_set():
+        raise DemoError(text("stopped", language))
+
+
+async def _tell(
+    block: Block, story: Story, options: Options, console: Console, stop: asyncio.Event
+) -> "asyncio.Task[None] | None":
+    """Show the story until its end or until told to stop; return the outage, which may not be over."""
+    outage: asyncio.Task[None] | None = None
+    with _shown(options, console, block) as show:
+        while not stop.is_set() and block.at_s < _end_s(options):
+            if outage is None and block.at_s >= OUTAGE_AT_S:
+                outage = asyncio.create_task(block.outage())
+            if outage and outage.done():
+                outage.result()
+            block.check()
+            await _until(stop, _look(block, story, show))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_INTERVAL_S):
+                    await stop.wait()
+    return outage
+
+
+async def _look(block: Block, story: Story, show: "_Show") -> None:
+    show(await block.view(), story)
+
+
+async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Do the work, but drop it at once when told to stop."""
+    task = asyncio.ensure_future(work)
+    if await _done_before(stop, task):
+        task.result()
+        return
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def _done_before(stop: asyncio.Event, task: "asyncio.Future[None]") -> bool:
+    """Wait for the task or the stop, whichever comes first; say whether it was the task."""
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait((stopped, task), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    return task.done()
+
+
+def judged(figures: Mapping[str, int], story: Story) -> Outcome:
+    """Return bad if anything was lost or doubled, else early if steps of the story are missing, else good."""
     if figures["lost"] or figures["duplicated"] or figures["cases_duplicated"]:
         return "bad"
-    if story.complete:
-        return "good"
-    return "early" if options.live else "bad"
+    return "good" if story.complete else "early"
 
 
 def _end_s(options: Options) -> float:
@@ -94,12 +141,12 @@ def _stop_on_signals() -> asyncio.Event:
 
 
 @contextmanager
-def _shown(options: Options, console: Console) -> "Iterator[_Show]":
+def _shown(options: Options, console: Console, block: Block) -> "Iterator[_Show]":
     if not options.live:
         yield _Lines(options.language, console)
         return
     with Live(console=console, refresh_per_second=4, screen=True) as live:
-        yield _Drawn(options.language, live)
+        yield _Drawn(Picture(options.language, block.titles), live)
 
 
 class _Show:
@@ -119,8 +166,8 @@ class _Lines(_Show):
 
 
 class _Drawn(_Show):
-    def __init__(self, language: Language, live: Live) -> None:
-        self._picture, self._live = Picture(language), live
+    def __init__(self, picture: Picture, live: Live) -> None:
+        self._picture, self._live = picture, live
 
     def __call__(self, view: View, story: Story) -> None:
         story.look(view)

@@ -48,14 +48,18 @@ class Step:
 
 STEPS = (
     Step("dust_rises", "dust passes its limit", "扬尘超过限值"),
-    Step("spray_on", "the sprinkler runs, read back from the relay", "喷淋启动,继电器回读确认"),
+    Step("spray_on", "the sprinkler runs, read back from the relay", "喷淋启动，继电器回读确认"),
     Step("dust_falls", "the dust falls", "扬尘下降"),
-    Step("spray_off", "back within the limit, the sprinkler stops", "回到限值以内,喷淋停止"),
-    Step("cover_alarm", "a manhole cover tilts: alarm", "井盖倾斜:报警"),
-    Step("cover_case", "its case is filed, with part, place and owner", "立案:部件、位置、权属齐全"),
-    Step("burst_alarm", "a water main bursts: alarm", "自来水管爆裂:报警"),
-    Step("burst_case", "its case is filed, too", "立案:部件、位置、权属齐全"),
-    Step("broker_killed", "the broker is killed with batches waiting, and wiped", "消息代理带积压被强杀清空"),
+    Step("spray_off", "back within the limit, the sprinkler stops", "回到限值以内，喷淋停止"),
+    Step("cover_alarm", "a manhole cover tilts: alarm", "井盖倾斜：报警"),
+    Step("cover_case", "its case is filed, with part, place and owner", "立案：部件、位置、权属齐全"),
+    Step("burst_alarm", "a water main bursts: alarm", "自来水管爆裂：报警"),
+    Step("burst_case", "its case is filed, too", "立案：部件、位置、权属齐全"),
+    Step(
+        "broker_killed",
+        "the broker is killed with batches waiting, and wiped",
+        "在有积压时强制终止消息代理并清空",
+    ),
     Step("caught_up", "all that was measured since has reached the centre", "此后的数据全部到达中心"),
 )
 

@@ -50,6 +50,7 @@ def test_nothing_is_lost_or_doubled_and_gateways_that_believe_the_broker_do_lose
     assert figures["cases_raised"] == 2
     assert figures["broker_kills"] == 1
     assert figures["queued_at_kill"] >= 1
+    assert (figures["verdict"], weakened_figures["verdict"]) == ("good", "bad")
     assert weakened_status == 1
     assert weakened_figures["lost"] > 0
 
@@ -128,3 +129,38 @@ def test_a_gateway_that_dies_ends_the_demo_with_its_name(tmp_path: Path) -> None
     told = demo.communicate(timeout=120)[1]
     assert "street ended by itself with status -9; see" in told
     assert demo.returncode == 1
+
+
+def test_a_folder_that_cannot_be_made_is_told_plainly() -> None:
+    """What, where, and what to do, in one line."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "gengfu.main", "demo", "--for", "1", "--folder", "/proc/x"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = "demo: /proc/x: No such file or directory; name a folder that can be written with --folder\n"
+    assert (ran.returncode, ran.stderr) == (1, told)
+
+
+@pytest.mark.timeout(150)
+def test_an_early_end_is_no_bad_end(tmp_path: Path) -> None:
+    """With a second of story nothing is lost, and the verdict says so; the exit status is 1 still."""
+    command = [
+        sys.executable,
+        "-m",
+        "gengfu.main",
+        "demo",
+        "--for",
+        "1",
+        "--json",
+        "--folder",
+        str(tmp_path / "a"),
+    ]
+    ran = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C.UTF-8"}
+    )
+    assert (ran.returncode, json.loads(ran.stdout)["verdict"]) == (1, "early")
+    assert "starting: gateway of the street …" in ran.stderr
+    assert "0 of 10 steps of the story happened" in ran.stderr
+    assert ran.stderr.endswith(f"files: {tmp_path / 'a'}/\n")

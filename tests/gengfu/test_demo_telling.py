@@ -1,0 +1,126 @@
+"""What the demo shows and says: it fits a small terminal, and its verdict keeps early apart from bad."""
+
+from typing import Any, get_args
+
+import pytest
+from rich.console import Console
+
+from gengfu.demo.picture import Picture
+from gengfu.demo.play import judged
+from gengfu.demo.story import STEPS, Story, View
+from gengfu.demo.telling import verdict
+from gengfu.language import Language
+
+TITLES = {"cover_open": {"en": "Manhole cover open or displaced", "zh": "井盖移位或开启"}}
+FIGURES = {
+    "samples_taken": 466, "samples_stored": 466, "lost": 0, "duplicated": 0, "failed_reads": 0,
+    "alarms_raised": 1, "cases_raised": 1, "cases_duplicated": 0, "sprinkler_runs": 1,
+    "broker_kills": 0, "queued_at_kill": 0,
+}  # fmt: skip
+
+
+def alarm(device: str, problem: str, message: str, cleared_ms: int | None = None) -> dict[str, Any]:
+    """An alarm as the centre's API gives it, as far as the picture looks."""
+    return {"device": device, "problem": problem, "message": message, "cleared_ms": cleared_ms}
+
+
+def case(part: str, title: str, owner: str) -> dict[str, Any]:
+    """A case as the city platform gives it, as far as the picture looks."""
+    return {
+        "case": {
+            "class": {"title": {"en": title, "zh": "自来水管破裂"}},
+            "part": {"code": part, "name": "供水器"},
+            "place": {"lon": 106.5},
+            "departments": {"owner": owner},
+        }
+    }
+
+
+def busy(dust: float = 241.0) -> View:
+    """A moment with everything at once, at its longest."""
+    return View(
+        1234.0,
+        values={
+            "site/station/pm10": dust,
+            "site/relays/relay_1": False,
+            **{f"street/cover-{number}/inclination": 139.7 for number in (1, 2, 3)},
+            "street/pressure/pressure": 280.0,
+        },
+        alarms=[
+            alarm("pressure", "pipe_burst", "Pressure of the water main below 140 kPa", 5),
+            alarm("cover-2", "cover_open", "Manhole cover tilted more than 15 degrees"),
+            alarm("cover-1", "cover_open", "Manhole cover tilted more than 15 degrees", 5),
+        ],
+        cases=[case(str(number), "Water main burst", "市自来水公司") for number in range(3)],
+        broker_kills=1,
+        waiting=100,
+        queued_at_kill=4,
+        centre_up=False,
+        broker_up=False,
+    )
+
+
+def drawn(view: View, story: Story, language: Language) -> str:
+    """The picture as a terminal of 80 columns shows it."""
+    console = Console(width=80, height=40, force_terminal=False)
+    with console.capture() as capture:
+        console.print(Picture(language, TITLES).draw(view, story))
+    return capture.get()
+
+
+def told(steps: int) -> Story:
+    """A story of which so many steps have happened."""
+    story = Story()
+    story.happened = {step.name: 10.0 for step in STEPS[:steps]}
+    return story
+
+
+@pytest.mark.parametrize("language", get_args(Language))
+@pytest.mark.parametrize("steps", [0, 6, 10])
+def test_picture_fits_80_columns_and_24_lines(language: Language, steps: int) -> None:
+    """With everything at its longest, in both languages, nothing is cut off."""
+    picture = drawn(busy(), told(steps), language)
+    assert len(picture.splitlines()) <= 24
+    assert "…" not in picture
+    assert picture.count("市自来水公司") == 2, "the owners of the newest two cases"
+    assert f"{steps}/10" in picture
+
+
+def test_picture_tells_active_alarms_from_ended_ones() -> None:
+    """The active one stands first; in Chinese it goes by its case class, where there is one."""
+    english, chinese = drawn(busy(), told(3), "en"), drawn(busy(), told(3), "zh")
+    assert "alarms (1 active, 2 ended)" in english
+    assert english.index("cover-2: Manhole cover tilted more than 15 degrees") < english.index("· ended")
+    assert "cover-2：井盖移位或开启" in chinese
+    assert "Pressure of the water main" in chinese
+
+
+def test_sprinkler_rests_only_after_a_run_and_over_the_limit() -> None:
+    """Else it is off."""
+    assert "resting (at least 10 s)" in drawn(busy(), told(2), "en")
+    assert "sprinkler: off" in drawn(busy(), told(1), "en")
+    assert "sprinkler: off" in drawn(busy(dust=149.0), told(2), "en")
+
+
+def test_last_line_says_what_to_do() -> None:
+    """Before the first values, during the story, after it."""
+    assert "waiting for the first values …" in drawn(View(1.0), told(0), "en")
+    assert "Ctrl-C ends it" in drawn(busy(), told(9), "en")
+    assert "the story is complete; Ctrl-C counts both ends" in drawn(busy(), told(10), "en")
+
+
+def test_early_is_not_bad() -> None:
+    """Missing steps alone are early, said in one line; a loss is bad however far the story came."""
+    assert judged(FIGURES, told(10)) == "good"
+    assert judged(FIGURES, told(5)) == "early"
+    for key in ("lost", "duplicated", "cases_duplicated"):
+        assert {judged({**FIGURES, key: 1}, told(steps)) for steps in (5, 10)} == {"bad"}
+    missing = told(5).missing
+    lines = verdict(FIGURES, missing, "en", "early").splitlines()
+    assert lines[-2:] == [
+        "5 of 10 steps of the story happened",
+        "Ended before the story was over; until then nothing was lost or doubled.",
+    ]
+    bad = verdict(FIGURES, missing, "en", "bad")
+    assert bad.count("did not happen: ") == 5
+    assert bad.endswith("NOT as it should be.")
