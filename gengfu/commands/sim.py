@@ -20,9 +20,7 @@ from rich.table import Table
 
 from gengfu.language import language
 
-app = typer.Typer(
-    help="Simulators: cabinets without hardware, a city platform, a broker for trials.", no_args_is_help=True
-)
+app = typer.Typer(help="Simulators: cabinets, a broker, a city platform.", no_args_is_help=True)
 
 EXTRA = "this command needs the simulators: pip install gengfu[simulators]"
 BROKER_LOOK_INTERVAL_S = 0.2

@@ -45,7 +45,10 @@ class Reader:
         from_ms = 0
         while True:
             url = f"{self._api}/api/v1/points/{gateway}/{device}/{point}/history"
-            page = await self._get(url, from_ms=from_ms, limit=HISTORY_LIMIT)
+            answer = await self._http.get(url, params={"from_ms": from_ms, "limit": HISTORY_LIMIT})
+            if answer.status_code == httpx.codes.NOT_FOUND:
+                return found  # nothing of this series has ever arrived
+            page = answer.raise_for_status().json()
             found += [Stored(row["time_ms"], row["value"]) for row in page["items"]]
             if len(page["items"]) < HISTORY_LIMIT:
                 return found

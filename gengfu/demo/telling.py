@@ -25,7 +25,7 @@ _TEXTS = {
     "up": ("up", "运行"),
     "down": ("DOWN", "停止"),
     "killed": ("KILLED and wiped", "已终止并清空"),
-    "waiting": ("batches waiting", "批积压"),
+    "waiting": ("waiting batch(es)", "批积压"),
     "alarms": ("alarms", "报警"),
     "counts": ("({active} active, {ended} ended)", "（{active} 条未解除，{ended} 条已解除）"),
     "ended": ("ended", "已解除"),
