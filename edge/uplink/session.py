@@ -102,17 +102,17 @@ class Session:
         return True
 
     def next_to_send(self) -> tuple[Lane, int] | None:
-        """Return the batch to send next, events first; None while the window is full or nothing waits."""
+        """Return the batch to send next, events first; None while its window is full or nothing waits.
+
+        Each lane has a window of its own: an alarm does not wait for telemetry to be acknowledged.
+        """
         if not self.connected:
-            return None
-        batches = sum(len(lane.under_way) for lane in self.lanes.values())
-        octets = sum(size for lane in self.lanes.values() for _, size in lane.under_way)
-        if batches >= self._limits.window_batches_max or octets >= self._limits.window_bytes_max:
             return None
         for name in (Lane.EVENTS, Lane.TELEMETRY):
             lane = self.lanes[name]
             probing = lane.patience > 0 and lane.under_way  # a silent centre is asked with one batch
-            if lane.reconciled and lane.sent < lane.last and not probing:
+            waiting = lane.reconciled and lane.sent < lane.last
+            if waiting and not probing and self._has_room(lane):
                 return name, lane.sent + 1
         return None
 
@@ -185,6 +185,11 @@ class Session:
         lane.sent = max(lane.sent, upto)
         while lane.under_way and lane.under_way[0][0] <= upto:
             lane.under_way.popleft()
+
+    def _has_room(self, lane: LaneState) -> bool:
+        octets = sum(size for _, size in lane.under_way)
+        limits = self._limits
+        return len(lane.under_way) < limits.window_batches_max and octets < limits.window_bytes_max
 
     def _want_hello(self) -> None:
         self._hello_wanted = True

@@ -65,6 +65,14 @@ def test_the_window_holds_in_batches_and_in_bytes() -> None:
     assert send_all(connected(1, 50), 0, size=40_000) == [1, 2, 3]
 
 
+def test_an_alarm_does_not_wait_for_telemetry_to_be_acknowledged() -> None:
+    """The lane of events has a window of its own."""
+    subject = connected(1, 50)
+    assert send_all(subject, 0) == list(range(1, 9))
+    subject.appended(Lane.EVENTS, 1)
+    assert subject.next_to_send() == (Lane.EVENTS, 1)
+
+
 def test_a_repeated_acknowledgement_means_a_hole_once() -> None:
     """The copies of one hole's acknowledgement send the rest again once, not once each."""
     subject = connected(1, 6)
