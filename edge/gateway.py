@@ -61,7 +61,6 @@ class Gateway:
         self._recorder: Recorder | None = None
         self._stop = asyncio.Event()
         self._switching: set[asyncio.Task[str]] = set()
-        self.samples_taken = 0
 
     def attach(self, recorder: Recorder, buffer: Buffer) -> None:
         """Say where samples and events go, and take up what a former run remembered."""
@@ -105,7 +104,6 @@ class Gateway:
 
     def _observe(self, samples: list[Sample], now: Moment) -> None:
         """Rules first, then storage: a full disk must not stop a sprinkler."""
-        self.samples_taken += len(samples)
         self._do(self.engine.observe(samples, now))
         if self._fed:
             self._heed_feeders(samples)

@@ -74,7 +74,6 @@ class Buffer:
         self.path = path
         self.district, self.gateway, self.boot_id = district, gateway, boot_id
         self.quarantined: Path | None = None
-        self.commits = 0
         self._ids = ids
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -270,7 +269,6 @@ class Buffer:
         try:
             yield self._db
             self._db.execute("COMMIT")
-            self.commits += 1
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
