@@ -1,8 +1,7 @@
 """What every line offers, whatever carries its bytes."""
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class LineError(StrEnum):
@@ -17,18 +16,22 @@ class LineError(StrEnum):
     UNAVAILABLE = "line_unavailable"  # the port or the connection is gone
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One Modbus request: a PDU for a unit, and how long its normal answer's PDU is, in bytes."""
+class Request(NamedTuple):
+    """One Modbus request: a PDU for a unit, and how long its normal answer's PDU is, in bytes.
+
+    ``pause_s`` is a rest before it beyond the line's own, ``late_answer_s`` how long after its timeout an
+    answer may still begin (None: as the line says); both are for devices that need them.
+    """
 
     unit_id: int
     pdu: bytes
     answer_bytes: int
     timeout_s: float
+    pause_s: float = 0.0
+    late_answer_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The answer's PDU (an exception PDU too), or the error; times are the line's monotonic clock.
 
     ``sent_ns`` is when the request's last byte left, 0 if it did not.

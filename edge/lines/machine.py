@@ -171,6 +171,7 @@ class LineMachine:
         if self._quiet_from_ns is None:
             self._quiet_from_ns = now_ns
         send_ns = self._quiet_from_ns + self._timing.silence_ns + self._timing.turnaround_ns
+        send_ns += int(request.pause_s * 1e9)
         self._late_until_ns = {key: end for key, end in self._late_until_ns.items() if end > now_ns}
         if (until_ns := self._late_until_ns.get(_key(request))) is not None:
             # A late answer would pass for this one's: let it come and go first.
@@ -225,7 +226,10 @@ class LineMachine:
         return self._done(None, _diagnosed(self._buffer, request), now_ns)
 
     def _expect_late(self, request: Request, now_ns: int) -> None:
-        self._late_until_ns[_key(request)] = max(now_ns, self._deadline_ns) + self._timing.late_answer_ns
+        late_ns = self._timing.late_answer_ns
+        if request.late_answer_s is not None:
+            late_ns = int(request.late_answer_s * 1e9)
+        self._late_until_ns[_key(request)] = max(now_ns, self._deadline_ns) + late_ns
 
     def _answer_ns(self, request: Request) -> int:
         return (request.answer_bytes + 3) * self._timing.character_ns + self._timing.slack_ns
