@@ -18,9 +18,9 @@ from edge.buffer.store import Buffer, BufferUnusableError
 from edge.clock import SystemClock
 from edge.gateway import Gateway
 from edge.lines.line import Line
-from edge.lines.machine import Timing
 from edge.lines.serial_port import SerialLine, SerialSettings
 from edge.lines.tcp import TcpLine
+from edge.lines.timing import Timing
 from edge.recorder import Recorder
 from edge.settings import SerialLine as SerialLineSettings
 from edge.settings import Settings

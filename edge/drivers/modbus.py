@@ -11,7 +11,7 @@ from device_profiles.schema import BIT_TABLES, Profile, Table
 from edge.drivers import modbus_pdu
 from edge.drivers.modbus_pdu import ModbusError
 from edge.drivers.modbus_plan import Block, read_plan
-from edge.lines.line import Line, Outcome, Request
+from edge.lines.line import Line, LineError, Outcome, Request
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,10 @@ class ModbusDevice:
                 modbus_pdu.check_write_answer(pdu, outcome.pdu)
         except ModbusError as said:
             return str(said)
+        if outcome.error is LineError.ECHO:
+            # Only an answer to a read shows whether the adapter echoes, and whether the device heard.
+            back = (await self.read_points([point_name]))[point_name]
+            return "" if back.value == value else str(outcome.error)
         return str(outcome.error or "")
 
     async def read_points(self, names: Sequence[str]) -> dict[str, Reading]:

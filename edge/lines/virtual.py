@@ -4,8 +4,10 @@ import asyncio
 from typing import Protocol
 
 from edge.lines.line import LineError, Outcome, Request
-from edge.lines.machine import Action, Begin, Done, Event, LineMachine, Pause, ReadUntil, Timing, Write, Wrote
-from edge.lines.machine import Received as ReceivedEvent
+from edge.lines.machine import LineMachine
+from edge.lines.steps import Action, Begin, Done, Event, Pause, ReadUntil, Write, Wrote
+from edge.lines.steps import Received as ReceivedEvent
+from edge.lines.timing import Timing
 
 
 class Wire(Protocol):

@@ -11,18 +11,9 @@ from device_profiles.schema import Table
 from edge.drivers.modbus_pdu import read_answer, write_request
 from edge.lines.crc import crc16, framed
 from edge.lines.line import LineError, Outcome, Request
-from edge.lines.machine import (
-    Begin,
-    Done,
-    Event,
-    LineMachine,
-    Pause,
-    ReadUntil,
-    Received,
-    Timing,
-    Write,
-    Wrote,
-)
+from edge.lines.machine import LineMachine
+from edge.lines.steps import Begin, Done, Event, Pause, ReadUntil, Received, Write, Wrote
+from edge.lines.timing import Timing
 from simulators.virtual_loop import run_virtually
 from simulators.wire import characters_ns, silence_ns
 from tests.edge.lines.faulty_wire import (
@@ -275,7 +266,7 @@ def test_a_line_that_never_falls_silent_is_told_apart() -> None:
         action = machine.step(Received(b"\x00\x55"), now_ns)
     assert action == Done(Outcome(None, LineError.NOISE, now_ns))
     assert 500 * MS <= now_ns <= 510 * MS
-    assert machine.stray_bytes > 100
+    assert machine.seen.stray_bytes > 100
 
 
 def test_the_length_in_an_answer_must_be_the_one_asked_for() -> None:
@@ -303,6 +294,7 @@ def test_writes_arrive_and_read_back() -> None:
             ("holding_register", [8, 9, 10]),
             ("coil", [1 - value_at(1, "coil", 30)]),
         ]
+        await line.transact(read_request(1, 30, 1))  # shows that the adapter does not echo
         for table, words in writes:
             pdu, answer_bytes = write_request(table, 30, words)
             outcome = await line.transact(Request(1, pdu, answer_bytes, TIMEOUT_S))
