@@ -9,12 +9,10 @@ import fcntl
 import struct
 import termios
 import time
-from typing import Literal, Protocol
+from typing import Protocol
 
 import serial
 import serial.rs485
-
-Direction = Literal["auto", "kernel", "rts", "rts_inverted"]
 
 TIOCSERGETLSR = 0x5459
 TRANSMITTER_EMPTY = 0x01

@@ -1,7 +1,10 @@
 """What every line offers, whatever carries its bytes."""
 
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
+
+Direction = Literal["auto", "kernel", "rts", "rts_inverted"]
+"""Who turns an RS-485 transceiver round: its adapter, the port's driver, or we by the RTS line."""
 
 
 class LineError(StrEnum):

@@ -15,9 +15,9 @@ from typing import Literal
 
 import serial
 
-from edge.lines.direction import Direction, Rts, use_kernel
+from edge.lines.direction import Rts, use_kernel
 from edge.lines.framing import Framing
-from edge.lines.line import LineError, Outcome, Request
+from edge.lines.line import Direction, LineError, Outcome, Request
 from edge.lines.listening import Seen
 from edge.lines.machine import LineMachine
 from edge.lines.ports import LATENCY_MS, is_pty, latency_timer, lowered_latency_ms

@@ -1,7 +1,7 @@
 """A Modbus TCP line: one connection, the MBAP header, transaction ids that tell late answers.
 
-An asyncio.Protocol rather than streams: a gateway may have fifty of these, and a transaction costs less. For
-the same reason a transaction has no timer: a connection has one, which looks when it ends what is due by then.
+An asyncio.Protocol rather than streams: a gateway may have fifty of these, and a transaction costs less.
+For the same reason a transaction has no timer: a connection has one, which looks when it ends what is due.
 """
 
 import asyncio

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 SILENCE_ABOVE_19200_NS = 1_750_000
+PORT_SLACK_S, NETWORK_SLACK_S = 0.03, 0.2
+"""How much later than the wire says bytes may reach us from a port here, and over a network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Timing:
         turnaround_s: float = 0,
         late_answer_s: float = 0.2,
         settle_limit_s: float = 0.5,
-        slack_s: float = 0.03,
+        slack_s: float = PORT_SLACK_S,
         data_bits: int = 8,
         paced: bool = True,
     ) -> "Timing":

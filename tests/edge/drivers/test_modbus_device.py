@@ -308,7 +308,7 @@ def test_switching_off_needs_no_timer() -> None:
     async def play(driver: ModbusDevice, line: HeardLine, bus: Bus) -> None:
         await driver.read_points(["relay_2"])
         assert await driver.write("relay_2", False, self_off_s=5) == ""
-        assert line.frames == [bytes.fromhex("01 05 00 01 00 00 9C 0A")]
+        assert line.frames[1:] == [bytes.fromhex("01 05 00 01 00 00 9C 0A")]
 
     meet(PROFILES["waveshare_relay_8"], RelayBoard("board"), play)
 
