@@ -33,6 +33,11 @@ def meet(play: Play, *, baud: int = 9600) -> None:
     run_virtually(main())
 
 
+def echoes(line: VirtualLine) -> bool | None:
+    """Return what the line knows of its adapter."""
+    return line.seen.echo
+
+
 def write_coil(unit_id: int, address: int, value: int = 1) -> Request:
     """Return a write whose answer equals it."""
     pdu, answer_bytes = write_request("coil", address, [value])
@@ -54,7 +59,7 @@ def test_reads_and_writes_are_right_behind_an_echoing_adapter(baud: int) -> None
         for address in range(20):
             outcome = await line.transact(read_request(1, address, 4))
             assert registers(outcome) == values_at(1, "holding_register", address, 4)
-            assert line.seen.echo is True
+            assert echoes(line)
             outcome = await line.transact(write_register(2, address, 7))
             assert outcome.pdu is not None
             assert registers(await line.transact(read_request(2, address, 1))) == [7]
@@ -87,13 +92,13 @@ def test_an_adapter_that_begins_to_echo_is_seen_at_the_very_write() -> None:
 
     async def play(line: VirtualLine, wire: FaultyWire) -> None:
         await line.transact(read_request(1, 0, 1))
-        assert not line.seen.echo
+        assert echoes(line) is False
         wire.echo = True
         assert (await line.transact(write_coil(3, 0))).error is LineError.TIMEOUT
-        assert line.seen.echo
+        assert echoes(line) is True
         wire.echo = False
         assert registers(await line.transact(read_request(1, 9, 3))) == values_at(1, "holding_register", 9, 3)
-        assert not line.seen.echo
+        assert echoes(line) is False
         assert (await line.transact(write_coil(1, 9))).error is None
 
     meet(play)
@@ -217,7 +222,7 @@ def test_a_reopened_port_forgets_its_adapter_and_not_its_late_answers() -> None:
         wire.fault = Late(int(TIMEOUT_S * 1e9) + 72 * MS)
         assert (await line.transact(read_request(1, 100, 4))).error is LineError.TIMEOUT
         line._machine.reopened(line._machine._timing)
-        assert line.seen.echo is None
+        assert echoes(line) is None
         outcome = await line.transact(read_request(1, 200, 4))
         assert registers(outcome) == values_at(1, "holding_register", 200, 4)
 
