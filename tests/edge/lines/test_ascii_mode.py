@@ -53,6 +53,12 @@ def test_any_bytes_are_taken(data: bytes) -> None:
     assert ASCII.missing(data, request) >= 1
 
 
+@pytest.mark.parametrize("blank", [" ", "\t", "\n", "\r"])
+def test_blanks_between_characters_harm_a_frame(blank: str) -> None:
+    """Nothing is passed over that the standard does not know."""
+    assert list(ASCII.frames(f":0103{blank}00000001FB\r\n".encode())) == []
+
+
 @pytest.mark.parametrize(
     ("fault", "error"),
     [

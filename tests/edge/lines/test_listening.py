@@ -7,7 +7,6 @@ import pytest
 
 from edge.drivers.modbus_pdu import read_answer, write_request
 from edge.lines.crc import framed
-from edge.lines.framing import Framing
 from edge.lines.line import LineError, Request
 from edge.lines.listening import Listening, Seen
 from edge.lines.rtu import Rtu
@@ -83,6 +82,17 @@ def test_an_echo_is_never_taken_for_the_answer_of_a_dead_unit(request_: Request,
         outcome = await line.transact(request_)
         assert outcome.pdu is None
         assert outcome.error is LineError.TIMEOUT
+
+    meet(play)
+
+
+def test_the_first_write_of_all_succeeds_behind_an_echoing_adapter() -> None:
+    """Its echo comes sooner than an answer can; the second copy is the answer."""
+
+    async def play(line: VirtualLine, wire: FaultyWire) -> None:
+        wire.echo = True
+        assert (await line.transact(write_coil(1, 9))).error is None
+        assert echoes(line) is True
 
     meet(play)
 
@@ -229,7 +239,8 @@ def test_a_reopened_port_forgets_its_adapter_and_not_its_late_answers() -> None:
     meet(play)
 
 
-def test_framings_agree_with_their_protocol() -> None:
-    """The type checker reads this."""
-    framing: Framing = Rtu()
-    assert framing.exception_bytes == 5
+def test_a_frame_of_a_unit_that_cannot_be_is_noise() -> None:
+    """Unit ids end at 247."""
+    request = read_request(9, 500, 4).pdu
+    assert [frame.unit_id for frame in Rtu().frames(framed(247, request))] == [247]
+    assert list(Rtu().frames(framed(248, request))) == []

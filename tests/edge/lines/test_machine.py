@@ -123,6 +123,28 @@ def test_an_exception_is_taken_at_its_fifth_byte() -> None:
     run_virtually(play())
 
 
+def test_what_answered_well_is_awaited_whole_until_it_fails() -> None:
+    """One wake-up a transaction; a harmed answer makes the machine look at the head of the next again."""
+    machine = LineMachine(Timing.of(9600, "N", 1))
+    request = read_request(1, 0, 10)
+    answer = framed(1, bytes([3, 20]) + bytes(20))
+    wanted, now_ns = [], 0
+    for reply in (answer, answer, answer[:-1] + b"x", answer, answer):
+        action = machine.step(Begin(request), now_ns)
+        while isinstance(action, Pause):
+            action = machine.step(Received(b""), action.until_ns)
+            now_ns += 400 * MS
+        action = machine.step(Wrote(), now_ns)
+        assert isinstance(action, ReadUntil)
+        wanted.append(action.count)
+        now_ns += 50 * MS
+        action = machine.step(Received(reply), now_ns)
+        while isinstance(action, ReadUntil):
+            now_ns = action.until_ns
+            action = machine.step(Received(b""), now_ns)
+    assert wanted == [2, 25, 25, 2, 25]
+
+
 def test_an_exception_after_garbage_that_looks_like_a_beginning_costs_no_timeout() -> None:
     """The machine asks for as many bytes as the earliest possible frame needs."""
 
