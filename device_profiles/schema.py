@@ -68,8 +68,8 @@ class ModbusLimits(Strict):
     pause_s: float = Field(default=0, ge=0, le=60)
     """Rest before each request to this device, beyond the line's own."""
     late_answer_s: float | None = Field(default=None, ge=0, le=60)
-    """How long after its timeout an answer of this device may still begin; without it, as the line says. After
-    a failure the line waits so long before it asks this device again."""
+    """How long after its timeout an answer of this device may still begin; without it, as the line says.
+    After a failure a serial line waits so long before it asks this device again; TCP numbers its answers."""
     wake_after_s: float | None = Field(default=None, gt=0, le=86400)
     """When nothing was sent to the device for so long, a request goes ahead whose answer does not matter."""
 
@@ -145,10 +145,6 @@ class Point(Strict):
                 f"type {self.type} in table {self.table}; coils and discrete inputs are bool, of registers "
                 "only a writable holding register with on_value and off_value"
             )
-        if not self.writable and (self.on_value, self.off_value) != (0xFF00, 0):
-            raise ValueError("on_value or off_value on a point that is never written; remove them")
-        if self.on_value == self.off_value:
-            raise ValueError("on_value and off_value are the same; give what switches on and what off")
         if self.writable and self.table not in WRITABLE_TABLES:
             raise ValueError(f"table {self.table} cannot be written; set writable = false")
         if self.self_off and not (self.writable and self.type == "bool"):
@@ -167,6 +163,14 @@ class Point(Strict):
         for key in _MEANINGLESS[self.type]:
             if getattr(self, key) != type(self).model_fields[key].get_default(call_default_factory=True):
                 raise ValueError(f"{key} means nothing for type {self.type}; remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _switches_one_way_or_the_other(self) -> Self:
+        if not self.writable and (self.on_value, self.off_value) != (0xFF00, 0):
+            raise ValueError("on_value or off_value on a point that is never written; remove them")
+        if self.on_value == self.off_value:
+            raise ValueError("on_value and off_value are the same; give what switches on and what off")
         return self
 
     @property

@@ -1,7 +1,7 @@
 """QDY30A-B: a level transmitter whose unit register has other codes.
 
-Defect: 0x10, 0x11 and 0x12 are m, cm and mm, and 1 is kPa; the register table that users of the QDY30A publish
-has 0x11, 0x12, 0x13 and 0x14 for cm, m, kPa and bar. At 0x12 the level is a thousand times too large.
+Defect: 0x10, 0x11 and 0x12 are m, cm and mm, and 1 is kPa; the register table that users of the QDY30A
+publish has 0x11, 0x12, 0x13 and 0x14 for cm, m, kPa and bar. At 0x12 the level is a thousand times too large.
 
 Evidence: community report, the notes of a rain-water project about four QDY30A-B on a Waveshare ESP32 board,
 taken from the register sheet (MODBUS.pdf) that came with them: unit codes 16 m, 17 cm, 18 mm, 1 kPa; decimals

@@ -3,9 +3,9 @@
 Defect: the values are holding registers (FC03); the XY-MD02's manual has them as input registers (FC04) and
 keeps only settings in holding registers.
 
-Evidence: community report, Home Assistant forum, thread 866825: the paper of a nameless SHT30 transmitter reads
-both values with ``01 03 00 00 00 02 C4 0B`` and names no other function for it. KinCony's table for its SHT30
-transmitter has the values in both tables, so that this shim is right for that one, too.
+Evidence: community report, Home Assistant forum, thread 866825: the paper of a nameless SHT30 transmitter
+reads both values with ``01 03 00 00 00 02 C4 0B`` and names no other function for it. KinCony's table for
+its SHT30 transmitter has the values in both tables, so that this shim is right for that one, too.
 
 Firmware: none is named. The range is open at both ends; where the firmware is not known the shim applies,
 because a device that knows no FC04 tells nothing without it.

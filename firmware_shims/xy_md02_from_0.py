@@ -4,7 +4,7 @@ Defect: the temperature is at 0x0000 and the humidity at 0x0001; the XY-MD02's m
 0x0002. Without the shim the humidity is told as temperature.
 
 Evidence: the register table of the RS485 SHT30 transmitter that KinCony sells in the same DIN housing: input
-registers 0000H temperature and 0001H humidity, one decimal, with the examples 250 = 25 degrees and 500 = 50 %.
+registers 0000H temperature and 0001H humidity, one decimal, with the examples 250 = 25 degrees, 500 = 50 %.
 Below zero that table counts up from 10000; the value is then far out of range and so told as uncertain.
 Community report: Home Assistant forum, thread 866825, a nameless SHT30 transmitter asked at 0x0000.
 
@@ -20,8 +20,7 @@ DOCUMENT_COUNTS_FROM = 1
 
 def _change(profile: Profile) -> Profile:
     return profile.with_points(
-        point.model_copy(update={"address": point.address - DOCUMENT_COUNTS_FROM})
-        for point in profile.points
+        point.model_copy(update={"address": point.address - DOCUMENT_COUNTS_FROM}) for point in profile.points
     )
 
 

@@ -168,6 +168,4 @@ class ModbusDevice:
     def _request(self, pdu: bytes, answer_bytes: int) -> Request:
         limits = self.device.profile.modbus
         pause_s = max(self.device.pause_s, limits.pause_s)
-        return Request(
-            self.device.unit_id, pdu, answer_bytes, self.timeout_s, pause_s, limits.late_answer_s
-        )
+        return Request(self.device.unit_id, pdu, answer_bytes, self.timeout_s, pause_s, limits.late_answer_s)

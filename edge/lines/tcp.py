@@ -129,6 +129,8 @@ class TcpLine:
                 connection = None
             if connection is None:
                 return _failed(LineError.UNAVAILABLE)
+            if request.pause_s:
+                await asyncio.sleep(request.pause_s)  # for a serial device behind the endpoint
             return await self._exchange(connection, request)
 
     async def close(self) -> None:

@@ -42,7 +42,10 @@ def raw_words(point: Point) -> list[list[int]]:
         return [[raw] for raw in range(0x10000)]
     edges = [0, 1, 0x7FFF, 0x8000, 0xFFFF]
     chance = random.Random(20_26)
-    some = [[chance.randrange(0x10000), chance.randrange(0x10000)] for _ in range(1_000 if point.type == "f32" else 5_000)]
+    some = [
+        [chance.randrange(0x10000), chance.randrange(0x10000)]
+        for _ in range(1_000 if point.type == "f32" else 5_000)
+    ]
     words = [[high, low] for high in edges for low in edges] + some
     return [pair for pair in words if is_number(pair)] if point.type == "f32" else words
 

@@ -10,10 +10,10 @@ import firmware_shims
 from device_profiles import catalogue as profiles
 from device_profiles import codec
 from device_profiles.schema import Profile
-from firmware_shims.base import Shim, ShimError, firmware_version
 from edge.drivers.modbus import Device, ModbusDevice
 from edge.lines.machine import Timing
 from edge.lines.virtual import VirtualLine
+from firmware_shims.base import Shim, ShimError, firmware_version
 from firmware_shims.catalogue import SHIMS, applied, shim
 from simulators.virtual_loop import run_virtually
 from tests.talks import BAUD, Script, played
@@ -125,7 +125,7 @@ def test_a_shim_is_proven_by_bytes_that_need_it(entry: Shim) -> None:
 
 @each_shim
 def test_a_shim_changes_what_it_is_about_and_nothing_else(entry: Shim) -> None:
-    """The profile stays the same device: its points keep their names, titles and units, but for those told."""
+    """The profile stays the same device: its points keep their names, titles and units."""
     before = profiles.load_all()[entry.profile]
     after = entry.apply(before)
     kept = [point for point in after.points if before.point(point.name)]
@@ -151,7 +151,7 @@ def test_an_unknown_shim_is_told_with_a_close_one(dust: Profile) -> None:
     """As every name that a person types."""
     with pytest.raises(ShimError, match=r"no shim is called 'sen0685_map'; did you mean sen0658_map\?"):
         applied(dust, ["sen0685_map"])
-    with pytest.raises(ShimError, match="known are .*sen0658_map"):
+    with pytest.raises(ShimError, match=r"known are .*sen0658_map"):
         shim("zzz")
 
 
