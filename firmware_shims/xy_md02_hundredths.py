@@ -1,7 +1,7 @@
 """Temperature and humidity transmitters like the XY-MD02 that count hundredths.
 
 Defect: temperature and humidity have two decimals; the XY-MD02's manual gives one. Without the shim every
-value is ten times too large, and a mild day is told as out of range.
+value is ten times too large, and most are told as out of range.
 
 Evidence: community reports only. Stack Overflow, number 74286017: an MD02, sold by the XY-MD02's register
 table, whose values had to be divided by 100 (and whose line ran at 8E1 or 8O1, which is a setting of the
