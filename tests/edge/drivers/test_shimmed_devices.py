@@ -12,6 +12,7 @@ from device_profiles.schema import Profile, Table
 from edge.drivers.modbus import Device, ModbusDevice
 from edge.drivers.modbus_plan import Block
 from edge.lines.line import Outcome, Request
+from edge.polling import LinePoller, Polled, Stamps
 from firmware_shims.catalogue import applied
 from simulators.bus import Bus
 from simulators.devices import Device as SimulatedDevice
@@ -19,6 +20,7 @@ from simulators.devices import ProfileDevice
 from simulators.odd_devices import LateRefuser, RelayOrders, Relays0100, Sleeper, Twin
 from simulators.virtual_loop import run_virtually
 from tests.edge.support import strict_wire, virtual_line
+from tests.edge.virtual_gateway import LoopClock
 
 PROFILES = load_all()
 BAUD = 9600
@@ -163,6 +165,27 @@ def test_a_sleeping_device_is_read_with_its_shim_and_times_out_without() -> None
     polls.clear()
     meet(sleeper(), PROFILES["ramses_g2"], play)
     assert [poll["deep_sleep_timeout"].error for poll in polls] == ["timeout"] * 5
+
+
+@pytest.mark.parametrize(("shims", "qualities"), [(["ramses_g2_sleeps"], {"good"}), ([], {"bad", "good"})])
+def test_a_poller_never_counts_a_sleeper_as_failed(shims: list[str], qualities: set[str]) -> None:
+    """An hour long: every minute good values, with the shim; without it the first of each poll is bad."""
+    found: set[str] = set()
+
+    async def play(driver: ModbusDevice) -> None:
+        poller = LinePoller(
+            [Polled(driver, 60)],
+            LoopClock(),
+            Stamps(),
+            lambda samples, _: found.update(each.quality.name.lower() for each in samples),
+        )
+        polling = asyncio.create_task(poller.run())
+        await asyncio.sleep(3600)
+        poller.stop()
+        await polling
+
+    meet(sleeper(), shimmed("ramses_g2", *shims), play)
+    assert found == qualities
 
 
 def test_a_device_is_woken_once_a_rest_and_not_before_each_request() -> None:
