@@ -1,0 +1,207 @@
+"""The dead and dark sections of `bench.line`: what silent units cost the others, with our real poller.
+
+Everything is counted from good samples: when a whole device was read and its registers were right. The cycle
+of some devices is the time in which each is read once: the mean of the intervals between a device's good
+reads. A figure is None where what was waited for did not come.
+
+One dead of ten. ``dead_cycle_ratio``: line time per good read of the nine, from when the tenth was asked in
+vain often enough to count as dead, over that of all ten before; asked as fast as the line allows.
+``deadlines_missed``: each device is due on a grid of its interval; an interval of one of the nine without a
+finished good read is a missed deadline, from the death to the revival, the first timeouts included.
+``revival_s``: from the revival to the first good read. It comes right after a vain request, when the back-off
+begins, which is the worst moment; the longer of the two runs counts.
+
+Thirty dark of forty. ``dark_cycle_ratio``: the cycle of the ten, from when each of the thirty was asked in
+vain for the first time, over that of the ten alone on the line. ``dark_recovery_s``: from the return of power
+to the last first good read of the thirty. ``dark_longest_wait_s``: the longest that one of the ten waited,
+the beginning included. ``dark_declared_*``: the same where the poller is told that the feeder is off.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from bench.polled_line import BAUD, TIMEOUT_S, Grid, Journal, name, polled
+from bench.slave_process import Slave, Wire, slave
+from bench.telling import Figures, progress
+from edge.health import DEAD_AFTER_FAILURES
+
+INTERVAL_S = 0.01
+"""Shorter than any transaction: the line is never idle."""
+BUSY = 0.65
+"""Where deadlines are counted: the part of the line's time that the healthy ten need."""
+WINDOWS = 5
+"""A window is so many times ``--seconds``."""
+TEN = range(1, 11)
+DEAD = 5
+NINE = [unit for unit in TEN if unit != DEAD]
+DARK = range(11, 41)
+COUNTED = frozenset({"silence_violations", "silences_unsure", "wrong"})
+"""Figures that are sums over all sections."""
+
+
+@dataclass
+class Marks:
+    """What one run with a dead unit brought; times are monotonic seconds."""
+
+    journal: Journal = field(default_factory=Journal)
+    began_s: float = 0.0
+    healthy_s: tuple[float, float] = (0.0, 0.0)
+    """From, to."""
+    died_s: float = 0.0
+    steady_s: tuple[float, float] = (0.0, 0.0)
+    revived_s: float = 0.0
+    revival_s: float | None = None
+
+
+def deadline_interval_s(wire: Wire) -> float:
+    """Return how often each of ten is asked so that they need the ``BUSY`` part of the line's time."""
+    return len(TEN) * wire.ideal_s(BAUD) / BUSY
+
+
+def conditions(wire: Wire, seconds: float) -> dict[str, float]:
+    """Return what the figures depend on."""
+    return {
+        "faults_baud": BAUD,
+        "faults_window_s": WINDOWS * seconds,
+        "faults_timeout_s": TIMEOUT_S,
+        "deadline_interval_s": round(deadline_interval_s(wire), 3),
+    }
+
+
+def one_dead_of_ten(wire: Wire, seconds: float) -> Figures:
+    """Measure, print, return figures."""
+    window_s = WINDOWS * seconds
+    with slave(wire, BAUD) as fast_slave:
+        fast = asyncio.run(_death(wire, fast_slave, INTERVAL_S, window_s, "dead, as fast as the line allows"))
+    interval_s = deadline_interval_s(wire)
+    with slave(wire, BAUD) as slow_slave:
+        timed = asyncio.run(_death(wire, slow_slave, interval_s, window_s, "dead, with deadlines"))
+    healthy_ms = fast.journal.cycle_s(TEN, *fast.healthy_s) / len(TEN) * 1000
+    dead_ms = fast.journal.cycle_s(NINE, *fast.steady_s) / len(NINE) * 1000
+    revivals_s = [each.revival_s for each in (fast, timed)]
+    grid, over_s = Grid(timed.began_s, interval_s), (timed.died_s, timed.revived_s)
+    answered_s: dict[int, list[float]] = {unit: [] for unit in TEN}
+    for unit, end_ns in slow_slave.seen.answers:
+        answered_s[unit].append(end_ns / 1e9)
+    figures: Figures = {
+        "dead_cycle_ratio": dead_ms / healthy_ms,
+        "revival_s": None if None in revivals_s else max(each for each in revivals_s if each is not None),
+        "deadlines_missed": sum(grid.missed(timed.journal.good[unit], *over_s) for unit in NINE),
+        "deadlines_missed_by_slave": sum(grid.missed(answered_s[unit], *over_s) for unit in NINE),
+        "deadlines_missed_healthy": sum(
+            grid.missed(timed.journal.good[unit], *timed.healthy_s) for unit in TEN
+        ),
+        "deadlines_dead_run": sum(grid.missed([], *over_s) for _ in NINE),
+    }
+    figures |= _counted([fast, timed], [fast_slave, slow_slave])
+    _row("one dead of ten, ms a read: ten answer", healthy_ms)
+    _row("  one is dead", dead_ms)
+    _row("  over the healthy", figures["dead_cycle_ratio"], 1.15)
+    for which, revival_s in zip(("fast", "with deadlines"), revivals_s, strict=True):
+        _row(f"  revival, {which}, s", revival_s, 10)
+    _row(f"  deadlines missed of {figures['deadlines_dead_run']:.0f}", figures["deadlines_missed"], 0)
+    _row("    as the slave saw it", figures["deadlines_missed_by_slave"], 0)
+    _row("    before the death", figures["deadlines_missed_healthy"], 0)
+    return _rounded(figures)
+
+
+async def _death(wire: Wire, target: Slave, interval_s: float, window_s: float, title: str) -> Marks:
+    marks = Marks(began_s=time.monotonic())
+    journal = marks.journal
+    async with polled(wire, target.port, TEN, interval_s, journal):
+        progress(f"{title}: all ten answer, {window_s:.0f} s")
+        await journal.learnt(TEN)
+        marks.healthy_s = await _window(window_s)
+        marks.died_s = await target.let_be_dead([DEAD])
+        progress(f"{title}: one is dead, {window_s:.0f} s and until it is known")
+        await journal.failed([DEAD], DEAD_AFTER_FAILURES)
+        marks.steady_s = await _window(window_s)
+        await journal.failed([DEAD], 1)  # now its back-off begins
+        marks.revived_s = await target.let_be_dead([])
+        progress(f"{title}: revived")
+        marks.revival_s = await journal.back_s([DEAD], marks.revived_s)
+    return marks
+
+
+def thirty_dark_of_forty(wire: Wire, seconds: float) -> Figures:
+    """Measure, print, return figures."""
+    window_s = WINDOWS * seconds
+    with slave(wire, BAUD) as ten_slave:
+        alone, alone_s = asyncio.run(_alone(wire, ten_slave, window_s))
+    with slave(wire, BAUD) as forty_slave:
+        journal, figures = asyncio.run(_dark(wire, forty_slave, window_s, alone_s))
+    figures |= _counted([Marks(alone), Marks(journal)], [ten_slave, forty_slave])
+    _row("thirty dark of forty, s a cycle of the ten: alone", alone_s)
+    _row("  over that, thirty are silent", figures["dark_cycle_ratio"], 1.25)
+    _row("  the longest that one of the ten waited, s", figures["dark_longest_wait_s"])
+    _row("  known as dead when power returned", figures["dark_known_dead"])
+    _row("  all read well again, s", figures["dark_recovery_s"], 60)
+    _row("  over the ten alone, the feeder declared off", figures["dark_declared_cycle_ratio"], 1.25)
+    _row("  all read well again, s", figures["dark_declared_recovery_s"], 60)
+    return _rounded(figures)
+
+
+async def _alone(wire: Wire, target: Slave, window_s: float) -> tuple[Journal, float]:
+    journal = Journal()
+    async with polled(wire, target.port, TEN, INTERVAL_S, journal):
+        progress(f"dark: the ten alone, {window_s:.0f} s")
+        await journal.learnt(TEN)
+        window = await _window(window_s)
+    return journal, journal.cycle_s(TEN, *window)
+
+
+async def _dark(wire: Wire, target: Slave, window_s: float, alone_s: float) -> tuple[Journal, Figures]:
+    journal, figures = Journal(), Figures()
+    async with polled(wire, target.port, [*TEN, *DARK], INTERVAL_S, journal) as poller:
+        progress("dark: all forty answer, until their pace is learnt")
+        await journal.learnt([*TEN, *DARK])
+        dark_s = await target.let_be_dead(DARK)
+        progress(f"dark: thirty are silent, {window_s:.0f} s and until each was asked")
+        await journal.failed(DARK, 1)
+        window = await _window(window_s)
+        figures["dark_cycle_ratio"] = journal.cycle_s(TEN, *window) / alone_s
+        figures["dark_longest_wait_s"] = journal.longest_s(TEN, dark_s, window[1])
+        figures["dark_known_dead"] = sum(len(journal.bad[unit]) >= DEAD_AFTER_FAILURES for unit in DARK)
+        lit_s = await target.let_be_dead([])
+        progress("dark: power returns")
+        figures["dark_recovery_s"] = await journal.back_s(DARK, lit_s)
+        poller.fed(map(name, DARK), powered=False)
+        await target.let_be_dead(DARK)
+        progress(f"dark: the feeder is declared off, {window_s / 2:.0f} s")
+        window = await _window(window_s / 2)
+        figures["dark_declared_cycle_ratio"] = journal.cycle_s(TEN, *window) / alone_s
+        lit_s = await target.let_be_dead([])
+        poller.fed(map(name, DARK), powered=True)
+        progress("dark: the feeder is on again")
+        figures["dark_declared_recovery_s"] = await journal.back_s(DARK, lit_s)
+    return journal, figures
+
+
+async def _window(seconds: float) -> tuple[float, float]:
+    from_s = time.monotonic()
+    await asyncio.sleep(seconds)
+    return from_s, time.monotonic()
+
+
+def _counted(runs: Collection[Marks], slaves: Collection[Slave]) -> Figures:
+    return {
+        "silence_violations": sum(each.seen.silence_violations for each in slaves),
+        "silences_unsure": sum(each.seen.silences_unsure for each in slaves),
+        "wrong": sum(each.journal.wrong for each in runs),
+    }
+
+
+def _row(what: str, value: float | None, target: float | None = None) -> None:
+    shown = "never" if value is None else f"{value:.3f}".removesuffix(".000")
+    print(f"{what:<52} {shown:>10} {'' if target is None else f'<= {target:g}':>9}".rstrip(), flush=True)
+
+
+def _rounded(figures: Figures) -> Figures:
+    """Return them to three decimals; None stands for what never came."""
+    return {
+        key: round(value, 3) if value is not None and math.isfinite(value) else None
+        for key, value in figures.items()
+    }
