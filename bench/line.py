@@ -27,7 +27,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--seconds", type=float, default=4, help="Wire time a round and speed; the others scale with it."
+        "--seconds", type=float, default=3, help="Wire time a round and speed; the others scale with it."
     )
     parser.add_argument("--rounds", type=int, default=5, help="Of the speed section.")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, metavar="SECTION")

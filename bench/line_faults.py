@@ -11,10 +11,12 @@ finished good read is a missed deadline, from the death to the revival, the firs
 ``revival_s``: from the revival to the first good read. It comes right after a vain request, when the back-off
 begins, which is the worst moment; the longer of the two runs counts.
 
-Thirty dark of forty. ``dark_cycle_ratio``: the cycle of the ten, from when each of the thirty was asked in
-vain for the first time, over that of the ten alone on the line. ``dark_recovery_s``: from the return of power
-to the last first good read of the thirty. ``dark_longest_wait_s``: the longest that one of the ten waited,
-the beginning included. ``dark_declared_*``: the same where the poller is told that the feeder is off.
+Thirty dark of forty. ``dark_cycle_ratio``: the cycle of the ten over that of the ten alone on the line, from
+when each of the thirty was asked in vain and the first of them is asked again: until then the line only pays
+for the first round. ``dark_recovery_s``: from the return of power until all thirty were read well; the longer
+of two, after a short cut (power returns when each was asked in vain once, which is the worst moment) and
+after the long one. ``dark_longest_wait_s``: the longest that one of the ten waited, the beginning included.
+``dark_declared_*``: the same where the poller is told that the feeder is off.
 """
 
 import asyncio
@@ -88,15 +90,18 @@ def one_dead_of_ten(wire: Wire, seconds: float) -> Figures:
         answered_s[unit].append(end_ns / 1e9)
     figures: Figures = {
         "dead_cycle_ratio": dead_ms / healthy_ms,
-        "revival_s": None if None in revivals_s else max(each for each in revivals_s if each is not None),
+        "revival_s": _longest(revivals_s),
         "deadlines_missed": sum(grid.missed(timed.journal.good[unit], *over_s) for unit in NINE),
         "deadlines_missed_by_slave": sum(grid.missed(answered_s[unit], *over_s) for unit in NINE),
         "deadlines_missed_healthy": sum(
             grid.missed(timed.journal.good[unit], *timed.healthy_s) for unit in TEN
         ),
+        "deadlines_missed_known_dead": sum(
+            grid.missed(timed.journal.good[unit], timed.steady_s[0], timed.revived_s) for unit in NINE
+        ),
         "deadlines_dead_run": sum(grid.missed([], *over_s) for _ in NINE),
     }
-    figures |= _counted([fast, timed], [fast_slave, slow_slave])
+    figures |= _counted([fast.journal, timed.journal], [fast_slave, slow_slave])
     _row("one dead of ten, ms a read: ten answer", healthy_ms)
     _row("  one is dead", dead_ms)
     _row("  over the healthy", figures["dead_cycle_ratio"], 1.15)
@@ -104,6 +109,7 @@ def one_dead_of_ten(wire: Wire, seconds: float) -> Figures:
         _row(f"  revival, {which}, s", revival_s, 10)
     _row(f"  deadlines missed of {figures['deadlines_dead_run']:.0f}", figures["deadlines_missed"], 0)
     _row("    as the slave saw it", figures["deadlines_missed_by_slave"], 0)
+    _row("    from when it was known as dead", figures["deadlines_missed_known_dead"], 0)
     _row("    before the death", figures["deadlines_missed_healthy"], 0)
     return _rounded(figures)
 
@@ -133,12 +139,13 @@ def thirty_dark_of_forty(wire: Wire, seconds: float) -> Figures:
         alone, alone_s = asyncio.run(_alone(wire, ten_slave, window_s))
     with slave(wire, BAUD) as forty_slave:
         journal, figures = asyncio.run(_dark(wire, forty_slave, window_s, alone_s))
-    figures |= _counted([Marks(alone), Marks(journal)], [ten_slave, forty_slave])
+    figures["dark_recovery_s"] = _longest([figures["dark_recovery_short_s"], figures["dark_recovery_long_s"]])
+    figures |= _counted([alone, journal], [ten_slave, forty_slave])
     _row("thirty dark of forty, s a cycle of the ten: alone", alone_s)
     _row("  over that, thirty are silent", figures["dark_cycle_ratio"], 1.25)
     _row("  the longest that one of the ten waited, s", figures["dark_longest_wait_s"])
-    _row("  known as dead when power returned", figures["dark_known_dead"])
-    _row("  all read well again, s", figures["dark_recovery_s"], 60)
+    _row("  all read well again after a short cut, s", figures["dark_recovery_short_s"], 60)
+    _row("  after a long one, s", figures["dark_recovery_long_s"], 60)
     _row("  over the ten alone, the feeder declared off", figures["dark_declared_cycle_ratio"], 1.25)
     _row("  all read well again, s", figures["dark_declared_recovery_s"], 60)
     return _rounded(figures)
@@ -158,26 +165,35 @@ async def _dark(wire: Wire, target: Slave, window_s: float, alone_s: float) -> t
     async with polled(wire, target.port, [*TEN, *DARK], INTERVAL_S, journal) as poller:
         progress("dark: all forty answer, until their pace is learnt")
         await journal.learnt([*TEN, *DARK])
+        progress("dark: a short cut, until each of the thirty was asked in vain")
         dark_s = await target.let_be_dead(DARK)
-        progress(f"dark: thirty are silent, {window_s:.0f} s and until each was asked")
         await journal.failed(DARK, 1)
+        figures["dark_recovery_short_s"] = await _lit(target, journal)
+        progress("dark: a long cut, until the first of the thirty is asked again")
+        await target.let_be_dead(DARK)
+        before = {unit: len(journal.bad[unit]) for unit in DARK}
+        await journal.failed(DARK, 1)
+        await journal.until(lambda: any(len(journal.bad[unit]) > before[unit] + 1 for unit in DARK))
+        progress(f"dark: thirty are silent, {window_s:.0f} s")
         window = await _window(window_s)
         figures["dark_cycle_ratio"] = journal.cycle_s(TEN, *window) / alone_s
         figures["dark_longest_wait_s"] = journal.longest_s(TEN, dark_s, window[1])
-        figures["dark_known_dead"] = sum(len(journal.bad[unit]) >= DEAD_AFTER_FAILURES for unit in DARK)
-        lit_s = await target.let_be_dead([])
-        progress("dark: power returns")
-        figures["dark_recovery_s"] = await journal.back_s(DARK, lit_s)
+        figures["dark_recovery_long_s"] = await _lit(target, journal)
         poller.fed(map(name, DARK), powered=False)
         await target.let_be_dead(DARK)
         progress(f"dark: the feeder is declared off, {window_s / 2:.0f} s")
         window = await _window(window_s / 2)
         figures["dark_declared_cycle_ratio"] = journal.cycle_s(TEN, *window) / alone_s
-        lit_s = await target.let_be_dead([])
         poller.fed(map(name, DARK), powered=True)
-        progress("dark: the feeder is on again")
-        figures["dark_declared_recovery_s"] = await journal.back_s(DARK, lit_s)
+        figures["dark_declared_recovery_s"] = await _lit(target, journal)
     return journal, figures
+
+
+async def _lit(target: Slave, journal: Journal) -> float | None:
+    """Let power return; return how long it took until all thirty were read well."""
+    lit_s = await target.let_be_dead([])
+    progress("dark: power returns")
+    return await journal.back_s(DARK, lit_s)
 
 
 async def _window(seconds: float) -> tuple[float, float]:
@@ -186,11 +202,17 @@ async def _window(seconds: float) -> tuple[float, float]:
     return from_s, time.monotonic()
 
 
-def _counted(runs: Collection[Marks], slaves: Collection[Slave]) -> Figures:
+def _longest(times_s: Collection[float | None]) -> float | None:
+    """Return the longest, or None where one never ended."""
+    known = [each for each in times_s if each is not None]
+    return max(known) if len(known) == len(times_s) else None
+
+
+def _counted(journals: Collection[Journal], slaves: Collection[Slave]) -> Figures:
     return {
         "silence_violations": sum(each.seen.silence_violations for each in slaves),
         "silences_unsure": sum(each.seen.silences_unsure for each in slaves),
-        "wrong": sum(each.journal.wrong for each in runs),
+        "wrong": sum(each.wrong for each in journals),
     }
 
 

@@ -22,7 +22,7 @@ from edge.polling import LinePoller, Polled, Stamps
 BAUD = 9600
 TIMEOUT_S = 0.5
 """As the settings have it by default."""
-LIMIT_S = 90.0
+LIMIT_S = 120.0
 """What has not come after that time does not come."""
 POINT = {
     "name": "register_{n}",
