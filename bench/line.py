@@ -12,6 +12,7 @@ With ``--port A --slave-port B`` two crossed serial adapters take the place of t
 
 import argparse
 import json
+import logging
 import platform
 
 from bench import line_faults, line_speed
@@ -19,6 +20,8 @@ from bench.slave_process import TURNAROUND_MS, Wire
 from bench.telling import Figures
 
 SECTIONS = ("speed", "dead", "dark")
+QUIET = ("edge.polling", "pymodbus.logging")
+"""What they would say of silent units and missed answers stands in the tables."""
 
 
 def main() -> None:
@@ -41,6 +44,8 @@ def main() -> None:
     if not given.port and (given.parity, given.stop_bits) != ("N", 1):
         parser.error("a pty knows no parity or stop bits; they need --port and --slave-port")
     wire = Wire(given.port, given.slave_port, given.parity, given.stop_bits)
+    for logger in QUIET:
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
     figures: Figures = {}
     for section in (name for name in SECTIONS if name in given.only):
         match section:

@@ -159,8 +159,8 @@ def measured(wire: Wire, seconds: float, rounds: int) -> Figures:
         shares["master"] += [each.worked.shortest_gap_ns / silence_ns for each in ours]
         every += ours
     least = {side: min(found) for side, found in shares.items()}
-    print(f"shortest silence, of what is due: {least['slave']:.4f} as the slave saw it,", end=" ")
-    print(f"{least['master']:.4f} as the line did", flush=True)
+    sides = ", ".join(f"{side} {share:.4f}" for side, share in least.items())
+    print(f"shortest silence over what is due: {sides}", flush=True)
     cpu_ms = {name: sum(row.cpu_ms for row in found) for name, found in rows.items()}
     return figures | {
         "overhead_ms_per_transaction": round(max(row.over_ms for row in rows["gengfu"]), 3),

@@ -162,16 +162,16 @@ class Process:
             try:
                 part = os.read(self._descriptor, 256)
             except BlockingIOError:
+                part = b""
+            except OSError:
+                return
+            if not part:  # a port with VMIN 0 says it so
                 looked_ns = time.monotonic_ns()
                 if looked_ns - ordered_ns > ORDERS_INTERVAL_NS:
                     if not self._obey():
                         return
                     ordered_ns = looked_ns
                 continue
-            except OSError:
-                return
-            if not part:
-                continue  # a serial port with VMIN 0 has nothing yet
             answer = self.slave.take(part, looked_ns, time.monotonic_ns())
             if answer:
                 self.slave.answered(answer, self._send(answer))
