@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 
 from bench.polled_line import BAUD, TIMEOUT_S, Grid, Journal, name, polled
 from bench.slave_process import Slave, Wire, slave
+from bench.strict_slave import Seen
 from bench.telling import Figures, progress
 from edge.health import DEAD_AFTER_FAILURES
 
@@ -83,35 +84,36 @@ def one_dead_of_ten(wire: Wire, seconds: float) -> Figures:
         timed = asyncio.run(_death(wire, slow_slave, interval_s, window_s, "dead, with deadlines"))
     healthy_ms = fast.journal.cycle_s(TEN, *fast.healthy_s) / len(TEN) * 1000
     dead_ms = fast.journal.cycle_s(NINE, *fast.steady_s) / len(NINE) * 1000
-    revivals_s = [each.revival_s for each in (fast, timed)]
-    grid, over_s = Grid(timed.began_s, interval_s), (timed.died_s, timed.revived_s)
-    answered_s: dict[int, list[float]] = {unit: [] for unit in TEN}
-    for unit, end_ns in slow_slave.seen.answers:
-        answered_s[unit].append(end_ns / 1e9)
     figures: Figures = {
         "dead_cycle_ratio": dead_ms / healthy_ms,
-        "revival_s": _longest(revivals_s),
-        "deadlines_missed": sum(grid.missed(timed.journal.good[unit], *over_s) for unit in NINE),
-        "deadlines_missed_by_slave": sum(grid.missed(answered_s[unit], *over_s) for unit in NINE),
-        "deadlines_missed_healthy": sum(
-            grid.missed(timed.journal.good[unit], *timed.healthy_s) for unit in TEN
-        ),
-        "deadlines_missed_known_dead": sum(
-            grid.missed(timed.journal.good[unit], timed.steady_s[0], timed.revived_s) for unit in NINE
-        ),
-        "deadlines_dead_run": sum(grid.missed([], *over_s) for _ in NINE),
+        "revival_s": _longest([fast.revival_s, timed.revival_s]),
+        **_counted([fast.journal, timed.journal], [fast_slave, slow_slave]),
     }
-    figures |= _counted([fast.journal, timed.journal], [fast_slave, slow_slave])
     _row("one dead of ten, ms a read: ten answer", healthy_ms)
     _row("  one is dead", dead_ms)
     _row("  over the healthy", figures["dead_cycle_ratio"], 1.15)
-    for which, revival_s in zip(("fast", "with deadlines"), revivals_s, strict=True):
-        _row(f"  revival, {which}, s", revival_s, 10)
-    _row(f"  deadlines missed of {figures['deadlines_dead_run']:.0f}", figures["deadlines_missed"], 0)
+    _row("  revival, fast, s", fast.revival_s, 10)
+    _row("  revival, with deadlines, s", timed.revival_s, 10)
+    return _rounded(figures | _deadlines(timed, slow_slave.seen, Grid(timed.began_s, interval_s)))
+
+
+def _deadlines(timed: Marks, seen: Seen, grid: Grid) -> Figures:
+    """Count missed deadlines, print, return figures."""
+    over_s, read_s = (timed.died_s, timed.revived_s), timed.journal.good
+    answered_s = {unit: [end_ns / 1e9 for found, end_ns in seen.answers if found == unit] for unit in NINE}
+    figures: Figures = {
+        "deadlines_missed": sum(grid.missed(read_s[unit], *over_s) for unit in NINE),
+        "deadlines_missed_by_slave": sum(grid.missed(answered_s[unit], *over_s) for unit in NINE),
+        "deadlines_missed_known_dead": sum(
+            grid.missed(read_s[unit], timed.steady_s[0], timed.revived_s) for unit in NINE
+        ),
+        "deadlines_missed_healthy": sum(grid.missed(read_s[unit], *timed.healthy_s) for unit in TEN),
+    }
+    _row(f"  deadlines missed of {len(NINE) * grid.missed([], *over_s)}", figures["deadlines_missed"], 0)
     _row("    as the slave saw it", figures["deadlines_missed_by_slave"], 0)
     _row("    from when it was known as dead", figures["deadlines_missed_known_dead"], 0)
     _row("    before the death", figures["deadlines_missed_healthy"], 0)
-    return _rounded(figures)
+    return figures
 
 
 async def _death(wire: Wire, target: Slave, interval_s: float, window_s: float, title: str) -> Marks:
@@ -173,7 +175,10 @@ async def _dark(wire: Wire, target: Slave, window_s: float, alone_s: float) -> t
         await target.let_be_dead(DARK)
         before = {unit: len(journal.bad[unit]) for unit in DARK}
         await journal.failed(DARK, 1)
-        await journal.until(lambda: any(len(journal.bad[unit]) > before[unit] + 1 for unit in DARK))
+        await journal.must(
+            lambda: any(len(journal.bad[unit]) > before[unit] + 1 for unit in DARK),
+            "for a second request to one of the silent",
+        )
         progress(f"dark: thirty are silent, {window_s:.0f} s")
         window = await _window(window_s)
         figures["dark_cycle_ratio"] = journal.cycle_s(TEN, *window) / alone_s

@@ -147,8 +147,8 @@ def measured(wire: Wire, seconds: float, rounds: int) -> Figures:
     print("   baud master      done  utilisation  over ms  CPU ms  violations unsure  wrong")
     for baud in BAUDS:
         ours, theirs = [], []
-        for number in range(1, rounds + 1):
-            progress(f"speed: {baud} baud, round {number} of {rounds}")
+        progress(f"speed: {baud} baud, two masters, {rounds} rounds of {seconds:g} s")
+        for _ in range(rounds):
             ours.append(run(gengfu, wire, baud, seconds))
             theirs.append(run(pymodbus, wire, baud, seconds, "--lenient"))
         rows["gengfu"].append(told(wire, baud, "gengfu", ours))

@@ -76,14 +76,25 @@ class Journal:
             return False
         return True
 
+    async def must(self, met: Callable[[], bool], what: str) -> None:
+        """Wait until it is met; without that there is nothing to measure."""
+        if not await self.until(met):
+            raise SystemExit(f"waited {LIMIT_S:.0f} s in vain {what}; look at the ports and at the slave")
+
     async def learnt(self, units: Iterable[int]) -> None:
         """Wait until the poller knows how fast each answers."""
-        await self.until(lambda: all(len(self.good[unit]) > ANSWERS_LEARNT_FROM for unit in units))
+        await self.must(
+            lambda: all(len(self.good[unit]) > ANSWERS_LEARNT_FROM for unit in units),
+            f"for {ANSWERS_LEARNT_FROM} good reads of each unit",
+        )
 
-    async def failed(self, units: Iterable[int], times: int) -> bool:
+    async def failed(self, units: Iterable[int], times: int) -> None:
         """Wait until each was asked in vain so many times more."""
         before = {unit: len(self.bad[unit]) for unit in units}
-        return await self.until(lambda: all(len(self.bad[unit]) - before[unit] >= times for unit in before))
+        await self.must(
+            lambda: all(len(self.bad[unit]) - before[unit] >= times for unit in before),
+            f"for {times} vain requests to each silent unit",
+        )
 
     async def back_s(self, units: Collection[int], from_s: float) -> float | None:
         """Wait until each was read well after ``from_s``; return how long the last one took."""
