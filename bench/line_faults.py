@@ -5,7 +5,7 @@ of some devices is the time in which each is read once: the mean of the interval
 reads. A figure is None where what was waited for did not come.
 
 One dead of ten. ``dead_cycle_ratio``: line time per good read of the nine, from when the tenth was asked in
-vain often enough to count as dead, over that of all ten before; asked as fast as the line allows.
+vain often enough to count as dead, over that of all ten before and after; as fast as the line allows.
 ``deadlines_missed``: each device is due on a grid of its interval; an interval of one of the nine without a
 finished good read is a missed deadline, from the death to the revival, the first timeouts included.
 ``revival_s``: from the revival to the first good read. It comes right after a vain request, when the back-off
@@ -51,8 +51,8 @@ class Marks:
 
     journal: Journal = field(default_factory=Journal)
     began_s: float = 0.0
-    healthy_s: tuple[float, float] = (0.0, 0.0)
-    """From, to."""
+    healthy_s: list[tuple[float, float]] = field(default_factory=list)
+    """From, to: before the death, and after the revival, so that what else the machine does weighs less."""
     died_s: float = 0.0
     steady_s: tuple[float, float] = (0.0, 0.0)
     revived_s: float = 0.0
@@ -82,7 +82,7 @@ def one_dead_of_ten(wire: Wire, seconds: float) -> Figures:
     interval_s = deadline_interval_s(wire)
     with slave(wire, BAUD) as slow_slave:
         timed = asyncio.run(_death(wire, slow_slave, interval_s, window_s, "dead, with deadlines"))
-    healthy_ms = fast.journal.cycle_s(TEN, *fast.healthy_s) / len(TEN) * 1000
+    healthy_ms = _mean([fast.journal.cycle_s(TEN, *each) for each in fast.healthy_s]) / len(TEN) * 1000
     dead_ms = fast.journal.cycle_s(NINE, *fast.steady_s) / len(NINE) * 1000
     figures: Figures = {
         "dead_cycle_ratio": dead_ms / healthy_ms,
@@ -107,12 +107,14 @@ def _deadlines(timed: Marks, seen: Seen, grid: Grid) -> Figures:
         "deadlines_missed_known_dead": sum(
             grid.missed(read_s[unit], timed.steady_s[0], timed.revived_s) for unit in NINE
         ),
-        "deadlines_missed_healthy": sum(grid.missed(read_s[unit], *timed.healthy_s) for unit in TEN),
+        "deadlines_missed_healthy": sum(
+            grid.missed(read_s[unit], *each) for unit in TEN for each in timed.healthy_s
+        ),
     }
     _row(f"  deadlines missed of {len(NINE) * grid.missed([], *over_s)}", figures["deadlines_missed"], 0)
     _row("    as the slave saw it", figures["deadlines_missed_by_slave"], 0)
     _row("    from when it was known as dead", figures["deadlines_missed_known_dead"], 0)
-    _row("    before the death", figures["deadlines_missed_healthy"], 0)
+    _row("    while all ten answered", figures["deadlines_missed_healthy"], 0)
     return figures
 
 
@@ -120,29 +122,34 @@ async def _death(wire: Wire, target: Slave, interval_s: float, window_s: float, 
     marks = Marks(began_s=time.monotonic())
     journal = marks.journal
     async with polled(wire, target.port, TEN, interval_s, journal):
-        progress(f"{title}: all ten answer, {window_s:.0f} s")
+        progress(f"{title}: all ten answer, {window_s / 2:.1f} s")
         await journal.learnt(TEN)
-        marks.healthy_s = await _window(window_s)
+        marks.healthy_s.append(await _window(window_s / 2))
         marks.died_s = await target.let_be_dead([DEAD])
         progress(f"{title}: one is dead, {window_s:.0f} s and until it is known")
         await journal.failed([DEAD], DEAD_AFTER_FAILURES)
         marks.steady_s = await _window(window_s)
         await journal.failed([DEAD], 1)  # now its back-off begins
         marks.revived_s = await target.let_be_dead([])
-        progress(f"{title}: revived")
+        progress(f"{title}: revived, {window_s / 2:.1f} s from then on")
         marks.revival_s = await journal.back_s([DEAD], marks.revived_s)
+        marks.healthy_s.append(await _window(window_s / 2))
     return marks
 
 
 def thirty_dark_of_forty(wire: Wire, seconds: float) -> Figures:
     """Measure, print, return figures."""
     window_s = WINDOWS * seconds
-    with slave(wire, BAUD) as ten_slave:
-        alone, alone_s = asyncio.run(_alone(wire, ten_slave, window_s))
+    ten = [_alone(wire, window_s / 2)]
     with slave(wire, BAUD) as forty_slave:
-        journal, figures = asyncio.run(_dark(wire, forty_slave, window_s, alone_s))
+        dark, cycles_s, figures = asyncio.run(_dark(wire, forty_slave, window_s))
+    ten.append(_alone(wire, window_s / 2))
+    alone_s = _mean([each.cycle_s for each in ten])
+    figures |= {key: cycle_s / alone_s for key, cycle_s in cycles_s.items()}
     figures["dark_recovery_s"] = _longest([figures["dark_recovery_short_s"], figures["dark_recovery_long_s"]])
-    figures |= _counted([alone, journal], [ten_slave, forty_slave])
+    figures |= _counted(
+        [dark, *(each.journal for each in ten)], [forty_slave, *(each.target for each in ten)]
+    )
     _row("thirty dark of forty, s a cycle of the ten: alone", alone_s)
     _row("  over that, thirty are silent", figures["dark_cycle_ratio"], 1.25)
     _row("  the longest that one of the ten waited, s", figures["dark_longest_wait_s"])
@@ -153,17 +160,33 @@ def thirty_dark_of_forty(wire: Wire, seconds: float) -> Figures:
     return _rounded(figures)
 
 
-async def _alone(wire: Wire, target: Slave, window_s: float) -> tuple[Journal, float]:
+@dataclass(frozen=True)
+class Alone:
+    """The ten alone on the line."""
+
+    target: Slave
+    journal: Journal
+    cycle_s: float
+
+
+def _alone(wire: Wire, window_s: float) -> Alone:
     journal = Journal()
-    async with polled(wire, target.port, TEN, INTERVAL_S, journal):
-        progress(f"dark: the ten alone, {window_s:.0f} s")
-        await journal.learnt(TEN)
-        window = await _window(window_s)
-    return journal, journal.cycle_s(TEN, *window)
+
+    async def play(target: Slave) -> float:
+        async with polled(wire, target.port, TEN, INTERVAL_S, journal):
+            progress(f"dark: the ten alone, {window_s:.1f} s")
+            await journal.learnt(TEN)
+            window = await _window(window_s)
+        return journal.cycle_s(TEN, *window)
+
+    with slave(wire, BAUD) as target:
+        cycle_s = asyncio.run(play(target))
+    return Alone(target, journal, cycle_s)
 
 
-async def _dark(wire: Wire, target: Slave, window_s: float, alone_s: float) -> tuple[Journal, Figures]:
-    journal, figures = Journal(), Figures()
+async def _dark(wire: Wire, target: Slave, window_s: float) -> tuple[Journal, dict[str, float], Figures]:
+    """Return the journal, the cycles of the ten in seconds by their ratio's name, and the other figures."""
+    journal, cycles_s, figures = Journal(), dict[str, float](), Figures()
     async with polled(wire, target.port, [*TEN, *DARK], INTERVAL_S, journal) as poller:
         progress("dark: all forty answer, until their pace is learnt")
         await journal.learnt([*TEN, *DARK])
@@ -181,17 +204,17 @@ async def _dark(wire: Wire, target: Slave, window_s: float, alone_s: float) -> t
         )
         progress(f"dark: thirty are silent, {window_s:.0f} s")
         window = await _window(window_s)
-        figures["dark_cycle_ratio"] = journal.cycle_s(TEN, *window) / alone_s
+        cycles_s["dark_cycle_ratio"] = journal.cycle_s(TEN, *window)
         figures["dark_longest_wait_s"] = journal.longest_s(TEN, dark_s, window[1])
         figures["dark_recovery_long_s"] = await _lit(target, journal)
         poller.fed(map(name, DARK), powered=False)
         await target.let_be_dead(DARK)
         progress(f"dark: the feeder is declared off, {window_s / 2:.0f} s")
         window = await _window(window_s / 2)
-        figures["dark_declared_cycle_ratio"] = journal.cycle_s(TEN, *window) / alone_s
+        cycles_s["dark_declared_cycle_ratio"] = journal.cycle_s(TEN, *window)
         poller.fed(map(name, DARK), powered=True)
         figures["dark_declared_recovery_s"] = await _lit(target, journal)
-    return journal, figures
+    return journal, cycles_s, figures
 
 
 async def _lit(target: Slave, journal: Journal) -> float | None:
@@ -199,6 +222,10 @@ async def _lit(target: Slave, journal: Journal) -> float | None:
     lit_s = await target.let_be_dead([])
     progress("dark: power returns")
     return await journal.back_s(DARK, lit_s)
+
+
+def _mean(values: Collection[float]) -> float:
+    return sum(values) / len(values)
 
 
 async def _window(seconds: float) -> tuple[float, float]:
