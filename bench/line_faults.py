@@ -41,7 +41,7 @@ TEN = range(1, 11)
 DEAD = 5
 NINE = [unit for unit in TEN if unit != DEAD]
 DARK = range(11, 41)
-COUNTED = frozenset({"silence_violations", "silences_unsure", "wrong"})
+COUNTED = frozenset({"silence_violations", "silences_unsure", "malformed", "wrong"})
 """Figures that are sums over all sections."""
 
 
@@ -244,6 +244,7 @@ def _counted(journals: Collection[Journal], slaves: Collection[Slave]) -> Figure
     return {
         "silence_violations": sum(each.seen.silence_violations for each in slaves),
         "silences_unsure": sum(each.seen.silences_unsure for each in slaves),
+        "malformed": sum(each.seen.malformed for each in slaves),
         "wrong": sum(each.wrong for each in journals),
     }
 

@@ -166,6 +166,7 @@ def measured(wire: Wire, seconds: float, rounds: int) -> Figures:
         "overhead_ms_per_transaction": round(max(row.over_ms for row in rows["gengfu"]), 3),
         "silence_violations": sum(each.seen.silence_violations for each in every),
         "silences_unsure": sum(each.seen.silences_unsure for each in every),
+        "malformed": sum(each.seen.malformed for each in every),
         "wrong": sum(each.worked.wrong for each in every),
         "shortest_silence_ratio": round(least["slave"], 4),
         "cpu_ratio_pymodbus": round(cpu_ms["gengfu"] / cpu_ms["pymodbus"], 3),

@@ -34,6 +34,8 @@ UNITS = range(1, 41)
 REQUEST_BYTES = 8
 LIFE_MAX_S = 3600
 LOG_ANSWERS_MAX = 200_000
+PARTS_GAP_MAX_NS = 50_000_000
+"""So long an adapter may keep the rest of a request back; within a frame nothing is judged."""
 ORDERS_INTERVAL_NS = 1_000_000
 """How often standard input is looked at, while the wire is silent."""
 
@@ -98,7 +100,7 @@ class StrictSlave:
     def take(self, part: bytes, looked_ns: int, now_ns: int) -> Answer | None:
         """Take bytes found now, and not yet at ``looked_ns``; return the answer that is to be given."""
         pace = self._pace
-        if self._request and now_ns - self._part_ns > pace.silence_ns + len(part) * pace.character_ns:
+        if self._request and now_ns - self._part_ns > PARTS_GAP_MAX_NS:
             self.seen.malformed += 1  # the rest of it never came
             self._request = b""
         if not self._request:
