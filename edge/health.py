@@ -80,9 +80,9 @@ class Allowance:
         return self._saved_s >= min(cost_s, DOUBTFUL_BURST_S) - ROUNDING_S
 
     def spend(self, cost_s: float, now_s: float) -> None:
-        """Take what was really spent."""
+        """Take what was really spent; debt has an end, so that many failures at once are soon forgiven."""
         self._save(now_s)
-        self._saved_s -= cost_s
+        self._saved_s = max(-DOUBTFUL_BURST_S, self._saved_s - cost_s)
 
     def wait_s(self, cost_s: float, now_s: float) -> float:
         """Return how long until it covers the cost."""
