@@ -65,6 +65,10 @@ class ModbusLimits(Strict):
     bits_per_request_max: int = Field(default=2000, ge=1, le=2000)
     hole_registers_max: int = Field(default=16, ge=0, le=120)
     """Unused registers that a merged read may pass over; 0 where the device answers them with an error."""
+    mask_write: bool = False
+    """The device knows mask write register (22), which changes single bits of a register."""
+    read_write: bool = False
+    """The device knows read/write multiple registers (23): written and read back in one transaction."""
 
 
 class UnitCode(Strict):
@@ -108,6 +112,8 @@ class Point(Strict):
     table: Table
     address: Address
     type: DataType = "u16"
+    bit: int | None = Field(default=None, ge=0, le=15)
+    """Which bit of its register a bool is, counted from the lowest; for status words."""
     word_order: Literal["big", "little"] = "big"
     """Order of the two words of u32, i32 and f32; big is the standard's."""
     scale: float = 1
@@ -128,9 +134,12 @@ class Point(Strict):
     def _agrees_with_itself(self) -> Self:
         if self.table in BIT_TABLES and "type" not in self.model_fields_set:
             raise ValueError(f'table {self.table} holds single bits; add type = "bool"')
-        if (self.table in BIT_TABLES) != (self.type == "bool"):
+        if self.bit is not None:
+            self._is_bit_of_register()
+        elif (self.table in BIT_TABLES) != (self.type == "bool"):
             raise ValueError(
-                f"type {self.type} in table {self.table}; coils and discrete inputs are bool, registers not"
+                f"type {self.type} in table {self.table}; coils and discrete inputs are bool, registers not, "
+                "unless bit names one of a register's bits"
             )
         if self.writable and self.table not in WRITABLE_TABLES:
             raise ValueError(f"table {self.table} cannot be written; set writable = false")
@@ -151,6 +160,14 @@ class Point(Strict):
             if getattr(self, key) != type(self).model_fields[key].get_default(call_default_factory=True):
                 raise ValueError(f"{key} means nothing for type {self.type}; remove it")
         return self
+
+    def _is_bit_of_register(self) -> None:
+        if self.table in BIT_TABLES:
+            raise ValueError(f"bit in table {self.table}, which holds single bits; remove it")
+        if self.type != "bool":
+            raise ValueError(f'bit is one bit of a register, and type {self.type} is more; add type = "bool"')
+        if self.self_off:
+            raise ValueError("self_off is written by FC05, and bit lies in a register; remove one of them")
 
     @property
     def words(self) -> int:
@@ -277,6 +294,12 @@ class Profile(Strict):
         names = self.names
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"names given twice: {', '.join(twice)}; rename one of each")
+        for point in self.points:
+            if point.writable and point.bit is not None and not self.modbus.mask_write:
+                raise ValueError(
+                    f"{point.name} is a writable bit of a register; if the document knows function 22, "
+                    "add mask_write = true to [modbus], else set writable = false"
+                )
         for entry in self.derived:
             for name in entry.of:
                 point = self.point(name)

@@ -1,13 +1,13 @@
 """How long an answer is, told from its first bytes (Modbus application protocol 1.1b3, section 6). Pure.
 
-Most answers have a length that their request announces. Of two it is in the answer alone: report server id (17)
-has a byte count, read device identification (43/14) a row of objects, each with a length of its own.
+Most answers have a length that their request announces. Of two it is in the answer alone: report server id
+(17) has a byte count, read device identification (43/14) a row of objects, each with a length of its own.
 """
 
 EXCEPTION_BYTES = 2
 _BYTE_COUNTED = frozenset({1, 2, 3, 4, 17, 23})
 _FIXED = {5: 5, 6: 5, 15: 5, 16: 5, 22: 7}
-_INTERFACE, _DEVICE_IDENTIFICATION = 43, 14
+_DEVICE_IDENTIFICATION = bytes([43, 14])
 _OBJECTS_FROM = 7
 """Function, interface type, read code, conformity, more follows, next object, number of objects."""
 
@@ -22,23 +22,20 @@ def answer_size(request_pdu: bytes, answer_bytes: int, head: bytes) -> int | Non
     """
     if not head or not request_pdu:
         return None
-    function = head[0]
-    if function & 0x80:
+    if head[0] & 0x80:
         return EXCEPTION_BYTES
-    if function != request_pdu[0]:
+    if head[0] != request_pdu[0]:
         return answer_bytes
-    if function in _FIXED:
-        return _FIXED[function]
-    if function in _BYTE_COUNTED:
+    if head[0] in _BYTE_COUNTED:
         return None if len(head) < 2 else 2 + head[1]
-    if function == _INTERFACE and request_pdu[1:2] == bytes([_DEVICE_IDENTIFICATION]):
+    if request_pdu[:2] == _DEVICE_IDENTIFICATION:
         return _identification_size(answer_bytes, head)
-    return answer_bytes  # 8: as long as its request
+    return _FIXED.get(head[0], answer_bytes)  # diagnostics (8) are as long as their request
 
 
 def _identification_size(answer_bytes: int, head: bytes) -> int | None:
     """Walk over the objects: an id, a length, and so many bytes."""
-    if len(head) >= 2 and head[1] != _DEVICE_IDENTIFICATION:
+    if len(head) >= 2 and head[:2] != _DEVICE_IDENTIFICATION:
         return answer_bytes
     if len(head) < _OBJECTS_FROM:
         return None
