@@ -294,10 +294,10 @@ class Profile(Strict):
         names = self.names
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"names given twice: {', '.join(twice)}; rename one of each")
-        for point in self.points:
-            if point.writable and point.bit is not None and not self.modbus.mask_write:
+        for each in self.points:
+            if each.writable and each.bit is not None and not self.modbus.mask_write:
                 raise ValueError(
-                    f"{point.name} is a writable bit of a register; if the document knows function 22, "
+                    f"{each.name} is a writable bit of a register; if the document knows function 22, "
                     "add mask_write = true to [modbus], else set writable = false"
                 )
         for entry in self.derived:
