@@ -115,18 +115,18 @@ class ModbusDevice:
         writes, refused = plan_writes(self.device.profile, values)
         registers, failed = await self._write_all(writes)
         sent = [point for write in writes for point in write.points]
-        missing = [point for point in sent if (point.table, point.address) not in registers]
-        found, errors = await self._read(missing)
+        known = {point.name for write in writes if write.reads for point in write.points} - failed.keys()
+        found, errors = await self._read(point for point in sent if point.name not in known)
         registers |= found
         names = [point.name for point in sent]
         readings = self._explained(codec.readings(self.device.profile, registers, names), errors)
-        told = {
-            point.name: failed.get(point.name, "")
-            or readings[point.name].error * (readings[point.name].value is None)
-            or ("" if holds(point, values[point.name], registers) else "not_as_written")
-            for point in sent
-        }
-        return Written({name: (refused | told)[name] for name in values}, readings)
+        for point in sent:
+            reading = readings[point.name]
+            if reading.value is None:
+                failed.setdefault(point.name, reading.error)
+            elif not holds(point, values[point.name], registers):
+                failed.setdefault(point.name, "not_as_written")
+        return Written({name: (refused | failed).get(name, "") for name in values}, readings)
 
     async def read_points(self, names: Sequence[str]) -> dict[str, Reading]:
         """Read some points at once, outside the plan; for reading outputs back."""

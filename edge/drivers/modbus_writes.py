@@ -1,11 +1,11 @@
 """The write plan: which outputs are written together. Pure.
 
-Coils and registers that follow each other go in one request, bits of one register in one mask write. Nothing is
-written that was not asked for: a hole is never bridged, and a bit's neighbours are left as the device has them.
+Coils and registers that follow each other go in one request, bits of one register in one mask write. Nothing
+is written that was not asked for: a hole is never bridged, and a bit's neighbours stay as the device has them.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contract.samples import Value
 from device_profiles import codec
@@ -50,8 +50,8 @@ def writable(profile: Profile, name: str) -> Point:
 def plan_writes(profile: Profile, values: Mapping[str, Value]) -> tuple[list[Write], dict[str, str]]:
     """Return the requests that write the values, and why the others cannot be written, by name.
 
-    Requests are in the order of table and address; bits come last, so that a word written beside them does not
-    undo them.
+    Requests are in the order of table and address; bits come last, so that their whole register, where it is
+    written too, does not undo them.
     """
     singles: list[Write] = []
     refused: dict[str, str] = {}
@@ -67,7 +67,7 @@ def plan_writes(profile: Profile, values: Mapping[str, Value]) -> tuple[list[Wri
 
 
 def divided(write: Write) -> list[Write]:
-    """Return the write as one request a point; none where it already is one, or is one of bits or read back."""
+    """Return the write as one request a point; none where it is one already, or of a kind that has no parts."""
     if len(write.points) == 1 or write.mask or write.reads:
         return []
     parts = []
@@ -88,7 +88,7 @@ def request(write: Write) -> tuple[bytes, int]:
 
 
 def read_back(write: Write, pdu: bytes, answer: bytes) -> Registers:
-    """Return the registers that the answer brought, if any; ModbusError where it does not confirm the write."""
+    """Return the registers that the answer brought, if any; ModbusError where it is no confirmation."""
     if not write.reads:
         modbus_pdu.check_write_answer(pdu, answer)
         return {}
@@ -118,13 +118,12 @@ def _merged(singles: Iterable[Write], limits: ModbusLimits) -> list[Write]:
     for write in singles:
         last = merged[-1] if merged else None
         if last and write.mask and last.mask and (write.table, write.address) == (last.table, last.address):
-            words = (last.words[0] & ~write.mask | write.words[0],)
-            merged[-1] = Write(
-                last.points + write.points, last.table, last.address, words, last.mask | write.mask
+            word = last.words[0] & ~write.mask | write.words[0]
+            merged[-1] = replace(
+                last, points=last.points + write.points, words=(word,), mask=last.mask | write.mask
             )
         elif last and not write.mask and _follows(last, write, limits):
-            words = last.words + write.words
-            merged[-1] = Write(last.points + write.points, last.table, last.address, words, reads=last.reads)
+            merged[-1] = replace(last, points=last.points + write.points, words=last.words + write.words)
         else:
             merged.append(write)
     return merged
