@@ -1,7 +1,7 @@
 """The write plan: which outputs are written together. Pure.
 
 Coils and registers that follow each other go in one request, bits of one register in one mask write. Nothing
-is written that was not asked for: a hole is never bridged, and a bit's neighbours stay as the device has them.
+is written that was not asked for: no hole is bridged, and a bit's neighbours stay as the device has them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -67,7 +67,7 @@ def plan_writes(profile: Profile, values: Mapping[str, Value]) -> tuple[list[Wri
 
 
 def divided(write: Write) -> list[Write]:
-    """Return the write as one request a point; none where it is one already, or of a kind that has no parts."""
+    """Return the write as one request a point; none where it is one already, or cannot be taken apart."""
     if len(write.points) == 1 or write.mask or write.reads:
         return []
     parts = []
