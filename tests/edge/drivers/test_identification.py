@@ -8,12 +8,11 @@ import pytest
 from contract.samples import Quality
 from device_profiles.codec import Reading
 from edge.drivers.identification import PARTS_MAX, Identification, identify
-from edge.lines.lengths import answer_size
 from edge.lines.line import LineError, Outcome, Request
 from simulators.bus import Bus
 from simulators.identity import Identity
 from simulators.relay_board import RelayBoard
-from tests.edge.support import AddressedDevice
+from tests.edge.support import AddressedDevice, BusLine
 
 BASIC = {0: b"Dengguang", 1: b"LC-8", 2: b"V2.11"}
 REGULAR = BASIC | {3: b"http://example.invalid", 4: "路灯控制器".encode(), 6: b"west side"}
@@ -21,30 +20,6 @@ EXTENDED = REGULAR | {0x80: b"\x00\x01\x02", 0x81: bytes(200), 0x82: b"x" * 200,
 """Three answers' worth of objects."""
 FULL = Identity(EXTENDED, b"\x42", running=True)
 COUNTERS = ("bus_messages", "bus_communication_errors", "bus_exception_errors", "server_no_responses")
-
-
-class BusLine:
-    """A line that is nothing but the bus; it holds each answer against the length that is told of it."""
-
-    name = "bus"
-
-    def __init__(self, bus: Bus) -> None:
-        """Stand before a bus."""
-        self._bus = bus
-        self.asked: list[bytes] = []
-
-    async def transact(self, request: Request) -> Outcome:
-        """See Line."""
-        self.asked.append(request.pdu)
-        exchange = self._bus.serve(request.unit_id, request.pdu, 0)
-        if exchange is None:
-            return Outcome(None, LineError.TIMEOUT, 0)
-        assert answer_size(request.pdu, request.answer_bytes, exchange.pdu) == len(exchange.pdu)
-        assert len(exchange.pdu) <= request.answer_bytes
-        return Outcome(exchange.pdu, None, 0)
-
-    async def close(self) -> None:
-        """See Line."""
 
 
 class ScriptedLine:
