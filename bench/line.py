@@ -23,8 +23,8 @@ from pymodbus.client import AsyncModbusSerialClient
 
 from edge.drivers import modbus_pdu
 from edge.lines.line import Request
-from edge.lines.machine import Timing
 from edge.lines.serial_port import SerialLine, SerialSettings
+from edge.lines.timing import Timing
 
 BAUDS = (9600, 19200, 115200)
 TURNAROUND_MS = 5.0

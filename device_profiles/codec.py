@@ -117,6 +117,14 @@ def mask(point: Point) -> int:
     return 0xFFFF if point.bit is None else 1 << point.bit
 
 
+def written(point: Point, value: Value) -> list[int]:
+    """Return what a write sends: the registers of ``encode``, or the one value that switches a bool."""
+    words = encode(point, value)
+    if point.type == "bool" and point.bit is None:
+        return [point.on_value if words[0] else point.off_value]
+    return words
+
+
 def self_off_steps(point: Point, time_s: float) -> int:
     """Return what to write to the self-off address: whole steps, never longer than asked, at least one.
 

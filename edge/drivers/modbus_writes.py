@@ -13,6 +13,8 @@ from device_profiles.schema import ModbusLimits, Point, Profile, Table
 from edge.drivers import modbus_pdu
 from edge.drivers.modbus_pdu import ModbusError
 
+_STANDARD = (modbus_pdu.COIL_ON, modbus_pdu.COIL_OFF)
+
 Registers = dict[tuple[Table, int], int]
 
 
@@ -20,7 +22,8 @@ Registers = dict[tuple[Table, int], int]
 class Write:
     """One request: ``words`` from ``address`` on for these points.
 
-    With ``mask`` it changes these bits of one register only; with ``reads`` it is read back by the request.
+    Coils have the values that switch them, as function 5 sends them. With ``mask`` it changes these bits of
+    one register only; with ``reads`` it is read back by the request.
     """
 
     points: tuple[Point, ...]
@@ -29,6 +32,8 @@ class Write:
     words: tuple[int, ...]
     mask: int = 0
     reads: bool = False
+    alone: bool = False
+    """Its value is a command of the maker's own, so it is sent as the document says: by itself."""
 
     @property
     def end(self) -> int:
@@ -84,6 +89,8 @@ def request(write: Write) -> tuple[bytes, int]:
         return modbus_pdu.mask_write_request(write.address, 0xFFFF ^ write.mask, write.words[0])
     if write.reads:
         return modbus_pdu.read_write_request(write.address, len(write.words), write.address, write.words)
+    if write.table == "coil" and len(write.words) == 1:
+        return modbus_pdu.coil_value_request(write.address, write.words[0])
     return modbus_pdu.write_request(write.table, write.address, write.words)
 
 
@@ -98,18 +105,20 @@ def read_back(write: Write, pdu: bytes, answer: bytes) -> Registers:
 
 def holds(point: Point, value: Value, registers: Registers) -> bool:
     """Say whether the registers hold the value of a point that was written."""
+    if point.type == "bool":
+        return codec.decode(point, registers).value == value
     words = codec.encode(point, value)
-    return all(
-        registers[point.table, point.address + index] & codec.mask(point) == word
-        for index, word in enumerate(words)
-    )
+    return all(registers[point.table, point.address + index] == word for index, word in enumerate(words))
 
 
 def _single(profile: Profile, name: str, value: Value) -> Write:
     point = writable(profile, name)
     mask = 0 if point.bit is None else codec.mask(point)
-    reads = profile.modbus.read_write and point.table == "holding_register" and not mask
-    return Write((point,), point.table, point.address, tuple(codec.encode(point, value)), mask, reads)
+    switch = point.type == "bool" and not mask
+    alone = switch and (point.table != "coil" or (point.on_value, point.off_value) != _STANDARD)
+    reads = profile.modbus.read_write and point.table == "holding_register" and not mask and not alone
+    words = tuple(codec.written(point, value))
+    return Write((point,), point.table, point.address, words, mask, reads, alone)
 
 
 def _merged(singles: Iterable[Write], limits: ModbusLimits) -> list[Write]:
@@ -137,5 +146,7 @@ def _follows(last: Write, write: Write, limits: ModbusLimits) -> bool:
             modbus_pdu.REGISTERS_PER_READ_WRITE_MAX if write.reads else modbus_pdu.REGISTERS_PER_WRITE_MAX
         )
         most = min(limits.registers_per_request_max, written)
+    if last.alone or write.alone:
+        return False
     together = len(last.words) + len(write.words)
     return (write.table, write.address) == (last.table, last.end) and together <= most

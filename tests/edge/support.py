@@ -10,7 +10,7 @@ from device_profiles.schema import BIT_TABLES, Table
 from edge.drivers import modbus_pdu
 from edge.lines.lengths import answer_size
 from edge.lines.line import LineError, Outcome, Request
-from edge.lines.machine import Timing
+from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
 from edge.lines.virtual import Wire as WireModel
 from simulators.bus import Bus

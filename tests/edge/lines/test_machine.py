@@ -11,18 +11,9 @@ from device_profiles.schema import Table
 from edge.drivers.modbus_pdu import read_answer, write_request
 from edge.lines.crc import crc16, framed
 from edge.lines.line import LineError, Outcome, Request
-from edge.lines.machine import (
-    Begin,
-    Done,
-    Event,
-    LineMachine,
-    Pause,
-    ReadUntil,
-    Received,
-    Timing,
-    Write,
-    Wrote,
-)
+from edge.lines.machine import LineMachine
+from edge.lines.steps import Begin, Done, Event, Pause, ReadUntil, Received, Write, Wrote
+from edge.lines.timing import Timing
 from simulators.virtual_loop import run_virtually
 from simulators.wire import characters_ns, silence_ns
 from tests.edge.lines.faulty_wire import (
@@ -130,6 +121,28 @@ def test_an_exception_is_taken_at_its_fifth_byte() -> None:
         assert outcome.done_ns == pytest.approx((7 / 2 + 8 + 5) * character_ns + 5 * MS, abs=10_000)
 
     run_virtually(play())
+
+
+def test_what_answered_well_is_awaited_whole_until_it_fails() -> None:
+    """One wake-up a transaction; a harmed answer makes the machine look at the head of the next again."""
+    machine = LineMachine(Timing.of(9600, "N", 1))
+    request = read_request(1, 0, 10)
+    answer = framed(1, bytes([3, 20]) + bytes(20))
+    wanted, now_ns = [], 0
+    for reply in (answer, answer, answer[:-1] + b"x", answer, answer):
+        action = machine.step(Begin(request), now_ns)
+        while isinstance(action, Pause):
+            action = machine.step(Received(b""), action.until_ns)
+            now_ns += 400 * MS
+        action = machine.step(Wrote(), now_ns)
+        assert isinstance(action, ReadUntil)
+        wanted.append(action.count)
+        now_ns += 50 * MS
+        action = machine.step(Received(reply), now_ns)
+        while isinstance(action, ReadUntil):
+            now_ns = action.until_ns
+            action = machine.step(Received(b""), now_ns)
+    assert wanted == [2, 25, 25, 2, 25]
 
 
 def test_an_exception_after_garbage_that_looks_like_a_beginning_costs_no_timeout() -> None:
@@ -275,7 +288,7 @@ def test_a_line_that_never_falls_silent_is_told_apart() -> None:
         action = machine.step(Received(b"\x00\x55"), now_ns)
     assert action == Done(Outcome(None, LineError.NOISE, now_ns))
     assert 500 * MS <= now_ns <= 510 * MS
-    assert machine.stray_bytes > 100
+    assert machine.seen.stray_bytes > 100
 
 
 def test_the_length_in_an_answer_must_be_the_one_asked_for() -> None:
@@ -303,6 +316,7 @@ def test_writes_arrive_and_read_back() -> None:
             ("holding_register", [8, 9, 10]),
             ("coil", [1 - value_at(1, "coil", 30)]),
         ]
+        await line.transact(read_request(1, 30, 1))  # shows that the adapter does not echo
         for table, words in writes:
             pdu, answer_bytes = write_request(table, 30, words)
             outcome = await line.transact(Request(1, pdu, answer_bytes, TIMEOUT_S))

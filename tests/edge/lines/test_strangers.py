@@ -20,9 +20,9 @@ from device_profiles.schema import Profile, Table
 from edge.drivers.identification import identify
 from edge.drivers.modbus import Device, ModbusDevice
 from edge.lines.line import Line, LineError
-from edge.lines.machine import Timing
 from edge.lines.serial_port import SerialLine, SerialSettings
 from edge.lines.tcp import TcpLine
+from edge.lines.timing import Timing
 from firmware_shims.catalogue import applied
 from tests.edge.lines.plain_line import PlainLine
 from tests.edge.support import read_request
