@@ -73,7 +73,7 @@ class ModbusLimits(Strict):
     """Rest before each request to this device, beyond the line's own."""
     late_answer_s: float | None = Field(default=None, ge=0, le=60)
     """How long after its timeout an answer of this device may still begin; without it, as the line says.
-    After a failure a serial line waits so long before it asks this device again; TCP numbers its answers."""
+    After a failure a serial line does not ask it the like again for so long; TCP numbers its answers."""
     wake_after_s: float | None = Field(default=None, gt=0, le=86400)
     """When nothing was sent to the device for so long, a request goes ahead whose answer does not matter."""
 

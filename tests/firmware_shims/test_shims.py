@@ -11,7 +11,7 @@ from device_profiles import catalogue as profiles
 from device_profiles import codec
 from device_profiles.schema import Profile
 from edge.drivers.modbus import Device, ModbusDevice
-from edge.lines.machine import Timing
+from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
 from firmware_shims.base import Shim, ShimError, firmware_version
 from firmware_shims.catalogue import SHIMS, applied, shim

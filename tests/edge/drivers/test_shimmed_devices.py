@@ -113,6 +113,7 @@ def switch_all(board: Relays0100 | RelayOrders, profile: Profile) -> list[list[V
     found: list[list[Value]] = []
 
     async def play(driver: ModbusDevice) -> None:
+        await driver.read_points(["relay_3"])  # shows the line that its adapter does not echo
         for name, on in (("relay_1", True), ("relay_2", True), ("relay_8", True), ("relay_2", False)):
             error = await driver.write(name, on)
             read_back = values(await driver.read_points([name]))[name]
@@ -220,7 +221,11 @@ def polls_of_a_late_refuser(profile: Profile) -> list[Reading]:
     async def play(driver: ModbusDevice) -> None:
         for _ in range(10):
             await driver.read_points(["cos_phi"])
-            found.append((await driver.read_points(["active_power_limit"]))["active_power_limit"])
+            reading = (await driver.read_points(["active_power_limit"]))["active_power_limit"]
+            while reading.error == "held_back":
+                await asyncio.sleep(0.5)
+                reading = (await driver.read_points(["active_power_limit"]))["active_power_limit"]
+            found.append(reading)
 
     given = {"active_power_limit": 70}
     meet(LateRefuser("inverter", PROFILES["solaredge_inverter"], given, refusal_delay_s=3.8), profile, play)

@@ -243,6 +243,29 @@ def test_an_exception_that_comes_late_is_not_taken_for_another_reads() -> None:
     run_virtually(play())
 
 
+def test_a_long_hold_is_refused_and_leaves_the_line_to_others() -> None:
+    """A device whose answers may be five seconds late costs nobody else those five seconds.
+
+    When the late answer has come, nothing is held back any more.
+    """
+
+    async def play() -> None:
+        wire = FaultyWire(addressed_bus(1, 2), 9600)
+        line = virtual_line(wire, 9600, late_answer_s=5)
+        wire.fault = Late(3000 * MS)
+        assert (await line.transact(read_request(1, 100, 4))).error is LineError.TIMEOUT
+        began_ns = loop_ns()
+        assert (await line.transact(read_request(1, 200, 4))).error is LineError.HELD_BACK
+        assert registers(await line.transact(read_request(2, 7, 4))) == values_at(2, "holding_register", 7, 4)
+        assert loop_ns() - began_ns < 100 * MS
+        await asyncio.sleep(3.2)
+        outcome = await line.transact(read_request(1, 200, 4))
+        assert registers(outcome) == values_at(1, "holding_register", 200, 4)
+        assert line.seen.stray_frames == 1
+
+    run_virtually(play())
+
+
 def test_a_caller_that_gives_up_half_way_leaves_no_answer_for_the_next() -> None:
     """What was asked for it is treated like a late answer."""
 

@@ -138,7 +138,7 @@ def test_a_late_answer_is_not_taken_for_the_next_ones() -> None:
         assert await read(line, 200) == values_at(1, "holding_register", 200, 4)
         assert line.seen.stray_frames == 1
 
-    converter(talk, play, late_answer_s=1.0)
+    converter(talk, play, late_answer_s=0.4)
 
 
 def test_a_converter_that_hangs_up_in_mid_answer_costs_that_answer() -> None:
