@@ -54,6 +54,24 @@ static const stranger_t strangers[] = {
     /* WitMotion WT901C485, protocol: roll, pitch, yaw from 0x3D, int16 / 32768 x 180 degrees; here a quarter of
        the whole range, minus an eighth, and its very end. */
     {"wt901c485", .holding_registers = FROM(0x3D, 0x2000, 0xF000, 0x8000)},
+    /* XY-MD02, its manual: input registers 0x0001 temperature x 10, signed, and 0x0002 humidity x 10; the manual's
+       examples FF33H = -20.5 and 222H = 54.6. */
+    {"xy_md02", .input_registers = FROM(0x0001, 0xFF33, 0x0222)},
+    /* Eastron SDM630, Modbus protocol, parameters 30001 to 30075 = 0x0000 to 0x004A, a float in two registers each:
+       230.2 V, 231.68489 V (as captured), 228 V; 1.5, 0, 10 A; 345, 0, -1300 W; at 0x34 total power 1234.5 W, at
+       0x3E power factor -0.5, at 0x46 50 Hz, 8123.25 kWh in, 0.5 kWh out. All between is 0 here. */
+    {"sdm630", .input_registers = FROM(0x0000, 0x4366, 0x3333, 0x4367, 0xAF55, 0x4364, 0x0000, 0x3FC0, 0x0000, 0, 0,
+                                       0x4120, 0x0000, 0x43AC, 0x8000, 0, 0, 0xC4A2, 0x8000, [0x34] = 0x449A, 0x5000,
+                                       [0x3E] = 0xBF00, 0x0000, [0x46] = 0x4248, 0x0000, 0x45FD, 0xDA00, 0x3F00, 0)},
+    /* SolarEdge, power control protocol: 0xF001 limit in percent, 0xF002 CosPhi, low word first; a reply that has
+       been published, 0000 3F80, is 1.0. */
+    {"solaredge_inverter", .holding_registers = FROM(0xF001, 100, 0x0000, 0x3F80)},
+    /* TriOS RAMSES G2, registers as a published driver (pytrios2) reads them: 0 unit id, 1 measuring time-out, 2 deep
+       sleep time-out in s, 2013 inclination and 2030 temperature as floats; here 1.25 deg and 21.5 Cel. */
+    {"ramses_g2", .holding_registers = FROM(0, 1, 0, 60, [2013] = 0x3FA0, 0x0000, [2030] = 0x41AC, 0x0000)},
+    /* Plain 8-channel relay modules, the command list of their sellers: relays 1 to 8 are coils 0 to 7; here the
+       first and the last are on. */
+    {"relay_board_8", .coils = FROM(0, 1, 0, 0, 0, 0, 0, 0, 1)},
     /* No device: all four tables, for the functions that no device above knows. */
     {"tables", .coils = FROM(0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1), .discrete_inputs = FROM(8, 1, 1, 0),
      .holding_registers = FROM(0x10, 0x0012, 1, 2, 3, 4, 5, 6, 7), .input_registers = FROM(4, 0x8001, 0x7FFF)},

@@ -88,6 +88,28 @@ STRANGERS = {
     "waveshare_relay_8": Stranger({f"relay_{number}": number == 3 for number in range(1, 9)}),
     "water_gauge": Stranger({"level": 31}),
     "wt901c485": Stranger({"roll": 45.0, "pitch": -22.5, "yaw": -180.0, "inclination": 49.211}),
+    "xy_md02": Stranger({"temperature": -20.5, "humidity": 54.6}),
+    "sdm630": Stranger(
+        {
+            "voltage_l1": 230.2,
+            "voltage_l2": 231.68489,
+            "voltage_l3": 228.0,
+            "current_l1": 1.5,
+            "current_l2": 0.0,
+            "current_l3": 10.0,
+            "power_l1": 345.0,
+            "power_l2": 0.0,
+            "power_l3": -1300.0,
+            "power": 1234.5,
+            "power_factor": -0.5,
+            "frequency": 50.0,
+            "energy_import": 8123.25,
+            "energy_export": 0.5,
+        }
+    ),
+    "solaredge_inverter": Stranger({"active_power_limit": 100, "cos_phi": 1.0}),
+    "ramses_g2": Stranger({"deep_sleep_timeout": 60, "inclination": 1.25, "temperature": 21.5}),
+    "relay_board_8": Stranger({f"relay_{number}": number in (1, 8) for number in range(1, 9)}),
 }
 """By the names of the table in C."""
 TABLES = "tables"
