@@ -70,6 +70,12 @@ def test_the_smallest_profile_is_taken(tmp_path: Path) -> None:
             "points[0]",
             "bit is one bit of a register, and type u16 is more; add type",
         ),
+        (
+            "type = 'bool'\nbit = 1\nwritable = true\non_value = 1\noff_value = 0",
+            LINE_OF_POINT,
+            "points[0]",
+            "on_value or off_value on one bit of a register, which is set or not; remove them",
+        ),
         ("type = 'bool'\nbit = 16", LINE_OF_NEXT + 1, "points[0].bit", "must be at most 15; 16 was given"),
         (
             "type = 'bool'\nbit = 1\nscale = 2",

@@ -17,9 +17,11 @@ from device_profiles.schema import ModbusLimits, Profile, Table
 from edge.drivers.modbus import Device, ModbusDevice, Written
 from edge.drivers.modbus_writes import plan_writes
 from edge.lines.line import LineError, Outcome, Request
+from firmware_shims.catalogue import applied
 from simulators.bus import Bus
 from simulators.devices import Device as SimulatedDevice
 from simulators.devices import ProfileDevice
+from simulators.odd_devices import RelayOrders, Relays0100
 from simulators.relay_board import RelayBoard
 from tests.edge.support import BusLine
 
@@ -231,17 +233,22 @@ class Failing(BusLine):
     def __init__(self, bus: Bus, failures: Mapping[int, LineError]) -> None:
         """Keep when to fail."""
         super().__init__(bus)
-        self._failures = failures
+        self._bus_held, self._failures = bus, failures
+        self.revive = ""
+        """Who comes back to life after a failure."""
 
     async def transact(self, request: Request) -> Outcome:
         """See Line."""
         error = self._failures.get(len(self.asked))
         outcome = await super().transact(request)
+        if error and self.revive:
+            self._bus_held.set_alive(self.revive, True)
         return Outcome(None, error, 0) if error else outcome
 
 
 @pytest.mark.parametrize(
-    ("failing", "error", "value"), [(0, "timeout", True), (1, "garbled", None), (None, "", True)]
+    ("failing", "error", "value"),
+    [(0, "timeout", True), (1, "garbled", None), (None, "", True)],
 )
 def test_a_line_that_fails_is_told(failing: int | None, error: str, value: Value) -> None:
     """At the write: the read back shows that it was done, unheard. At the read back: not known."""
@@ -254,6 +261,37 @@ def test_a_line_that_fails_is_told(failing: int | None, error: str, value: Value
     assert found.errors == {"relay_1": error}
     quality = Quality.GOOD if value is not None else Quality.BAD
     assert (found.readings["relay_1"].value, found.readings["relay_1"].quality) == (value, quality)
+
+
+@pytest.mark.parametrize(("heard", "error"), [(True, ""), (False, "only_echo")])
+def test_where_only_an_echo_came_the_read_back_decides(heard: bool, error: str) -> None:
+    """An adapter echoes what we send: that is no proof, and no failure either."""
+    bus = Bus()
+    bus.add(RelayBoard("board"), 1)
+    line = Failing(bus, {0: LineError.ECHO})
+    driver = ModbusDevice(Device("device", 1, RELAYS, ("relay_1",), 0.3), line)
+    bus.set_alive("board", heard)
+    if not heard:
+        line.revive = "board"
+    assert asyncio.run(driver.write_points({"relay_1": True})) == {"relay_1": error}
+
+
+@pytest.mark.parametrize(
+    ("board", "shims", "asked"),
+    [
+        (Relays0100("board"), ("relay_on_0100", "relay_coils_from_1"), ["05 00 01 01 00", "05 00 02 00 00"]),
+        (RelayOrders("board"), ("relay_registers",), ["06 00 01 01 00", "06 00 02 02 00"]),
+    ],
+)
+def test_orders_of_the_makers_own_are_sent_one_by_one(
+    board: RelayBoard, shims: tuple[str, ...], asked: list[str]
+) -> None:
+    """What such a board makes of several at once, no paper says; the read back is one all the same."""
+    held = applied(load_all()["relay_board_8"], shims)
+    found, sent = written(board, held, {"relay_2": False, "relay_1": True})
+    assert found == Written({"relay_2": "", "relay_1": ""}, good({"relay_1": True, "relay_2": False}))
+    assert sent[:-1] == asked
+    assert len(sent) == 3
 
 
 @given(
