@@ -27,7 +27,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 demo: setup ## a city block on this machine; ARGS="--for 90 --json" for one line of figures
 	@$(BIN)/gengfu demo $(ARGS)
 
-test: setup ## all tests, with a real mosquitto, real ptys and a real libmodbus slave
+test: setup ## all tests, with a real mosquitto, real ptys, a real libmodbus slave and mbpoll
 	@$(BIN)/pytest $(ARGS)
 
 check: setup ## style, types, import contracts, profiles

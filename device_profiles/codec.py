@@ -48,7 +48,7 @@ def decode(point: Point, registers: Registers) -> Reading:
     if shift > DECIMALS_MAX:
         return Reading(None, Quality.BAD, "decimals_not_credible")
     if point.type == "bool":
-        return Reading(bool(words[0]))
+        return Reading(bool(words[0] & mask(point)))
     raw = _raw(point, words)
     if not math.isfinite(raw):
         return Reading(None, Quality.BAD, "not_a_number")
@@ -86,12 +86,13 @@ def readings(profile: Profile, registers: Registers, names: Iterable[str]) -> di
 def encode(point: Point, value: Value, *, decimals: int = 0, factor: float = 1) -> list[int]:
     """Return the registers (or the one bit) that spell ``value``; CodecError if the point cannot hold it.
 
+    Of a point that is a bit of a register this is the register with all other bits 0; see ``mask``.
     ``decimals`` and ``factor`` are what the device's decimals and unit registers stand at.
     """
     if point.type == "bool":
         if not isinstance(value, bool):
             raise CodecError(f"{point.name}: {value!r} is neither true nor false")
-        return [int(value)]
+        return [int(value) << (point.bit or 0)]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise CodecError(f"{point.name}: {value!r} is no number")
     try:
@@ -111,10 +112,15 @@ def encode(point: Point, value: Value, *, decimals: int = 0, factor: float = 1) 
     return _ordered(point, [(whole >> shift) & 0xFFFF for shift in range(bits - 16, -1, -16)])
 
 
+def mask(point: Point) -> int:
+    """Return which bits of each of its registers are the point's: all, or the one that ``bit`` names."""
+    return 0xFFFF if point.bit is None else 1 << point.bit
+
+
 def written(point: Point, value: Value) -> list[int]:
     """Return what a write sends: the registers of ``encode``, or the one value that switches a bool."""
     words = encode(point, value)
-    if point.type == "bool":
+    if point.type == "bool" and point.bit is None:
         return [point.on_value if words[0] else point.off_value]
     return words
 

@@ -1,17 +1,19 @@
 """A Modbus device on a line: points read by plan, outputs written and read back."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from contract.samples import Quality, Value
 from device_profiles import codec
 from device_profiles.codec import Reading
-from device_profiles.schema import BIT_TABLES, Profile, Table
+from device_profiles.schema import BIT_TABLES, Point, Profile, Table
 from edge.drivers import modbus_pdu
 from edge.drivers.modbus_pdu import ModbusError
 from edge.drivers.modbus_plan import Block, read_plan
+from edge.drivers.modbus_writes import Write, divided, holds, plan_writes, read_back, request, writable
 from edge.lines.line import Line, LineError, Outcome, Request
 
 
@@ -37,6 +39,16 @@ class BlockRead(NamedTuple):
     registers: dict[tuple[Table, int], int]
     error: str
     answer_s: float | None
+
+
+class Written(NamedTuple):
+    """What became of points that were written together, each by name.
+
+    ``errors`` has every one: "" or why it does not stand as written. ``readings`` has what was read back.
+    """
+
+    errors: dict[str, str]
+    readings: dict[str, Reading]
 
 
 class ModbusDevice:
@@ -99,9 +111,42 @@ class ModbusDevice:
             return "" if back.value == value else str(outcome.error)
         return str(outcome.error or "")
 
+    async def write_points(self, values: Mapping[str, Value]) -> dict[str, str]:
+        """Write several outputs together and read them back; "" or the error's name of each.
+
+        ``not_as_written`` where the device took the write and holds something else.
+        """
+        return (await self.write_and_read(values)).errors
+
+    async def write_and_read(self, values: Mapping[str, Value]) -> Written:
+        """Write as ``write_points``, and return what was read back too, so that nobody reads it twice."""
+        writes, refused = plan_writes(self.device.profile, values)
+        registers, failed = await self._write_all(writes)
+        sent = [point for write in writes for point in write.points]
+        known = {point.name for write in writes if write.reads for point in write.points} - failed.keys()
+        found, errors = await self._read(point for point in sent if point.name not in known)
+        registers |= found
+        names = [point.name for point in sent]
+        readings = self._explained(codec.readings(self.device.profile, registers, names), errors)
+        for point in sent:
+            reading = readings[point.name]
+            stands = reading.value is not None and holds(point, values[point.name], registers)
+            if stands and failed.get(point.name) == LineError.ECHO:
+                del failed[point.name]  # the read back shows that the device heard more than an echo
+            elif reading.value is None:
+                failed.setdefault(point.name, reading.error)
+            elif not stands:
+                failed.setdefault(point.name, "not_as_written")
+        return Written({name: (refused | failed).get(name, "") for name in values}, readings)
+
     async def read_points(self, names: Sequence[str]) -> dict[str, Reading]:
         """Read some points at once, outside the plan; for reading outputs back."""
         points = [point for point in self.device.profile.points if point.name in names]
+        registers, errors = await self._read(points)
+        return self._explained(codec.readings(self.device.profile, registers, names), errors)
+
+    async def _read(self, points: Iterable[Point]) -> tuple[dict[tuple[Table, int], int], dict[Block, str]]:
+        """Read the points' blocks; registers, and the errors of the blocks that failed."""
         registers: dict[tuple[Table, int], int] = {}
         errors: dict[Block, str] = {}
         for block in read_plan(points, self.device.profile.modbus):
@@ -109,18 +154,41 @@ class ModbusDevice:
             registers |= read.registers
             if read.error:
                 errors[block] = read.error
-        return self._explained(codec.readings(self.device.profile, registers, names), errors)
+        return registers, errors
+
+    async def _write_all(
+        self, writes: Iterable[Write]
+    ) -> tuple[dict[tuple[Table, int], int], dict[str, str]]:
+        """Send the writes; the registers that came back with them, and errors by point."""
+        registers: dict[tuple[Table, int], int] = {}
+        errors: dict[str, str] = {}
+        waiting = deque(writes)
+        while waiting:
+            write = waiting.popleft()
+            pdu, answer_bytes = request(write)
+            outcome = await self._ask(pdu, answer_bytes)
+            try:
+                if outcome.pdu is not None:
+                    registers |= read_back(write, pdu, outcome.pdu)
+                error = str(outcome.error or "")
+            except ModbusError as said:
+                error = str(said)
+            if error == "illegal_function" and (parts := divided(write)):
+                waiting.extendleft(reversed(parts))  # a board that takes its outputs one by one only
+            elif error:
+                errors |= dict.fromkeys((point.name for point in write.points), error)
+        return registers, errors
 
     def _write_request(self, point_name: str, value: Value, self_off_s: float | None) -> tuple[bytes, int]:
         """Return what writes the point; ModbusError names why it cannot be written."""
-        point = self.device.profile.point(point_name)
-        # With a decimals or unit register, what to write would depend on registers that nobody has read.
-        if point is None or not point.writable or {point.decimals_at, point.unit_at} != {None}:
-            raise ModbusError("not_writable")
+        point = writable(self.device.profile, point_name)
         try:
             if value is True and self_off_s is not None and point.self_off is not None:
                 steps = codec.self_off_steps(point, self_off_s)
                 return modbus_pdu.coil_value_request(point.self_off.address, steps)
+            if point.bit is not None:
+                [word] = codec.encode(point, value)
+                return modbus_pdu.mask_write_request(point.address, 0xFFFF ^ codec.mask(point), word)
             words = codec.written(point, value)
             if point.table == "coil":
                 return modbus_pdu.coil_value_request(point.address, words[0])
