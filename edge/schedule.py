@@ -64,7 +64,10 @@ class Schedule:
             cost_s = first.unit.learnt_timeout_s()
             if not self._allowance.covers(cost_s, now_s):
                 waits.append(self._allowance.wait_s(cost_s, now_s))
-            elif now_s - first.due_s >= PATIENCE_S or self._harms_nobody(cost_s, now_s):
+            elif self._harms_nobody(cost_s, now_s):
+                return first, 0.0
+            elif now_s - first.due_s >= PATIENCE_S:
+                first.unit.hurried = True
                 return first, 0.0
             else:
                 waits.append(PATIENCE_S - (now_s - first.due_s))
