@@ -8,6 +8,8 @@ EXCEPTION_BYTES = 2
 _BYTE_COUNTED = frozenset({1, 2, 3, 4, 17, 23})
 _FIXED = {5: 5, 6: 5, 15: 5, 16: 5, 22: 7}
 _DEVICE_IDENTIFICATION = bytes([43, 14])
+TELLING_FUNCTIONS = frozenset({17, 43})
+"""Only their answers tell how long they are; ``answer_bytes`` of a request is then the most they may be."""
 _OBJECTS_FROM = 7
 """Function, interface type, read code, conformity, more follows, next object, number of objects."""
 
@@ -31,6 +33,13 @@ def answer_size(request_pdu: bytes, answer_bytes: int, head: bytes) -> int | Non
     if request_pdu[:2] == _DEVICE_IDENTIFICATION:
         return _identification_size(answer_bytes, head)
     return _FIXED.get(head[0], answer_bytes)  # diagnostics (8) are as long as their request
+
+
+def fits(request_pdu: bytes, answer_bytes: int, pdu: bytes) -> bool:
+    """Say whether a whole PDU of the asked function is as long as its answer has to be."""
+    if request_pdu[0] not in TELLING_FUNCTIONS:
+        return len(pdu) == answer_bytes
+    return answer_size(request_pdu, answer_bytes, pdu) == len(pdu) <= answer_bytes
 
 
 def _identification_size(answer_bytes: int, head: bytes) -> int | None:

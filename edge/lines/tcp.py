@@ -10,6 +10,7 @@ import time
 
 from edge.lines.connecting import RECONNECT_INTERVAL_S, Endpoint
 from edge.lines.framing import READ_FUNCTIONS
+from edge.lines.lengths import fits
 from edge.lines.line import LineError, Outcome, Request
 
 _MBAP = struct.Struct(">HHHB")
@@ -192,6 +193,6 @@ def _judged(pdu: bytes, unit_id: int, request: Request) -> tuple[bytes | None, L
         return pdu, None
     if pdu[0] != request.pdu[0]:
         return None, LineError.WRONG_FUNCTION
-    if len(pdu) != request.answer_bytes:
+    if not fits(request.pdu, request.answer_bytes, pdu):
         return None, LineError.WRONG_LENGTH
     return pdu, None

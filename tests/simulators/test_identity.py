@@ -8,6 +8,10 @@ import pytest
 from device_profiles.codec import Reading
 from device_profiles.schema import Profile
 from edge.drivers.identification import identify
+from edge.lines.line import Line
+from edge.lines.serial_port import SerialLine, SerialSettings
+from edge.lines.tcp import TcpLine as OurTcpLine
+from edge.lines.timing import Timing
 from simulators.bus import Bus
 from simulators.devices import ProfileDevice
 from simulators.identity import Identity
@@ -16,7 +20,6 @@ from simulators.pty_line import PtyLine
 from simulators.relay_board import RelayBoard
 from simulators.tcp_line import TcpLine
 from simulators.wire import SimulatedWire
-from tests.edge.lines.plain_line import PlainLine
 
 TITLE = {"en": "x", "zh": "某"}
 TIMEOUT_S = 5.0
@@ -164,8 +167,12 @@ def test_a_device_is_identified_over_a_real_line(kind: str, tmp_path: Path) -> N
     line.start()
 
     async def main() -> None:
-        plain = PlainLine(kind, str(line.path if isinstance(line, PtyLine) else line.port))
-        found = await identify(plain, 5, TIMEOUT_S)
+        ours: Line
+        if isinstance(line, PtyLine):
+            ours = SerialLine("bus", SerialSettings(str(line.path), 115_200), Timing.of(115_200, "N", 1))
+        else:
+            ours = OurTcpLine("tcp", "127.0.0.1", line.port)
+        found = await identify(ours, 5, TIMEOUT_S)
         assert (found.objects, found.objects_error) == (objects, "")
         assert (found.vendor, found.running, found.echo) == (
             Reading("Gengfu"),
@@ -173,7 +180,7 @@ def test_a_device_is_identified_over_a_real_line(kind: str, tmp_path: Path) -> N
             Reading(True),
         )
         assert found.counters["bus_exception_errors"] == Reading(0)
-        await plain.close()
+        await ours.close()
 
     try:
         asyncio.run(main())

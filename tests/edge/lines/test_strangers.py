@@ -24,7 +24,6 @@ from edge.lines.serial_port import SerialLine, SerialSettings
 from edge.lines.tcp import TcpLine
 from edge.lines.timing import Timing
 from firmware_shims.catalogue import applied
-from tests.edge.lines.plain_line import PlainLine
 from tests.edge.support import read_request
 
 ROOT = Path(__file__).parents[3]
@@ -157,14 +156,18 @@ def running(program: Path, *words: str) -> Iterator[str]:
             process.kill()
 
 
+def line_to(kind: str, port: str) -> Line:
+    """Return our line to a port's path, or to a port of 127.0.0.1."""
+    if kind == "rtu":
+        return SerialLine("bus", SerialSettings(port, 9600), Timing.of(9600, "N", 1))
+    return TcpLine("tcp", "127.0.0.1", int(port))
+
+
 @contextmanager
 def stranger(program: Path, kind: str, name: str, unit_id: int = 1) -> Iterator[Callable[[], Line]]:
     """Run a stranger at this unit; what makes a line to it (under a running loop)."""
     with running(program, kind, name, str(unit_id)) as port:
-        if kind == "rtu":
-            yield lambda: SerialLine("bus", SerialSettings(port, 9600), Timing.of(9600, "N", 1))
-        else:
-            yield lambda: TcpLine("tcp", "127.0.0.1", int(port))
+        yield lambda: line_to(kind, port)
 
 
 def meet(
@@ -407,7 +410,7 @@ def test_libmodbus_tells_what_it_is(slave: Path, kind: str) -> None:
     with running(slave, kind, TABLES, "7") as port:
 
         async def main() -> None:
-            line = PlainLine(kind, port)
+            line = line_to(kind, port)
             found = await identify(line, 7, SILENT_TIMEOUT_S)
             assert found.running == Reading(True)
             said = bytes.fromhex(str(found.server_id.value))
