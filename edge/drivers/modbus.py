@@ -8,9 +8,11 @@ from contract.samples import Quality, Value
 from device_profiles import codec
 from device_profiles.codec import Reading
 from device_profiles.schema import BIT_TABLES, Profile, Table
-from edge.drivers import modbus_pdu
+from edge.drivers import lessons, modbus_pdu
+from edge.drivers.learnt_plan import LearntPlan
+from edge.drivers.lessons import Learnt
 from edge.drivers.modbus_pdu import ModbusError
-from edge.drivers.modbus_plan import Block, read_plan
+from edge.drivers.modbus_plan import Block
 from edge.lines.line import Line, Outcome, Request
 
 
@@ -48,7 +50,14 @@ class ModbusDevice:
         wanted = set(device.points)
         inputs = {name for entry in device.profile.derived if entry.name in wanted for name in entry.of}
         needed = [point for point in device.profile.points if point.name in wanted | inputs]
-        self.plan: Sequence[Block] = read_plan(needed, device.profile.modbus)
+        digest = lessons.digest(device.profile, device.points, device.unit_id)
+        self.reads = LearntPlan(needed, device.profile.modbus, line.cost, Learnt(), digest)
+        """What is read, by what the device was found to take."""
+
+    @property
+    def plan(self) -> Sequence[Block]:
+        """The blocks that each cycle reads."""
+        return self.reads.blocks
 
     @property
     def probe(self) -> Block:
@@ -96,7 +105,7 @@ class ModbusDevice:
         points = [point for point in self.device.profile.points if point.name in names]
         registers: dict[tuple[Table, int], int] = {}
         errors: dict[Block, str] = {}
-        for block in read_plan(points, self.device.profile.modbus):
+        for block in self.reads.blocks_for(points):
             read = await self.read_block(block)
             registers |= read.registers
             if read.error:

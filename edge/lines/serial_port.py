@@ -14,7 +14,7 @@ from typing import Literal
 
 import serial
 
-from edge.lines.line import LineError, Outcome, Request
+from edge.lines.line import LineError, Outcome, Request, WireCost
 from edge.lines.machine import (
     Begin,
     Done,
@@ -135,6 +135,18 @@ class SerialLine:
         if self._port is not None:
             self._port.close()
         self._port = None
+
+    @property
+    def cost(self) -> WireCost:
+        """See Line.cost."""
+        return WireCost(
+            self._timing.character_ns / 1e9, (2 * self._timing.silence_ns + self._timing.turnaround_ns) / 1e9
+        )
+
+    @property
+    def stray_bytes(self) -> int:
+        """Bytes that came when nobody was asked, since the port was opened."""
+        return self._machine.stray_bytes
 
 
 class _Port:

@@ -7,7 +7,7 @@ import asyncio
 import struct
 import time
 
-from edge.lines.line import LineError, Outcome, Request
+from edge.lines.line import LineError, Outcome, Request, WireCost
 from edge.lines.machine import READ_FUNCTIONS
 from edge.telling import Told
 
@@ -18,6 +18,9 @@ PDU_BYTES_MAX = 253
 RECONNECT_INTERVAL_S = 1.0
 SILENT_TRANSACTIONS_MAX = 5
 """After so many without a byte from the peer the connection is made anew."""
+
+COST = WireCost(1e-6, 2e-3)
+"""Bytes are nearly free, a transaction costs a round trip."""
 
 _Answer = tuple[int, bytes] | LineError
 """Unit id and PDU, or why there is none."""
@@ -175,6 +178,11 @@ class TcpLine:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    @property
+    def cost(self) -> WireCost:
+        """See Line.cost."""
+        return COST
 
 
 def _expire(future: "asyncio.Future[_Answer]") -> None:

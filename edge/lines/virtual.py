@@ -3,7 +3,7 @@
 import asyncio
 from typing import Protocol
 
-from edge.lines.line import LineError, Outcome, Request
+from edge.lines.line import LineError, Outcome, Request, WireCost
 from edge.lines.machine import Action, Begin, Done, Event, LineMachine, Pause, ReadUntil, Timing, Write, Wrote
 from edge.lines.machine import Received as ReceivedEvent
 
@@ -27,6 +27,7 @@ class VirtualLine:
     def __init__(self, name: str, timing: Timing, wire: Wire) -> None:
         """Drive a fresh machine over ``wire``."""
         self.name = name
+        self._timing = timing
         self._machine = LineMachine(timing)
         self._wire = wire
         self._lock = asyncio.Lock()
@@ -69,6 +70,18 @@ class VirtualLine:
             await _sleep_until(until_ns if arrival is None else min(arrival, until_ns))
             data += self._wire.receive(_now_ns())
         return data
+
+    @property
+    def cost(self) -> WireCost:
+        """See Line.cost."""
+        return WireCost(
+            self._timing.character_ns / 1e9, (2 * self._timing.silence_ns + self._timing.turnaround_ns) / 1e9
+        )
+
+    @property
+    def stray_bytes(self) -> int:
+        """Bytes that came when nobody was asked."""
+        return self._machine.stray_bytes
 
 
 def _now_ns() -> int:

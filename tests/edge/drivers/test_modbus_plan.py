@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from device_profiles.catalogue import load_all
 from device_profiles.codec import addresses
 from device_profiles.schema import BIT_TABLES, ModbusLimits, Point, Table, Title
-from edge.drivers.modbus_plan import Block, cost_bytes, read_plan
+from edge.drivers.modbus_plan import Block, cost_s, read_plan
 
 TITLE = Title(en="point", zh="点")
 tables: st.SearchStrategy[Table] = st.sampled_from(["coil", "holding_register", "input_register"])
@@ -109,11 +109,11 @@ def test_no_other_grouping_is_cheaper(
         wanted.append(point(table, at + gap, words=2 if double else 1))
         at += gap + wanted[-1].words
     plan = read_plan(wanted, limit)
-    cost = sum(map(cost_bytes, plan))
+    cost = sum(map(cost_s, plan))
     apart = [Block(table, entry.address, entry.words) for entry in wanted]
-    assert cost <= sum(map(cost_bytes, apart))
+    assert cost <= sum(map(cost_s, apart))
     assert cost == min(
-        sum(map(cost_bytes, blocks))
+        sum(map(cost_s, blocks))
         for cuts in range(2 ** (len(wanted) - 1))
         if (blocks := _grouped(wanted, cuts, limit)) is not None
     )
