@@ -11,6 +11,7 @@ from device_profiles.schema import Table
 from edge.clock import Clock, Moment
 from edge.drivers.modbus import ModbusDevice
 from edge.drivers.modbus_plan import Block
+from edge.drivers.read_cycle import Cycle
 from edge.health import Unit
 from edge.lines.line import LineError
 from edge.rules.effects import Switch
@@ -170,7 +171,7 @@ class LinePoller:
     async def _poll(self, device: ModbusDevice, unit: Unit) -> None:
         registers: dict[tuple[Table, int], int] = {}
         answers_s = []
-        cycle = device.reads.cycle(self._clock.now())
+        cycle = Cycle(device.reads, self._clock.now())
         while (block := cycle.block) is not None:
             read = await device.read_block(block)
             cycle.take(read.error, read.answer_s)

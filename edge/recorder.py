@@ -124,7 +124,7 @@ class Recorder:
         # Out of the pending lists, so that what overflows meanwhile is not what is being committed.
         del self._events[: len(events)]
         del self._samples[: len(samples)]
-        learnt, self._learnt = self._learnt, None
+        learnt = self._taken_learnt()
         try:
             remember = self._remembered() if events else None
             stored = await self._keeper.run(self._buffer.append, items, remember, learnt)
@@ -141,6 +141,10 @@ class Recorder:
         except sqlite3.Error as error:
             _log.error("the buffer %s cannot make room: %s", self._buffer.path, error)
         return True
+
+    def _taken_learnt(self) -> dict[str, Any] | None:
+        learnt, self._learnt = self._learnt, None
+        return learnt
 
     def _drop_surplus(self) -> None:
         if (surplus := len(self._samples) - PENDING_SAMPLES_MAX) > 0:

@@ -2,18 +2,14 @@
 
 A device may refuse (ILLEGAL DATA ADDRESS or VALUE) a block although its points are documented: it has a
 hole that must not be read over, two areas that are never read together, a smaller limit than its document
-says, or a point is not there. In the cycle of the refusal the block is taken apart (between its holes, then
-in halves, never within a value) until the parts show which it is, so that the sound points are read at
-once.
+says, or a point is not there. Which it is, ``read_cycle.py`` finds out.
 
-A lesson needs a refusal, then a good answer of the device, then the same refusal again: a device that
-refuses everything for a while (it starts, it is busy) teaches nothing. Lessons are forgotten after
-``LESSON_DAYS_MAX``; an absent point is asked for alone, soon at first, in the end every ``ABSENT_RETRY_S``.
+Lessons are forgotten after ``LESSON_DAYS_MAX``; an absent point is asked for alone, soon at first, in the
+end every ``ABSENT_RETRY_S``.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -22,17 +18,12 @@ from device_profiles.schema import BIT_TABLES, ModbusLimits, Point
 from edge.clock import Moment
 from edge.drivers.lessons import LESSONS_MAX, Learnt, Span
 from edge.drivers.modbus_plan import TURNAROUND_S, Block, blocks_of, outermost, read_plan, spans_of
-from edge.lines.line import LineError, WireCost
+from edge.lines.line import WireCost
 
-REFUSALS = ("illegal_data_address", "illegal_data_value")
 LESSON_DAYS_MAX = 30
 ABSENT_RETRY_MIN_S = 60.0
 """The first time after the lesson; doubled each time up to ``ABSENT_RETRY_S``."""
 ABSENT_RETRY_S = 3600.0
-TRIES_PER_CYCLE_MAX = 64
-"""Requests in a cycle beyond the plan's own."""
-PIECES_MAX = 32
-"""A block with more pieces between its holes is halved first."""
 EXPLORE_AGAIN_S = 10.0
 """After a cycle that taught nothing; doubled each time, up to ``ABSENT_RETRY_S``."""
 TURNAROUNDS_KEPT = 32
@@ -40,8 +31,6 @@ ANSWER_CHARACTERS = 5
 """An answer's frame without its data."""
 _DAY_MS = 86_400_000
 
-Asking = Generator[Block, str, None]
-"""Yields what to ask next, is sent the error's name, or "" for a good answer."""
 Lesson = Callable[[Learnt], Learnt]
 
 
@@ -71,12 +60,10 @@ class LearntPlan:
             self.learnt = Learnt(self._digest)
             self._plan()
 
-    def cycle(self, now: Moment) -> "Cycle":
-        """Begin a round through all blocks."""
-        before = self.learnt
+    def forget_old(self, now: Moment) -> None:
+        """Forget what was learnt too long ago: the device may have been mended or exchanged."""
         if self.learnt.count and now.wall_ms - self.learnt.since_ms > LESSON_DAYS_MAX * _DAY_MS:
             self._now_known(Learnt(self._digest))
-        return Cycle(self, now, before)
 
     def answered(self, block: Block, answer_s: float) -> None:
         """Note how long a good answer took, its wire time included; the plan follows the device's pace."""
@@ -98,7 +85,7 @@ class LearntPlan:
     @property
     def absent_errors(self) -> dict[Block, str]:
         """What is not there, with the exception's name."""
-        return {_block([span]): error for span, error in self.learnt.absent.items()}
+        return {block_of([span]): error for span, error in self.learnt.absent.items()}
 
     @property
     def absent_points(self) -> list[str]:
@@ -111,16 +98,15 @@ class LearntPlan:
         ]
 
     def _plan(self) -> None:
-        self.blocks = self._blocks(self._spans)
+        self.blocks = self.blocks_of(self._spans)
 
-    def _blocks(self, spans: Iterable[Span]) -> list[Block]:
+    def blocks_of(self, spans: Iterable[Span]) -> list[Block]:
+        """Return how some spans are read, by what is known now."""
         return blocks_of(spans, self._limits, self._cost, turnaround_s=self._turnaround_s, learnt=self.learnt)
 
     def _now_known(self, learnt: Learnt) -> None:
         self.learnt = learnt
         self._plan()
-
-    # What follows is for Cycle.
 
     def may_explore(self, now: Moment) -> bool:
         """Say whether refusals are looked into in this cycle."""
@@ -163,143 +149,7 @@ class LearntPlan:
         )
 
 
-class Cycle:
-    """One round of requests: ask ``block``, tell ``take``; it is over when ``block`` is None."""
-
-    def __init__(self, plan: LearntPlan, now: Moment, before: Learnt) -> None:
-        """Begin with the plan's first block; ``before`` is what was kept last."""
-        self._plan, self._now, self._blocks = plan, now, plan.blocks
-        self._errors: dict[Block, str] = {}
-        self._good: list[Block] = []
-        self._good_before: dict[Block, int] = {}
-        self._silent = False
-        self._tries = 0
-        self._before = before
-        self.told: list[str] = []
-        """What was learnt, in words."""
-        self._course = self._asked()
-        self.block: Block | None = next(self._course, None)
-
-    def take(self, error: str, answer_s: float | None = None) -> None:
-        """Take what came of ``block``: "" or the error's name, and how long the answer took."""
-        if self.block is None:
-            raise RuntimeError("a cycle that is over was told of an answer")
-        if not error and answer_s is not None:
-            self._plan.answered(self.block, answer_s)
-        try:
-            self.block = self._course.send(error)
-        except StopIteration:
-            self.block = None
-
-    @property
-    def changed(self) -> bool:
-        """Whether there is something new to keep."""
-        return self._plan.learnt is not self._before
-
-    def errors(self) -> dict[Block, str]:
-        """Return what failed, the absent included; blocks that a cycle cut short did not ask are ``stopped``."""
-        asked = {*self._errors, *self._good}
-        stopped = {block: "stopped" for block in self._blocks if block not in asked}
-        return self._errors | self._plan.absent_errors | stopped
-
-    def _asked(self) -> Asking:
-        answers = {}
-        for block in self._blocks:
-            answers[block] = yield from self._ask(block)
-        refused = [block for block, answer in answers.items() if answer in REFUSALS]
-        self._tries = TRIES_PER_CYCLE_MAX
-        if refused and not self._silent and self._plan.may_explore(self._now):
-            before = self._plan.learnt
-            for block in refused:
-                yield from self._explore(self._plan.inside(block))
-            self._plan.explored(self._now, in_vain=self._plan.learnt is before)
-        if self._good and (span := self._plan.absent_due(self._now)):
-            yield from self._retry(span)
-
-    def _ask(self, block: Block) -> Generator[Block, str, str]:
-        self._tries -= 1
-        error = yield block
-        if not error:
-            self._good.append(block)
-        else:
-            self._errors[block] = error
-            self._good_before[block] = len(self._good)
-            self._silent |= error in set(LineError)
-        return error
-
-    def _explore(self, group: Sequence[Span]) -> Asking:
-        """Take a refused group apart until its parts show why."""
-        parts, lesson, words = self._parts(group)
-        answers = []
-        for part in parts:
-            if self._spent:
-                return
-            answers.append((yield from self._ask(_block(part))))
-        for part, answer in zip(parts, answers, strict=True):
-            if answer in REFUSALS:
-                yield from self._explore(part)
-        if not any(answers) and not self._spent:
-            yield from self._confirm(_block(group), lesson, words)
-
-    @property
-    def _spent(self) -> bool:
-        """Whether looking further would cost too much, or the device has fallen silent."""
-        return self._silent or self._tries <= 0
-
-    def _confirm(self, block: Block, lesson: Lesson, words: str) -> Asking:
-        """Take the lesson if the device answers something well and refuses the block again after that."""
-        if len(self._good) == self._good_before[block]:
-            witness = min(self._good, key=lambda good: good.count, default=None)
-            if witness is None or (yield from self._ask(witness)):
-                return
-        if (yield from self._ask(block)) in REFUSALS and self._plan.learnt.count < LESSONS_MAX:
-            self._plan.learn(lesson, self._now)
-            self.told.append(words)
-
-    def _retry(self, span: Span) -> Asking:
-        if not (yield from self._ask(_block([span]))):
-            self._plan.found(span)
-            self.told.append(f"{_named(span)} is there after all")
-
-    def _parts(self, group: Sequence[Span]) -> tuple[list[Sequence[Span]], Lesson, str]:
-        """Return the parts to try, and what it teaches, and in words, if all of them are answered well."""
-        block = _block(group)
-        if len(group) == 1:
-            [span], error = group, self._errors[block]
-            words = f"{_named(span)} is not there ({error}); asked for rarely"
-            return [], lambda learnt: replace(learnt, absent={**learnt.absent, span: error}), words
-        starts = [index for index, (a, b) in enumerate(pairwise(group), 1) if b[1] > a[2] + 1]
-        if len(starts) >= PIECES_MAX:
-            starts = [starts[len(starts) // 2]]
-        if starts:
-            holes = {(block.table, group[start - 1][2] + 1, group[start][1] - 1) for start in starts}
-            words = f"not read over any more: {', '.join(map(_named, sorted(holes)))}"
-            return _cut(group, starts), lambda learnt: replace(learnt, holes=learnt.holes | holes), words
-        halves = _cut(group, [len(group) // 2])
-        if not any(good.table == block.table and good.count >= block.count for good in self._good):
-            count_max = max(_block(half).count for half in halves)
-            limits = {block.table: count_max}
-            words = f"takes fewer in a request than documented; asked for {count_max} at most: {block.table}"
-            return (
-                halves,
-                lambda learnt: replace(learnt, counts_max={**learnt.counts_max, **limits}),
-                words,
-            )
-        second = halves[1][0]
-        words = f"not read together with what is before it: {_named(second)}"
-        return halves, lambda learnt: replace(learnt, apart=learnt.apart | {second}), words
-
-
-def _cut(group: Sequence[Span], starts: Sequence[int]) -> list[Sequence[Span]]:
-    """Return the pieces that begin at the first span and at each of ``starts``."""
-    return [group[start:end] for start, end in pairwise([0, *starts, len(group)])]
-
-
-def _block(group: Sequence[Span]) -> Block:
+def block_of(group: Sequence[Span]) -> Block:
+    """Return the request that reads a group of one table's spans."""
     table, first, _ = group[0]
     return Block(table, first, group[-1][2] - first + 1)
-
-
-def _named(span: Span) -> str:
-    table, first, last = span
-    return f"{table} 0x{first:04X}" + (f" to 0x{last:04X}" if last > first else "")
