@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from contract.events import Gap
 from contract.samples import Sample
@@ -117,7 +117,7 @@ class Gateway:
         if self._recorder:
             self._recorder.samples(samples)
 
-    def _drivers(self) -> Iterable[ModbusDevice]:
+    def _drivers(self) -> Iterator[ModbusDevice]:
         for poller in self.pollers:
             yield from poller.devices.values()
 

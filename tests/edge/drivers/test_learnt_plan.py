@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from device_profiles.codec import addresses
 from device_profiles.schema import ModbusLimits, Point, Title
 from edge.clock import Moment
 from edge.drivers.learnt_plan import ABSENT_RETRY_S, LearntPlan
@@ -136,6 +137,22 @@ def test_whatever_is_missing_all_that_is_there_is_read_in_the_end(wanted: set[in
     assert site.good >= present
     assert site.lost == lost
     assert set(site.plan.absent_points) == {f"p{address}" for address in wanted & gone}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.sampled_from([1, 2])), min_size=1, max_size=30),
+    st.sets(st.integers(0, 41), max_size=8),
+)
+def test_values_that_overlap_are_learnt_each_by_itself(places: list[tuple[int, int]], gone: set[int]) -> None:
+    """Every value whose words are all there is read in the end."""
+    wanted = [entry for address, words in places for entry in points([address], words)]
+    present = set(range(50)) - gone
+    site = Site(wanted, having(present))
+    for number in range(60):
+        site.cycle(number * 700)
+    whole = [entry for entry in wanted if present >= {*range(entry.address, entry.address + entry.words)}]
+    assert site.good >= {address for entry in whole for address in addresses(entry)}
 
 
 def test_two_areas_are_parted_where_they_meet_and_nowhere_else() -> None:
