@@ -57,6 +57,8 @@ class Polled:
 class Tally:
     """What went wrong with a device since the start."""
 
+    no_line: bool = False
+    """Whether the last request could not even be sent: the port or connection was gone."""
     timeouts: int = 0
     last_error: str = ""
     last_error_ms: int = 0
@@ -197,8 +199,9 @@ class LinePoller:
 
     def _note(self, device: ModbusDevice, error: str) -> None:
         """Count what people are told of."""
+        tally = self.tallies[device.device.name]
+        tally.no_line = error == LineError.UNAVAILABLE
         if error:
-            tally = self.tallies[device.device.name]
             tally.timeouts += error == LineError.TIMEOUT
             tally.last_error, tally.last_error_ms = error, self._clock.now().wall_ms
 

@@ -90,6 +90,8 @@ class LearntPlan:
     @property
     def absent_points(self) -> list[str]:
         """Names of the points that cannot be read, because they or their decimals or unit are not there."""
+        if not self.learnt.absent:
+            return []
         cells = {(span[0], address) for span in self.learnt.absent for address in range(span[1], span[2] + 1)}
         return [
             point.name
