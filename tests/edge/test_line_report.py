@@ -1,6 +1,7 @@
 """What people are told of lines and devices is what really happened on the wire."""
 
 import asyncio
+import os
 import stat
 from pathlib import Path
 
@@ -45,6 +46,21 @@ def test_pace_share_and_answers_are_those_of_the_wire() -> None:
         assert gauge.answer_s == pytest.approx(0.005 + 7 / 960, abs=0.001)
         assert gauge.timeout_s < 0.1
         assert gauge.requests == 1
+
+    line.run(act)
+
+
+def test_half_and_nineteen_of_twenty_intervals_lie_below_what_is_told() -> None:
+    """Of whatever intervals there were."""
+    line = Line(1, interval_s=1)
+
+    async def act() -> None:
+        await asyncio.sleep(0)
+        intervals_s = line.poller.schedule.turns["gauge-1"].intervals_s
+        intervals_s.clear()
+        intervals_s.extend(range(100, 0, -1))
+        told = observed(line, reporter_of(line))["gauge-1"]
+        assert (told.p50_s, told.p95_s) == (51, 96)
 
     line.run(act)
 
@@ -118,9 +134,13 @@ def report(devices: int = 1) -> Report:
 
 
 def test_the_file_is_replaced_whole_and_read_by_owner_and_group(tmp_path: Path) -> None:
-    """Mode 0640, nothing left beside it."""
-    for _ in range(2):
-        line_report.write(tmp_path, report())
+    """Mode 0640 whatever the umask, nothing left beside it."""
+    umask = os.umask(0o077)
+    try:
+        for _ in range(2):
+            line_report.write(tmp_path, report())
+    finally:
+        os.umask(umask)
     assert [path.name for path in tmp_path.iterdir()] == ["lines.json"]
     assert stat.S_IMODE((tmp_path / "lines.json").stat().st_mode) == 0o640
     assert line_report.read(tmp_path) == report()
