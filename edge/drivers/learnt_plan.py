@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from msgspec.structs import replace
 
 from device_profiles.codec import addresses
-from device_profiles.schema import BIT_TABLES, ModbusLimits, Point
+from device_profiles.schema import BIT_TABLES, ModbusLimits, Point, Table
 from edge.clock import Moment
 from edge.drivers.lessons import LESSONS_MAX, Learnt, Span
 from edge.drivers.modbus_plan import TURNAROUND_S, Block, blocks_of, outermost, read_plan, spans_of
@@ -144,11 +144,15 @@ class LearntPlan:
 
     def inside(self, block: Block) -> list[Span]:
         """Return the spans that a block of the plan reads."""
-        end = block.address + block.count - 1
+        return outermost(self._covered(block.table, block.address, block.address + block.count - 1))
+
+    def within(self, span: Span) -> list[Span]:
+        """Return the spans that a longer one contains: shorter values at the same addresses."""
+        return outermost([shorter for shorter in self._covered(*span) if shorter != span])
+
+    def _covered(self, table: Table, first: int, last: int) -> list[Span]:
         wanted = [span for span in self._spans if span not in self.learnt.absent]
-        return outermost(
-            [span for span in wanted if span[0] == block.table and block.address <= span[1] <= span[2] <= end]
-        )
+        return [span for span in wanted if span[0] == table and first <= span[1] <= span[2] <= last]
 
 
 def block_of(group: Sequence[Span]) -> Block:

@@ -141,7 +141,8 @@ class Cycle:
         if len(group) == 1:
             [span], error = group, self._errors[block]
             words = f"{_named(span)} is not there ({error}); asked for rarely"
-            return [], lambda learnt: replace(learnt, absent={**learnt.absent, span: error}), words
+            parts: list[Sequence[Span]] = [[shorter] for shorter in self._plan.within(span)]
+            return parts, lambda learnt: replace(learnt, absent={**learnt.absent, span: error}), words
         starts = [index for index, (a, b) in enumerate(pairwise(group), 1) if b[1] > a[2] + 1]
         if len(starts) >= PIECES_MAX:
             starts = [starts[len(starts) // 2]]

@@ -139,7 +139,7 @@ def test_whatever_is_missing_all_that_is_there_is_read_in_the_end(wanted: set[in
     assert set(site.plan.absent_points) == {f"p{address}" for address in wanted & gone}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 40), st.sampled_from([1, 2])), min_size=1, max_size=30),
     st.sets(st.integers(0, 41), max_size=8),
@@ -153,6 +153,14 @@ def test_values_that_overlap_are_learnt_each_by_itself(places: list[tuple[int, i
         site.cycle(number * 700)
     whole = [entry for entry in wanted if present >= {*range(entry.address, entry.address + entry.words)}]
     assert site.good >= {address for entry in whole for address in addresses(entry)}
+
+
+def test_a_shorter_value_at_the_same_address_is_read_though_the_longer_is_not_there() -> None:
+    """It is the only thing that the device answers well."""
+    site = Site([*points([9]), *points([9], 2)], having({9}))
+    site.cycle()
+    assert site.good == {9}
+    assert site.plan.learnt.absent == {("holding_register", 9, 10): REFUSED}
 
 
 def test_two_areas_are_parted_where_they_meet_and_nowhere_else() -> None:
