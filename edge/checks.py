@@ -1,7 +1,7 @@
 """What a settings file must satisfy beyond its form: names that exist, sensible limits, safe outputs."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -9,7 +9,8 @@ import msgspec
 from contract.limits import MESSAGE_BYTES_MAX
 from device_profiles import catalogue
 from device_profiles.schema import Profile
-from edge.settings import Control, Device, Ref, SerialLine, Settings, ref
+from edge.lines.ports import by_path
+from edge.settings import Control, Device, Ref, SerialLine, SerialSide, Settings, ref
 from firmware_shims.base import ShimError
 from firmware_shims.catalogue import applied
 from toml_files import Problem, TomlFile, TomlFileError
@@ -39,16 +40,23 @@ def load(path: Path) -> tuple[Settings, dict[str, Profile]]:
     return settings, profiles
 
 
-def notes(settings: Settings, profiles: dict[str, Profile]) -> Iterator[str]:
+def notes(
+    settings: Settings,
+    profiles: dict[str, Profile],
+    named_by_place: Callable[[str], Path | None] = by_path,
+) -> Iterator[str]:
     """Say what is no mistake and yet often forgotten; for settings that are sound."""
     lines = {line.name: line for line in settings.lines}
+    for line in settings.lines:
+        if isinstance(line, SerialLine) and (place := named_by_place(line.port)):
+            yield f"{line.name}: {line.port} may be another port after a restart; {place} is it and stays"
     for device in settings.devices:
-        line, serial = lines[device.line], profiles[device.name].serial
-        if not isinstance(line, SerialLine) or serial is None:
+        bus, serial = lines[device.line], profiles[device.name].serial
+        if not isinstance(bus, SerialSide) or serial is None:
             continue
-        if (serial.baud, serial.parity) != (line.baud, line.parity):
+        if (serial.baud, serial.parity) != (bus.baud, bus.parity):
             factory = f"{serial.baud} 8{serial.parity}{serial.stop_bits}"
-            runs = f"{line.baud} 8{line.parity}{line.stop_bits}"
+            runs = f"{bus.baud} {bus.data_bits}{bus.parity}{bus.stop_bits}"
             yield (
                 f"{device.name}: {device.profile} leaves the factory at {factory}, the line runs at {runs}; "
                 "fine if you set the device so"
@@ -100,7 +108,7 @@ def _device_profiles(
             problems.append(file.problem((*at, "profile"), what, remedy))
             continue
         try:
-            profile = applied(known[device.profile], device.shims, device.firmware)
+            profile = applied(known[device.profile], device.shims, device.firmware or None)
         except ShimError as error:
             problems.append(file.problem((*at, "shims"), str(error), "mend shims or firmware"))
             continue

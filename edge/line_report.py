@@ -13,6 +13,7 @@ import msgspec
 
 from edge.clock import Moment
 from edge.lines.line import Line
+from edge.lines.listening import Seen
 from edge.polling import LinePoller
 from edge.schedule import Turn, quantile
 
@@ -81,9 +82,9 @@ class ReportUnreadableError(Exception):
 
 
 @runtime_checkable
-class _CountsStrayBytes(Protocol):
+class _Seeing(Protocol):
     @property
-    def stray_bytes(self) -> int: ...
+    def seen(self) -> Seen: ...
 
 
 class Reporter:
@@ -112,7 +113,7 @@ class Reporter:
         for name, poller in self._pollers.items():
             devices = [_device(poller, turn, shares[turn.device]) for turn in poller.schedule.turns.values()]
             line = self._lines[name]
-            stray = line.stray_bytes if isinstance(line, _CountsStrayBytes) else None
+            stray = line.seen.stray_bytes if isinstance(line, _Seeing) else None
             lines.append(LineReport(name, round(sum(each.share for each in devices), 4), stray, devices))
         return Report(1, self._gateway, now.wall_ms, round(window_s, 1), stopped, lines)
 

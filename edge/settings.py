@@ -9,6 +9,7 @@ from contract.events import Priority
 from contract.limits import NAME_CHARACTERS_MAX
 from contract.messages import DeviceEntry
 from device_profiles.schema import ProfileName, Strict
+from edge.lines.line import Direction
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
 
@@ -82,17 +83,41 @@ class Buffer(Strict):
     stop_drain_s: SecondsOrNone = 5
 
 
-class SerialLine(Strict):
-    """A serial bus."""
+class SerialSide(Strict):
+    """How a serial bus runs, whatever leads to it."""
+
+    baud: int = Field(ge=300, le=1_000_000)
+    parity: Literal["N", "E", "O"] = "N"
+    stop_bits: Literal[1, 2] = 1
+    data_bits: Literal[7, 8] = 8
+    transmission_mode: Literal["rtu", "ascii"] = "rtu"
+    turnaround_s: SecondsOrNone = 0
+    late_answer_s: SecondsOrNone = 0.2
+
+    @model_validator(mode="after")
+    def _holds_a_byte(self) -> Self:
+        if self.transmission_mode == "rtu" and self.data_bits != 8:
+            raise ValueError('rtu needs 8 data_bits; write data_bits = 8, or transmission_mode = "ascii"')
+        return self
+
+
+class SerialLine(SerialSide):
+    """A serial bus on a port of this machine."""
 
     kind: Literal["serial"]
     name: Name
     port: str = Field(min_length=1, max_length=255)
-    baud: int = Field(ge=300, le=1_000_000)
-    parity: Literal["N", "E", "O"] = "N"
-    stop_bits: Literal[1, 2] = 1
-    turnaround_s: SecondsOrNone = 0
-    late_answer_s: SecondsOrNone = 0.2
+    direction: Direction = "auto"
+
+
+class SerialOverTcp(SerialSide):
+    """A serial bus behind a converter that passes its bytes over TCP as they are."""
+
+    kind: Literal["serial_over_tcp"]
+    name: Name
+    host: Host
+    port: int = Field(default=502, ge=1, le=65535)
+    connect_timeout_s: Seconds = 3
 
 
 class TcpLine(Strict):
@@ -105,7 +130,7 @@ class TcpLine(Strict):
     connect_timeout_s: Seconds = 3
 
 
-Line = Annotated[SerialLine | TcpLine, Field(discriminator="kind")]
+Line = Annotated[SerialLine | SerialOverTcp | TcpLine, Field(discriminator="kind")]
 
 
 class Device(Strict):
@@ -121,6 +146,7 @@ class Device(Strict):
     feeder: PointName | None = None
     interval_s: Annotated[float, Field(ge=0.05, le=86400)] = 5
     timeout_s: Annotated[float, Field(ge=0.01, le=60)] = 0.5
+    pause_s: Annotated[float, Field(ge=0, le=60)] = 0
     title: str = Field(default="", max_length=80)
     part: str = Field(
         default="", pattern=r"^([0-9]{16})?$", json_schema_extra={"form": "16 digits, or empty"}

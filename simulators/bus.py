@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import Literal
 
+from pymodbus.framer.ascii import FramerAscii
 from pymodbus.framer.rtu import FramerRTU
 
 from simulators.devices import Device
@@ -12,7 +14,12 @@ from simulators.modbus import DECODER, WRITES, Record, serve
 BROADCAST = 0
 FRAME_BYTES_MIN = 4
 FRAME_BYTES_MAX = 256
-_FRAMER = FramerRTU(DECODER)
+ASCII_FRAME_BYTES_MAX = 513
+
+Mode = Literal["rtu", "ascii"]
+"""Serial transmission mode."""
+
+_RTU, _ASCII = FramerRTU(DECODER), FramerAscii(DECODER)
 
 
 @dataclass
@@ -33,10 +40,10 @@ class Exchange:
     turnaround_ns: int
     records: tuple[Record, ...] = field(default=())
 
-    @property
-    def frame(self) -> bytes:
-        """The answer as an RTU frame; empty if there is none."""
-        return _FRAMER.encode(self.pdu, self.unit_id, 0) if self.pdu else b""
+    def frame(self, mode: Mode = "rtu") -> bytes:
+        """Return the answer as a frame; empty if there is none."""
+        framer = _ASCII if mode == "ascii" else _RTU
+        return framer.encode(self.pdu, self.unit_id, 0) if self.pdu else b""
 
 
 class Bus:
@@ -78,16 +85,20 @@ class Bus:
             if unit_id == BROADCAST:
                 return self._broadcast(pdu, now_ns)
             seat = self.seats.get(unit_id)
-            if not seat or not seat.alive or not pdu:
+            if not seat or not seat.alive or not pdu or not seat.device.hears(now_ns):
                 return None
             answer, record = serve(seat.device, unit_id, pdu, now_ns)
-            return Exchange(unit_id, answer, seat.turnaround_ns, (record,) if record else ())
+            delay_ns = seat.device.refusal_delay_ns if answer[0] & 0x80 else 0
+            return Exchange(unit_id, answer, seat.turnaround_ns + delay_ns, (record,) if record else ())
 
-    def exchange(self, frame: bytes, now_ns: int) -> Exchange | None:
-        """Return what an RTU frame leads to; None where its CRC is wrong or nobody has its unit id.
+    def exchange(self, frame: bytes, now_ns: int, mode: Mode = "rtu") -> Exchange | None:
+        """Return what a frame leads to; None where its checksum is wrong or nobody has its unit id.
 
         ``now_ns`` is when the frame's last byte was on the line.
         """
+        if mode == "ascii":
+            used, unit_id, _, pdu = _ASCII.decode(frame)
+            return self.serve(unit_id, pdu, now_ns) if used and pdu else None
         if not FRAME_BYTES_MIN <= len(frame) <= FRAME_BYTES_MAX:
             return None
         if not FramerRTU.check_CRC(frame[:-2], int.from_bytes(frame[-2:], "big")):
@@ -97,7 +108,7 @@ class Bus:
     def answer(self, frame: bytes, now_ns: int) -> bytes | None:
         """Return the answering RTU frame, or None for silence."""
         exchange = self.exchange(frame, now_ns)
-        return (exchange.frame or None) if exchange else None
+        return (exchange.frame() or None) if exchange else None
 
     def _broadcast(self, pdu: bytes, now_ns: int) -> Exchange | None:
         if not pdu or pdu[0] not in WRITES:

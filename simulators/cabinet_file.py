@@ -12,6 +12,7 @@ from contract.samples import Value
 from device_profiles import catalogue
 from device_profiles.codec import CodecError
 from device_profiles.schema import Profile, ProfileName, Strict, Title
+from simulators.bus import Mode
 from simulators.devices import Device, ProfileDevice
 from simulators.physics import Cover, CoverSettings, Dust, DustSettings, Physics, Pipe, PipeSettings
 from simulators.relay_board import RelayBoard
@@ -51,6 +52,7 @@ class SerialLine(Strict):
     baud: int = Field(ge=300, le=1_000_000)
     parity: Literal["N", "E", "O"] = "N"
     stop_bits: Literal[1, 2] = 1
+    transmission_mode: Mode = "rtu"
     link: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)
     """Name of the symlink that leads to the port, within the folder given when it is run."""
     strict: bool = False

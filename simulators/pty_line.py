@@ -11,7 +11,7 @@ import tty
 from collections.abc import Callable
 from pathlib import Path
 
-from simulators.bus import FRAME_BYTES_MAX, Exchange
+from simulators.bus import ASCII_FRAME_BYTES_MAX, FRAME_BYTES_MAX, Exchange
 from simulators.errors import SimulatorError
 from simulators.wire import SimulatedWire, characters_ns, silence_ns
 
@@ -131,16 +131,17 @@ class PtyLine:
         """
         wire = self._wire
         began_ns = time.monotonic_ns()
-        data = os.read(self._master, FRAME_BYTES_MAX)
+        bytes_max = ASCII_FRAME_BYTES_MAX if wire.mode == "ascii" else FRAME_BYTES_MAX
+        data = os.read(self._master, bytes_max)
         silence = silence_ns(wire.baud, wire.parity, wire.stop_bits)
-        while data and len(data) <= FRAME_BYTES_MAX:
+        while data and len(data) <= bytes_max:
             ended_ns = began_ns + characters_ns(len(data), wire.baud, wire.parity, wire.stop_bits)
             readable = self._wait(ended_ns + silence)
             if self._stop_read in readable:
                 return None
             if self._master not in readable:
                 return began_ns, data
-            data += os.read(self._master, FRAME_BYTES_MAX)
+            data += os.read(self._master, bytes_max)
         return None
 
     def _wait(self, until_ns: int | None) -> list[int]:

@@ -103,7 +103,12 @@ class RunningCabinet:
 
         if isinstance(settings, SerialLine):
             wire = SimulatedWire(
-                bus, settings.baud, settings.parity, settings.stop_bits, strict=settings.strict
+                bus,
+                settings.baud,
+                settings.parity,
+                settings.stop_bits,
+                strict=settings.strict,
+                mode=settings.transmission_mode,
             )
             pty = PtyLine(wire, self._folder / settings.link, on_served=served, on_failure=self._on_failure)
             pty.start()

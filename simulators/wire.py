@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Callable
 from typing import Literal
 
-from simulators.bus import Bus, Exchange
+from simulators.bus import Bus, Exchange, Mode
 
 SILENCE_ABOVE_19200_NS = 1_750_000
 SILENCE_TOLERANCE_NS = 1_000
@@ -43,9 +43,11 @@ class SimulatedWire:
         stop_bits: Literal[1, 2] = 1,
         *,
         strict: bool = False,
+        mode: Mode = "rtu",
         on_served: Served | None = None,
     ) -> None:
         """Connect a bus; ``on_served`` is told of every answer that arrived whole."""
+        self.mode = mode
         self.baud, self.parity, self.stop_bits = baud, parity, stop_bits
         self.silence_violations = 0
         self.collisions = 0
@@ -73,7 +75,7 @@ class SimulatedWire:
             self.silence_violations += 1
             heard = not self._strict
         self._sent_until_ns = end_ns
-        if heard and (exchange := self._bus.exchange(data, end_ns)):
+        if heard and (exchange := self._bus.exchange(data, end_ns, self.mode)):
             self._answer(exchange, end_ns)
         return end_ns
 
@@ -92,7 +94,7 @@ class SimulatedWire:
         return self._under_way[0][0] if self._under_way else None
 
     def _answer(self, exchange: Exchange, end_ns: int) -> None:
-        frame = exchange.frame
+        frame = exchange.frame(self.mode)
         if not frame and self.on_served:
             self.on_served(exchange, end_ns)
         if len({entry[1] for entry in self._under_way}) >= ANSWERS_UNDER_WAY_MAX:
@@ -117,6 +119,8 @@ class SimulatedWire:
         return bool(lost)
 
     def _too_soon(self, start_ns: int) -> bool:
+        if self.mode == "ascii":
+            return False  # a colon begins a frame, silence or not
         waiting = [entry[0] for entry in self._under_way if entry[0] <= start_ns]
         known = [time_ns for time_ns in (self._sent_until_ns, self._arrived_ns) if time_ns is not None]
         if not (known or waiting):

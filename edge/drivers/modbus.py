@@ -1,5 +1,6 @@
 """A Modbus device on a line: points read by plan, outputs written and read back."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from edge.drivers.learnt_plan import LearntPlan
 from edge.drivers.lessons import Learnt
 from edge.drivers.modbus_pdu import ModbusError
 from edge.drivers.modbus_plan import Block
-from edge.lines.line import Line, Outcome, Request
+from edge.lines.line import Line, LineError, Outcome, Request, WireCost
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Device:
     profile: Profile
     points: tuple[str, ...]
     timeout_s: float
+    pause_s: float = 0.0
+    """Rest before each request; the profile may ask for a longer one."""
 
 
 class BlockRead(NamedTuple):
@@ -47,11 +50,15 @@ class ModbusDevice:
         self.timeout_s = device.timeout_s
         """How long the next request waits; who polls may know better than the settings."""
         self._line = line
+        self._asked_s: float | None = None  # when it was last asked; None: not yet
         wanted = set(device.points)
         inputs = {name for entry in device.profile.derived if entry.name in wanted for name in entry.of}
         needed = [point for point in device.profile.points if point.name in wanted | inputs]
         digest = lessons.digest(device.profile, device.points, device.unit_id)
-        self.reads = LearntPlan(needed, device.profile.modbus, line.cost, Learnt(), digest)
+        limits = device.profile.modbus
+        rest_s = max(device.pause_s, limits.pause_s)
+        cost = WireCost(line.cost.character_s, line.cost.request_s + rest_s)
+        self.reads = LearntPlan(needed, limits, cost, Learnt(), digest)
         """What is read, by what the device was found to take."""
 
     @property
@@ -98,6 +105,10 @@ class ModbusDevice:
                 modbus_pdu.check_write_answer(pdu, outcome.pdu)
         except ModbusError as said:
             return str(said)
+        if outcome.error is LineError.ECHO:
+            # Only an answer to a read shows whether the adapter echoes, and whether the device heard.
+            back = (await self.read_points([point_name]))[point_name]
+            return "" if back.value == value else str(outcome.error)
         return str(outcome.error or "")
 
     async def read_points(self, names: Sequence[str]) -> dict[str, Reading]:
@@ -122,7 +133,10 @@ class ModbusDevice:
             if value is True and self_off_s is not None and point.self_off is not None:
                 steps = codec.self_off_steps(point, self_off_s)
                 return modbus_pdu.coil_value_request(point.self_off.address, steps)
-            return modbus_pdu.write_request(point.table, point.address, codec.encode(point, value))
+            words = codec.written(point, value)
+            if point.table == "coil":
+                return modbus_pdu.coil_value_request(point.address, words[0])
+            return modbus_pdu.write_request(point.table, point.address, words)
         except codec.CodecError as error:
             raise ModbusError("value_does_not_fit") from error
 
@@ -157,4 +171,17 @@ class ModbusDevice:
         )
 
     async def _ask(self, pdu: bytes, answer_bytes: int) -> Outcome:
-        return await self._line.transact(Request(self.device.unit_id, pdu, answer_bytes, self.timeout_s))
+        wake_after_s = self.device.profile.modbus.wake_after_s
+        now_s = asyncio.get_running_loop().time()
+        if wake_after_s is not None and (self._asked_s is None or now_s - self._asked_s >= wake_after_s):
+            probe = self.probe
+            waking = modbus_pdu.read_request(probe.table, probe.address, probe.count)
+            await self._line.transact(self._request(*waking))  # heard or not: it only wakes the device
+            now_s = asyncio.get_running_loop().time()
+        self._asked_s = now_s
+        return await self._line.transact(self._request(pdu, answer_bytes))
+
+    def _request(self, pdu: bytes, answer_bytes: int) -> Request:
+        limits = self.device.profile.modbus
+        pause_s = max(self.device.pause_s, limits.pause_s)
+        return Request(self.device.unit_id, pdu, answer_bytes, self.timeout_s, pause_s, limits.late_answer_s)

@@ -1,7 +1,10 @@
 """What every line offers, whatever carries its bytes."""
 
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
+
+Direction = Literal["auto", "kernel", "rts", "rts_inverted"]
+"""Who turns an RS-485 transceiver round: its adapter, the port's driver, or we by the RTS line."""
 
 
 class LineError(StrEnum):
@@ -12,6 +15,10 @@ class LineError(StrEnum):
     WRONG_UNIT = "wrong_unit"
     WRONG_FUNCTION = "wrong_function"
     WRONG_LENGTH = "wrong_length"
+    TWO_ANSWERS = "two_answers"  # that differ: one of them answers something else
+    OTHER_MASTER = "other_master"  # somebody else asked the same unit: the answer may be theirs
+    ECHO = "only_echo"  # our own write came back, and nothing shows that the device heard it
+    HELD_BACK = "held_back"  # a late answer to an earlier request may still come; nothing was sent
     NOISE = "noise"  # the line never fell silent, so nothing could be sent
     UNAVAILABLE = "line_unavailable"  # the port or the connection is gone
 

@@ -1,160 +1,82 @@
-"""The pure heart of a Modbus RTU line: silence, framing, time limits, resynchronisation.
+"""The pure heart of a serial Modbus line: silence, framing, time limits, resynchronisation.
 
 ``LineMachine.step(event, now_ns)`` says what to do next; a runner does it and comes back with the event.
 The machine owns no clock, no port and no thread, so real and virtual time run the very same code.
 
 Silence: 3.5 characters between frames, 1.75 ms above 19200 baud (Modbus over serial line 1.02, 2.5.1.1).
 
-Time: a request that nobody answers costs its timeout and the time of five characters. Once bytes have come,
-they get the time of a whole answer and the slack beyond the timeout, and not more, however long they go on.
+Time: a request that nobody answers costs its timeout and the time of the shortest frame. Once bytes have
+come, they get the time of a whole answer and the slack beyond the timeout, and not more, however long they
+go on.
 
-Late answers: RTU frames carry no number, so an answer that comes after its request was given up would pass
+Late answers: serial frames carry no number, so an answer that comes after its request was given up would pass
 for the answer to the next request of the same unit and function. After a failure no such request is sent for
-``late_answer_ns``, whatever else is asked meanwhile. An answer that begins later than that, or is repeated by
-the line after more than the silence less a character, cannot be told from the right one.
+``late_answer_ns``, or until that answer has come, whatever else is asked meanwhile; where that is long, it is
+refused at once (``held_back``) and the line is free for others. An answer that begins later than that, or is
+repeated by the line after more than the silence less a character, cannot be told from the right one; but one
+that is whole before the wire could have brought it is stale, and two that differ are none.
+
+Another master: frames that come while nobody was asked are counted; a request among them holds back what
+could be confused with its answer, and an answer that follows on such a request is not taken.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
-
-from edge.lines.crc import crc16, framed
+from edge.lines.framing import Framing, is_request, key
 from edge.lines.line import LineError, Outcome, Request
+from edge.lines.listening import Listening, Seen
+from edge.lines.rtu import Rtu
+from edge.lines.steps import Action, Begin, Done, Event, Pause, ReadUntil, Received, Write, Wrote
+from edge.lines.timing import Timing
 
-EXCEPTION_FRAME_BYTES = 5
-"""The shortest frame there is."""
-HEAD_BYTES = 2
-READ_FUNCTIONS = range(1, 5)
-"""Their answers tell how many bytes of data follow."""
 READ_BYTES_MAX = 1024
 """So much noise is taken while one answer is awaited."""
-SILENCE_ABOVE_19200_NS = 1_750_000
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """What the wire's speed means in nanoseconds."""
-
-    character_ns: int
-    silence_ns: int
-    turnaround_ns: int
-    """Extra rest before each request, beyond the silence, for slow transceivers."""
-    late_answer_ns: int
-    """How late after its timeout an answer may still begin; nothing confusable is sent meanwhile."""
-    settle_limit_ns: int
-    """Longest wait for the line to fall silent."""
-    slack_ns: int
-    """How much later than the wire says bytes may reach us: scheduler, USB adapter."""
-
-    @classmethod
-    def of(
-        cls,
-        baud: int,
-        parity: Literal["N", "E", "O"],
-        stop_bits: int,
-        *,
-        turnaround_s: float = 0,
-        late_answer_s: float = 0.2,
-        settle_limit_s: float = 0.5,
-        slack_s: float = 0.03,
-    ) -> "Timing":
-        """Return the timing of a serial line; a character is 1 start, 8 data, parity and stop bits."""
-        bits = 9 + stop_bits + (parity != "N")
-        character_ns = bits * 1_000_000_000 // baud
-        return cls(
-            character_ns,
-            SILENCE_ABOVE_19200_NS if baud > 19200 else character_ns * 7 // 2,
-            int(turnaround_s * 1e9),
-            int(late_answer_s * 1e9),
-            int(settle_limit_s * 1e9),
-            int(slack_s * 1e9),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """Event: a request is to be made."""
-
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class Wrote:
-    """Event: the bytes were handed to the wire."""
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """Event: the wait is over; these bytes have come meanwhile, perhaps none."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Action: sleep until the time, then report whatever has come (Received)."""
-
-    until_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """Action: send the bytes (Wrote)."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ReadUntil:
-    """Action: read until ``count`` bytes have come or the time is reached (Received)."""
-
-    count: int
-    until_ns: int
-    from_ns: int = 0
-    """Before this the wire cannot have brought them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """Action: the transaction is over."""
-
-    outcome: Outcome
-
-
-Event = Begin | Wrote | Received
-Action = Pause | Write | ReadUntil | Done
+STRAY_BYTES_KEPT_MAX = 512
+LATE_ANSWERS_MAX = 64
+"""So many are remembered before those are forgotten that cannot come any more."""
+HELD_BACK_MAX_NS = 500_000_000
+"""The line waits so long for late answers; a request that would have to wait longer is refused instead."""
+SOUND_REQUESTS_MAX = 4096
 
 
 class LineMachine:
-    """One RTU line's state, from transaction to transaction."""
+    """One serial line's state, from transaction to transaction."""
 
-    def __init__(self, timing: Timing) -> None:
-        """Assume nothing about the line: the first request waits for a silence too."""
+    def __init__(self, timing: Timing, framing: Framing | None = None) -> None:
+        """Assume nothing about the line: the first request waits for a silence too. RTU unless told."""
         self._timing = timing
+        self._framing = framing or Rtu()
         self._quiet_from_ns: int | None = None  # since when nothing was on the line
         self._late_until_ns: dict[tuple[int, int], int] = {}  # by unit and function
+        self._sound: set[tuple[int, bytes]] = set()  # requests whose last answer was the hoped-for one
         self._request: Request | None = None
         self._sending = False
         self._give_up_ns = 0
+        self._own_ns = 0  # how long the request takes on the wire
         self._sent_ns = 0
         self._deadline_ns = 0
         self._limit_ns = 0  # the deadline is never moved beyond
-        self._buffer = bytearray()
-        self.stray_bytes = 0
-        """Bytes that came when nobody was asked."""
+        self._stray = bytearray()
+        self.seen = Seen()
+        self._listening = Listening(self._framing, timing, self.seen)
 
     @property
     def silent_from_ns(self) -> int:
         """When the silence before the next request is over, as far as is known now; 0 before the first."""
         return 0 if self._quiet_from_ns is None else self._quiet_from_ns + self._timing.silence_ns
 
+    def reopened(self, timing: Timing) -> None:
+        """Forget what belongs to the adapter: another may be there now. Late answers may still come."""
+        self._timing = timing
+        self.seen.echo = None
+        self._listening = Listening(self._framing, timing, self.seen)
+        self._sound.clear()
+
     def step(self, event: Event, now_ns: int) -> Action:
         """Take what happened, return what to do. After Done the next event is a Begin."""
         match event:
             case Begin(request):
                 return self._begin(request, now_ns)
-            case Wrote():
-                return self._listen(now_ns)
+            case Wrote(drained):
+                return self._listen(now_ns if drained else now_ns + self._own_ns)
             case Received(data) if self._sending:
                 return self._settle(data, now_ns)
             case Received(data):
@@ -166,73 +88,110 @@ class LineMachine:
         self._request = request
         self._sending = True
         self._sent_ns = 0
-        self._buffer.clear()
+        self._stray.clear()
         self._give_up_ns = now_ns + self._timing.settle_limit_ns
         if self._quiet_from_ns is None:
             self._quiet_from_ns = now_ns
         send_ns = self._quiet_from_ns + self._timing.silence_ns + self._timing.turnaround_ns
         send_ns += int(request.pause_s * 1e9)
-        self._late_until_ns = {key: end for key, end in self._late_until_ns.items() if end > now_ns}
-        if (until_ns := self._late_until_ns.get(_key(request))) is not None:
-            # A late answer would pass for this one's: let it come and go first.
-            send_ns = max(send_ns, until_ns)
-            self._give_up_ns = max(self._give_up_ns, send_ns + self._timing.settle_limit_ns)
         return Pause(max(send_ns, now_ns))
 
     def _settle(self, data: bytes, now_ns: int) -> Action:
         """The pause before sending is over: send, unless something was on the line meanwhile."""
+        request = self._expected()
         if data:
-            self.stray_bytes += len(data)
+            self.seen.stray_bytes += len(data)
+            self._stray += data[: STRAY_BYTES_KEPT_MAX - len(self._stray)]
             self._quiet_from_ns = now_ns
             if now_ns >= self._give_up_ns:
                 return self._done(None, LineError.NOISE, now_ns)
             return Pause(now_ns + self._timing.silence_ns)
-        request = self._expected()
+        if self._stray:
+            self._heed_strays(now_ns)
+        # A late answer that would pass for this one's comes and goes first.
+        if (until_ns := self._late_until_ns.get(key(request), 0)) > now_ns:
+            if until_ns - now_ns > HELD_BACK_MAX_NS:
+                return self._done(None, LineError.HELD_BACK, now_ns)
+            self._give_up_ns = max(self._give_up_ns, until_ns + self._timing.settle_limit_ns)
+            return Pause(until_ns)
         self._sending = False
-        return Write(framed(request.unit_id, request.pdu))
+        own = self._framing.framed(request.unit_id, request.pdu)
+        self._listening.begin(own, now_ns)
+        self._own_ns = len(own) * self._timing.character_ns
+        return Write(own)
 
-    def _listen(self, now_ns: int) -> Action:
-        request = self._expected()
-        sent_ns = now_ns + (len(request.pdu) + 3) * self._timing.character_ns
+    def _heed_strays(self, now_ns: int) -> None:
+        """Count the frames that came unasked; the answer to another master's request is awaited as late."""
+        for frame in self._framing.frames(bytes(self._stray)):
+            self.seen.stray_frames += 1
+            if not is_request(frame.pdu):  # a single write's answer looks like one
+                if not self.seen.foreign_requests:  # else it may be the answer to the other master
+                    self._late_until_ns.pop((frame.unit_id, frame.pdu[0] & 0x7F), None)
+            elif frame.unit_id and (frame.unit_id, frame.pdu[0]) not in self._late_until_ns:
+                self.seen.foreign_requests += 1
+                self._await_late(frame.unit_id, frame.pdu[0], now_ns + self._timing.late_answer_ns, now_ns)
+        self._stray.clear()
+
+    def _listen(self, sent_ns: int) -> Action:
+        request, timing = self._expected(), self._timing
         self._sent_ns = self._quiet_from_ns = sent_ns
         timeout_ns = sent_ns + int(request.timeout_s * 1e9)
-        self._deadline_ns = timeout_ns + EXCEPTION_FRAME_BYTES * self._timing.character_ns
+        self._deadline_ns = timeout_ns + self._framing.exception_bytes * timing.character_ns
         self._limit_ns = timeout_ns + self._answer_ns(request)
-        return ReadUntil(HEAD_BYTES, self._deadline_ns)  # they tell an answer from an exception
+        # What answered well the last time is awaited whole; else its head tells an answer from an exception.
+        sound = (request.unit_id, request.pdu) in self._sound
+        count = self._framing.answer_bytes(request) if sound else self._framing.head_bytes
+        return ReadUntil(count + self._listening.echo_bytes, self._deadline_ns)
 
     def _take(self, data: bytes, now_ns: int) -> Action:
         request = self._expected()
         if data:
-            self._buffer += data
             self._quiet_from_ns = now_ns
             # The rest of a frame that has begun gets the time that the wire needs for it.
             self._deadline_ns = max(self._deadline_ns, min(now_ns + self._answer_ns(request), self._limit_ns))
-        answer = _find(self._buffer, request)
-        if answer is not None:
-            return self._done(answer, None, now_ns)
-        if now_ns >= self._deadline_ns or len(self._buffer) > READ_BYTES_MAX:
-            return self._failed(now_ns)
-        if not self._buffer:
-            return ReadUntil(HEAD_BYTES, self._deadline_ns)
+            answer = self._listening.take(data, request, now_ns)
+            if isinstance(answer, LineError):
+                return self._failed(answer, now_ns)
+            if answer is not None:
+                return self._answered(request, answer, now_ns)
+        if now_ns >= self._deadline_ns or self._listening.size > READ_BYTES_MAX:
+            return self._failed(self._listening.diagnosed(request), now_ns)
+        missing = self._listening.missing(request)
+        if not missing:
+            return ReadUntil(self._framing.head_bytes, self._deadline_ns)
         # A frame that has begun comes without a rest; when its time is over, it may be something else.
-        missing = _missing(self._buffer, request)
         from_ns = now_ns + missing * self._timing.character_ns if data else now_ns
         until_ns = min(self._deadline_ns, from_ns + self._timing.slack_ns)
         return ReadUntil(missing, until_ns, min(from_ns, until_ns))
 
-    def _failed(self, now_ns: int) -> Action:
+    def _answered(self, request: Request, pdu: bytes, now_ns: int) -> Action:
+        if pdu[0] & 0x80:
+            self._sound.discard((request.unit_id, request.pdu))
+        else:
+            if len(self._sound) >= SOUND_REQUESTS_MAX:
+                self._sound.clear()
+            self._sound.add((request.unit_id, request.pdu))
+        return self._done(pdu, None, now_ns)
+
+    def _failed(self, error: LineError, now_ns: int) -> Action:
         request = self._expected()
+        self._sound.discard((request.unit_id, request.pdu))
         self._expect_late(request, now_ns)
-        return self._done(None, _diagnosed(self._buffer, request), now_ns)
+        return self._done(None, error, now_ns)
 
     def _expect_late(self, request: Request, now_ns: int) -> None:
         late_ns = self._timing.late_answer_ns
         if request.late_answer_s is not None:
             late_ns = int(request.late_answer_s * 1e9)
-        self._late_until_ns[_key(request)] = max(now_ns, self._deadline_ns) + late_ns
+        self._await_late(*key(request), max(now_ns, self._deadline_ns) + late_ns, now_ns)
+
+    def _await_late(self, unit_id: int, function: int, until_ns: int, now_ns: int) -> None:
+        if len(self._late_until_ns) >= LATE_ANSWERS_MAX:
+            self._late_until_ns = {each: end for each, end in self._late_until_ns.items() if end > now_ns}
+        self._late_until_ns[unit_id, function] = until_ns
 
     def _answer_ns(self, request: Request) -> int:
-        return (request.answer_bytes + 3) * self._timing.character_ns + self._timing.slack_ns
+        return self._framing.answer_bytes(request) * self._timing.character_ns + self._timing.slack_ns
 
     def _done(self, pdu: bytes | None, error: LineError | None, now_ns: int) -> Done:
         self._request = None
@@ -242,52 +201,3 @@ class LineMachine:
         if self._request is None:
             raise RuntimeError("the line machine was stepped outside a transaction")
         return self._request
-
-
-def _key(request: Request) -> tuple[int, int]:
-    return request.unit_id, request.pdu[0]
-
-
-def _candidates(buffer: bytes | bytearray, request: Request) -> Iterator[tuple[int, int]]:
-    """Yield where an answer may begin in what has come, and how long its frame would be."""
-    unit_id, function = request.unit_id, request.pdu[0]
-    exception = bytes([unit_id, function | 0x80])
-    answer = bytes([unit_id, function])
-    if function in READ_FUNCTIONS:
-        answer += bytes([request.answer_bytes - 2 & 0xFF])
-    start = buffer.find(unit_id)
-    while start >= 0:
-        head = bytes(buffer[start : start + 3])
-        if exception.startswith(head[:2]):
-            yield start, EXCEPTION_FRAME_BYTES
-        if answer.startswith(head[: len(answer)]):
-            yield start, request.answer_bytes + 3
-        start = buffer.find(unit_id, start + 1)
-
-
-def _find(buffer: bytes | bytearray, request: Request) -> bytes | None:
-    """Return the PDU of the first sound frame that answers the request, wherever it begins."""
-    for start, size in _candidates(buffer, request):
-        frame = bytes(buffer[start : start + size])
-        if len(frame) == size and crc16(frame) == 0:
-            return frame[1:-2]
-    return None
-
-
-def _missing(buffer: bytes | bytearray, request: Request) -> int:
-    """Return how many more bytes could complete the earliest possible frame; at least one."""
-    ends = [start + size - len(buffer) for start, size in _candidates(buffer, request)]
-    return min((end for end in ends if end > 0), default=EXCEPTION_FRAME_BYTES)
-
-
-def _diagnosed(buffer: bytes | bytearray, request: Request) -> LineError:
-    """Name what came instead of an answer."""
-    if not buffer:
-        return LineError.TIMEOUT
-    if len(buffer) >= EXCEPTION_FRAME_BYTES - 1 and crc16(bytes(buffer)) == 0:
-        if buffer[0] != request.unit_id:
-            return LineError.WRONG_UNIT
-        if buffer[1] & 0x7F != request.pdu[0]:
-            return LineError.WRONG_FUNCTION
-        return LineError.WRONG_LENGTH
-    return LineError.GARBLED

@@ -3,31 +3,29 @@
 import asyncio
 import contextlib
 import ctypes
+import logging
 import os
 import queue
 import select
 import termios
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import serial
 
-from edge.lines.line import LineError, Outcome, Request, WireCost
-from edge.lines.machine import (
-    Begin,
-    Done,
-    Event,
-    LineMachine,
-    Pause,
-    ReadUntil,
-    Received,
-    Timing,
-    Write,
-    Wrote,
-)
+from edge.lines.direction import Rts, use_kernel
+from edge.lines.framing import Framing
+from edge.lines.line import Direction, LineError, Outcome, Request, WireCost
+from edge.lines.listening import Seen
+from edge.lines.machine import LineMachine
+from edge.lines.ports import LATENCY_MS, is_pty, latency_timer, lowered_latency_ms
+from edge.lines.steps import Begin, Done, Event, Pause, ReadUntil, Received, Write, Wrote
+from edge.lines.timing import Timing
 from edge.telling import Told
+
+_log = logging.getLogger(__name__)
 
 QUEUED_REQUESTS_MAX = 64
 REOPEN_INTERVAL_S = 1.0
@@ -48,6 +46,8 @@ class SerialSettings:
     baud: int
     parity: Literal["N", "E", "O"] = "N"
     stop_bits: Literal[1, 2] = 1
+    data_bits: Literal[7, 8] = 8
+    direction: Direction = "auto"
 
 
 _Job = tuple[Request, "asyncio.Future[Outcome]", asyncio.AbstractEventLoop]
@@ -56,12 +56,15 @@ _Job = tuple[Request, "asyncio.Future[Outcome]", asyncio.AbstractEventLoop]
 class SerialLine:
     """A Line over pyserial. The port is opened by its thread, and again after it was lost."""
 
-    def __init__(self, name: str, settings: SerialSettings, timing: Timing) -> None:
-        """Start the owner thread; opening the port is its first act."""
+    def __init__(
+        self, name: str, settings: SerialSettings, timing: Timing, framing: Framing | None = None
+    ) -> None:
+        """Start the owner thread; opening the port is its first act. RTU unless told."""
         self.name = name
         self._settings = settings
         self._timing = timing
-        self._machine = LineMachine(timing)
+        self._machine = LineMachine(timing, framing)
+        self._told_seen = (False, False)
         self._port: _Port | None = None
         self._told = Told(f"line {name}")
         self._retry_at = 0.0
@@ -99,6 +102,7 @@ class SerialLine:
             result: Outcome | Exception
             try:
                 result = self._transact(request)
+                self._tell_once()
             except (OSError, termios.error) as error:  # pyserial's errors are OSErrors, those of termios not
                 self._told.failed(str(error))
                 self._let_go()
@@ -123,13 +127,43 @@ class SerialLine:
                 return action.outcome
             event = port.perform(action)
 
+    @property
+    def seen(self) -> Seen:
+        """What the line has shown besides answers."""
+        return self._machine.seen
+
+    def _tell_once(self) -> None:
+        """Log what a technician should know of the line, when it is seen first."""
+        seen = self._machine.seen
+        echo, foreign = self._told_seen
+        if seen.echo and not echo:
+            _log.info("line %s: the adapter hands our own requests back; they are passed over", self.name)
+        if seen.foreign_requests and not foreign:
+            _log.warning(
+                "line %s: another master asks on this bus; there must be only one: answers may be mixed up",
+                self.name,
+            )
+        self._told_seen = (echo or bool(seen.echo), foreign or bool(seen.foreign_requests))
+
     def _opened(self) -> "_Port | None":
         if self._port is None and time.monotonic() >= self._retry_at:
             self._retry_at = time.monotonic() + REOPEN_INTERVAL_S
-            self._machine = LineMachine(self._timing)
-            self._port = _Port(self._settings)
+            self._port = _Port(self._settings, self._timing.character_ns)
+            self._machine.reopened(replace(self._timing, paced=not is_pty(self._settings.port)))
             self._told.works()
+            self._heed_latency()
         return self._port
+
+    def _heed_latency(self) -> None:
+        latency_ms = lowered_latency_ms(self._settings.port)
+        if latency_ms is not None and latency_ms > LATENCY_MS:
+            timer = latency_timer(self._settings.port)
+            _log.warning(
+                "line %s: its USB adapter keeps bytes back for %d ms; write 1 to %s (a udev rule can)",
+                self.name,
+                latency_ms,
+                timer,
+            )
 
     def _let_go(self) -> None:
         if self._port is not None:
@@ -139,23 +173,17 @@ class SerialLine:
     @property
     def cost(self) -> WireCost:
         """See Line.cost."""
-        return WireCost(
-            self._timing.character_ns / 1e9, (2 * self._timing.silence_ns + self._timing.turnaround_ns) / 1e9
-        )
-
-    @property
-    def stray_bytes(self) -> int:
-        """Bytes that came when nobody was asked, since the port was opened."""
-        return self._machine.stray_bytes
+        return self._timing.cost
 
 
 class _Port:
     """An open port: sleeps to the clock, and is woken once when so many bytes have come, not once a byte."""
 
-    def __init__(self, settings: SerialSettings) -> None:
+    def __init__(self, settings: SerialSettings, character_ns: int) -> None:
         self._serial = serial.Serial(
             settings.port,
             settings.baud,
+            bytesize=settings.data_bits,
             parity=settings.parity,
             stopbits=settings.stop_bits,
             timeout=0,
@@ -165,6 +193,13 @@ class _Port:
         self._descriptor: int = self._serial.fileno()
         self._attributes = termios.tcgetattr(self._descriptor)
         self._wake_at(1)  # never 0: then an empty read would look like a hang-up
+        self._character_ns = character_ns
+        self._rts: Rts | None = None
+        if settings.direction == "kernel":
+            use_kernel(self._serial)
+        elif settings.direction != "auto":
+            inverted = settings.direction == "rts_inverted"
+            self._rts = Rts(self._serial, self._descriptor, inverted=inverted)
         self._poll = select.poll()
         self._poll.register(self._descriptor, select.POLLIN)
 
@@ -174,10 +209,7 @@ class _Port:
                 _sleep_until(until_ns)
                 return Received(self._read())
             case Write(data):
-                written = os.write(self._descriptor, data)
-                if written < len(data):
-                    self._serial.write(data[written:])  # waits for room, with its timeout
-                return Wrote()
+                return self._write(data)
             case ReadUntil(count, until_ns, from_ns):
                 # Sleeping over the bytes that the wire cannot have brought yet saves a wake-up for each.
                 _sleep_until(from_ns)
@@ -187,6 +219,17 @@ class _Port:
                     self._poll.poll(rest_ns / 1e6)
                     data += self._read()
                 return Received(data)
+
+    def _write(self, data: bytes) -> Wrote:
+        if self._rts:
+            self._rts.talk()
+        began_ns = time.monotonic_ns()
+        written = os.write(self._descriptor, data)
+        if written < len(data):
+            self._serial.write(data[written:])  # waits for room, with its timeout
+        if self._rts:
+            self._rts.listen(began_ns + len(data) * self._character_ns)
+        return Wrote(drained=self._rts is not None)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):  # pulled out: there is nothing left to close

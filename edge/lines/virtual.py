@@ -3,9 +3,13 @@
 import asyncio
 from typing import Protocol
 
+from edge.lines.framing import Framing
 from edge.lines.line import LineError, Outcome, Request, WireCost
-from edge.lines.machine import Action, Begin, Done, Event, LineMachine, Pause, ReadUntil, Timing, Write, Wrote
-from edge.lines.machine import Received as ReceivedEvent
+from edge.lines.listening import Seen
+from edge.lines.machine import LineMachine
+from edge.lines.steps import Action, Begin, Done, Event, Pause, ReadUntil, Write, Wrote
+from edge.lines.steps import Received as ReceivedEvent
+from edge.lines.timing import Timing
 
 
 class Wire(Protocol):
@@ -24,14 +28,19 @@ class Wire(Protocol):
 class VirtualLine:
     """A Line whose wire is a model; sleeps on the loop, so a virtual loop makes it fast."""
 
-    def __init__(self, name: str, timing: Timing, wire: Wire) -> None:
-        """Drive a fresh machine over ``wire``."""
+    def __init__(self, name: str, timing: Timing, wire: Wire, framing: Framing | None = None) -> None:
+        """Drive a fresh machine over ``wire``; RTU unless told."""
         self.name = name
         self._timing = timing
-        self._machine = LineMachine(timing)
+        self._machine = LineMachine(timing, framing)
         self._wire = wire
         self._lock = asyncio.Lock()
         self._closed = False
+
+    @property
+    def seen(self) -> Seen:
+        """What the line has shown besides answers."""
+        return self._machine.seen
 
     async def transact(self, request: Request) -> Outcome:
         """See Line.transact."""
@@ -74,14 +83,7 @@ class VirtualLine:
     @property
     def cost(self) -> WireCost:
         """See Line.cost."""
-        return WireCost(
-            self._timing.character_ns / 1e9, (2 * self._timing.silence_ns + self._timing.turnaround_ns) / 1e9
-        )
-
-    @property
-    def stray_bytes(self) -> int:
-        """Bytes that came when nobody was asked."""
-        return self._machine.stray_bytes
+        return self._timing.cost
 
 
 def _now_ns() -> int:

@@ -9,7 +9,7 @@ from pymodbus.constants import ExcCodes
 from device_profiles.schema import BIT_TABLES, Table
 from edge.drivers import modbus_pdu
 from edge.lines.line import Outcome, Request
-from edge.lines.machine import Timing
+from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
 from edge.lines.virtual import Wire as WireModel
 from simulators.bus import Bus

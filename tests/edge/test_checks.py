@@ -58,7 +58,7 @@ def line_of(text: str) -> int:
 def test_the_example_is_sound() -> None:
     """What we hand out as a manual loads."""
     settings, profiles = checks.load(EXAMPLE)
-    assert [line.name for line in settings.lines] == ["rs485-1", "meters"]
+    assert [line.name for line in settings.lines] == ["rs485-1", "rs485-2", "meters"]
     assert profiles["station"].id == "renke_dust"
 
 
@@ -79,6 +79,8 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
             table = tables.get(header[1], header[1])
         elif line == 'kind = "tcp"':
             table = "tcpline"
+        elif line == 'kind = "serial_over_tcp"':
+            table = "serialovertcp"
         elif default := re.match(r"# (\w+) = ([^#]+?)\s*(#.*)?$", line):
             field = by_name[table].model_fields[default[1]]
             value = None if default[2] == "none" else tomllib.loads(f"x = {default[2]}")["x"]
@@ -92,6 +94,8 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
+        ("# data_bits = 8", "data_bits = 7", "lines[0]: rtu needs 8 data_bits; write data_bits = 8, or"),
+        ('# direction = "auto"', 'direction = "dtr"', "lines[0].direction: "),
         ('line = "rs485-1"\nunit_id = 1', 'line = "rs485"\nunit_id = 1', "devices[0].line: no line 'rs485'; lines here"),
         ('profile = "renke_dust"', 'profile = "renke"', "devices[0].profile: no profile 'renke'; `gengfu profiles list`"),
         ('points = ["relay_1"]', 'points = ["relay_9"]', "has no point 'relay_9'; it has relay_1"),
@@ -113,6 +117,11 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
         ('point = "station/temperature"', 'point = "station/temp"', "inhibits[0].point: no point 'station/temp'; station has"),
         ("schema = 1", "schema = 2", "schema: must be 1; 2 was given"),
         ("# shims = []", 'shims = ["sen0658"]', "devices[0].shims: "),
+        ("# shims = []", 'shims = ["sen0658_map"]\nfirmware = "beta"', "devices[0].shims: firmware 'beta' is no version; write numbers with points"),
+        ("# shims = []", 'shims = ["relay_on_0100"]', "devices[0].shims: shim relay_on_0100 is for profile relay_board_8, not renke_dust"),
+        ("# pause_s = 0 ", "pause_s = -1 ", "devices[0].pause_s: must be at least 0; -1 was given"),
+        ("# pause_s = 0 ", "pause_s = 61 ", "devices[0].pause_s: must be at most 60; 61 was given"),
+        ("# pause_s = 0 ", "pause_s = '1' ", "devices[0].pause_s: must be a number; write it without quotes: 1"),
         ("low = 140", "low = nan", "alarms[0].low: must be a finite number; nan was given"),
         ("above = 150", "above = inf", "controls[0].start.above: must be a finite number; inf was given"),
         ('gateway = "site-1"', 'gateway = "Site 1"', "gateway: must be lower-case letters, digits, - and _, beginning with a letter or digit; 'Site 1'"),
@@ -125,6 +134,15 @@ def test_each_mistake_is_told_with_what_and_remedy(tmp_path: Path, old: str, new
     """Read by somebody in the street with gloves on."""
     told = broken(tmp_path, old, new)
     assert any(expected in problem for problem in told), told
+
+
+@pytest.mark.parametrize("firmware", ["", 'firmware = "1.2"'])
+def test_a_shim_is_applied_whether_the_firmware_is_given_or_not(tmp_path: Path, firmware: str) -> None:
+    """Nobody knows the firmware of most devices in the street."""
+    file = tmp_path / "edge.toml"
+    file.write_text(TEXT.replace("# shims = []", f'shims = ["sen0658_map"]\n{firmware}', 1))
+    _, profiles = checks.load(file)
+    assert profiles["station"].point("illuminance") is not None
 
 
 @pytest.mark.parametrize(
@@ -249,9 +267,21 @@ def test_a_factory_setting_that_differs_from_the_line_is_noted_and_is_no_mistake
     )
     ran = CliRunner().invoke(app, ["check", str(EXAMPLE)])
     assert ran.exit_code == 0
-    assert ran.stdout == f"{EXAMPLE}: sound (2 lines, 3 devices, 1 alarm, 1 control)\nnote: {note}\n"
+    assert ran.stdout == f"{EXAMPLE}: sound (3 lines, 3 devices, 1 alarm, 1 control)\nnote: {note}\n"
     assert json.loads(CliRunner().invoke(app, ["check", str(EXAMPLE), "--json"]).stdout)["notes"] == [note]
     file = tmp_path / "edge.toml"
-    file.write_text(TEXT.replace("baud = 9600", "baud = 4800"))
+    file.write_text(TEXT.replace("baud = 9600", "baud = 4800", 1))
     notes = json.loads(CliRunner().invoke(app, ["check", str(file), "--json"]).stdout)["notes"]
     assert all("renke_dust" not in each for each in notes)
+
+
+def test_a_port_named_by_number_is_noted_with_its_name_by_place(tmp_path: Path) -> None:
+    """USB ports renumber; the note gives the name to write instead."""
+    settings, profiles = checks.load(EXAMPLE)
+    told = list(
+        checks.notes(settings, profiles, lambda port: tmp_path / "pci-0-port0" if "serial" in port else None)
+    )
+    expected = (
+        f"rs485-1: /dev/serial/by-path/platform-serial0 may be another port after a restart; {tmp_path}"
+    )
+    assert told[0].startswith(expected)

@@ -8,7 +8,7 @@ from contract.samples import Quality, Sample
 from device_profiles import catalogue
 from edge.clock import Moment
 from edge.drivers.modbus import Device, ModbusDevice
-from edge.lines.machine import Timing
+from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
 from edge.polling import LinePoller, Polled, Stamps
 from edge.rules.effects import Switch

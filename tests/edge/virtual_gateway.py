@@ -15,7 +15,7 @@ from edge.buffer.keeper import Inline
 from edge.buffer.store import Buffer, Stored
 from edge.clock import Moment
 from edge.gateway import Gateway
-from edge.lines.machine import Timing
+from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
 from edge.recorder import Recorder
 from simulators import cabinet_file

@@ -17,8 +17,8 @@ from device_profiles.schema import BIT_TABLES, ModbusLimits, Point, Table, Title
 from edge.drivers.lessons import Learnt, Span
 from edge.drivers.modbus_plan import USUAL_COST, Block, blocks_of, cost_s, read_plan, spans_of
 from edge.lines.line import WireCost
-from edge.lines.machine import Timing
 from edge.lines.tcp import COST as TCP_COST
+from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
 from simulators.bus import Bus
 from simulators.wire import SimulatedWire

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edge.lines.crc import framed
-from simulators.bus import Bus
+from simulators.bus import Bus, Mode
 from simulators.wire import SILENCE_TOLERANCE_NS, SimulatedWire, characters_ns, silence_ns
 
 MS = 1_000_000
@@ -141,16 +141,18 @@ class FaultyWire:
     """A SimulatedWire whose next answer suffers ``fault``; it is reset after that.
 
     A request during which anything else is on the line is heard by nobody, and what overlaps it is lost.
+    While ``echo`` is set, the adapter hands every request back as it is sent.
     """
 
-    def __init__(self, bus: Bus, baud: int) -> None:
+    def __init__(self, bus: Bus, baud: int, mode: Mode = "rtu") -> None:
         """Connect a bus."""
         self.fault = Fault()
+        self.echo = False
         self.silence_violations = 0
         self.collisions = 0
         self.overlaps = 0
         """Answers that began while something else was still to come."""
-        self._inner = SimulatedWire(bus, baud)
+        self._inner = SimulatedWire(bus, baud, mode=mode)
         self._character_ns = characters_ns(1, baud, "N", 1)
         self._silence_ns = silence_ns(baud, "N", 1)
         self._under_way: list[tuple[int, int, int]] = []
@@ -167,14 +169,20 @@ class FaultyWire:
             self.collisions += 1
             self._under_way = sorted(set(self._under_way) - set(lost))
             return end_ns
+        if self.echo:
+            self._put(now_ns, data)
         self._inner.send(data, now_ns)
         if (first_ns := self._inner.next_arrival_ns()) is not None:
             frame = self._inner.receive(2**62)
             start_ns = first_ns - self._character_ns
-            self.overlaps += bool(self._under_way)
+            self.overlaps += any(entry[0] > start_ns for entry in self._under_way)
             for burst in fault.bursts(Answer(frame, start_ns, end_ns, self._character_ns)):
                 self._put(*burst)
         return end_ns
+
+    def inject(self, start_ns: int, data: bytes) -> None:
+        """Let somebody else send."""
+        self._put(start_ns, data)
 
     def receive(self, now_ns: int) -> bytes:
         """See edge.lines.virtual.Wire."""

@@ -11,18 +11,9 @@ from device_profiles.schema import Table
 from edge.drivers.modbus_pdu import read_answer, write_request
 from edge.lines.crc import crc16, framed
 from edge.lines.line import LineError, Outcome, Request
-from edge.lines.machine import (
-    Begin,
-    Done,
-    Event,
-    LineMachine,
-    Pause,
-    ReadUntil,
-    Received,
-    Timing,
-    Write,
-    Wrote,
-)
+from edge.lines.machine import LineMachine
+from edge.lines.steps import Begin, Done, Event, Pause, ReadUntil, Received, Write, Wrote
+from edge.lines.timing import Timing
 from simulators.virtual_loop import run_virtually
 from simulators.wire import characters_ns, silence_ns
 from tests.edge.lines.faulty_wire import (
@@ -132,6 +123,28 @@ def test_an_exception_is_taken_at_its_fifth_byte() -> None:
     run_virtually(play())
 
 
+def test_what_answered_well_is_awaited_whole_until_it_fails() -> None:
+    """One wake-up a transaction; a harmed answer makes the machine look at the head of the next again."""
+    machine = LineMachine(Timing.of(9600, "N", 1))
+    request = read_request(1, 0, 10)
+    answer = framed(1, bytes([3, 20]) + bytes(20))
+    wanted, now_ns = [], 0
+    for reply in (answer, answer, answer[:-1] + b"x", answer, answer):
+        action = machine.step(Begin(request), now_ns)
+        while isinstance(action, Pause):
+            action = machine.step(Received(b""), action.until_ns)
+            now_ns += 400 * MS
+        action = machine.step(Wrote(), now_ns)
+        assert isinstance(action, ReadUntil)
+        wanted.append(action.count)
+        now_ns += 50 * MS
+        action = machine.step(Received(reply), now_ns)
+        while isinstance(action, ReadUntil):
+            now_ns = action.until_ns
+            action = machine.step(Received(b""), now_ns)
+    assert wanted == [2, 25, 25, 2, 25]
+
+
 def test_an_exception_after_garbage_that_looks_like_a_beginning_costs_no_timeout() -> None:
     """The machine asks for as many bytes as the earliest possible frame needs."""
 
@@ -230,6 +243,29 @@ def test_an_exception_that_comes_late_is_not_taken_for_another_reads() -> None:
     run_virtually(play())
 
 
+def test_a_long_hold_is_refused_and_leaves_the_line_to_others() -> None:
+    """A device whose answers may be five seconds late costs nobody else those five seconds.
+
+    When the late answer has come, nothing is held back any more.
+    """
+
+    async def play() -> None:
+        wire = FaultyWire(addressed_bus(1, 2), 9600)
+        line = virtual_line(wire, 9600, late_answer_s=5)
+        wire.fault = Late(3000 * MS)
+        assert (await line.transact(read_request(1, 100, 4))).error is LineError.TIMEOUT
+        began_ns = loop_ns()
+        assert (await line.transact(read_request(1, 200, 4))).error is LineError.HELD_BACK
+        assert registers(await line.transact(read_request(2, 7, 4))) == values_at(2, "holding_register", 7, 4)
+        assert loop_ns() - began_ns < 100 * MS
+        await asyncio.sleep(3.2)
+        outcome = await line.transact(read_request(1, 200, 4))
+        assert registers(outcome) == values_at(1, "holding_register", 200, 4)
+        assert line.seen.stray_frames == 1
+
+    run_virtually(play())
+
+
 def test_a_caller_that_gives_up_half_way_leaves_no_answer_for_the_next() -> None:
     """What was asked for it is treated like a late answer."""
 
@@ -275,7 +311,7 @@ def test_a_line_that_never_falls_silent_is_told_apart() -> None:
         action = machine.step(Received(b"\x00\x55"), now_ns)
     assert action == Done(Outcome(None, LineError.NOISE, now_ns))
     assert 500 * MS <= now_ns <= 510 * MS
-    assert machine.stray_bytes > 100
+    assert machine.seen.stray_bytes > 100
 
 
 def test_the_length_in_an_answer_must_be_the_one_asked_for() -> None:
@@ -303,6 +339,7 @@ def test_writes_arrive_and_read_back() -> None:
             ("holding_register", [8, 9, 10]),
             ("coil", [1 - value_at(1, "coil", 30)]),
         ]
+        await line.transact(read_request(1, 30, 1))  # shows that the adapter does not echo
         for table, words in writes:
             pdu, answer_bytes = write_request(table, 30, words)
             outcome = await line.transact(Request(1, pdu, answer_bytes, TIMEOUT_S))

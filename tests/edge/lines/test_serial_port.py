@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from edge.lines.line import LineError, Outcome
-from edge.lines.machine import Timing
 from edge.lines.serial_port import QUEUED_REQUESTS_MAX, SerialLine, SerialSettings
+from edge.lines.timing import Timing
 from simulators.bus import Bus
 from simulators.pty_line import PtyLine
 from simulators.wire import SimulatedWire

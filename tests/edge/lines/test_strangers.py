@@ -14,9 +14,9 @@ from device_profiles.catalogue import load_all
 from device_profiles.schema import Profile
 from edge.drivers.modbus import Device, ModbusDevice
 from edge.lines.line import Line, LineError
-from edge.lines.machine import Timing
 from edge.lines.serial_port import SerialLine, SerialSettings
 from edge.lines.tcp import TcpLine
+from edge.lines.timing import Timing
 from tests.edge.support import read_request
 
 ROOT = Path(__file__).parents[3]

@@ -117,6 +117,11 @@ async def recovered(line: TcpLine, address: int = 7) -> Outcome:
     return await until(lambda: read(line, address), lambda outcome: outcome.error is None)
 
 
+def ended(line: TcpLine) -> bool:
+    """Say whether the line knows that its connection cannot be asked any more."""
+    return line._endpoint.current is not None and not line._endpoint.current.usable
+
+
 def run_against(script: Script, play: Callable[[TcpLine, Peer], Awaitable[None]]) -> None:
     """Run a play with a line to a peer."""
 
@@ -269,10 +274,7 @@ def test_a_caller_that_leaves_in_mid_frame_leaves_no_half_frame_to_the_next() ->
     async def play(line: TcpLine, server: Peer) -> None:
         call = asyncio.create_task(read(line, 1))
         await half_sent.wait()
-        await until(
-            lambda: asyncio.sleep(0, result=line._connection is not None and line._connection.inside_frame),
-            bool,
-        )
+        await until(lambda: asyncio.sleep(0, result=ended(line)), bool)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
@@ -318,9 +320,6 @@ def test_a_connection_that_the_peer_closed_meanwhile_costs_no_transaction() -> N
         await until(lambda: asyncio.sleep(0, result=ended(line)), bool)
         assert registers(await read(line, 7)) == [7, 8]
         assert [asked.pdu[2] for asked in server.asked] == [5, 7]
-
-    def ended(line: TcpLine) -> bool:
-        return line._connection is not None and not line._connection.usable
 
     run_against(script, play)
 
@@ -415,9 +414,27 @@ def test_transaction_numbers_begin_again_after_65535() -> None:
         await echo_address(asked, writer)
 
     async def play(line: TcpLine, server: Peer) -> None:
-        line._transaction = 0xFFFE
+        assert registers(await read(line, 9)) == [9, 10]
+        assert line._endpoint.current is not None
+        line._endpoint.current._transaction = 0xFFFE
         for address in range(4):
             assert registers(await read(line, address)) == [address, address + 1]
-        assert [asked.transaction for asked in server.asked] == [0xFFFF, 0, 1, 2]
+        assert [asked.transaction for asked in server.asked] == [1, 0xFFFF, 0, 1, 2]
 
     run_against(script, play)
+
+
+def test_a_device_gets_the_rest_it_needs_before_each_request() -> None:
+    """A serial device behind an endpoint may need one as well."""
+
+    async def main(port: int) -> None:
+        line = TcpLine("endpoint", HOST, port)
+        first = await line.transact(read_request(1, 0, 1, timeout_s=LONG_S))
+        rested = read_request(1, 0, 1, timeout_s=LONG_S)._replace(pause_s=SHORT_S)
+        second = await line.transact(rested)
+        await line.close()
+        assert registers(second) == values_at(1, "holding_register", 0, 1)
+        assert second.sent_ns - first.done_ns >= SHORT_S * 1e9 * 0.99
+
+    with serving(addressed_bus(1)) as port:
+        asyncio.run(main(port))

@@ -1,0 +1,60 @@
+"""How a PDU travels on a line: the bytes around it, and how an answer is found among what has come."""
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+from edge.lines.line import Request
+
+READ_FUNCTIONS = range(1, 5)
+"""Their answers tell how many bytes of data follow."""
+SINGLE_WRITES = (5, 6)
+MULTIPLE_WRITES = (15, 16)
+
+
+class Frame(NamedTuple):
+    """A sound frame: where it begins and ends in what has come, and what it holds."""
+
+    start: int
+    end: int
+    unit_id: int
+    pdu: bytes
+
+
+class Framing(Protocol):
+    """A serial transmission mode. All functions are pure and take any bytes."""
+
+    @property
+    def head_bytes(self) -> int:
+        """So many bytes of a frame tell an answer from an exception."""
+
+    @property
+    def exception_bytes(self) -> int:
+        """Length of an exception's frame, the shortest answer there is."""
+
+    def framed(self, unit_id: int, pdu: bytes) -> bytes:
+        """Return the frame around a PDU."""
+
+    def answer_bytes(self, request: Request) -> int:
+        """Return how long the frame of the hoped-for answer is, at most."""
+
+    def answers(self, buffer: bytes, request: Request) -> Iterable[Frame]:
+        """Return the sound frames that have the unit, function and length of an answer, as they come."""
+
+    def missing(self, buffer: bytes, request: Request) -> int:
+        """Return how many more bytes could complete the earliest possible answer; at least one."""
+
+    def frames(self, buffer: bytes) -> Iterable[Frame]:
+        """Return the sound frames of any unit that do not overlap, as they come."""
+
+
+def key(request: Request) -> tuple[int, int]:
+    """Return what makes answers confusable: unit and function."""
+    return request.unit_id, request.pdu[0]
+
+
+def is_request(pdu: bytes) -> bool:
+    """Say whether a PDU is shaped as a request; those of single writes look like their answers."""
+    function = pdu[0]
+    if function in READ_FUNCTIONS or function in SINGLE_WRITES:
+        return len(pdu) == 5
+    return function in MULTIPLE_WRITES and len(pdu) > 5 and len(pdu) == 6 + pdu[5]

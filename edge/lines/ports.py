@@ -1,0 +1,42 @@
+"""What Linux knows of a serial port: its name by place, the latency timer of its USB adapter."""
+
+import contextlib
+import os
+from pathlib import Path
+
+BY_PATH = Path("/dev/serial/by-path")
+TTYS = Path("/sys/class/tty")
+LATENCY_MS = 1
+"""USB adapters of FTDI keep bytes back so long at least; 16 unless told otherwise."""
+
+
+def is_pty(port: str) -> bool:
+    """Say whether the port is a pseudo-terminal: bytes on it take no time."""
+    return os.path.realpath(port).startswith("/dev/pts/")
+
+
+def by_path(port: str, folder: Path = BY_PATH) -> Path | None:
+    """Return the name by place of a port that is named by number (/dev/ttyUSB0); None if it has none."""
+    if Path(port).is_relative_to(folder):
+        return None
+    target = os.path.realpath(port)
+    with contextlib.suppress(OSError):
+        return next((link for link in sorted(folder.iterdir()) if os.path.realpath(link) == target), None)
+    return None
+
+
+def lowered_latency_ms(port: str, ttys: Path = TTYS) -> int | None:
+    """Lower the latency timer of a USB adapter if allowed; return what it is now, None without one."""
+    timer = latency_timer(port, ttys)
+    try:
+        if int(timer.read_text()) > LATENCY_MS:
+            with contextlib.suppress(OSError):  # only root may, or whom a udev rule allows
+                timer.write_text(f"{LATENCY_MS}\n")
+        return int(timer.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def latency_timer(port: str, ttys: Path = TTYS) -> Path:
+    """Return the file of a port's latency timer, there or not."""
+    return ttys / Path(os.path.realpath(port)).name / "device" / "latency_timer"
