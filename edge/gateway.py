@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from contract.events import Gap
 from contract.samples import Sample
 from device_profiles.schema import Profile
 from edge.buffer.store import Buffer
 from edge.clock import Clock, Moment
+from edge.drivers import lessons
 from edge.drivers.modbus import Device, ModbusDevice
 from edge.lines.line import Line
 from edge.polling import LinePoller, Polled, Stamps
@@ -42,6 +43,7 @@ class Gateway:
         self._stamps = Stamps()
         self._poller_of: dict[str, LinePoller] = {}
         self.pollers: list[LinePoller] = []
+        self.poller_of_line: dict[str, LinePoller] = {}
         urgent = {target.device for target in self.engine.targets()}
         self._fed: dict[Ref, list[str]] = {}
         self._power: dict[Ref, bool] = {}
@@ -55,8 +57,9 @@ class Gateway:
                 if device.line == name
             ]
             if devices:
-                poller = LinePoller(devices, clock, self._stamps, self._observe)
+                poller = LinePoller(devices, clock, self._stamps, self._observe, self._keep_learnt)
                 self.pollers.append(poller)
+                self.poller_of_line[name] = poller
                 self._poller_of |= {each.driver.device.name: poller for each in devices}
         self._recorder: Recorder | None = None
         self._stop = asyncio.Event()
@@ -67,6 +70,10 @@ class Gateway:
         self._recorder = recorder
         now = self._clock.now()
         self._do(self.engine.recall(buffer.remembered(), now))
+        learnt = buffer.learnt()
+        for driver in self._drivers():
+            if driver.device.name in learnt:
+                driver.reads.remember(lessons.from_data(learnt[driver.device.name]))
         if buffer.quarantined:
             reason = f"the buffer was corrupt and is set aside as {buffer.quarantined.name}"
             recorder.event(Gap(self._ids(), now.wall_ms, "gateway", reason, 0, now.wall_ms, clock=now.clock))
@@ -109,6 +116,16 @@ class Gateway:
             self._heed_feeders(samples)
         if self._recorder:
             self._recorder.samples(samples)
+
+    def _drivers(self) -> Iterator[ModbusDevice]:
+        for poller in self.pollers:
+            yield from poller.devices.values()
+
+    def _keep_learnt(self) -> None:
+        """A device's refusals taught something: keep what all of them taught."""
+        if self._recorder:
+            known = {driver.device.name: driver.reads.learnt for driver in self._drivers()}
+            self._recorder.learnt({name: lessons.as_data(it) for name, it in known.items() if it.count})
 
     def _heed_feeders(self, samples: list[Sample]) -> None:
         """Tell pollers whose devices have lost or regained their power."""

@@ -11,6 +11,7 @@ from device_profiles.schema import Table
 from edge.clock import Clock, Moment
 from edge.drivers.modbus import ModbusDevice
 from edge.drivers.modbus_plan import Block
+from edge.drivers.read_cycle import Cycle
 from edge.health import Unit
 from edge.lines.line import LineError
 from edge.rules.effects import Switch
@@ -53,6 +54,17 @@ class Polled:
 
 
 @dataclass
+class Tally:
+    """What went wrong with a device since the start."""
+
+    no_line: bool = False
+    """Whether the last request could not even be sent: the port or connection was gone."""
+    timeouts: int = 0
+    last_error: str = ""
+    last_error_ms: int = 0
+
+
+@dataclass
 class _Command:
     switch: Switch
     done: asyncio.Future[str]
@@ -61,16 +73,28 @@ class _Command:
 class LinePoller:
     """Polls the devices of one line until told to stop; a transaction under way is finished first."""
 
-    def __init__(self, devices: Iterable[Polled], clock: Clock, stamps: Stamps, on_samples: Samples) -> None:
-        """``on_samples`` gets whatever was read; everyone is due at once."""
+    def __init__(
+        self,
+        devices: Iterable[Polled],
+        clock: Clock,
+        stamps: Stamps,
+        on_samples: Samples,
+        on_learnt: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``on_samples`` gets whatever was read, ``on_learnt`` is called when a device taught something.
+
+        Everyone is due at once.
+        """
         polled = list(devices)
-        self._devices = {each.driver.device.name: each.driver for each in polled}
+        self.devices = {each.driver.device.name: each.driver for each in polled}
+        self.tallies = {name: Tally() for name in self.devices}
         self._clock, self._stamps, self._on_samples = clock, stamps, on_samples
+        self._on_learnt = on_learnt
         now_s = clock.now().s
         self.schedule = Schedule(
             [
                 Turn(name, Unit(each.driver.device.timeout_s), each.interval_s, each.urgent, now_s)
-                for name, each in zip(self._devices, polled, strict=True)
+                for name, each in zip(self.devices, polled, strict=True)
             ],
             now_s,
         )
@@ -120,7 +144,7 @@ class LinePoller:
             if turn.powered:
                 await self._ask(turn)
             else:
-                self._tell_unpowered(self._devices[turn.device])
+                self._tell_unpowered(self.devices[turn.device])
             self.schedule.done(turn, began_s=began_s, now_s=self._clock.now().s)
 
     async def _rest(self, rest_s: float) -> None:
@@ -132,13 +156,14 @@ class LinePoller:
 
     async def _ask(self, turn: Turn) -> None:
         """Poll a device; a dead one gets a single cheap request, and the whole poll only if it answers."""
-        device, unit = self._devices[turn.device], turn.unit
+        device, unit = self.devices[turn.device], turn.unit
         device.timeout_s = unit.learnt_timeout_s()
         if unit.dead:
             probe = await device.read_block(device.probe)
+            self._note(device, probe.error)
             if probe.answer_s is None:
                 self._failed(device, unit, probe.error)
-                self._tell(device, dict.fromkeys(device.plan, probe.error))
+                self._tell(device, dict.fromkeys(device.plan, probe.error) | device.reads.absent_errors)
                 return
             unit.answered(probe.answer_s)
             _log.warning("%s answers again", turn.device)
@@ -147,26 +172,38 @@ class LinePoller:
 
     async def _poll(self, device: ModbusDevice, unit: Unit) -> None:
         registers: dict[tuple[Table, int], int] = {}
-        errors: dict[Block, str] = {}
         answers_s = []
-        for block in device.plan:
+        cycle = Cycle(device.reads, self._clock.now())
+        while (block := cycle.block) is not None:
             read = await device.read_block(block)
+            cycle.take(read.error, read.answer_s)
+            self._note(device, read.error)
             registers |= read.registers
-            if read.error:
-                errors[block] = read.error
             if read.answer_s is not None:
                 answers_s.append(read.answer_s)
             await self._obey()
-            if self._stopping and block is not device.plan[-1]:
-                errors |= dict.fromkeys(device.plan[device.plan.index(block) + 1 :], "stopped")
+            if self._stopping:
                 break
+        errors = cycle.errors()
         if answers_s:
             if not unit.answers_s or unit.dead:
                 _log.info("%s answers", device.device.name)
             unit.answered(max(answers_s))
         else:
             self._failed(device, unit, next(iter(errors.values()), ""))
+        for lesson in cycle.told:
+            _log.warning("%s: %s", device.device.name, lesson)
+        if cycle.changed:
+            self._on_learnt()
         self._tell(device, errors, registers)
+
+    def _note(self, device: ModbusDevice, error: str) -> None:
+        """Count what people are told of."""
+        tally = self.tallies[device.device.name]
+        tally.no_line = error == LineError.UNAVAILABLE
+        if error:
+            tally.timeouts += error == LineError.TIMEOUT
+            tally.last_error, tally.last_error_ms = error, self._clock.now().wall_ms
 
     def _failed(self, device: ModbusDevice, unit: Unit, error: str) -> None:
         """Note a failed cycle; log the first of a device that never answered, and when it counts as dead."""
@@ -200,7 +237,7 @@ class LinePoller:
         while not self._commands.empty():
             command = self._commands.get_nowait()
             target = command.switch.output
-            device = self._devices[target.device]
+            device = self.devices[target.device]
             device.timeout_s = device.device.timeout_s
             error = await device.write(target.point, command.switch.on, command.switch.self_off_s)
             if error:

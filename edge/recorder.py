@@ -52,6 +52,7 @@ class Recorder:
         self._remembered, self._on_stored = remembered, on_stored
         self._samples: list[Sample] = []
         self._events: list[Event] = []
+        self._learnt: dict[str, Any] | None = None
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
         self.dropped_samples = 0
@@ -69,6 +70,10 @@ class Recorder:
         self._events.append(event)
         self._drop_surplus()
         self._wake.set()
+
+    def learnt(self, learnt: dict[str, Any]) -> None:
+        """Take what the drivers know now; it is committed with the next samples."""
+        self._learnt = learnt
 
     async def run(self) -> None:
         """Commit until cancelled."""
@@ -95,7 +100,11 @@ class Recorder:
         is still pending.
         """
         async with self._lock:
-            while self._events or len(self._samples) >= (1 if everything else self._batch_max):
+            while (
+                self._events
+                or len(self._samples) >= (1 if everything else self._batch_max)
+                or (everything and self._learnt is not None)
+            ):
                 commit = asyncio.create_task(self._commit(everything=everything))
                 try:
                     done = await asyncio.shield(commit)
@@ -115,12 +124,14 @@ class Recorder:
         # Out of the pending lists, so that what overflows meanwhile is not what is being committed.
         del self._events[: len(events)]
         del self._samples[: len(samples)]
+        learnt = self._taken_learnt()
         try:
             remember = self._remembered() if events else None
-            stored = await self._keeper.run(self._buffer.append, items, remember)
+            stored = await self._keeper.run(self._buffer.append, items, remember, learnt)
         except sqlite3.Error as error:
             _log.error("the buffer %s refuses: %s; what is pending waits", self._buffer.path, error)
             self._events[:0], self._samples[:0] = events, samples
+            self._learnt = learnt if self._learnt is None else self._learnt
             self._drop_surplus()
             return False
         for batch in stored:
@@ -130,6 +141,10 @@ class Recorder:
         except sqlite3.Error as error:
             _log.error("the buffer %s cannot make room: %s", self._buffer.path, error)
         return True
+
+    def _taken_learnt(self) -> dict[str, Any] | None:
+        learnt, self._learnt = self._learnt, None
+        return learnt
 
     def _drop_surplus(self) -> None:
         if (surplus := len(self._samples) - PENDING_SAMPLES_MAX) > 0:

@@ -10,11 +10,13 @@ from contract.samples import Quality, Value
 from device_profiles import codec
 from device_profiles.codec import Reading
 from device_profiles.schema import BIT_TABLES, Point, Profile, Table
-from edge.drivers import modbus_pdu
+from edge.drivers import lessons, modbus_pdu
+from edge.drivers.learnt_plan import LearntPlan
+from edge.drivers.lessons import Learnt
 from edge.drivers.modbus_pdu import ModbusError
-from edge.drivers.modbus_plan import Block, read_plan
+from edge.drivers.modbus_plan import Block
 from edge.drivers.modbus_writes import Write, divided, holds, plan_writes, read_back, request, writable
-from edge.lines.line import Line, LineError, Outcome, Request
+from edge.lines.line import Line, LineError, Outcome, Request, WireCost
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,17 @@ class ModbusDevice:
         wanted = set(device.points)
         inputs = {name for entry in device.profile.derived if entry.name in wanted for name in entry.of}
         needed = [point for point in device.profile.points if point.name in wanted | inputs]
-        self.plan: Sequence[Block] = read_plan(needed, device.profile.modbus)
+        digest = lessons.digest(device.profile, device.points, device.unit_id)
+        limits = device.profile.modbus
+        rest_s = max(device.pause_s, limits.pause_s)
+        cost = WireCost(line.cost.character_s, line.cost.request_s + rest_s)
+        self.reads = LearntPlan(needed, limits, cost, Learnt(), digest)
+        """What is read, by what the device was found to take."""
+
+    @property
+    def plan(self) -> Sequence[Block]:
+        """The blocks that each cycle reads."""
+        return self.reads.blocks
 
     @property
     def probe(self) -> Block:
@@ -149,7 +161,7 @@ class ModbusDevice:
         """Read the points' blocks; registers, and the errors of the blocks that failed."""
         registers: dict[tuple[Table, int], int] = {}
         errors: dict[Block, str] = {}
-        for block in read_plan(points, self.device.profile.modbus):
+        for block in self.reads.blocks_for(points):
             read = await self.read_block(block)
             registers |= read.registers
             if read.error:

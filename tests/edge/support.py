@@ -10,6 +10,7 @@ from device_profiles.schema import BIT_TABLES, Table
 from edge.drivers import modbus_pdu
 from edge.lines.lengths import answer_size
 from edge.lines.line import LineError, Outcome, Request
+from edge.lines.tcp import COST
 from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
 from edge.lines.virtual import Wire as WireModel
@@ -62,6 +63,7 @@ class BusLine:
     """A line that is nothing but the bus; it holds each answer against the length that is told of it."""
 
     name = "bus"
+    cost = COST
 
     def __init__(self, bus: Bus) -> None:
         """Stand before a bus."""

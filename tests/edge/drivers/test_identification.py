@@ -9,6 +9,7 @@ from contract.samples import Quality
 from device_profiles.codec import Reading
 from edge.drivers.identification import PARTS_MAX, Identification, identify
 from edge.lines.line import LineError, Outcome, Request
+from edge.lines.tcp import COST
 from simulators.bus import Bus
 from simulators.identity import Identity
 from simulators.relay_board import RelayBoard
@@ -26,6 +27,7 @@ class ScriptedLine:
     """A line that answers each question as told, for devices that no sound one resembles."""
 
     name = "scripted"
+    cost = COST
 
     def __init__(self, answer: Callable[[bytes], bytes | LineError]) -> None:
         """Keep what answers."""
