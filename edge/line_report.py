@@ -6,6 +6,7 @@ It is no telemetry: it tells of the gateway's own work, is of use on the spot, a
 import os
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
@@ -60,8 +61,8 @@ class LineReport(msgspec.Struct, frozen=True):
 
     line: str
     share: float
-    stray_bytes: int | None
-    """Bytes that came when nobody was asked; None where a line does not count them."""
+    seen: Seen | None
+    """What it has shown besides answers; None where a line cannot see that."""
     devices: list[DeviceReport]
 
 
@@ -113,8 +114,8 @@ class Reporter:
         for name, poller in self._pollers.items():
             devices = [_device(poller, turn, shares[turn.device]) for turn in poller.schedule.turns.values()]
             line = self._lines[name]
-            stray = line.seen.stray_bytes if isinstance(line, _Seeing) else None
-            lines.append(LineReport(name, round(sum(each.share for each in devices), 4), stray, devices))
+            seen = replace(line.seen) if isinstance(line, _Seeing) else None
+            lines.append(LineReport(name, round(sum(each.share for each in devices), 4), seen, devices))
         return Report(1, self._gateway, now.wall_ms, round(window_s, 1), stopped, lines)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from contract.samples import ClockState, Quality, Sample
 from device_profiles.codec import Reading
 from device_profiles.schema import Table
 from edge.clock import Clock, Moment
-from edge.drivers.modbus import ModbusDevice
+from edge.drivers.modbus import ModbusDevice, Written
 from edge.drivers.modbus_plan import Block
 from edge.drivers.read_cycle import Cycle
 from edge.health import Unit
@@ -98,7 +99,7 @@ class LinePoller:
             ],
             now_s,
         )
-        self._commands: asyncio.Queue[_Command] = asyncio.Queue(COMMANDS_MAX)
+        self._commands: deque[_Command] = deque()
         self._wake = asyncio.Event()
         self._stopping = False
 
@@ -108,10 +109,9 @@ class LinePoller:
         It waits for at most one transaction that is under way.
         """
         command = _Command(switch, asyncio.get_running_loop().create_future())
-        try:
-            self._commands.put_nowait(command)
-        except asyncio.QueueFull:
+        if len(self._commands) >= COMMANDS_MAX:
             return "too_many_commands"
+        self._commands.append(command)
         self._wake.set()
         return await command.done
 
@@ -138,7 +138,7 @@ class LinePoller:
             turn, rest_s = self.schedule.choose(began_s)
             if turn is None:
                 self._wake.clear()
-                if self._commands.empty() and not self._stopping:
+                if not (self._commands or self._stopping):
                     await self._rest(rest_s)
                 continue
             if turn.powered:
@@ -234,16 +234,39 @@ class LinePoller:
 
     async def _obey(self) -> None:
         """Do what was commanded meanwhile, each with its proof."""
-        while not self._commands.empty():
-            command = self._commands.get_nowait()
-            target = command.switch.output
-            device = self.devices[target.device]
+        while self._commands:
+            commands = self._together()
+            first = commands[0].switch
+            device = self.devices[first.output.device]
             device.timeout_s = device.device.timeout_s
-            error = await device.write(target.point, command.switch.on, command.switch.self_off_s)
-            if error:
-                _log.warning("%s could not be switched: %s", target, error)
-            readings = await device.read_points([target.point])
+            if first.self_off_s is None:
+                written = await device.write_and_read(
+                    {each.switch.output.point: each.switch.on for each in commands}
+                )
+            else:
+                point = first.output.point
+                error = await device.write(point, first.on, first.self_off_s)
+                written = Written({point: error}, await device.read_points([point]))
             now = self._clock.now()
-            self._on_samples(self._stamps.stamped(target.device, readings, now), now)
-            if not command.done.done():
-                command.done.set_result(error)
+            self._on_samples(self._stamps.stamped(device.device.name, written.readings, now), now)
+            for command in commands:
+                error = written.errors[command.switch.output.point]
+                if error:
+                    _log.warning("%s could not be switched: %s", command.switch.output, error)
+                if not command.done.done():
+                    command.done.set_result(error)
+
+    def _together(self) -> list[_Command]:
+        """Take the next command, and those right behind it that can be sent with it."""
+        commands = [self._commands.popleft()]
+        first = commands[0].switch
+        points = {first.output.point}
+        while first.self_off_s is None and self._commands:
+            switch = self._commands[0].switch
+            if switch.self_off_s is not None or switch.output.device != first.output.device:
+                break
+            if switch.output.point in points:
+                break  # an order that came later stands
+            points.add(switch.output.point)
+            commands.append(self._commands.popleft())
+        return commands

@@ -37,6 +37,7 @@ def parts(report: "Report", now_ms: int) -> Iterator[RenderableType]:
     for line in report.lines:
         yield ""
         yield _heading(line, report.window_s)
+        yield from _notes(line)
         yield _table(line, now_ms)
         for device in line.devices:
             if device.absent_points:
@@ -76,7 +77,16 @@ def _span(age_s: float) -> str:
 
 def _heading(line: "LineReport", window_s: float) -> str:
     told = f"{line.line}: {100 * line.share:.1f} % of the last {_span(window_s)} in use"
-    return told if line.stray_bytes is None else f"{told}, {counted(line.stray_bytes, 'stray byte')}"
+    return told if line.seen is None else f"{told}, {counted(line.seen.stray_bytes, 'stray byte')}"
+
+
+def _notes(line: "LineReport") -> Iterator[str]:
+    """Say what a technician should see to."""
+    if line.seen and line.seen.foreign_requests:
+        asked = counted(line.seen.foreign_requests, "time")
+        yield f"another master has asked on this bus {asked}; there must be only one"
+    if line.seen and line.seen.echo:
+        yield "the adapter hands our own requests back; they are passed over"
 
 
 def _table(line: "LineReport", now_ms: int) -> Table:

@@ -185,10 +185,15 @@ class ModbusDevice:
                 error = str(outcome.error or "")
             except ModbusError as said:
                 error = str(said)
-            if error == "illegal_function" and (parts := divided(write)):
+            parts = divided(write) if error in ("illegal_function", LineError.TIMEOUT) else []
+            if parts:
                 waiting.extendleft(reversed(parts))  # a board that takes its outputs one by one only
             elif error:
                 errors |= dict.fromkeys((point.name for point in write.points), error)
+            if error == LineError.TIMEOUT and not parts:
+                for silent in waiting:  # nobody is there
+                    errors |= dict.fromkeys((point.name for point in silent.points), error)
+                break
         return registers, errors
 
     def _write_request(self, point_name: str, value: Value, self_off_s: float | None) -> tuple[bytes, int]:

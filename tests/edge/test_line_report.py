@@ -11,6 +11,7 @@ import pytest
 from edge import line_report
 from edge.line_report import DeviceReport, LineReport, Report, Reporter, ReportUnreadableError
 from edge.lines.line import LineError, Outcome, Request
+from edge.lines.listening import Seen
 from edge.lines.virtual import VirtualLine
 from tests.edge.test_polling import Line
 from tests.edge.virtual_gateway import LoopClock
@@ -130,7 +131,7 @@ def report(devices: int = 1) -> Report:
     """Return a report as large as a line of so many devices makes it."""
     names = ["p" * 40] * line_report.ABSENT_TOLD_MAX
     one = DeviceReport("d" * 40, 1, "ok", 5, 5, 5, 0.1, 0.1, 0.5, 1, 0, "timeout", 10**12, names, 999)
-    return Report(1, "site-1", 10**12, 300, False, [LineReport("line", 0.1, 0, [one] * devices)])
+    return Report(1, "site-1", 10**12, 300, False, [LineReport("line", 0.1, Seen(), [one] * devices)])
 
 
 def test_the_file_is_replaced_whole_and_read_by_owner_and_group(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from edge import line_report
 from edge.line_report import DeviceReport, LineReport, Report, State
+from edge.lines.listening import Seen
 from gengfu.commands.edge import app
 
 ENGLISH = {"LANG": "en_GB.UTF-8", "LC_ALL": "", "LC_MESSAGES": "", "COLUMNS": "80", "TZ": "Asia/Shanghai"}
@@ -34,6 +35,9 @@ profile = "water_gauge"
 """
 
 
+SEEN = Seen(echo=True, stray_bytes=12, foreign_requests=3)
+
+
 def device(
     name: str = "station",
     state: State = "ok",
@@ -55,7 +59,10 @@ def place(folder: Path, *devices: DeviceReport, age_s: float = 0, stopped: bool 
     settings = folder / "edge.toml"
     settings.write_text(SETTINGS)
     written_ms = round((time.time() - age_s) * 1000)
-    lines = [LineReport("rs485-1", 0.34, 12, list(devices)), LineReport("meters", 0, None, [device("main")])]
+    lines = [
+        LineReport("rs485-1", 0.34, SEEN, list(devices)),
+        LineReport("meters", 0, None, [device("main")]),
+    ]
     line_report.write(folder / "state", Report(1, "site-1", written_ms, 300, stopped, lines))
     return settings
 
@@ -72,6 +79,8 @@ def test_each_line_has_a_table_with_what_was_asked_and_what_came(tmp_path: Path)
     told = shown(place(tmp_path, device(error="timeout"), device("meter", "no_line", absent=("pm10", "tsp"))))
     lines = [" ".join(line.split()) for line in told.splitlines()]
     assert "rs485-1: 34.0 % of the last 5 min in use, 12 stray bytes" in lines
+    assert "another master has asked on this bus 3 times; there must be only one" in lines
+    assert "the adapter hands our own requests back; they are passed over" in lines
     assert "meters: 0.0 % of the last 5 min in use" in lines
     assert any(line.startswith("station 1 ok 5.00 5.00 5.31 3.4 23 3 timeout, 4") for line in lines)
     assert any(line.startswith("meter 1 no line 5.00") for line in lines)
@@ -126,7 +135,7 @@ def test_scripts_get_all_of_it(tmp_path: Path) -> None:
     """What the table has no room for, too."""
     data = json.loads(shown(place(tmp_path, device(absent=("pm10",))), "--json"))
     [first, _] = data["lines"]
-    assert first["stray_bytes"] == 12
+    assert first["seen"]["stray_bytes"] == 12
     assert first["devices"][0] == {
         "device": "station", "unit_id": 1, "state": "ok", "asked_s": 5, "p50_s": 5.004, "p95_s": 5.31,
         "share": 0.034, "answer_s": 0.023, "timeout_s": 0.2, "requests": 2, "timeouts": 3, "last_error": "",
