@@ -1,0 +1,347 @@
+"""What the whole gateway costs, beside the one that is written in an afternoon: ``python -m bench.gateway``.
+
+Fifty Modbus TCP devices of twenty registers, each read once a second, go through the real gateway process
+(``gengfu edge run``, its durable buffer, a real mosquitto) and are acknowledged end to end by a real centre.
+``bench/baselines/naive.py`` and ``floor.py`` do the same with the same interval in the same run. CPU is that
+of the one process, after a warm-up, over all rounds; RSS is read at the end of a round. ``lost`` is what the
+devices served less what the centre's journal holds once the gateway has ended.
+
+The run fails where something was lost, where somebody fell behind, or where naive over floor, which checks
+the measurement itself, is not what it is known to be.
+"""
+
+import argparse
+import json
+import platform
+import socket
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bench.baselines.asked import HOST, REGISTERS
+from contract import batches
+from gengfu.demo.processes import Child, die_with_parent
+from simulators.mosquitto import Mosquitto
+
+DEVICES = 50
+INTERVAL_S = 1.0
+WARM_UP_S = 6.0
+FLUSH_INTERVAL_S = 1
+"""As often as the floor: a second of telemetry is what a power cut takes."""
+BATCH_SAMPLES_MAX = 2_000
+
+NAIVE_OVER_FLOOR = 3.5
+STRAYS_BY_MAX = 0.3
+BEHIND_BY_MAX = 0.05
+WEAKENED_BEFORE_END_S = 4.0
+
+PROFILE = """schema = 1
+id = "bench_meter"
+title = { en = "meter of the benchmark", zh = "基准电表" }
+vendor = "bench"
+models = ["any"]
+document = "twenty registers from 0"
+
+[[points]]
+name = "value_{n}"
+title = { en = "value {n}", zh = "数值{n}" }
+table = "holding_register"
+address = 0
+repeat = { count = %d }
+"""
+CENTRE = """schema = 1
+district = "bench"
+data_folder = "centre"
+[broker]
+host = "127.0.0.1"
+port = %d
+[http]
+port = 0
+[[case_classes]]
+problem = "none"
+code = "010201"
+title = { en = "none", zh = "无" }
+deadline_h = 4
+"""
+GATEWAY = """schema = 1
+district = "bench"
+gateway = "gw"
+profile_folders = ["profiles"]
+[broker]
+host = "127.0.0.1"
+port = %d
+[buffer]
+flush_interval_s = %g
+samples_per_batch_max = %d
+stop_drain_s = %g
+"""
+DEVICE = """[[lines]]
+kind = "tcp"
+name = "line-{number}"
+host = "127.0.0.1"
+port = {port}
+[[devices]]
+name = "device-{number}"
+line = "line-{number}"
+profile = "bench_meter"
+interval_s = {interval_s:g}
+timeout_s = 3
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One round of one gateway: CPU seconds for so many samples; KiB resident at its end and at most."""
+
+    cpu_s: float
+    samples: int
+    rss_kib: int
+    peak_kib: int
+
+
+@dataclass(frozen=True)
+class Books:
+    """How many samples there were and what their values add up to."""
+
+    samples: int
+    total: int
+
+
+class Bench:
+    """The broker and a folder for everything; each round is played in a folder of its own."""
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        """``seconds`` is how long a round is measured."""
+        self.broker = Mosquitto(folder / "broker", in_child=die_with_parent)
+        self._folder, self._seconds, self._rounds = folder, seconds, 0
+
+    def baseline(self, name: str) -> Run:
+        """Play a round of ``naive`` or ``floor``."""
+        folder = self._round_folder(name)
+        with _child("devices", folder, "bench.baselines.devices", "--devices", str(DEVICES)) as devices:
+            ports = map(str, devices.told["ports"])
+            arguments = ("--broker", str(self.broker.port), "--interval-s", str(INTERVAL_S))
+            with _child(
+                name,
+                folder,
+                f"bench.baselines.{name}",
+                *arguments,
+                "--folder",
+                str(folder),
+                "--ports",
+                *ports,
+            ) as gateway:
+                return self._measured(gateway, devices)
+
+    def ours(self, *, weaken: bool = False) -> tuple[Run, Books, Books]:
+        """Play a round of the real gateway; also what the devices served and what the centre has of it.
+
+        ``weaken`` ends the centre before the gateway: then something must be missing.
+        """
+        folder = self._round_folder("gengfu")
+        (folder / "profiles").mkdir()
+        (folder / "profiles" / "bench_meter.toml").write_text(PROFILE % REGISTERS)
+        (folder / "centre.toml").write_text(CENTRE % self.broker.port)
+        drain_s = 1 if weaken else 20
+        head = GATEWAY % (self.broker.port, FLUSH_INTERVAL_S, BATCH_SAMPLES_MAX, drain_s)
+        with (
+            _child("devices", folder, "bench.baselines.devices", "--devices", str(DEVICES)) as devices,
+            _child("centre", folder, *_command("collector", folder / "centre.toml")) as centre,
+        ):
+            entries = (
+                DEVICE.format(number=number, port=port, interval_s=INTERVAL_S)
+                for number, port in enumerate(devices.told["ports"], 1)
+            )
+            (folder / "gateway.toml").write_text(head + "".join(entries))
+            with _child("gateway", folder, *_command("edge", folder / "gateway.toml")) as gateway:
+                run = self._measured(gateway, devices)
+                if weaken:
+                    centre.child.end()
+                    time.sleep(WEAKENED_BEFORE_END_S)
+                if gateway.child.end():
+                    sys.exit(f"the gateway ended with an error; see {folder / 'gateway.log'}")
+            served = _served(devices)
+        return run, served, _journalled(folder / "centre" / "collector.db")
+
+    def bare_kib(self) -> int:
+        """Return the KiB that a process takes which only imports what the gateway imports."""
+        with _child("bare", self._round_folder("bare"), "bench.baselines.bare") as bare:
+            return _memory_kib(bare.pid)[0]
+
+    def _measured(self, gateway: "_Running", devices: "_Running") -> Run:
+        time.sleep(WARM_UP_S)
+        cpu_s, samples = _cpu_s(gateway.pid), _served(devices).samples
+        time.sleep(self._seconds)
+        cpu_s, samples = _cpu_s(gateway.pid) - cpu_s, _served(devices).samples - samples
+        wanted = self._seconds / INTERVAL_S * DEVICES * REGISTERS
+        if samples < (1 - BEHIND_BY_MAX) * wanted:
+            sys.exit(f"{gateway.child.name} fell behind: {samples} samples of {wanted:.0f}")
+        return Run(cpu_s, samples, *_memory_kib(gateway.pid))
+
+    def _round_folder(self, name: str) -> Path:
+        self._rounds += 1
+        folder = self._folder / f"{self._rounds}-{name}"
+        folder.mkdir()
+        return folder
+
+
+@dataclass(frozen=True)
+class _Running:
+    child: Child
+    told: dict[str, Any]
+
+    @property
+    def pid(self) -> int:
+        if self.child.pid is None:
+            sys.exit(f"{self.child.name} is gone: {self.child.fallen}")
+        return self.child.pid
+
+
+@contextmanager
+def _child(name: str, folder: Path, *arguments: str) -> Iterator[_Running]:
+    child = Child(name, list(arguments), folder / f"{name}.log")
+    try:
+        yield _Running(child, child.start())
+    finally:
+        child.end()
+
+
+def _command(group: str, settings: Path) -> tuple[str, ...]:
+    return "gengfu.main", group, "run", "--settings", str(settings)
+
+
+def _cpu_s(pid: int) -> float:
+    """Return the CPU seconds of a process and its threads, to the nanosecond (clock_getcpuclockid(3))."""
+    return time.clock_gettime(~pid << 3 | 2)
+
+
+def _memory_kib(pid: int) -> tuple[int, int]:
+    """Return what is resident now, and the most that ever was."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    fields = dict(line.split(":", 1) for line in lines)
+    return int(fields["VmRSS"].split()[0]), int(fields["VmHWM"].split()[0])
+
+
+def _served(devices: _Running) -> Books:
+    with socket.create_connection((HOST, devices.told["served"])) as connection:
+        told = json.loads(connection.makefile().read())
+    return Books(told["reads"] * REGISTERS, told["total"])
+
+
+def _journalled(database: Path) -> Books:
+    """Count what the centre's journal holds; a failed reading counts as a sample without a value."""
+    count = total = 0
+    connection = sqlite3.connect(database)
+    for (message,) in connection.execute("SELECT message FROM journal"):
+        for sample in batches.decode(message).samples:
+            count += 1
+            total += sample.value if isinstance(sample.value, int) else 0
+    connection.close()
+    return Books(count, total)
+
+
+def _cost_s(runs: list[Run]) -> float:
+    """Return CPU seconds for 100,000 samples."""
+    return sum(run.cpu_s for run in runs) / sum(run.samples for run in runs) * 100_000
+
+
+def _told(name: str, runs: list[Run]) -> None:
+    each = "  ".join(f"{_cost_s([run]):.3f}" for run in runs)
+    rss, peak = (
+        max(values) / 1024 for values in zip(*((run.rss_kib, run.peak_kib) for run in runs), strict=True)
+    )
+    print(f"{name:<8}{_cost_s(runs):>12.3f}{rss:>10.1f}{peak:>10.1f}   {each}", flush=True)
+
+
+def measure(bench: Bench, rounds: int) -> dict[str, float]:
+    """Play all rounds, in turn, so that what else the machine does falls on everybody; return the figures."""
+    runs: dict[str, list[Run]] = {"gengfu": [], "naive": [], "floor": []}
+    lost = wrong = 0
+    for _ in range(rounds):
+        for name in ("naive", "floor"):
+            runs[name].append(bench.baseline(name))
+        run, served, kept = bench.ours()
+        runs["gengfu"].append(run)
+        lost += served.samples - kept.samples
+        wrong += served.total != kept.total
+    print(f"{'gateway':<8}{'CPU s/100k':>12}{'RSS MiB':>10}{'at most':>10}   each round")
+    for name, each in runs.items():
+        _told(name, each)
+    bare_mib = bench.bare_kib() / 1024
+    rss_mib = max(run.rss_kib for run in runs["gengfu"]) / 1024
+    return {
+        "cpu_ratio_naive": round(_cost_s(runs["gengfu"]) / _cost_s(runs["naive"]), 3),
+        "cpu_ratio_floor": round(_cost_s(runs["gengfu"]) / _cost_s(runs["floor"]), 3),
+        "naive_over_floor": round(_cost_s(runs["naive"]) / _cost_s(runs["floor"]), 3),
+        "cpu_s_per_100k": round(_cost_s(runs["gengfu"]), 3),
+        "cpu_s_per_100k_naive": round(_cost_s(runs["naive"]), 3),
+        "cpu_s_per_100k_floor": round(_cost_s(runs["floor"]), 3),
+        "rss_mib": round(rss_mib, 1),
+        "rss_above_imports_mib": round(rss_mib - bare_mib, 1),
+        "lost": lost,
+        "rounds_with_wrong_values": wrong,
+    }
+
+
+def verdict(figures: dict[str, float]) -> Iterator[str]:
+    """Yield what makes the run worthless, or the gateway."""
+    if figures["lost"] or figures["rounds_with_wrong_values"]:
+        yield f"{figures['lost']} samples lost, values differ in {figures['rounds_with_wrong_values']} rounds"
+    if abs(figures["naive_over_floor"] / NAIVE_OVER_FLOOR - 1) > STRAYS_BY_MAX:
+        yield (
+            f"naive over floor is {figures['naive_over_floor']}, known is {NAIVE_OVER_FLOOR} within"
+            f" {STRAYS_BY_MAX:.0%}: the baselines or the machine are not what they were, so no ratio counts"
+        )
+
+
+def main() -> None:
+    """Measure, print a table, end with one line of JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=30, help="How long a round is measured.")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument(
+        "--weaken", action="store_true", help="End the centre early: the count of lost samples must show it."
+    )
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gengfu-bench-") as folder:
+        bench = Bench(Path(folder), given.seconds)
+        bench.broker.start()
+        try:
+            if given.weaken:
+                _, served, kept = bench.ours(weaken=True)
+                figures: dict[str, float] = {"lost": served.samples - kept.samples}
+                failures = [] if figures["lost"] > 0 else ["a centre that ended early went unnoticed"]
+            else:
+                figures = measure(bench, given.rounds)
+                failures = list(verdict(figures))
+        finally:
+            bench.broker.stop()
+    conditions = {
+        "devices": DEVICES,
+        "registers": REGISTERS,
+        "interval_s": INTERVAL_S,
+        "flush_interval_s": FLUSH_INTERVAL_S,
+        "samples_per_batch_max": BATCH_SAMPLES_MAX,
+        "seconds": given.seconds,
+        "rounds": 1 if given.weaken else given.rounds,
+        "weakened": given.weaken,
+        "python": platform.python_version(),
+        "pymodbus": version("pymodbus"),
+        "paho_mqtt": version("paho-mqtt"),
+    }
+    print(json.dumps({"name": "gateway", "figures": figures, "conditions": conditions}))
+    if failures:
+        sys.exit("; ".join(failures))
+
+
+if __name__ == "__main__":
+    main()
