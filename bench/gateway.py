@@ -2,9 +2,10 @@
 
 Fifty Modbus TCP devices of twenty registers, each read once a second, go through the real gateway process
 (``gengfu edge run``, its durable buffer, a real mosquitto) and are acknowledged end to end by a real centre.
-``bench/baselines/naive.py`` and ``floor.py`` do the same with the same interval in the same run. CPU is that
-of the one process, after a warm-up, over all rounds; RSS is read at the end of a round. ``lost`` is what the
-devices served less what the centre's journal holds once the gateway has ended.
+``bench/baselines/naive.py`` and ``floor.py`` do the same at the same time with devices of their own, so that
+whatever else the machine does falls on all three. CPU is that of the one process, after a warm-up, over all
+rounds; RSS is read at the end of a round. ``lost`` is what the devices served less what the centre's journal
+holds once the gateway has ended.
 
 The run fails where something was lost, where somebody fell behind, or where naive over floor, which checks
 the measurement itself, is not what it is known to be.
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +31,8 @@ from contract import batches
 from gengfu.demo.processes import Child, die_with_parent
 from simulators.mosquitto import Mosquitto
 
+OURS, BASELINES = "gengfu", ("naive", "floor")
+GATEWAYS = (OURS, *BASELINES)
 DEVICES = 50
 INTERVAL_S = 1.0
 WARM_UP_S = 6.0
@@ -40,7 +43,7 @@ BATCH_SAMPLES_MAX = 2_000
 NAIVE_OVER_FLOOR = 3.5
 STRAYS_BY_MAX = 0.3
 BEHIND_BY_MAX = 0.05
-WEAKENED_BEFORE_END_S = 4.0
+WEAKENED_FOR_S = 3.0
 
 PROFILE = """schema = 1
 id = "bench_meter"
@@ -122,72 +125,75 @@ class Bench:
         self.broker = Mosquitto(folder / "broker", in_child=die_with_parent)
         self._folder, self._seconds, self._rounds = folder, seconds, 0
 
-    def baseline(self, name: str) -> Run:
-        """Play a round of ``naive`` or ``floor``."""
-        folder = self._round_folder(name)
-        with _child("devices", folder, "bench.baselines.devices", "--devices", str(DEVICES)) as devices:
-            ports = map(str, devices.told["ports"])
-            arguments = ("--broker", str(self.broker.port), "--interval-s", str(INTERVAL_S))
-            with _child(
-                name,
-                folder,
-                f"bench.baselines.{name}",
-                *arguments,
-                "--folder",
-                str(folder),
-                "--ports",
-                *ports,
-            ) as gateway:
-                return self._measured(gateway, devices)
+    def round(self) -> tuple[dict[str, Run], Books, Books]:
+        """Let all three work at once; return their figures, what ours was served, and what the centre has."""
+        folder = self._round_folder()
+        with ExitStack() as stack:
+            devices = {name: stack.enter_context(_devices(name, folder)) for name in GATEWAYS}
+            stack.enter_context(self._centre(folder))
+            gateways = {
+                name: stack.enter_context(self._baseline(name, folder, devices[name])) for name in BASELINES
+            }
+            ours = gateways[OURS] = stack.enter_context(self._ours(folder, devices[OURS], drain_s=20))
+            runs = self._measured(gateways, devices)
+            _end(ours)
+            served = _served(devices[OURS])
+        return runs, served, _journalled(folder)
 
-    def ours(self, *, weaken: bool = False) -> tuple[Run, Books, Books]:
-        """Play a round of the real gateway; also what the devices served and what the centre has of it.
-
-        ``weaken`` ends the centre before the gateway: then something must be missing.
-        """
-        folder = self._round_folder("gengfu")
-        (folder / "profiles").mkdir()
-        (folder / "profiles" / "bench_meter.toml").write_text(PROFILE % REGISTERS)
-        (folder / "centre.toml").write_text(CENTRE % self.broker.port)
-        drain_s = 1 if weaken else 20
-        head = GATEWAY % (self.broker.port, FLUSH_INTERVAL_S, BATCH_SAMPLES_MAX, drain_s)
-        with (
-            _child("devices", folder, "bench.baselines.devices", "--devices", str(DEVICES)) as devices,
-            _child("centre", folder, *_command("collector", folder / "centre.toml")) as centre,
-        ):
-            entries = (
-                DEVICE.format(number=number, port=port, interval_s=INTERVAL_S)
-                for number, port in enumerate(devices.told["ports"], 1)
-            )
-            (folder / "gateway.toml").write_text(head + "".join(entries))
-            with _child("gateway", folder, *_command("edge", folder / "gateway.toml")) as gateway:
-                run = self._measured(gateway, devices)
-                if weaken:
-                    centre.child.end()
-                    time.sleep(WEAKENED_BEFORE_END_S)
-                if gateway.child.end():
-                    sys.exit(f"the gateway ended with an error; see {folder / 'gateway.log'}")
-            served = _served(devices)
-        return run, served, _journalled(folder / "centre" / "collector.db")
+    def weakened_round(self) -> tuple[Books, Books]:
+        """End the centre before the gateway: what the centre has must then fall short of what was served."""
+        folder = self._round_folder()
+        with _devices(OURS, folder) as devices, self._centre(folder) as centre:
+            with self._ours(folder, devices, drain_s=1) as ours:
+                time.sleep(WARM_UP_S)
+                _end(centre)
+                time.sleep(WEAKENED_FOR_S)
+                _end(ours)
+            return _served(devices), _journalled(folder)
 
     def bare_kib(self) -> int:
         """Return the KiB that a process takes which only imports what the gateway imports."""
-        with _child("bare", self._round_folder("bare"), "bench.baselines.bare") as bare:
+        with _child("bare", self._folder, "bench.baselines.bare") as bare:
             return _memory_kib(bare.pid)[0]
 
-    def _measured(self, gateway: "_Running", devices: "_Running") -> Run:
+    def _measured(self, gateways: dict[str, "_Running"], devices: dict[str, "_Running"]) -> dict[str, Run]:
         time.sleep(WARM_UP_S)
-        cpu_s, samples = _cpu_s(gateway.pid), _served(devices).samples
+        cpu_s = {name: _cpu_s(gateway.pid) for name, gateway in gateways.items()}
+        began = {name: _served(each).samples for name, each in devices.items()}
         time.sleep(self._seconds)
-        cpu_s, samples = _cpu_s(gateway.pid) - cpu_s, _served(devices).samples - samples
+        runs = {}
         wanted = self._seconds / INTERVAL_S * DEVICES * REGISTERS
-        if samples < (1 - BEHIND_BY_MAX) * wanted:
-            sys.exit(f"{gateway.child.name} fell behind: {samples} samples of {wanted:.0f}")
-        return Run(cpu_s, samples, *_memory_kib(gateway.pid))
+        for name, gateway in gateways.items():
+            spent_s = _cpu_s(gateway.pid) - cpu_s[name]
+            samples = _served(devices[name]).samples - began[name]
+            if samples < (1 - BEHIND_BY_MAX) * wanted:
+                sys.exit(f"{name} fell behind: {samples} samples of {wanted:.0f}; the machine is too busy")
+            runs[name] = Run(spent_s, samples, *_memory_kib(gateway.pid))
+        return runs
 
-    def _round_folder(self, name: str) -> Path:
+    def _baseline(self, name: str, folder: Path, devices: "_Running") -> "AbstractContextManager[_Running]":
+        arguments = ["--broker", str(self.broker.port), "--interval-s", str(INTERVAL_S)]
+        arguments += ["--folder", str(folder), "--ports", *map(str, devices.told["ports"])]
+        return _child(name, folder, f"bench.baselines.{name}", *arguments)
+
+    def _centre(self, folder: Path) -> "AbstractContextManager[_Running]":
+        (folder / "centre.toml").write_text(CENTRE % self.broker.port)
+        return _child("centre", folder, *_command("collector", folder / "centre.toml"))
+
+    def _ours(
+        self, folder: Path, devices: "_Running", *, drain_s: float
+    ) -> "AbstractContextManager[_Running]":
+        (folder / "profiles").mkdir()
+        (folder / "profiles" / "bench_meter.toml").write_text(PROFILE % REGISTERS)
+        settings = GATEWAY % (self.broker.port, FLUSH_INTERVAL_S, BATCH_SAMPLES_MAX, drain_s)
+        for number, port in enumerate(devices.told["ports"], 1):
+            settings += DEVICE.format(number=number, port=port, interval_s=INTERVAL_S)
+        (folder / "gateway.toml").write_text(settings)
+        return _child(OURS, folder, *_command("edge", folder / "gateway.toml"))
+
+    def _round_folder(self) -> Path:
         self._rounds += 1
-        folder = self._folder / f"{self._rounds}-{name}"
+        folder = self._folder / f"round-{self._rounds}"
         folder.mkdir()
         return folder
 
@@ -200,7 +206,7 @@ class _Running:
     @property
     def pid(self) -> int:
         if self.child.pid is None:
-            sys.exit(f"{self.child.name} is gone: {self.child.fallen}")
+            sys.exit(self.child.fallen)
         return self.child.pid
 
 
@@ -211,6 +217,15 @@ def _child(name: str, folder: Path, *arguments: str) -> Iterator[_Running]:
         yield _Running(child, child.start())
     finally:
         child.end()
+
+
+def _devices(name: str, folder: Path) -> "AbstractContextManager[_Running]":
+    return _child(f"{name}-devices", folder, "bench.baselines.devices", "--devices", str(DEVICES))
+
+
+def _end(running: _Running) -> None:
+    if running.child.end():
+        sys.exit(f"{running.child.name} ended with an error, see its log")
 
 
 def _command(group: str, settings: Path) -> tuple[str, ...]:
@@ -235,10 +250,10 @@ def _served(devices: _Running) -> Books:
     return Books(told["reads"] * REGISTERS, told["total"])
 
 
-def _journalled(database: Path) -> Books:
+def _journalled(folder: Path) -> Books:
     """Count what the centre's journal holds; a failed reading counts as a sample without a value."""
     count = total = 0
-    connection = sqlite3.connect(database)
+    connection = sqlite3.connect(folder / "centre" / "collector.db")
     for (message,) in connection.execute("SELECT message FROM journal"):
         for sample in batches.decode(message).samples:
             count += 1
@@ -261,26 +276,25 @@ def _told(name: str, runs: list[Run]) -> None:
 
 
 def measure(bench: Bench, rounds: int) -> dict[str, float]:
-    """Play all rounds, in turn, so that what else the machine does falls on everybody; return the figures."""
-    runs: dict[str, list[Run]] = {"gengfu": [], "naive": [], "floor": []}
+    """Play all rounds and return the figures."""
+    runs: dict[str, list[Run]] = {name: [] for name in GATEWAYS}
     lost = wrong = 0
     for _ in range(rounds):
-        for name in ("naive", "floor"):
-            runs[name].append(bench.baseline(name))
-        run, served, kept = bench.ours()
-        runs["gengfu"].append(run)
+        played, served, kept = bench.round()
+        for name, run in played.items():
+            runs[name].append(run)
         lost += served.samples - kept.samples
         wrong += served.total != kept.total
     print(f"{'gateway':<8}{'CPU s/100k':>12}{'RSS MiB':>10}{'at most':>10}   each round")
     for name, each in runs.items():
         _told(name, each)
     bare_mib = bench.bare_kib() / 1024
-    rss_mib = max(run.rss_kib for run in runs["gengfu"]) / 1024
+    rss_mib = max(run.rss_kib for run in runs[OURS]) / 1024
     return {
-        "cpu_ratio_naive": round(_cost_s(runs["gengfu"]) / _cost_s(runs["naive"]), 3),
-        "cpu_ratio_floor": round(_cost_s(runs["gengfu"]) / _cost_s(runs["floor"]), 3),
+        "cpu_ratio_naive": round(_cost_s(runs[OURS]) / _cost_s(runs["naive"]), 3),
+        "cpu_ratio_floor": round(_cost_s(runs[OURS]) / _cost_s(runs["floor"]), 3),
         "naive_over_floor": round(_cost_s(runs["naive"]) / _cost_s(runs["floor"]), 3),
-        "cpu_s_per_100k": round(_cost_s(runs["gengfu"]), 3),
+        "cpu_s_per_100k": round(_cost_s(runs[OURS]), 3),
         "cpu_s_per_100k_naive": round(_cost_s(runs["naive"]), 3),
         "cpu_s_per_100k_floor": round(_cost_s(runs["floor"]), 3),
         "rss_mib": round(rss_mib, 1),
@@ -306,7 +320,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=30, help="How long a round is measured.")
+    parser.add_argument("--seconds", type=float, default=45, help="How long a round is measured.")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument(
         "--weaken", action="store_true", help="End the centre early: the count of lost samples must show it."
@@ -317,7 +331,7 @@ def main() -> None:
         bench.broker.start()
         try:
             if given.weaken:
-                _, served, kept = bench.ours(weaken=True)
+                served, kept = bench.weakened_round()
                 figures: dict[str, float] = {"lost": served.samples - kept.samples}
                 failures = [] if figures["lost"] > 0 else ["a centre that ended early went unnoticed"]
             else:
