@@ -28,14 +28,17 @@ class Stamps:
 
     def __init__(self) -> None:
         """Nothing stamped yet."""
-        self._last: dict[tuple[str, str], int] = {}
+        self._last: dict[str, dict[str, int]] = {}
 
     def stamped(self, device: str, readings: dict[str, Reading], now: Moment) -> list[Sample]:
         """Return the readings as samples of this moment."""
+        last = self._last.setdefault(device, {})
         samples = []
         for name, reading in readings.items():
-            time_ms = max(now.wall_ms, self._last.get((device, name), -1) + 1)
-            self._last[device, name] = time_ms
+            time_ms = now.wall_ms
+            if time_ms <= last.get(name, -1):
+                time_ms = last[name] + 1
+            last[name] = time_ms
             quality = reading.quality
             if now.clock is ClockState.UNSET and quality is Quality.GOOD:
                 quality = Quality.UNCERTAIN

@@ -1,8 +1,8 @@
 """About the least that the work can cost in Python: written by hand for just these devices, nothing general.
 
-All devices are asked at once, by a client of a few lines each, under one time limit. What they said is packed,
-appended to a file with one fsync, and published as one message of QoS 1. No profiles, no reasons for failures,
-no acknowledgement of the centre's, no deleting.
+All devices are asked at once, by a client of a few lines each, under one time limit. What they said is
+packed, appended to a file with one fsync, and published as one message of QoS 1. No profiles, no reasons for
+failures, no acknowledgement of the centre's, no deleting.
 """
 
 import asyncio

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from contract.samples import Quality, Value
 from device_profiles import codec
 from device_profiles.codec import Reading
+from device_profiles.decoder import Decoder
 from device_profiles.schema import BIT_TABLES, Profile, Table
 from edge.drivers import modbus_pdu
 from edge.drivers.modbus_pdu import ModbusError
@@ -49,6 +50,7 @@ class ModbusDevice:
         inputs = {name for entry in device.profile.derived if entry.name in wanted for name in entry.of}
         needed = [point for point in device.profile.points if point.name in wanted | inputs]
         self.plan: Sequence[Block] = read_plan(needed, device.profile.modbus)
+        self._decoder = Decoder(device.profile, device.points)
 
     @property
     def probe(self) -> Block:
@@ -75,7 +77,7 @@ class ModbusDevice:
         self, registers: dict[tuple[Table, int], int], errors: dict[Block, str]
     ) -> dict[str, Reading]:
         """Return every wanted point, decoded; what lies in a failed block is bad with that block's error."""
-        return self._explained(codec.readings(self.device.profile, registers, self.device.points), errors)
+        return self._explained(self._decoder.readings(registers), errors)
 
     async def write(self, point_name: str, value: Value, self_off_s: float | None = None) -> str:
         """Write one point and return "" or the error's name.
@@ -119,10 +121,10 @@ class ModbusDevice:
 
     def _explained(self, found: dict[str, Reading], errors: dict[Block, str]) -> dict[str, Reading]:
         """Return the readings, with the failed block's error in place of not_read."""
+        if not errors:
+            return found
         reasons = {
-            name: self._reason(name, errors)
-            for name, reading in found.items()
-            if reading.error == "not_read" and errors
+            name: self._reason(name, errors) for name, reading in found.items() if reading.error == "not_read"
         }
         return found | {
             name: Reading(None, Quality.BAD, reason) for name, reason in reasons.items() if reason
