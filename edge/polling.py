@@ -15,6 +15,7 @@ from edge.health import Unit
 from edge.lines.line import LineError
 from edge.rules.effects import Switch
 from edge.schedule import Schedule, Turn
+from edge.waiting import set_or_over
 
 _log = logging.getLogger(__name__)
 
@@ -118,20 +119,13 @@ class LinePoller:
             if turn is None:
                 self._wake.clear()
                 if self._commands.empty() and not self._stopping:
-                    await self._rest(rest_s)
+                    await set_or_over(self._wake, rest_s)
                 continue
             if turn.powered:
                 await self._ask(turn)
             else:
                 self._tell_unpowered(self._devices[turn.device])
             self.schedule.done(turn, began_s=began_s, now_s=self._clock.now().s)
-
-    async def _rest(self, rest_s: float) -> None:
-        try:
-            async with asyncio.timeout(rest_s):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
 
     async def _ask(self, turn: Turn) -> None:
         """Poll a device; a dead one gets a single cheap request, and the whole poll only if it answers."""
