@@ -48,6 +48,7 @@ class Gateway:
         for device in settings.devices:
             if device.feeder:
                 self._fed.setdefault(ref(device.feeder), []).append(device.name)
+        begins_s = clock.now().s
         for name, line in lines.items():
             devices = [
                 Polled(_driver(device, profiles[device.name], line), device.interval_s, device.name in urgent)
@@ -55,7 +56,7 @@ class Gateway:
                 if device.line == name
             ]
             if devices:
-                poller = LinePoller(devices, clock, self._stamps, self._observe)
+                poller = LinePoller(devices, clock, self._stamps, self._observe, begins_s=begins_s)
                 self.pollers.append(poller)
                 self._poller_of |= {each.driver.device.name: poller for each in devices}
         self._recorder: Recorder | None = None
