@@ -68,13 +68,21 @@ def pack(samples: Sequence[Sample]) -> bytes:
         series[sample.device][sample.point].append(sample)
     points: dict[str, int] = {}
     times: dict[tuple[int, ...], int] = {}
+    together: list[int] = []
+    times_index = 0
     columns = []
     for device_index, device in enumerate(sorted(series)):
         for point in sorted(series[device]):
             rows = series[device][point]
-            steps = tuple(_deltas([row.time_ms - start for row in rows]))
-            if len(steps) > 1 and min(steps[1:]) <= 0:
-                raise ContractError(f"times of {device}/{point} do not increase strictly")
+            stamps = [row.time_ms for row in rows]
+            if (
+                stamps != together
+            ):  # mostly they are those of the point before, which was read together with it
+                together = stamps
+                steps = (stamps[0] - start, *_deltas(stamps)[1:])
+                if len(steps) > 1 and min(steps[1:]) <= 0:
+                    raise ContractError(f"times of {device}/{point} do not increase strictly")
+                times_index = times.setdefault(steps, len(times))
             try:
                 form, values = _pack_values([row.value for row in rows])
             except ContractError as error:
@@ -83,7 +91,7 @@ def pack(samples: Sequence[Sample]) -> bytes:
                 Column(
                     device_index,
                     points.setdefault(point, len(points)),
-                    times.setdefault(steps, len(times)),
+                    times_index,
                     form,
                     values,
                     _remarks(rows),
@@ -127,11 +135,10 @@ def _pack_values(values: list[Any]) -> tuple[int, Packed]:
             if scaled is not None:
                 return decimals, _deltas(scaled)
         return _FLOAT64, struct.pack(f"<{len(values)}d", *values)
-    if int in kinds:
-        for value in values:
-            if type(value) is int and abs(value) > INTEGER_MAX:
-                raise ContractError(f"integer {value} beyond ±2**53")
-    return (_INTEGER, _deltas(values)) if kinds == _INTEGERS else (_RAW, values)
+    integers = values if kinds == _INTEGERS else [value for value in values if type(value) is int]
+    if integers and not -INTEGER_MAX <= min(integers) <= max(integers) <= INTEGER_MAX:
+        raise ContractError(f"integer {max(integers, key=abs)} beyond ±2**53")
+    return (_INTEGER, _deltas(values)) if integers is values else (_RAW, values)
 
 
 def _exact(values: list[float], scale: int) -> list[int] | None:
@@ -148,7 +155,7 @@ def _exact(values: list[float], scale: int) -> list[int] | None:
 
 
 def _deltas(values: list[int]) -> list[int]:
-    return [values[0], *map(sub, values[1:], values)]
+    return [values[0], *map(sub, values[1:], values)] if len(values) > 1 else values
 
 
 def _remarks(rows: list[Sample]) -> list[tuple[int, int, int, int, str]]:
