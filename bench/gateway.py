@@ -3,9 +3,11 @@
 Fifty Modbus TCP devices of twenty registers, each read once a second, go through the real gateway process
 (``gengfu edge run``, its durable buffer, a real mosquitto) and are acknowledged end to end by a real centre.
 ``bench/baselines/naive.py`` and ``floor.py`` do the same at the same time with devices of their own, so that
-whatever else the machine does falls on all three. CPU is that of the one process, after a warm-up, over all
-rounds; RSS is read at the end of a round. ``lost`` is what the devices served less what the centre's journal
-holds once the gateway has ended.
+whatever else the machine does falls on all three. The gateway's buffer has its default settings.
+
+CPU is that of the one process, after a warm-up, over all rounds; RSS is read at the end of a round. ``lost``
+is what the devices served less what the centre's journal holds once the gateway has ended; ``bad`` are
+samples without a value, because an answer came too late. Where there are none, the values must add up on both ends.
 
 The run fails where something was lost, where somebody fell behind, or where naive over floor, which checks
 the measurement itself, is not what it is known to be.
@@ -14,21 +16,19 @@ the measurement itself, is not what it is known to be.
 import argparse
 import json
 import platform
-import socket
-import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from bench.baselines.asked import HOST, REGISTERS
-from contract import batches
-from gengfu.demo.processes import Child, die_with_parent
+from bench.baselines.asked import REGISTERS
+from bench.baselines.running import Books, Running, child, cpu_s, end, journalled, memory_kib, served
+from edge.settings import Buffer
+from gengfu.demo.processes import die_with_parent
 from simulators.mosquitto import Mosquitto
 
 OURS, BASELINES = "gengfu", ("naive", "floor")
@@ -36,9 +36,6 @@ GATEWAYS = (OURS, *BASELINES)
 DEVICES = 50
 INTERVAL_S = 1.0
 WARM_UP_S = 6.0
-FLUSH_INTERVAL_S = 1
-"""As often as the floor: a second of telemetry is what a power cut takes."""
-BATCH_SAMPLES_MAX = 2_000
 
 NAIVE_OVER_FLOOR = 3.5
 STRAYS_BY_MAX = 0.3
@@ -81,8 +78,6 @@ profile_folders = ["profiles"]
 host = "127.0.0.1"
 port = %d
 [buffer]
-flush_interval_s = %g
-samples_per_batch_max = %d
 stop_drain_s = %g
 """
 DEVICE = """[[lines]]
@@ -109,14 +104,6 @@ class Run:
     peak_kib: int
 
 
-@dataclass(frozen=True)
-class Books:
-    """How many samples there were and what their values add up to."""
-
-    samples: int
-    total: int
-
-
 class Bench:
     """The broker and a folder for everything; each round is played in a folder of its own."""
 
@@ -136,9 +123,9 @@ class Bench:
             }
             ours = gateways[OURS] = stack.enter_context(self._ours(folder, devices[OURS], drain_s=20))
             runs = self._measured(gateways, devices)
-            _end(ours)
-            served = _served(devices[OURS])
-        return runs, served, _journalled(folder)
+            end(ours)
+            books = served(devices[OURS])
+        return runs, books, journalled(folder)
 
     def weakened_round(self) -> tuple[Books, Books]:
         """End the centre before the gateway: what the centre has must then fall short of what was served."""
@@ -146,50 +133,47 @@ class Bench:
         with _devices(OURS, folder) as devices, self._centre(folder) as centre:
             with self._ours(folder, devices, drain_s=1) as ours:
                 time.sleep(WARM_UP_S)
-                _end(centre)
+                end(centre)
                 time.sleep(WEAKENED_FOR_S)
-                _end(ours)
-            return _served(devices), _journalled(folder)
+                end(ours)
+            return served(devices), journalled(folder)
 
     def bare_kib(self) -> int:
         """Return the KiB that a process takes which only imports what the gateway imports."""
-        with _child("bare", self._folder, "bench.baselines.bare") as bare:
-            return _memory_kib(bare.pid)[0]
+        with child("bare", self._folder, "bench.baselines.bare") as bare:
+            return memory_kib(bare.pid)[0]
 
-    def _measured(self, gateways: dict[str, "_Running"], devices: dict[str, "_Running"]) -> dict[str, Run]:
+    def _measured(self, gateways: dict[str, Running], devices: dict[str, Running]) -> dict[str, Run]:
         time.sleep(WARM_UP_S)
-        cpu_s = {name: _cpu_s(gateway.pid) for name, gateway in gateways.items()}
-        began = {name: _served(each).samples for name, each in devices.items()}
+        spent_s = {name: cpu_s(gateway.pid) for name, gateway in gateways.items()}
+        began = {name: served(each).samples for name, each in devices.items()}
         time.sleep(self._seconds)
         runs = {}
         wanted = self._seconds / INTERVAL_S * DEVICES * REGISTERS
         for name, gateway in gateways.items():
-            spent_s = _cpu_s(gateway.pid) - cpu_s[name]
-            samples = _served(devices[name]).samples - began[name]
+            samples = served(devices[name]).samples - began[name]
             if samples < (1 - BEHIND_BY_MAX) * wanted:
                 sys.exit(f"{name} fell behind: {samples} samples of {wanted:.0f}; the machine is too busy")
-            runs[name] = Run(spent_s, samples, *_memory_kib(gateway.pid))
+            runs[name] = Run(cpu_s(gateway.pid) - spent_s[name], samples, *memory_kib(gateway.pid))
         return runs
 
-    def _baseline(self, name: str, folder: Path, devices: "_Running") -> "AbstractContextManager[_Running]":
+    def _baseline(self, name: str, folder: Path, devices: Running) -> AbstractContextManager[Running]:
         arguments = ["--broker", str(self.broker.port), "--interval-s", str(INTERVAL_S)]
         arguments += ["--folder", str(folder), "--ports", *map(str, devices.told["ports"])]
-        return _child(name, folder, f"bench.baselines.{name}", *arguments)
+        return child(name, folder, f"bench.baselines.{name}", *arguments)
 
-    def _centre(self, folder: Path) -> "AbstractContextManager[_Running]":
+    def _centre(self, folder: Path) -> AbstractContextManager[Running]:
         (folder / "centre.toml").write_text(CENTRE % self.broker.port)
-        return _child("centre", folder, *_command("collector", folder / "centre.toml"))
+        return child("centre", folder, *_command("collector", folder / "centre.toml"))
 
-    def _ours(
-        self, folder: Path, devices: "_Running", *, drain_s: float
-    ) -> "AbstractContextManager[_Running]":
+    def _ours(self, folder: Path, devices: Running, *, drain_s: float) -> AbstractContextManager[Running]:
         (folder / "profiles").mkdir()
         (folder / "profiles" / "bench_meter.toml").write_text(PROFILE % REGISTERS)
-        settings = GATEWAY % (self.broker.port, FLUSH_INTERVAL_S, BATCH_SAMPLES_MAX, drain_s)
+        settings = GATEWAY % (self.broker.port, drain_s)
         for number, port in enumerate(devices.told["ports"], 1):
             settings += DEVICE.format(number=number, port=port, interval_s=INTERVAL_S)
         (folder / "gateway.toml").write_text(settings)
-        return _child(OURS, folder, *_command("edge", folder / "gateway.toml"))
+        return child(OURS, folder, *_command("edge", folder / "gateway.toml"))
 
     def _round_folder(self) -> Path:
         self._rounds += 1
@@ -198,68 +182,12 @@ class Bench:
         return folder
 
 
-@dataclass(frozen=True)
-class _Running:
-    child: Child
-    told: dict[str, Any]
-
-    @property
-    def pid(self) -> int:
-        if self.child.pid is None:
-            sys.exit(self.child.fallen)
-        return self.child.pid
-
-
-@contextmanager
-def _child(name: str, folder: Path, *arguments: str) -> Iterator[_Running]:
-    child = Child(name, list(arguments), folder / f"{name}.log")
-    try:
-        yield _Running(child, child.start())
-    finally:
-        child.end()
-
-
-def _devices(name: str, folder: Path) -> "AbstractContextManager[_Running]":
-    return _child(f"{name}-devices", folder, "bench.baselines.devices", "--devices", str(DEVICES))
-
-
-def _end(running: _Running) -> None:
-    if running.child.end():
-        sys.exit(f"{running.child.name} ended with an error, see its log")
+def _devices(name: str, folder: Path) -> AbstractContextManager[Running]:
+    return child(f"{name}-devices", folder, "bench.baselines.devices", "--devices", str(DEVICES))
 
 
 def _command(group: str, settings: Path) -> tuple[str, ...]:
     return "gengfu.main", group, "run", "--settings", str(settings)
-
-
-def _cpu_s(pid: int) -> float:
-    """Return the CPU seconds of a process and its threads, to the nanosecond (clock_getcpuclockid(3))."""
-    return time.clock_gettime(~pid << 3 | 2)
-
-
-def _memory_kib(pid: int) -> tuple[int, int]:
-    """Return what is resident now, and the most that ever was."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    fields = dict(line.split(":", 1) for line in lines)
-    return int(fields["VmRSS"].split()[0]), int(fields["VmHWM"].split()[0])
-
-
-def _served(devices: _Running) -> Books:
-    with socket.create_connection((HOST, devices.told["served"])) as connection:
-        told = json.loads(connection.makefile().read())
-    return Books(told["reads"] * REGISTERS, told["total"])
-
-
-def _journalled(folder: Path) -> Books:
-    """Count what the centre's journal holds; a failed reading counts as a sample without a value."""
-    count = total = 0
-    connection = sqlite3.connect(folder / "centre" / "collector.db")
-    for (message,) in connection.execute("SELECT message FROM journal"):
-        for sample in batches.decode(message).samples:
-            count += 1
-            total += sample.value if isinstance(sample.value, int) else 0
-    connection.close()
-    return Books(count, total)
 
 
 def _cost_s(runs: list[Run]) -> float:
@@ -278,13 +206,14 @@ def _told(name: str, runs: list[Run]) -> None:
 def measure(bench: Bench, rounds: int) -> dict[str, float]:
     """Play all rounds and return the figures."""
     runs: dict[str, list[Run]] = {name: [] for name in GATEWAYS}
-    lost = wrong = 0
+    lost = bad = wrong = 0
     for _ in range(rounds):
-        played, served, kept = bench.round()
+        played, given, kept = bench.round()
         for name, run in played.items():
             runs[name].append(run)
-        lost += served.samples - kept.samples
-        wrong += served.total != kept.total
+        lost += given.samples - kept.samples
+        bad += kept.bad
+        wrong += not kept.bad and given.total != kept.total
     print(f"{'gateway':<8}{'CPU s/100k':>12}{'RSS MiB':>10}{'at most':>10}   each round")
     for name, each in runs.items():
         _told(name, each)
@@ -300,6 +229,7 @@ def measure(bench: Bench, rounds: int) -> dict[str, float]:
         "rss_mib": round(rss_mib, 1),
         "rss_above_imports_mib": round(rss_mib - bare_mib, 1),
         "lost": lost,
+        "bad": bad,
         "rounds_with_wrong_values": wrong,
     }
 
@@ -320,8 +250,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=45, help="How long a round is measured.")
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=25, help="How long a round is measured.")
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument(
         "--weaken", action="store_true", help="End the centre early: the count of lost samples must show it."
     )
@@ -331,8 +261,8 @@ def main() -> None:
         bench.broker.start()
         try:
             if given.weaken:
-                served, kept = bench.weakened_round()
-                figures: dict[str, float] = {"lost": served.samples - kept.samples}
+                books, kept = bench.weakened_round()
+                figures: dict[str, float] = {"lost": books.samples - kept.samples}
                 failures = [] if figures["lost"] > 0 else ["a centre that ended early went unnoticed"]
             else:
                 figures = measure(bench, given.rounds)
@@ -343,8 +273,8 @@ def main() -> None:
         "devices": DEVICES,
         "registers": REGISTERS,
         "interval_s": INTERVAL_S,
-        "flush_interval_s": FLUSH_INTERVAL_S,
-        "samples_per_batch_max": BATCH_SAMPLES_MAX,
+        "flush_interval_s": Buffer.model_fields["flush_interval_s"].default,
+        "samples_per_batch_max": Buffer.model_fields["samples_per_batch_max"].default,
         "seconds": given.seconds,
         "rounds": 1 if given.weaken else given.rounds,
         "weakened": given.weaken,

@@ -23,7 +23,7 @@ from edge.waiting import set_or_over
 
 _log = logging.getLogger(__name__)
 
-IDLE_S = 0.25
+IDLE_S = 1.0
 """How often the link looks for what is due by time alone."""
 CLOSE_TIMEOUT_S = 3.0
 PUBACK_TIMEOUT_S = 120.0
