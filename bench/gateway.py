@@ -7,7 +7,8 @@ whatever else the machine does falls on all three. The gateway's buffer has its 
 
 CPU is that of the one process, after a warm-up, over all rounds; RSS is read at the end of a round. ``lost``
 is what the devices served less what the centre's journal holds once the gateway has ended; ``bad`` are
-samples without a value, because an answer came too late. Where there are none, the values must add up on both ends.
+samples without a value, because an answer came too late. Where there are none, the values must add up on both
+ends.
 
 The run fails where something was lost, where somebody fell behind, or where naive over floor, which checks
 the measurement itself, is not what it is known to be.
