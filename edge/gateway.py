@@ -50,6 +50,7 @@ class Gateway:
         for device in settings.devices:
             if device.feeder:
                 self._fed.setdefault(ref(device.feeder), []).append(device.name)
+        begins_s = clock.now().s
         for name, line in lines.items():
             devices = [
                 Polled(_driver(device, profiles[device.name], line), device.interval_s, device.name in urgent)
@@ -57,7 +58,14 @@ class Gateway:
                 if device.line == name
             ]
             if devices:
-                poller = LinePoller(devices, clock, self._stamps, self._observe, self._keep_learnt)
+                poller = LinePoller(
+                    devices,
+                    clock,
+                    self._stamps,
+                    self._observe,
+                    on_learnt=self._keep_learnt,
+                    begins_s=begins_s,
+                )
                 self.pollers.append(poller)
                 self.poller_of_line[name] = poller
                 self._poller_of |= {each.driver.device.name: poller for each in devices}
@@ -85,19 +93,20 @@ class Gateway:
     async def run(self) -> None:
         """Poll, decide and act until stopped; then leave outputs as declared and let go of the lines."""
         polling = [asyncio.create_task(poller.run()) for poller in self.pollers]
-        ticking = asyncio.create_task(self._tick())
+        ticking = [asyncio.create_task(self._tick())] if self.engine.targets() else []
         stopping = asyncio.create_task(self._stop.wait())
         try:
-            await asyncio.wait({*polling, ticking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({*polling, *ticking, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            ticking.cancel()
+            for task in ticking:
+                task.cancel()
             stopping.cancel()
             self._do(self.engine.shut_down(self._clock.now()))
             if self._switching:
                 await asyncio.wait(set(self._switching), timeout=SHUT_DOWN_SWITCHES_S)
             for poller in self.pollers:
                 poller.stop()
-            ended = await asyncio.gather(*polling, ticking, return_exceptions=True)
+            ended = await asyncio.gather(*polling, *ticking, return_exceptions=True)
             for line in self.lines.values():
                 await line.close()
         for failure in ended:

@@ -17,6 +17,7 @@ from edge.health import Unit
 from edge.lines.line import LineError
 from edge.rules.effects import Switch
 from edge.schedule import Schedule, Turn
+from edge.waiting import set_or_over
 
 _log = logging.getLogger(__name__)
 
@@ -30,14 +31,17 @@ class Stamps:
 
     def __init__(self) -> None:
         """Nothing stamped yet."""
-        self._last: dict[tuple[str, str], int] = {}
+        self._last: dict[str, dict[str, int]] = {}
 
     def stamped(self, device: str, readings: dict[str, Reading], now: Moment) -> list[Sample]:
         """Return the readings as samples of this moment."""
+        last = self._last.setdefault(device, {})
         samples = []
         for name, reading in readings.items():
-            time_ms = max(now.wall_ms, self._last.get((device, name), -1) + 1)
-            self._last[device, name] = time_ms
+            time_ms = now.wall_ms
+            if time_ms <= last.get(name, -1):
+                time_ms = last[name] + 1
+            last[name] = time_ms
             quality = reading.quality
             if now.clock is ClockState.UNSET and quality is Quality.GOOD:
                 quality = Quality.UNCERTAIN
@@ -80,18 +84,21 @@ class LinePoller:
         clock: Clock,
         stamps: Stamps,
         on_samples: Samples,
+        *,
         on_learnt: Callable[[], None] = lambda: None,
+        begins_s: float | None = None,
     ) -> None:
         """``on_samples`` gets whatever was read, ``on_learnt`` is called when a device taught something.
 
-        Everyone is due at once.
+        Everyone is due at ``begins_s``, by default at once. Lines that begin at the same moment wake together
+        ever after, which costs less than one by one.
         """
         polled = list(devices)
         self.devices = {each.driver.device.name: each.driver for each in polled}
         self.tallies = {name: Tally() for name in self.devices}
         self._clock, self._stamps, self._on_samples = clock, stamps, on_samples
         self._on_learnt = on_learnt
-        now_s = clock.now().s
+        now_s = clock.now().s if begins_s is None else begins_s
         self.schedule = Schedule(
             [
                 Turn(name, Unit(each.driver.device.timeout_s), each.interval_s, each.urgent, now_s)
@@ -139,20 +146,13 @@ class LinePoller:
             if turn is None:
                 self._wake.clear()
                 if not (self._commands or self._stopping):
-                    await self._rest(rest_s)
+                    await set_or_over(self._wake, rest_s)
                 continue
             if turn.powered:
                 await self._ask(turn)
             else:
                 self._tell_unpowered(self.devices[turn.device])
             self.schedule.done(turn, began_s=began_s, now_s=self._clock.now().s)
-
-    async def _rest(self, rest_s: float) -> None:
-        try:
-            async with asyncio.timeout(rest_s):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
 
     async def _ask(self, turn: Turn) -> None:
         """Poll a device; a dead one gets a single cheap request, and the whole poll only if it answers."""

@@ -15,6 +15,7 @@ from contract.topics import Lane
 from edge.buffer.keeper import Keeper
 from edge.buffer.store import Append, Buffer, Stored
 from edge.clock import Clock
+from edge.waiting import set_or_over
 
 _log = logging.getLogger(__name__)
 
@@ -80,11 +81,7 @@ class Recorder:
         loop = asyncio.get_running_loop()
         flush_at = loop.time() + self._interval_s
         while True:
-            try:
-                async with asyncio.timeout_at(flush_at):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            await set_or_over(self._wake, flush_at - loop.time())
             self._wake.clear()
             due = loop.time() >= flush_at
             if due:
@@ -127,7 +124,7 @@ class Recorder:
         learnt = self._taken_learnt()
         try:
             remember = self._remembered() if events else None
-            stored = await self._keeper.run(self._buffer.append, items, remember, learnt)
+            stored = await self._keeper.run(self._keep, items, remember, learnt)
         except sqlite3.Error as error:
             _log.error("the buffer %s refuses: %s; what is pending waits", self._buffer.path, error)
             self._events[:0], self._samples[:0] = events, samples
@@ -136,11 +133,18 @@ class Recorder:
             return False
         for batch in stored:
             self._on_stored(batch)
+        return True
+
+    def _keep(
+        self, items: list[Append], remember: dict[str, Any] | None, learnt: dict[str, Any] | None
+    ) -> list[Stored]:
+        """Commit, then make room; on the keeper's thread."""
+        stored = self._buffer.append(items, remember, learnt)
         try:
-            await self._keeper.run(self._buffer.keep_within, self._bytes_max)
+            self._buffer.keep_within(self._bytes_max)
         except sqlite3.Error as error:
             _log.error("the buffer %s cannot make room: %s", self._buffer.path, error)
-        return True
+        return stored
 
     def _taken_learnt(self) -> dict[str, Any] | None:
         learnt, self._learnt = self._learnt, None

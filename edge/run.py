@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import gc
 import logging
 import os
 import random
@@ -143,6 +144,8 @@ async def _serve(
     for task in background:
         task.add_done_callback(lambda _: gateway.stop())  # none ends but by an error of ours
     ready()
+    gc.collect()
+    gc.freeze()  # what stands now stays: collecting garbage need not look through it each time
     try:
         await gateway.run()
     finally:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from contract.samples import Quality, Value
 from device_profiles import codec
 from device_profiles.codec import Reading
+from device_profiles.decoder import Decoder
 from device_profiles.schema import BIT_TABLES, Point, Profile, Table
 from edge.drivers import lessons, modbus_pdu
 from edge.drivers.learnt_plan import LearntPlan
@@ -72,6 +73,7 @@ class ModbusDevice:
         cost = WireCost(line.cost.character_s, line.cost.request_s + rest_s)
         self.reads = LearntPlan(needed, limits, cost, Learnt(), digest)
         """What is read, by what the device was found to take."""
+        self._decoder = Decoder(device.profile, device.points)
 
     @property
     def plan(self) -> Sequence[Block]:
@@ -103,7 +105,7 @@ class ModbusDevice:
         self, registers: dict[tuple[Table, int], int], errors: dict[Block, str]
     ) -> dict[str, Reading]:
         """Return every wanted point, decoded; what lies in a failed block is bad with that block's error."""
-        return self._explained(codec.readings(self.device.profile, registers, self.device.points), errors)
+        return self._explained(self._decoder.readings(registers), errors)
 
     async def write(self, point_name: str, value: Value, self_off_s: float | None = None) -> str:
         """Write one point and return "" or the error's name.
@@ -215,10 +217,10 @@ class ModbusDevice:
 
     def _explained(self, found: dict[str, Reading], errors: dict[Block, str]) -> dict[str, Reading]:
         """Return the readings, with the failed block's error in place of not_read."""
+        if not errors:
+            return found
         reasons = {
-            name: self._reason(name, errors)
-            for name, reading in found.items()
-            if reading.error == "not_read" and errors
+            name: self._reason(name, errors) for name, reading in found.items() if reading.error == "not_read"
         }
         return found | {
             name: Reading(None, Quality.BAD, reason) for name, reason in reasons.items() if reason

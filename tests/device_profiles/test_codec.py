@@ -50,6 +50,13 @@ def test_a_float32_is_told_by_its_shortest_decimal(text: str) -> None:
     assert struct.pack(">f", value) == struct.pack(">f", float(text))
 
 
+def test_a_float32_of_no_decimals_is_rounded() -> None:
+    """It stays a float: the kind of a series depends on its profile only."""
+    high, low = struct.unpack(">2H", struct.pack(">f", 2.75))
+    value = codec.decode(point(type="f32", decimals=0), registers(10, high, low)).value
+    assert (value, type(value)) == (3.0, float)
+
+
 def test_a_scaled_float32_takes_its_unit_factor() -> None:
     """Scale and the unit register hold for floats too."""
     entry = point(type="f32", scale=0.5, unit_at=5, unit_codes=[{"code": 1, "factor": 1000.0}])
