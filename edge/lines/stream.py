@@ -6,6 +6,7 @@ silences are kept at the far side's speed, though the network blurs them; the sl
 
 import asyncio
 import time
+from typing import cast
 
 from edge.lines.connecting import RECONNECT_INTERVAL_S, Endpoint
 from edge.lines.framing import Framing
@@ -30,8 +31,7 @@ class _Pipe(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_connection makes
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
 
     def data_received(self, data: bytes) -> None:
         self._data += data

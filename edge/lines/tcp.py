@@ -7,6 +7,7 @@ For the same reason a transaction has no timer: a connection has one, which look
 import asyncio
 import struct
 import time
+from typing import cast
 
 from edge.lines.connecting import RECONNECT_INTERVAL_S, Endpoint
 from edge.lines.framing import READ_FUNCTIONS
@@ -47,8 +48,7 @@ class _Connection(asyncio.Protocol):
         return self._open and not self._buffer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_connection makes
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
 
     def ask(self, request: Request) -> "asyncio.Future[_Answer]":
         """Send a request; the future gets its answer, or LineError.TIMEOUT."""
