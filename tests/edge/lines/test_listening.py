@@ -13,10 +13,12 @@ from edge.lines.listening import Listening, Seen
 from edge.lines.rtu import Rtu
 from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
+from simulators.addressed import addressed_bus, values_at
+from simulators.faults import MS, Garbage, Late, Silent
+from simulators.faulty_wire import FaultyWire
 from simulators.virtual_loop import run_virtually
 from simulators.wire import characters_ns
-from tests.edge.lines.faulty_wire import MS, FaultyWire, Garbage, Late, Silent
-from tests.edge.support import addressed_bus, loop_ns, read_request, registers, values_at, virtual_line
+from tests.edge.support import loop_ns, read_request, registers, virtual_line
 
 TIMEOUT_S = 0.1
 Play = Callable[[VirtualLine, FaultyWire], Awaitable[None]]

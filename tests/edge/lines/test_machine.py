@@ -14,32 +14,23 @@ from edge.lines.line import LineError, Outcome, Request
 from edge.lines.machine import LineMachine
 from edge.lines.steps import Begin, Done, Event, Pause, ReadUntil, Received, Write, Wrote
 from edge.lines.timing import Timing
-from simulators.virtual_loop import run_virtually
-from simulators.wire import characters_ns, silence_ns
-from tests.edge.lines.faulty_wire import (
+from simulators.addressed import ADDRESSES, addressed_bus, value_at, values_at
+from simulators.faults import (
     MS,
     Cut,
     Fault,
-    FaultyWire,
     Flipped,
     Garbage,
+    Instead,
     Late,
-    OtherUnit,
     Silent,
     Stray,
     Twice,
 )
-from tests.edge.support import (
-    ADDRESSES,
-    addressed_bus,
-    loop_ns,
-    read_request,
-    registers,
-    strict_wire,
-    value_at,
-    values_at,
-    virtual_line,
-)
+from simulators.faulty_wire import FaultyWire
+from simulators.virtual_loop import run_virtually
+from simulators.wire import characters_ns, silence_ns
+from tests.edge.support import loop_ns, read_request, registers, strict_wire, virtual_line
 
 BAUDS = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 TIMEOUT_S = 0.1
@@ -144,7 +135,7 @@ def test_an_exception_after_garbage_that_looks_like_a_beginning_costs_no_timeout
         (Flipped(frozenset({50})), LineError.GARBLED),
         (Cut(4), LineError.GARBLED),
         (Cut(1, at_start=True), LineError.GARBLED),
-        (OtherUnit(2), LineError.WRONG_UNIT),
+        (Instead(unit_id=2), LineError.WRONG_UNIT),
         (Late(int(TIMEOUT_S * 1e9) + 60 * MS), LineError.TIMEOUT),
         (Garbage(before=b"\0"), None),
         (Garbage(before=bytes(range(30))), None),
@@ -339,7 +330,7 @@ harmful = (
     st.just(Silent())
     | st.builds(Flipped, st.frozensets(st.integers(0, 2_000), min_size=1, max_size=3))
     | st.builds(Cut, st.integers(1, 30), st.booleans())
-    | st.builds(OtherUnit, st.sampled_from([1, 2, 3, 200]))
+    | st.builds(Instead, unit_id=st.sampled_from([1, 2, 3, 200]))
 )
 late = st.builds(Late, st.integers(101 * MS, 300 * MS))
 faults = st.one_of(st.just(Fault()), harmless, harmful, late)
@@ -389,7 +380,7 @@ def test_whatever_the_wire_does_no_wrong_value_comes_out(
 def _harmless(fault: Fault) -> bool:
     if isinstance(fault, Late):
         return fault.late_ns < TIMEOUT_S * 1e9
-    return not isinstance(fault, Silent | Flipped | Cut | OtherUnit)
+    return not isinstance(fault, Silent | Flipped | Cut | Instead)
 
 
 def _longest_ns(baud: int, request: Request) -> float:
