@@ -225,7 +225,7 @@ class Instead(Fault):
         if self.exception:
             function, data = function & 0x7F | 0x80, bytes([self.exception])
         elif self.added and frame[1] <= 4:
-            data = (data + bytes(self.added))[: max(1, len(data) + self.added)]
+            data = (data + bytes(max(0, self.added)))[: max(1, len(data) + self.added)]
             data = bytes([len(data) - 1]) + data[1:]
         elif self.added:  # an answer to a write: another count, or value
             data = data[:-1] + bytes([data[-1] + self.added & 0xFF])
