@@ -111,6 +111,14 @@ def encode(point: Point, value: Value, *, decimals: int = 0, factor: float = 1) 
     return _ordered(point, [(whole >> shift) & 0xFFFF for shift in range(bits - 16, -1, -16)])
 
 
+def written(point: Point, value: Value) -> list[int]:
+    """Return what a write sends: the registers of ``encode``, or the one value that switches a bool."""
+    words = encode(point, value)
+    if point.type == "bool":
+        return [point.on_value if words[0] else point.off_value]
+    return words
+
+
 def self_off_steps(point: Point, time_s: float) -> int:
     """Return what to write to the self-off address: whole steps, never longer than asked, at least one.
 

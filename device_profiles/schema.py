@@ -59,12 +59,19 @@ class SerialDefaults(Strict):
 
 
 class ModbusLimits(Strict):
-    """What one request may ask of this device."""
+    """What requests to this device must heed: how much one may ask, and when."""
 
     registers_per_request_max: int = Field(default=125, ge=1, le=125)
     bits_per_request_max: int = Field(default=2000, ge=1, le=2000)
     hole_registers_max: int = Field(default=16, ge=0, le=120)
     """Unused registers that a merged read may pass over; 0 where the device answers them with an error."""
+    pause_s: float = Field(default=0, ge=0, le=60)
+    """Rest before each request to this device, beyond the line's own."""
+    late_answer_s: float | None = Field(default=None, ge=0, le=60)
+    """How long after its timeout an answer of this device may still begin; without it, as the line says.
+    After a failure a serial line does not ask it the like again for so long; TCP numbers its answers."""
+    wake_after_s: float | None = Field(default=None, gt=0, le=86400)
+    """When nothing was sent to the device for so long, a request goes ahead whose answer does not matter."""
 
 
 class UnitCode(Strict):
@@ -84,14 +91,15 @@ class SelfOff(Strict):
     steps_max: int = Field(ge=1, le=0xFFFF)
 
 
-_ONE_WORD = ("word_order",)
+_SWITCH = ("on_value", "off_value")
+_ONE_WORD = ("word_order", *_SWITCH)
 _MEANINGLESS: dict[DataType, tuple[str, ...]] = {
     "bool": ("word_order", "scale", "offset", "decimals", "range", "decimals_at", "unit_at"),
     "u16": _ONE_WORD,
     "i16": _ONE_WORD,
-    "u32": (),
-    "i32": (),
-    "f32": ("decimals_at",),
+    "u32": _SWITCH,
+    "i32": _SWITCH,
+    "f32": ("decimals_at", *_SWITCH),
 }
 """Keys that would be passed over in silence, by type of the point."""
 
@@ -117,6 +125,10 @@ class Point(Strict):
     range: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
     """Lowest and highest credible value; outside, the sample is uncertain (out_of_range)."""
     writable: bool = False
+    on_value: int = Field(default=0xFF00, ge=0, le=0xFFFF)
+    """What switches a bool on: the value of FC05 for a coil, of FC06 for a holding register."""
+    off_value: int = Field(default=0x0000, ge=0, le=0xFFFF)
+    """What switches it off. A bool in a holding register needs both; it reads as on unless it reads 0."""
     self_off: SelfOff | None = None
     decimals_at: Address | None = None
     """A register of the same table that says how many decimals the raw integer has."""
@@ -128,9 +140,10 @@ class Point(Strict):
     def _agrees_with_itself(self) -> Self:
         if self.table in BIT_TABLES and "type" not in self.model_fields_set:
             raise ValueError(f'table {self.table} holds single bits; add type = "bool"')
-        if (self.table in BIT_TABLES) != (self.type == "bool"):
+        if (self.table in BIT_TABLES) != (self.type == "bool") and not self._is_switch_in_register:
             raise ValueError(
-                f"type {self.type} in table {self.table}; coils and discrete inputs are bool, registers not"
+                f"type {self.type} in table {self.table}; coils and discrete inputs are bool, of registers "
+                "only a writable holding register with on_value and off_value"
             )
         if self.writable and self.table not in WRITABLE_TABLES:
             raise ValueError(f"table {self.table} cannot be written; set writable = false")
@@ -151,6 +164,19 @@ class Point(Strict):
             if getattr(self, key) != type(self).model_fields[key].get_default(call_default_factory=True):
                 raise ValueError(f"{key} means nothing for type {self.type}; remove it")
         return self
+
+    @model_validator(mode="after")
+    def _switches_one_way_or_the_other(self) -> Self:
+        if not self.writable and (self.on_value, self.off_value) != (0xFF00, 0):
+            raise ValueError("on_value or off_value on a point that is never written; remove them")
+        if self.on_value == self.off_value:
+            raise ValueError("on_value and off_value are the same; give what switches on and what off")
+        return self
+
+    @property
+    def _is_switch_in_register(self) -> bool:
+        own = self.table == "holding_register" and self.type == "bool" and self.writable
+        return own and self.model_fields_set.issuperset(_SWITCH)
 
     @property
     def words(self) -> int:
@@ -297,6 +323,11 @@ class Profile(Strict):
         """Return the same profile with these points; for shims. ValueError if they do not fit together."""
         plain = self.model_dump(by_alias=True) | {"points": [point.model_dump() for point in points]}
         return type(self).model_validate(plain)
+
+    def with_modbus(self, **changes: float | None) -> Self:
+        """Return the same profile with these keys of ``modbus`` changed; for shims. ValueError as above."""
+        plain = self.model_dump(by_alias=True)
+        return type(self).model_validate(plain | {"modbus": plain["modbus"] | changes})
 
     def point(self, name: str) -> Point | None:
         """Return the point of that name, or None."""

@@ -108,7 +108,7 @@ def _device_profiles(
             problems.append(file.problem((*at, "profile"), what, remedy))
             continue
         try:
-            profile = applied(known[device.profile], device.shims, device.firmware)
+            profile = applied(known[device.profile], device.shims, device.firmware or None)
         except ShimError as error:
             problems.append(file.problem((*at, "shims"), str(error), "mend shims or firmware"))
             continue

@@ -137,4 +137,5 @@ class Gateway:
 
 def _driver(device: DeviceSettings, profile: Profile, line: Line) -> ModbusDevice:
     points = tuple(device.points or profile.names)
-    return ModbusDevice(Device(device.name, device.unit_id, profile, points, device.timeout_s), line)
+    known = Device(device.name, device.unit_id, profile, points, device.timeout_s, device.pause_s)
+    return ModbusDevice(known, line)

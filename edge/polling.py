@@ -170,8 +170,8 @@ class LinePoller:
 
     def _failed(self, device: ModbusDevice, unit: Unit, error: str) -> None:
         """Note a failed cycle; log the first of a device that never answered, and when it counts as dead."""
-        if error == LineError.UNAVAILABLE:
-            return  # nobody was asked: that is the line's failure, not the unit's
+        if error in (LineError.UNAVAILABLE, LineError.HELD_BACK):
+            return  # nobody was asked: that is no failure of the unit's
         was_dead = unit.dead
         unit.failed(timed_out=error == LineError.TIMEOUT)
         never = not unit.answers_s and unit.failures == 1

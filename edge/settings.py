@@ -146,6 +146,7 @@ class Device(Strict):
     feeder: PointName | None = None
     interval_s: Annotated[float, Field(ge=0.05, le=86400)] = 5
     timeout_s: Annotated[float, Field(ge=0.01, le=60)] = 0.5
+    pause_s: Annotated[float, Field(ge=0, le=60)] = 0
     title: str = Field(default="", max_length=80)
     part: str = Field(
         default="", pattern=r"^([0-9]{16})?$", json_schema_extra={"form": "16 digits, or empty"}

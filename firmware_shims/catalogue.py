@@ -4,10 +4,36 @@ import difflib
 from collections.abc import Iterable
 
 from device_profiles.schema import Profile
-from firmware_shims import sen0658_map
+from firmware_shims import (
+    qdy30a_b_units,
+    qdy30a_units_from_1,
+    ramses_g2_sleeps,
+    relay_coils_from_1,
+    relay_on_0100,
+    relay_registers,
+    sdm630_low_word_first,
+    sen0658_map,
+    solaredge_late_refusals,
+    xy_md02_fc03,
+    xy_md02_from_0,
+    xy_md02_hundredths,
+)
 from firmware_shims.base import Shim, ShimError
 
-SHIMS: tuple[Shim, ...] = (sen0658_map.SHIM,)
+SHIMS: tuple[Shim, ...] = (
+    sen0658_map.SHIM,
+    qdy30a_b_units.SHIM,
+    qdy30a_units_from_1.SHIM,
+    ramses_g2_sleeps.SHIM,
+    relay_coils_from_1.SHIM,
+    relay_on_0100.SHIM,
+    relay_registers.SHIM,
+    sdm630_low_word_first.SHIM,
+    solaredge_late_refusals.SHIM,
+    xy_md02_fc03.SHIM,
+    xy_md02_from_0.SHIM,
+    xy_md02_hundredths.SHIM,
+)
 
 
 def shim(shim_id: str) -> Shim:

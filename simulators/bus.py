@@ -85,10 +85,11 @@ class Bus:
             if unit_id == BROADCAST:
                 return self._broadcast(pdu, now_ns)
             seat = self.seats.get(unit_id)
-            if not seat or not seat.alive or not pdu:
+            if not seat or not seat.alive or not pdu or not seat.device.hears(now_ns):
                 return None
             answer, record = serve(seat.device, unit_id, pdu, now_ns)
-            return Exchange(unit_id, answer, seat.turnaround_ns, (record,) if record else ())
+            delay_ns = seat.device.refusal_delay_ns if answer[0] & 0x80 else 0
+            return Exchange(unit_id, answer, seat.turnaround_ns + delay_ns, (record,) if record else ())
 
     def exchange(self, frame: bytes, now_ns: int, mode: Mode = "rtu") -> Exchange | None:
         """Return what a frame leads to; None where its checksum is wrong or nobody has its unit id.

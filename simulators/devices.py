@@ -29,10 +29,16 @@ class Device(ABC):
     """
 
     functions = frozenset({1, 2, 3, 4, 5, 6, 15, 16})
+    refusal_delay_ns = 0
+    """How much later than its answers its exceptions begin."""
 
     def __init__(self, name: str) -> None:
         """Give it the name it has in a cabinet and in a ledger."""
         self.name = name
+
+    def hears(self, now_ns: int) -> bool:  # noqa: ARG002
+        """Take notice of a request; False if it is lost on the device."""
+        return True
 
     @abstractmethod
     def read(self, table: Table, address: int, count: int, now_ns: int) -> list[int]:

@@ -66,14 +66,46 @@ class Write(Strict):
         return self
 
 
+class Said(Strict):
+    """A request as it must be sent, and what comes back: nothing, or an answer that begins after a time."""
+
+    request: Hex
+    response: Hex | None = None
+    after_s: float = Field(default=0, ge=0)
+
+
+class Talk(Strict):
+    """What is said on the line when points are read, after a rest: for behaviour that no register shows."""
+
+    rest_s: float = Field(ge=0)
+    read: list[str]
+    values: dict[str, bool | int | float] = {}
+    errors: dict[str, str] = {}
+    said: list[Said]
+
+
 class Vectors(Strict):
-    """One file: a profile, perhaps with shims, and its frames; ``source`` says where the bytes are from."""
+    """One file: a profile, perhaps with shims, and its frames; ``source`` says where the bytes are from.
+
+    Talks belong together: each begins where the one before it ended.
+    """
 
     profile: str
     shims: list[str] = []
     source: str = Field(min_length=10)
     read: list[Read] = []
     write: list[Write] = []
+    talk: list[Talk] = []
+    timeout_s: float = 0.3
+    """Of the requests in talks."""
+
+    def frames(self) -> list[bytes]:
+        """Return every frame that stands in the file."""
+        texts = [text for read in self.read for text in (read.request, read.response)]
+        texts += [write.request for write in self.write]
+        said = [each for talk in self.talk for each in talk.said]
+        texts += [text for each in said for text in (each.request, each.response) if text is not None]
+        return [bytes.fromhex(text) for text in texts]
 
 
 def all_vectors() -> dict[str, Vectors]:

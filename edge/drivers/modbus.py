@@ -1,5 +1,6 @@
 """A Modbus device on a line: points read by plan, outputs written and read back."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -23,6 +24,8 @@ class Device:
     profile: Profile
     points: tuple[str, ...]
     timeout_s: float
+    pause_s: float = 0.0
+    """Rest before each request; the profile may ask for a longer one."""
 
 
 class BlockRead(NamedTuple):
@@ -45,6 +48,7 @@ class ModbusDevice:
         self.timeout_s = device.timeout_s
         """How long the next request waits; who polls may know better than the settings."""
         self._line = line
+        self._asked_s: float | None = None  # when it was last asked; None: not yet
         wanted = set(device.points)
         inputs = {name for entry in device.profile.derived if entry.name in wanted for name in entry.of}
         needed = [point for point in device.profile.points if point.name in wanted | inputs]
@@ -117,7 +121,10 @@ class ModbusDevice:
             if value is True and self_off_s is not None and point.self_off is not None:
                 steps = codec.self_off_steps(point, self_off_s)
                 return modbus_pdu.coil_value_request(point.self_off.address, steps)
-            return modbus_pdu.write_request(point.table, point.address, codec.encode(point, value))
+            words = codec.written(point, value)
+            if point.table == "coil":
+                return modbus_pdu.coil_value_request(point.address, words[0])
+            return modbus_pdu.write_request(point.table, point.address, words)
         except codec.CodecError as error:
             raise ModbusError("value_does_not_fit") from error
 
@@ -152,4 +159,17 @@ class ModbusDevice:
         )
 
     async def _ask(self, pdu: bytes, answer_bytes: int) -> Outcome:
-        return await self._line.transact(Request(self.device.unit_id, pdu, answer_bytes, self.timeout_s))
+        wake_after_s = self.device.profile.modbus.wake_after_s
+        now_s = asyncio.get_running_loop().time()
+        if wake_after_s is not None and (self._asked_s is None or now_s - self._asked_s >= wake_after_s):
+            probe = self.probe
+            waking = modbus_pdu.read_request(probe.table, probe.address, probe.count)
+            await self._line.transact(self._request(*waking))  # heard or not: it only wakes the device
+            now_s = asyncio.get_running_loop().time()
+        self._asked_s = now_s
+        return await self._line.transact(self._request(pdu, answer_bytes))
+
+    def _request(self, pdu: bytes, answer_bytes: int) -> Request:
+        limits = self.device.profile.modbus
+        pause_s = max(self.device.pause_s, limits.pause_s)
+        return Request(self.device.unit_id, pdu, answer_bytes, self.timeout_s, pause_s, limits.late_answer_s)

@@ -18,6 +18,7 @@ class LineError(StrEnum):
     TWO_ANSWERS = "two_answers"  # that differ: one of them answers something else
     OTHER_MASTER = "other_master"  # somebody else asked the same unit: the answer may be theirs
     ECHO = "only_echo"  # our own write came back, and nothing shows that the device heard it
+    HELD_BACK = "held_back"  # a late answer to an earlier request may still come; nothing was sent
     NOISE = "noise"  # the line never fell silent, so nothing could be sent
     UNAVAILABLE = "line_unavailable"  # the port or the connection is gone
 

@@ -11,9 +11,10 @@ go on.
 
 Late answers: serial frames carry no number, so an answer that comes after its request was given up would pass
 for the answer to the next request of the same unit and function. After a failure no such request is sent for
-``late_answer_ns``, whatever else is asked meanwhile. An answer that begins later than that, or is repeated by
-the line after more than the silence less a character, cannot be told from the right one; but one that is
-whole before the wire could have brought it is stale, and two that differ are none.
+``late_answer_ns``, or until that answer has come, whatever else is asked meanwhile; where that is long, it is
+refused at once (``held_back``) and the line is free for others. An answer that begins later than that, or is
+repeated by the line after more than the silence less a character, cannot be told from the right one; but one
+that is whole before the wire could have brought it is stale, and two that differ are none.
 
 Another master: frames that come while nobody was asked are counted; a request among them holds back what
 could be confused with its answer, and an answer that follows on such a request is not taken.
@@ -29,6 +30,10 @@ from edge.lines.timing import Timing
 READ_BYTES_MAX = 1024
 """So much noise is taken while one answer is awaited."""
 STRAY_BYTES_KEPT_MAX = 512
+LATE_ANSWERS_MAX = 64
+"""So many are remembered before those are forgotten that cannot come any more."""
+HELD_BACK_MAX_NS = 500_000_000
+"""The line waits so long for late answers; a request that would have to wait longer is refused instead."""
 SOUND_REQUESTS_MAX = 4096
 
 
@@ -89,16 +94,7 @@ class LineMachine:
             self._quiet_from_ns = now_ns
         send_ns = self._quiet_from_ns + self._timing.silence_ns + self._timing.turnaround_ns
         send_ns += int(request.pause_s * 1e9)
-        return self._hold_back(request, max(send_ns, now_ns), now_ns)
-
-    def _hold_back(self, request: Request, send_ns: int, now_ns: int) -> Action:
-        """Pause until it may be sent: a late answer that would pass for this one's comes and goes first."""
-        if self._late_until_ns:
-            self._late_until_ns = {each: end for each, end in self._late_until_ns.items() if end > now_ns}
-            if (until_ns := self._late_until_ns.get(key(request), 0)) > send_ns:
-                send_ns = until_ns
-                self._give_up_ns = max(self._give_up_ns, send_ns + self._timing.settle_limit_ns)
-        return Pause(send_ns)
+        return Pause(max(send_ns, now_ns))
 
     def _settle(self, data: bytes, now_ns: int) -> Action:
         """The pause before sending is over: send, unless something was on the line meanwhile."""
@@ -112,8 +108,12 @@ class LineMachine:
             return Pause(now_ns + self._timing.silence_ns)
         if self._stray:
             self._heed_strays(now_ns)
-            if self._late_until_ns.get(key(request), 0) > now_ns:
-                return self._hold_back(request, now_ns, now_ns)
+        # A late answer that would pass for this one's comes and goes first.
+        if (until_ns := self._late_until_ns.get(key(request), 0)) > now_ns:
+            if until_ns - now_ns > HELD_BACK_MAX_NS:
+                return self._done(None, LineError.HELD_BACK, now_ns)
+            self._give_up_ns = max(self._give_up_ns, until_ns + self._timing.settle_limit_ns)
+            return Pause(until_ns)
         self._sending = False
         own = self._framing.framed(request.unit_id, request.pdu)
         self._listening.begin(own, now_ns)
@@ -124,10 +124,12 @@ class LineMachine:
         """Count the frames that came unasked; the answer to another master's request is awaited as late."""
         for frame in self._framing.frames(bytes(self._stray)):
             self.seen.stray_frames += 1
-            if is_request(frame.pdu) and frame.unit_id:
+            if not is_request(frame.pdu):  # a single write's answer looks like one
+                if not self.seen.foreign_requests:  # else it may be the answer to the other master
+                    self._late_until_ns.pop((frame.unit_id, frame.pdu[0] & 0x7F), None)
+            elif frame.unit_id and (frame.unit_id, frame.pdu[0]) not in self._late_until_ns:
                 self.seen.foreign_requests += 1
-                late_ns = now_ns + self._timing.late_answer_ns
-                self._late_until_ns[frame.unit_id, frame.pdu[0]] = late_ns
+                self._await_late(frame.unit_id, frame.pdu[0], now_ns + self._timing.late_answer_ns, now_ns)
         self._stray.clear()
 
     def _listen(self, sent_ns: int) -> Action:
@@ -181,7 +183,12 @@ class LineMachine:
         late_ns = self._timing.late_answer_ns
         if request.late_answer_s is not None:
             late_ns = int(request.late_answer_s * 1e9)
-        self._late_until_ns[key(request)] = max(now_ns, self._deadline_ns) + late_ns
+        self._await_late(*key(request), max(now_ns, self._deadline_ns) + late_ns, now_ns)
+
+    def _await_late(self, unit_id: int, function: int, until_ns: int, now_ns: int) -> None:
+        if len(self._late_until_ns) >= LATE_ANSWERS_MAX:
+            self._late_until_ns = {each: end for each, end in self._late_until_ns.items() if end > now_ns}
+        self._late_until_ns[unit_id, function] = until_ns
 
     def _answer_ns(self, request: Request) -> int:
         return self._framing.answer_bytes(request) * self._timing.character_ns + self._timing.slack_ns

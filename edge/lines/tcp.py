@@ -155,6 +155,8 @@ class TcpLine:
                 connection = None if self._closed else await self._endpoint.connected()
             if connection is None:
                 return _failed(LineError.UNAVAILABLE)
+            if request.pause_s:
+                await asyncio.sleep(request.pause_s)  # for a serial device behind the endpoint
             return await self._exchange(connection, request)
 
     async def close(self) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from device_profiles import catalogue
+from device_profiles import catalogue, codec
 from toml_files import TomlFileError
 
 HEAD = """\
@@ -181,6 +181,20 @@ def test_a_mistake_in_a_point_is_told(tmp_path: Path, added: str, line: int, key
         ),
         (POINT + "[serial]\nbaud = 9600\nunit_id = 248", "15: serial.unit_id: must be at most 247"),
         (POINT + "[modbus]\nregisters_per_request_max = 126", "14: modbus.registers_per_request_max: must"),
+        (POINT + "[modbus]\npause_s = -0.1", "14: modbus.pause_s: must be at least 0; -0.1 was given"),
+        (POINT + "[modbus]\npause_s = 61", "14: modbus.pause_s: must be at most 60; 61 was given"),
+        (POINT + "[modbus]\nlate_answer_s = 'late'", "14: modbus.late_answer_s: must be a number; "),
+        (POINT + "[modbus]\nlate_answer_s = inf", "14: modbus.late_answer_s: must be a finite number; "),
+        (POINT + "[modbus]\nwake_after_s = 0", "14: modbus.wake_after_s: must be more than 0; 0 was given"),
+        (POINT + "[modbus]\nwake_afer_s = 5", "14: modbus.wake_afer_s: is not a key of this table; did you"),
+        (RELAY + "on_value = 1", "8: points[0]: on_value or off_value on a point that is never written; rem"),
+        (RELAY + "writable = true\non_value = 65536", "15: points[0].on_value: must be at most 65535; "),
+        (RELAY + "writable = true\non_value = 0", "8: points[0]: on_value and off_value are the same; "),
+        (POINT + "writable = true\non_value = 1", "8: points[0]: on_value means nothing for type u16; rem"),
+        (
+            POINT + "type = 'bool'\nwritable = true\non_value = 1",
+            "8: points[0]: type bool in table holding_register; coils and discrete inputs are bool, of reg",
+        ),
         (
             "points = []\n",
             "7: points: must not be empty; [] was given",
@@ -221,6 +235,20 @@ def test_a_mistake_in_the_head_is_told(tmp_path: Path, before: str, after: str, 
     assert before in HEAD
     [only] = told(tmp_path, HEAD.replace(before, after) + POINT)
     assert only.startswith(f"probe.toml:{what}"), only
+
+
+def test_a_switch_may_live_in_a_register_and_a_device_may_need_patience(tmp_path: Path) -> None:
+    """With both orders given; and the keys of ``modbus`` that say when to ask."""
+    path = tmp_path / "probe.toml"
+    switch = "type = 'bool'\nwritable = true\non_value = 0x0100\noff_value = 0x0200\n"
+    times = "[modbus]\npause_s = 1\nlate_answer_s = 0\nwake_after_s = 30.5\n"
+    path.write_text(HEAD + POINT + switch + times)
+    profile = catalogue.load(path)
+    [point] = profile.points
+    assert [codec.written(point, value) for value in (True, False)] == [[0x0100], [0x0200]]
+    assert [codec.decode(point, {("holding_register", 1): raw}).value for raw in (1, 0)] == [True, False]
+    assert (profile.modbus.pause_s, profile.modbus.late_answer_s, profile.modbus.wake_after_s) == (1, 0, 30.5)
+    assert profile.with_points(profile.points) == profile
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:

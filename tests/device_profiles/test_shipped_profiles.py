@@ -2,6 +2,7 @@
 
 import math
 import random
+import struct
 
 import pytest
 
@@ -41,8 +42,18 @@ def raw_words(point: Point) -> list[list[int]]:
         return [[raw] for raw in range(0x10000)]
     edges = [0, 1, 0x7FFF, 0x8000, 0xFFFF]
     chance = random.Random(20_26)
-    some = [[chance.randrange(0x10000), chance.randrange(0x10000)] for _ in range(5_000)]
-    return [[high, low] for high in edges for low in edges] + some
+    some = [
+        [chance.randrange(0x10000), chance.randrange(0x10000)]
+        for _ in range(1_000 if point.type == "f32" else 5_000)
+    ]
+    words = [[high, low] for high in edges for low in edges] + some
+    return [pair for pair in words if is_number(pair)] if point.type == "f32" else words
+
+
+def is_number(pair: list[int]) -> bool:
+    """Say whether two words, high or low first, are a finite float that is no negative zero."""
+    floats = [struct.unpack(">f", struct.pack(">2H", *order))[0] for order in (pair, pair[::-1])]
+    return all(math.isfinite(number) and (number or math.copysign(1, number) == 1) for number in floats)
 
 
 @each_profile
@@ -104,7 +115,7 @@ def test_values_carry_no_binary_residue(point: Point) -> None:
                 registers[point.table, point.address + index] = word
             value = codec.decode(point, registers).value
             kinds.add(type(value))
-            if isinstance(value, float):
+            if isinstance(value, float) and point.type != "f32":  # a float has as many digits as it needs
                 assert value == float(f"{value:.{digits}f}")
                 assert math.copysign(1, value) == 1 or value != 0
         assert len(kinds) == 1, "a series is of one kind"

@@ -117,6 +117,11 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
         ('point = "station/temperature"', 'point = "station/temp"', "inhibits[0].point: no point 'station/temp'; station has"),
         ("schema = 1", "schema = 2", "schema: must be 1; 2 was given"),
         ("# shims = []", 'shims = ["sen0658"]', "devices[0].shims: "),
+        ("# shims = []", 'shims = ["sen0658_map"]\nfirmware = "beta"', "devices[0].shims: firmware 'beta' is no version; write numbers with points"),
+        ("# shims = []", 'shims = ["relay_on_0100"]', "devices[0].shims: shim relay_on_0100 is for profile relay_board_8, not renke_dust"),
+        ("# pause_s = 0 ", "pause_s = -1 ", "devices[0].pause_s: must be at least 0; -1 was given"),
+        ("# pause_s = 0 ", "pause_s = 61 ", "devices[0].pause_s: must be at most 60; 61 was given"),
+        ("# pause_s = 0 ", "pause_s = '1' ", "devices[0].pause_s: must be a number; write it without quotes: 1"),
         ("low = 140", "low = nan", "alarms[0].low: must be a finite number; nan was given"),
         ("above = 150", "above = inf", "controls[0].start.above: must be a finite number; inf was given"),
         ('gateway = "site-1"', 'gateway = "Site 1"', "gateway: must be lower-case letters, digits, - and _, beginning with a letter or digit; 'Site 1'"),
@@ -129,6 +134,15 @@ def test_each_mistake_is_told_with_what_and_remedy(tmp_path: Path, old: str, new
     """Read by somebody in the street with gloves on."""
     told = broken(tmp_path, old, new)
     assert any(expected in problem for problem in told), told
+
+
+@pytest.mark.parametrize("firmware", ["", 'firmware = "1.2"'])
+def test_a_shim_is_applied_whether_the_firmware_is_given_or_not(tmp_path: Path, firmware: str) -> None:
+    """Nobody knows the firmware of most devices in the street."""
+    file = tmp_path / "edge.toml"
+    file.write_text(TEXT.replace("# shims = []", f'shims = ["sen0658_map"]\n{firmware}', 1))
+    _, profiles = checks.load(file)
+    assert profiles["station"].point("illuminance") is not None
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,28 @@ def test_an_exception_is_taken_at_its_fifth_byte() -> None:
     run_virtually(play())
 
 
+def test_what_answered_well_is_awaited_whole_until_it_fails() -> None:
+    """One wake-up a transaction; a harmed answer makes the machine look at the head of the next again."""
+    machine = LineMachine(Timing.of(9600, "N", 1))
+    request = read_request(1, 0, 10)
+    answer = framed(1, bytes([3, 20]) + bytes(20))
+    wanted, now_ns = [], 0
+    for reply in (answer, answer, answer[:-1] + b"x", answer, answer):
+        action = machine.step(Begin(request), now_ns)
+        while isinstance(action, Pause):
+            action = machine.step(Received(b""), action.until_ns)
+            now_ns += 400 * MS
+        action = machine.step(Wrote(), now_ns)
+        assert isinstance(action, ReadUntil)
+        wanted.append(action.count)
+        now_ns += 50 * MS
+        action = machine.step(Received(reply), now_ns)
+        while isinstance(action, ReadUntil):
+            now_ns = action.until_ns
+            action = machine.step(Received(b""), now_ns)
+    assert wanted == [2, 25, 25, 2, 25]
+
+
 def test_an_exception_after_garbage_that_looks_like_a_beginning_costs_no_timeout() -> None:
     """The machine asks for as many bytes as the earliest possible frame needs."""
 
@@ -208,6 +230,29 @@ def test_an_exception_that_comes_late_is_not_taken_for_another_reads() -> None:
         wire.fault = Late(int(TIMEOUT_S * 1e9) + 15 * MS)
         assert (await line.transact(read_request(1, ADDRESS_REFUSED, 10))).error is LineError.TIMEOUT
         assert registers(await line.transact(read_request(1, 3, 2))) == values_at(1, "holding_register", 3, 2)
+
+    run_virtually(play())
+
+
+def test_a_long_hold_is_refused_and_leaves_the_line_to_others() -> None:
+    """A device whose answers may be five seconds late costs nobody else those five seconds.
+
+    When the late answer has come, nothing is held back any more.
+    """
+
+    async def play() -> None:
+        wire = FaultyWire(addressed_bus(1, 2), 9600)
+        line = virtual_line(wire, 9600, late_answer_s=5)
+        wire.fault = Late(3000 * MS)
+        assert (await line.transact(read_request(1, 100, 4))).error is LineError.TIMEOUT
+        began_ns = loop_ns()
+        assert (await line.transact(read_request(1, 200, 4))).error is LineError.HELD_BACK
+        assert registers(await line.transact(read_request(2, 7, 4))) == values_at(2, "holding_register", 7, 4)
+        assert loop_ns() - began_ns < 100 * MS
+        await asyncio.sleep(3.2)
+        outcome = await line.transact(read_request(1, 200, 4))
+        assert registers(outcome) == values_at(1, "holding_register", 200, 4)
+        assert line.seen.stray_frames == 1
 
     run_virtually(play())
 

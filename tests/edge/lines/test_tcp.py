@@ -423,3 +423,19 @@ def test_transaction_numbers_begin_again_after_65535() -> None:
         assert [asked.transaction for asked in server.asked] == [1, 0xFFFF, 0, 1, 2]
 
     run_against(script, play)
+
+
+def test_a_device_gets_the_rest_it_needs_before_each_request() -> None:
+    """A serial device behind an endpoint may need one as well."""
+
+    async def main(port: int) -> None:
+        line = TcpLine("endpoint", HOST, port)
+        first = await line.transact(read_request(1, 0, 1, timeout_s=LONG_S))
+        rested = read_request(1, 0, 1, timeout_s=LONG_S)._replace(pause_s=SHORT_S)
+        second = await line.transact(rested)
+        await line.close()
+        assert registers(second) == values_at(1, "holding_register", 0, 1)
+        assert second.sent_ns - first.done_ns >= SHORT_S * 1e9 * 0.99
+
+    with serving(addressed_bus(1)) as port:
+        asyncio.run(main(port))
