@@ -42,6 +42,8 @@ class FaultyWire:
         self.collisions = 0
         self.overlaps = 0
         """Frames of devices and other masters that fell on one another."""
+        self.foreign_until_ns = 0
+        """When the last exchange of another master is over."""
         self.crc_collisions = 0
         """Harmed answers whose checksum was right by chance."""
         self.said = b""
@@ -73,35 +75,40 @@ class FaultyWire:
             return end_ns
         if self.echo:
             self._put(now_ns, data)
+        self._occupy((now_ns, data))
         self._inner.send(data, now_ns)
-        theirs_ns = self.ask(end_ns + foreign.gap_ns, foreign.frame) if foreign else end_ns
+        theirs_ns = end_ns
+        if foreign and foreign.ours != "first":
+            theirs_ns = self.ask(end_ns + foreign.gap_ns, foreign.frame)
         if (first_ns := self._inner.next_arrival_ns()) is not None:
             self.said = self._inner.receive(2**62)
-            start_ns = first_ns - self._character_ns
-            if foreign and foreign.ours == "after":
-                start_ns += theirs_ns - end_ns
+            start_ns = first_ns - self._character_ns + theirs_ns - end_ns
             if not (foreign and foreign.ours == "never"):
                 self._answer(Answer(self.said, start_ns, end_ns, self._character_ns), fault)
+        if foreign and foreign.ours == "first":
+            self.ask(end_ns + foreign.gap_ns, foreign.frame)
         return end_ns
 
     def ask(self, start_ns: int, frame: bytes) -> int:
-        """Let another master ask; return when its exchange is over."""
+        """Let another master ask; return when its exchange is over. Nobody hears what falls on a frame."""
         end_ns = start_ns + len(frame) * self._character_ns
-        self.inject(start_ns, frame)
+        heard = self.inject(start_ns, frame)
         asked = self._bursts
-        exchange = self._bus.exchange(frame, end_ns, self._mode)
-        if exchange is None or not exchange.pdu:
-            return end_ns
-        answer = exchange.frame(self._mode)
-        self.inject(end_ns + exchange.turnaround_ns, answer)
-        self._follows[self._bursts] = asked
-        return end_ns + exchange.turnaround_ns + len(answer) * self._character_ns
+        exchange = self._bus.exchange(frame, end_ns, self._mode) if heard else None
+        if exchange is not None and exchange.pdu:
+            answer = exchange.frame(self._mode)
+            self.inject(end_ns + exchange.turnaround_ns, answer)
+            self._follows[self._bursts] = asked
+            end_ns += exchange.turnaround_ns + len(answer) * self._character_ns
+        self.foreign_until_ns = max(self.foreign_until_ns, end_ns)
+        return end_ns
 
-    def inject(self, start_ns: int, data: bytes) -> None:
-        """Let somebody else send."""
+    def inject(self, start_ns: int, data: bytes) -> bool:
+        """Let somebody else send; say whether the line was free."""
         self.meant.append(data)
-        self._occupy((start_ns, data))
+        free = self._occupy((start_ns, data))
         self._put(start_ns, data, at_once=self._at_once)
+        return free
 
     def receive(self, now_ns: int) -> bytes:
         """See edge.lines.virtual.Wire."""
@@ -146,10 +153,12 @@ class FaultyWire:
         heapq.heapify(self._under_way)
         return True
 
-    def _occupy(self, burst: Burst) -> None:
+    def _occupy(self, burst: Burst) -> bool:
         start_ns, end_ns = burst[0], burst[0] + len(burst[1]) * self._character_ns
-        self.overlaps += any(start_ns < end and begin < end_ns for begin, end in self._spans)
+        free = not any(start_ns < end and begin < end_ns for begin, end in self._spans)
+        self.overlaps += not free
         self._spans.append((start_ns, end_ns))
+        return free
 
     def _put(self, start_ns: int, data: bytes, *, at_once: bool = False) -> None:
         self._bursts += 1

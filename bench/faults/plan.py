@@ -30,6 +30,7 @@ REFUSED = 0xFFF0
 FOREIGN_BIT_ADDRESS_MAX = 0x0200
 """From 0x0300 on a request for bits may be spelled exactly as an answer of three data bytes."""
 
+NOTHING = Fault()
 Event = Literal["", "echo", "unplug"]
 READ_TABLES: tuple[Table, ...] = ("holding_register", "input_register", "coil", "discrete_input")
 Form = tuple[int, Table, int, bool]
@@ -47,7 +48,7 @@ class Step:
     values: tuple[int, ...] = ()
     """What is written; empty for a read."""
     kind: str = "none"
-    fault: Fault = Fault()
+    fault: Fault = NOTHING
     foreign: Foreign | None = None
     before: bytes = b""
     """What another master asks before ours is begun, ``head_start_ns`` earlier."""
@@ -63,6 +64,11 @@ class Step:
         else:
             pdu, answer_bytes = modbus_pdu.read_request(self.table, self.address, self.count)
         return Request(self.unit_id, pdu, answer_bytes, timeout_s)
+
+    @property
+    def row(self) -> str:
+        """Under which name it is booked."""
+        return f"{self.kind}, dead" if self.unit_id == DEAD and self.kind in LINE_KINDS else self.kind
 
     @property
     def pdu(self) -> bytes:
@@ -126,16 +132,16 @@ def _befallen(step: Step, random: Random, bounds: Bounds, *, refused: bool) -> S
         kind = "silent"
     if kind in FAULTS:
         return _replaced(step, kind=kind, fault=FAULTS[kind](step, random, bounds))
-    if kind == "echo_switched":
+    if kind == "echo_switch":
         return _replaced(step, kind=kind, event="echo")
-    if kind == "unplugged":
+    if kind == "unplug":
         if random.random() < 0.9:  # a port takes its time to come back
             return _replaced(step, kind="dead_unit" if step.unit_id == DEAD else "none")
-        fault: Fault = Fault()
+        fault = NOTHING
         if random.random() < 0.5:
             fault = FAULTS["too_late"](step, random, bounds)
         return _replaced(step, kind=kind, event="unplug", at=random.random() * 1.2, fault=fault)
-    if kind == "other_master_idle":
+    if kind == "master_idle":
         head_start_ns = random.randrange(60 * MS)
         return _replaced(step, kind=kind, before=_foreign(step, random), head_start_ns=head_start_ns)
     return _replaced(step, kind=kind, foreign=_meanwhile(step, random))
@@ -226,6 +232,8 @@ FAULTS: dict[str, Callable[[Step, Random, Bounds], Fault]] = {
 """What may befall an answer, by its kind."""
 
 ANSWER_KINDS = tuple(FAULTS)
-LINE_KINDS = ("echo_switched", "unplugged", "other_master_idle", "other_master_waiting")
+LINE_KINDS = ("echo_switch", "unplug", "master_idle", "master_waiting")
+TELLING = ("none", "refused", "late_in_time", "exception", "duplicated", "garbage_after")
+"""Kinds after which a right answer stood alone behind the request: it has shown whether there is an echo."""
 HARMLESS = ("late_in_time", "duplicated", "leading_zero", "garbage_before", "garbage_after", "exception")
 """Kinds that leave the answer there, whole and in time: it must come out."""

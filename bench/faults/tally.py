@@ -75,6 +75,38 @@ class Tally:
         return rows
 
 
+class Watch:
+    """What befalls a transaction without being drawn for it; made before it begins."""
+
+    def __init__(self, wire: FaultyWire, now_ns: int) -> None:
+        """Note what has happened so far."""
+        self._wire, self._began_ns = wire, now_ns
+        self._disturbances = wire.collisions + wire.overlaps
+        self._crc_collisions = wire.crc_collisions
+
+    def kind(self, step: Step, *, learnt: bool) -> str:
+        """Return under which kind a step is booked.
+
+        Frames that fell on one another, and another master's while ours was under way, are faults of their
+        own; so is a write before any answered read has shown whether the adapter echoes (``learnt``).
+        """
+        if step.row not in HEALTHY and step.row not in HARMLESS:
+            return step.row
+        if self._wire.collisions + self._wire.overlaps > self._disturbances:
+            return "collided"
+        if self._wire.foreign_until_ns > self._began_ns:
+            return "master_near"
+        if step.values and not learnt:
+            return "echo_unlearnt"
+        return step.row
+
+    def verdict(self, step: Step, pdu: bytes | None, error: str, *, checks_writes: bool = True) -> str:
+        """See ``judged``; where a harmed answer's checksum is right by chance, that is said."""
+        verdict = judged(step, pdu, error, self._wire, checks_writes=checks_writes)
+        by_chance = self._wire.crc_collisions > self._crc_collisions
+        return "crc_collision" if by_chance and verdict == "wrong" else verdict
+
+
 def _reasons(verdicts: Counter[str]) -> str:
     """Return what failed, the commonest first, in the rest of a row."""
     room, said = 28, ""

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from itertools import islice
 from random import Random
 
-from bench.faults.plan import Bounds, Step, steps
-from bench.faults.tally import Tally, judged
+from bench.faults.plan import TELLING, Bounds, Step, steps
+from bench.faults.tally import Tally, Watch
 from edge.lines.line import LineError, Outcome
 from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
@@ -53,7 +53,7 @@ class _Session:
 
     async def _step(self, step: Step, index: int) -> None:
         wire = self._wire
-        disturbances, harmed = wire.collisions + wire.overlaps, wire.crc_collisions
+        watch = Watch(wire, _now_ns())
         if step.event == "echo":
             wire.echo = not wire.echo
             self._learnt = False
@@ -62,16 +62,9 @@ class _Session:
             wire.ask(_now_ns() + MS, step.before)
             await asyncio.sleep(step.head_start_ns / 1e9)
         outcome = await self._transact(step)
-        kind = step.kind
-        if kind in ("none", "refused"):
-            if wire.collisions + wire.overlaps > disturbances:
-                kind = "collided"
-            elif step.values and not self._learnt:
-                kind = "echo_unlearnt"
-        verdict = judged(step, outcome.pdu, outcome.error or "", wire)
-        if wire.crc_collisions > harmed and verdict == "wrong":
-            verdict = "crc_collision"
-        self._learnt |= verdict == "right" and not step.values and not step.event
+        kind = watch.kind(step, learnt=self._learnt)
+        verdict = watch.verdict(step, outcome.pdu, outcome.error or "")
+        self._learnt |= verdict == "right" and not step.values and kind in TELLING
         self._tally.add(kind, verdict, f"#{index} {step} echo={wire.echo} {outcome}")
 
     async def _transact(self, step: Step) -> Outcome:

@@ -20,7 +20,7 @@ Another master: frames that come while nobody was asked are counted; a request a
 could be confused with its answer, and an answer that follows on such a request is not taken.
 """
 
-from edge.lines.framing import Framing, is_request, key
+from edge.lines.framing import Framing, is_request, key, may_be_answer
 from edge.lines.line import LineError, Outcome, Request
 from edge.lines.listening import Listening, Seen
 from edge.lines.rtu import Rtu
@@ -124,12 +124,14 @@ class LineMachine:
         """Count the frames that came unasked; the answer to another master's request is awaited as late."""
         for frame in self._framing.frames(bytes(self._stray)):
             self.seen.stray_frames += 1
-            if not is_request(frame.pdu):  # a single write's answer looks like one
+            of = frame.unit_id, frame.pdu[0] & 0x7F
+            until_ns = self._late_until_ns.get(of, 0)
+            if not is_request(frame.pdu):
                 if not self.seen.foreign_requests:  # else it may be the answer to the other master
-                    self._late_until_ns.pop((frame.unit_id, frame.pdu[0] & 0x7F), None)
-            elif frame.unit_id and (frame.unit_id, frame.pdu[0]) not in self._late_until_ns:
+                    self._late_until_ns.pop(of, None)
+            elif frame.unit_id and not (until_ns > now_ns and may_be_answer(frame.pdu)):
                 self.seen.foreign_requests += 1
-                self._await_late(frame.unit_id, frame.pdu[0], now_ns + self._timing.late_answer_ns, now_ns)
+                self._await_late(*of, max(until_ns, now_ns + self._timing.late_answer_ns), now_ns)
         self._stray.clear()
 
     def _listen(self, sent_ns: int) -> Action:
