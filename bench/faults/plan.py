@@ -53,6 +53,8 @@ class Step:
     before: bytes = b""
     """What another master asks before ours is begun, ``head_start_ns`` earlier."""
     head_start_ns: int = 0
+    theirs: Form | None = None
+    """What form the other master's request has."""
     event: Event = ""
     at: float = 0.0
     """When a port is unplugged, as a part of the timeout."""
@@ -64,6 +66,11 @@ class Step:
         else:
             pdu, answer_bytes = modbus_pdu.read_request(self.table, self.address, self.count)
         return Request(self.unit_id, pdu, answer_bytes, timeout_s)
+
+    @property
+    def form(self) -> Form:
+        """Return what makes requests alike."""
+        return self.unit_id, self.table, self.count, bool(self.values)
 
     @property
     def row(self) -> str:
@@ -84,6 +91,8 @@ class Bounds:
     late_ns: int
     in_time_ns: int
     """So long an answer may take and still count as one in time."""
+    unplug_share: float = 1.0
+    """How many of the drawn unpluggings are done: a real port takes its time to come back."""
 
 
 def steps(random: Random, bounds: Bounds) -> Iterator[Step]:
@@ -100,7 +109,10 @@ def steps(random: Random, bounds: Bounds) -> Iterator[Step]:
             values = tuple(random.randrange(2 if table == "coil" else 65_536) for _ in range(count))
         step = Step(unit_id, table, address, count, values)
         if random.random() < 0.5:
-            yield _befallen(step, random, bounds, refused=refused)
+            step = _befallen(step, random, bounds, refused=refused)
+            yield step
+            if step.theirs and random.random() < 0.5:
+                form = step.theirs  # ours that could be confused with theirs comes next
         else:
             kind = "dead_unit" if unit_id == DEAD else "refused" if refused else "none"
             yield _replaced(step, kind=kind)
@@ -135,7 +147,7 @@ def _befallen(step: Step, random: Random, bounds: Bounds, *, refused: bool) -> S
     if kind == "echo_switch":
         return _replaced(step, kind=kind, event="echo")
     if kind == "unplug":
-        if random.random() < 0.9:  # a port takes its time to come back
+        if random.random() > bounds.unplug_share:
             return _replaced(step, kind="dead_unit" if step.unit_id == DEAD else "none")
         fault = NOTHING
         if random.random() < 0.5:
@@ -143,20 +155,27 @@ def _befallen(step: Step, random: Random, bounds: Bounds, *, refused: bool) -> S
         return _replaced(step, kind=kind, event="unplug", at=random.random() * 1.2, fault=fault)
     if kind == "master_idle":
         head_start_ns = random.randrange(60 * MS)
-        return _replaced(step, kind=kind, before=_foreign(step, random), head_start_ns=head_start_ns)
-    return _replaced(step, kind=kind, foreign=_meanwhile(step, random))
+        theirs = _foreign(step, random)
+        return _replaced(
+            step, kind=kind, theirs=theirs.form, before=_framed(theirs), head_start_ns=head_start_ns
+        )
+    theirs = _foreign(step, random)
+    return _replaced(step, kind=kind, theirs=theirs.form, foreign=_meanwhile(step, theirs, random))
 
 
-def _meanwhile(step: Step, random: Random) -> Foreign:
-    frame = _foreign(step, random)
-    same = frame[0] == step.unit_id
+def _meanwhile(step: Step, theirs: Step, random: Random) -> Foreign:
+    same = theirs.unit_id == step.unit_id
     ours: Literal["first", "after", "never"] = random.choice(
         ("first", "after", "never") if same else ("first", "after")
     )
-    return Foreign(random.randrange(1, 12 * MS), frame, ours)
+    return Foreign(random.randrange(1, 12 * MS), _framed(theirs), ours)
 
 
-def _foreign(step: Step, random: Random) -> bytes:
+def _framed(step: Step) -> bytes:
+    return rtu_frame(step.unit_id, step.pdu)
+
+
+def _foreign(step: Step, random: Random) -> Step:
     """Return another master's request, mostly one whose answer looks like ours."""
     unit_id = step.unit_id if random.random() < 0.5 else random.choice((1, 2, DEAD))
     table, count, writes = step.table, min(step.count, 8), bool(step.values)
@@ -169,7 +188,7 @@ def _foreign(step: Step, random: Random) -> bytes:
     values = tuple(random.randrange(2 if bits else 65_536) for _ in range(count)) if writes else ()
     if values and table not in ("coil", "holding_register"):
         values = ()
-    return rtu_frame(unit_id, Step(unit_id, table, address, count, values).pdu)
+    return Step(unit_id, table, address, count, values)
 
 
 def _noise(random: Random, count_max: int) -> bytes:

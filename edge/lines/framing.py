@@ -63,4 +63,4 @@ def is_request(pdu: bytes) -> bool:
 
 def may_be_answer(pdu: bytes) -> bool:
     """Say whether a PDU shaped as a request may be an answer too: of a single write, or of 17 to 24 bits."""
-    return pdu[0] in SINGLE_WRITES or pdu[0] in BIT_READS and pdu[1] == 3
+    return pdu[0] in SINGLE_WRITES or (pdu[0] in BIT_READS and pdu[1] == 3)

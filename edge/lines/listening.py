@@ -38,6 +38,8 @@ class Listening:
         self._written_ns = 0
         self._buffer = b""
         self._echoed = False
+        self.before = self.after = b""
+        """What came before and after the answer, echoes aside."""
 
     def begin(self, own: bytes, written_ns: int) -> None:
         """A request is about to be written: its frame, and the earliest moment it can have begun."""
@@ -47,6 +49,11 @@ class Listening:
     def size(self) -> int:
         """How many bytes have come and may still matter."""
         return len(self._buffer)
+
+    @property
+    def received(self) -> bytes:
+        """What has come and may still matter."""
+        return self._buffer
 
     @property
     def echo_bytes(self) -> int:
@@ -79,6 +86,7 @@ class Listening:
             self._seen.echo = True
         elif answer.start == 0 != echo_at and not self._echoed:
             self._seen.echo = False
+        self.before, self.after = buffer[: answer.start], buffer[answer.end :]
         return answer.pdu
 
     def missing(self, request: Request) -> int:
