@@ -13,8 +13,8 @@ from edge.lines.rtu import Rtu
 from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
 from simulators.addressed import addressed_bus, values_at
-from simulators.faults import MS, Garbage, Late, Silent
-from simulators.faulty_wire import FaultyWire
+from simulators.faults import MS, Fault, Garbage, Late, Silent
+from simulators.faulty_wire import FaultyWire, Foreign
 from simulators.virtual_loop import run_virtually
 from simulators.wire import characters_ns
 from tests.edge.support import loop_ns, read_request, registers, virtual_line
@@ -223,6 +223,40 @@ def test_another_masters_question_to_another_unit_costs_nothing() -> None:
         assert registers(outcome) == values_at(1, "holding_register", 100, 4)
 
     meet(play)
+
+
+def test_another_master_is_heeded_after_a_late_answer_was_awaited_in_vain() -> None:
+    """It asks what we were denied once, long after that can still be answered."""
+
+    async def play(line: VirtualLine, wire: FaultyWire) -> None:
+        wire.fault = Silent()
+        assert (await line.transact(read_request(1, 0, 4))).error is LineError.TIMEOUT
+        await asyncio.sleep(0.5)
+        wire.ask(loop_ns(), framed(1, read_request(1, 500, 4).pdu))
+        await asyncio.sleep(0.001)
+        outcome = await line.transact(read_request(1, 100, 4))
+        assert registers(outcome) == values_at(1, "holding_register", 100, 4)
+        assert line.seen.foreign_requests == 1
+
+    meet(play, baud=115_200)
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_another_masters_question_to_a_third_holds_back_ours_to_it(lost: bool) -> None:
+    """It is heard while we wait for unit 1, and unit 2 answers it when our own question to 2 is just out."""
+
+    async def play(line: VirtualLine, wire: FaultyWire) -> None:
+        await line.transact(read_request(1, 0, 4))
+        wire.foreign = Foreign((98 if lost else 2) * MS, framed(2, read_request(2, 500, 4).pdu))
+        wire.fault = Silent() if lost else Fault()
+        assert (await line.transact(read_request(1, 100, 4))).error == (
+            LineError.WRONG_UNIT if lost else None
+        )
+        outcome = await line.transact(read_request(2, 100, 4))
+        assert registers(outcome) == values_at(2, "holding_register", 100, 4)
+        assert line.seen.foreign_requests == 1
+
+    meet(play, baud=115_200)
 
 
 def test_a_reopened_port_forgets_its_adapter_and_not_its_late_answers() -> None:

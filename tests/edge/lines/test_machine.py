@@ -274,6 +274,40 @@ def test_a_caller_that_gives_up_half_way_leaves_no_answer_for_the_next() -> None
     run_virtually(play())
 
 
+def test_a_caller_that_gives_up_has_no_longer_to_wait_than_from_the_timeout() -> None:
+    """At 1200 baud an echo lets a long answer's end be awaited for long, but not its beginning."""
+
+    async def play() -> None:
+        wire = FaultyWire(addressed_bus(1), 1200)
+        wire.echo = True
+        line = virtual_line(wire, 1200)
+        wire.fault = Silent()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.18):
+                await line.transact(read_request(1, 100, 40))
+        assert registers(await line.transact(read_request(1, 200, 4))) == values_at(
+            1, "holding_register", 200, 4
+        )
+
+    run_virtually(play())
+
+
+def test_a_slow_lines_longest_answer_is_no_noise_when_it_comes_late() -> None:
+    """At 1200 baud it takes over two seconds; the next unit is asked after it."""
+
+    async def play() -> None:
+        wire = FaultyWire(addressed_bus(1, 2), 1200)
+        line = virtual_line(wire, 1200)
+        wire.fault = Late(int(TIMEOUT_S * 1e9) + 60 * MS)
+        assert (await line.transact(read_request(1, 100, 125))).error is LineError.TIMEOUT
+        await asyncio.sleep(0.05)
+        assert registers(await line.transact(read_request(2, 200, 4))) == values_at(
+            2, "holding_register", 200, 4
+        )
+
+    run_virtually(play())
+
+
 def test_an_answer_that_trickles_cannot_hold_the_line() -> None:
     """Noise of a byte every 20 ms ends with the timeout, a whole answer's time and the slack."""
     machine = LineMachine(Timing.of(9600, "N", 1))
