@@ -74,6 +74,7 @@ class FaultyWire:
         if self._collides(end_ns):
             return end_ns
         if self.echo:
+            self.meant.append(data)
             self._put(now_ns, data)
         self._occupy((now_ns, data))
         self._inner.send(data, now_ns)

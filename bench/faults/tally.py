@@ -9,7 +9,9 @@ from edge.drivers.modbus_pdu import ModbusError
 from simulators.faults import Instead, rtu_frame
 from simulators.faulty_wire import FaultyWire
 
-NO_FAULT = ("none", "refused", "dead_unit")
+LEARNING = "learning"
+"""Reads that only show what the adapter does; they are judged, and counted as no transactions."""
+NO_FAULT = (LEARNING, "none", "refused", "dead_unit")
 HEALTHY = ("none", "refused")
 EXAMPLES_MAX = 5
 
@@ -42,7 +44,7 @@ class Tally:
     @property
     def transactions(self) -> int:
         """How many were booked."""
-        return sum(verdicts.total() for verdicts in self.verdicts.values())
+        return sum(verdicts.total() for kind, verdicts in self.verdicts.items() if kind != LEARNING)
 
     @property
     def faults(self) -> int:
