@@ -66,8 +66,8 @@ def run(name: str, campaign: Campaign, seeds: list[int], transactions: int, *mor
             tally = done.result()
             whole.merge(tally)
             print(
-                f"{name}: seed {running[done]}: {tally.transactions} transactions, {tally.count('wrong')} wrong"
-                f" ({time.monotonic() - began_s:.0f} s)",
+                f"{name}: seed {running[done]}: {tally.transactions} transactions, "
+                f"{tally.count('wrong')} wrong ({time.monotonic() - began_s:.0f} s)",
                 file=sys.stderr,
                 flush=True,
             )

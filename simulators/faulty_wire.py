@@ -64,6 +64,11 @@ class FaultyWire:
         self._spans: deque[tuple[int, int]] = deque(maxlen=SPANS_KEPT)
         self._arrived_ns = -self._silence_ns
 
+    def prepare(self, fault: Fault, foreign: Foreign | None = None) -> None:
+        """Say what befalls the next request, and forget what came of the last."""
+        self.fault, self.foreign = fault, foreign
+        self.said, self.struck = b"", False
+
     def send(self, data: bytes, now_ns: int) -> int:
         """See edge.lines.virtual.Wire."""
         fault, self.fault = self.fault, Fault()

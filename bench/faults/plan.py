@@ -108,7 +108,7 @@ def steps(random: Random, bounds: Bounds) -> Iterator[Step]:
         if writes:
             values = tuple(random.randrange(2 if table == "coil" else 65_536) for _ in range(count))
         step = Step(unit_id, table, address, count, values)
-        if random.random() < 0.5:
+        if random.random() < (0.25 if unit_id == DEAD else 0.6):
             step = _befallen(step, random, bounds, refused=refused)
             yield step
             if step.theirs and random.random() < 0.5:
@@ -136,9 +136,7 @@ def _replaced(step: Step, **fields: object) -> Step:
 
 
 def _befallen(step: Step, random: Random, bounds: Bounds, *, refused: bool) -> Step:
-    kinds = list(LINE_KINDS)
-    if step.unit_id != DEAD:
-        kinds += ANSWER_KINDS * 3
+    kinds = list(LINE_KINDS) if step.unit_id == DEAD else [*LINE_KINDS, *LINE_KINDS, *ANSWER_KINDS]
     kind = random.choice(kinds)
     if refused and kind in ("wrong_count", "exception"):
         kind = "silent"

@@ -124,7 +124,7 @@ class Session:
         with port.lock:
             watch = Watch(wire, time.monotonic_ns())
             stalls, heard, plugged = port.stalls, port.heard, port.plugged
-            wire.fault, wire.foreign, wire.said = step.fault, step.foreign, b""
+            wire.prepare(step.fault, step.foreign)
             if step.before:
                 wire.ask(time.monotonic_ns() + MS, step.before)
             port.unplug_when_heard = step.event == "unplug" and step.at < 0.8

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from bench.faults.plan import HARMLESS, Step
+from bench.faults.plan import FAULTS, HARMLESS, Step
 from edge.drivers import modbus_pdu
 from edge.drivers.modbus_pdu import ModbusError
 from simulators.faults import Instead, rtu_frame
@@ -11,7 +11,7 @@ from simulators.faulty_wire import FaultyWire
 
 LEARNING = "learning"
 """Reads that only show what the adapter does; they are judged, and counted as no transactions."""
-NO_FAULT = (LEARNING, "none", "refused", "dead_unit")
+NO_FAULT = (LEARNING, "unheard", "stalled", "none", "refused", "dead_unit")
 HEALTHY = ("none", "refused")
 EXAMPLES_MAX = 5
 
@@ -91,7 +91,10 @@ class Watch:
 
         Frames that fell on one another, and another master's while ours was under way, are faults of their
         own; so is a write before any answered read has shown whether the adapter echoes (``learnt``).
+        Where no device heard the request, the fault drawn for its answer was none.
         """
+        if step.kind in FAULTS and not self._wire.struck:
+            return "unheard"
         if step.row not in HEALTHY and step.row not in HARMLESS:
             return step.row
         if self._wire.collisions + self._wire.overlaps > self._disturbances:

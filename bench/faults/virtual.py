@@ -57,7 +57,7 @@ class _Session:
         if step.event == "echo":
             wire.echo = not wire.echo
             self._learnt = False
-        wire.fault, wire.foreign = step.fault, step.foreign
+        wire.prepare(step.fault, step.foreign)
         if step.before:
             wire.ask(_now_ns() + MS, step.before)
             await asyncio.sleep(step.head_start_ns / 1e9)
