@@ -7,7 +7,7 @@ has answered no read yet a single copy is no answer (``only_echo``).
 
 from dataclasses import dataclass
 
-from edge.lines.framing import Frame, Framing, is_request, key
+from edge.lines.framing import Frame, Framing, echoes_another, is_request, key
 from edge.lines.line import LineError, Request
 from edge.lines.timing import Timing
 
@@ -66,7 +66,11 @@ class Listening:
         if self._seen.echo and not self._echoed and self._own in buffer:
             self._echoed = True
             buffer = self._buffer = buffer.replace(self._own, b"", 1)
-        found = list(self._framing.answers(buffer, request))
+        found = [
+            frame
+            for frame in self._framing.answers(buffer, request)
+            if not echoes_another(frame.pdu, request)
+        ]
         if not found:
             return None
         if self._timing.paced and self._is_stale(found[0], now_ns):
@@ -115,7 +119,7 @@ class Listening:
             return LineError.WRONG_UNIT
         if frame.pdu[0] & 0x7F != request.pdu[0]:
             return LineError.WRONG_FUNCTION
-        return LineError.WRONG_LENGTH
+        return LineError.WRONG_ECHO if echoes_another(frame.pdu, request) else LineError.WRONG_LENGTH
 
     def _is_stale(self, frame: Frame, now_ns: int) -> bool:
         """Say whether the wire cannot have brought it since the request; clocks may differ by a tenth."""

@@ -13,7 +13,7 @@ from edge.lines.rtu import Rtu
 from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
 from simulators.addressed import addressed_bus, values_at
-from simulators.faults import MS, Fault, Garbage, Late, Silent
+from simulators.faults import MS, Fault, Garbage, Instead, Late, Silent
 from simulators.faulty_wire import FaultyWire, Foreign
 from simulators.virtual_loop import run_virtually
 from simulators.wire import characters_ns
@@ -257,6 +257,31 @@ def test_another_masters_question_to_a_third_holds_back_ours_to_it(lost: bool) -
         assert line.seen.foreign_requests == 1
 
     meet(play, baud=115_200)
+
+
+def test_another_masters_write_is_not_taken_for_the_answer_to_ours() -> None:
+    """It looks like an answer; ours, a refusal, comes after it, and must not be the next write's."""
+
+    async def play(line: VirtualLine, wire: FaultyWire) -> None:
+        await line.transact(read_request(1, 0, 4))
+        wire.foreign = Foreign(MS, framed(1, write_register(1, 500, 7).pdu), "after")
+        outcome = await line.transact(write_register(1, 0xFFF0, 8))
+        assert outcome.error is LineError.OTHER_MASTER
+        assert (await line.transact(write_register(1, 100, 9))).error is None
+        assert registers(await line.transact(read_request(1, 100, 1))) == [9]
+
+    meet(play, baud=115_200)
+
+
+def test_a_write_whose_echo_is_wrong_is_not_done() -> None:
+    """The device repeats another value than was written."""
+
+    async def play(line: VirtualLine, wire: FaultyWire) -> None:
+        await line.transact(read_request(1, 0, 4))
+        wire.fault = Instead(added=1)
+        assert (await line.transact(write_register(1, 100, 9))).error is LineError.WRONG_ECHO
+
+    meet(play)
 
 
 def test_a_reopened_port_forgets_its_adapter_and_not_its_late_answers() -> None:
