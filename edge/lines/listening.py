@@ -40,10 +40,13 @@ class Listening:
         self._echoed = False
         self.before = self.after = b""
         """What came before and after the answer, echoes aside."""
+        self.copied = False
+        """Whether our request came back unexpectedly: it may be another master's that asks the very same."""
 
     def begin(self, own: bytes, written_ns: int) -> None:
         """A request is about to be written: its frame, and the earliest moment it can have begun."""
         self._own, self._written_ns, self._buffer, self._echoed = own, written_ns, b"", False
+        self.copied = False
 
     @property
     def size(self) -> int:
@@ -87,6 +90,7 @@ class Listening:
         if answer.start and self._follows_another_masters(buffer[: answer.start], request):
             return LineError.OTHER_MASTER
         if 0 <= echo_at < answer.start:
+            self.copied = self._seen.echo is not None
             self._seen.echo = True
         elif answer.start == 0 != echo_at and not self._echoed:
             self._seen.echo = False

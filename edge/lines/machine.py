@@ -190,6 +190,8 @@ class LineMachine:
             self._sound.add((request.unit_id, request.pdu))
         self._heed_meanwhile(self._listening.before, request, now_ns)
         self._stray += self._listening.after[:STRAY_BYTES_KEPT_MAX]
+        if self._listening.copied:
+            self._await_late(*key(request), now_ns + self._late_ns(request), now_ns)
         return self._done(pdu, None, now_ns)
 
     def _failed(self, error: LineError, now_ns: int) -> Action:
@@ -199,11 +201,16 @@ class LineMachine:
         return self._done(None, error, now_ns)
 
     def _give_up(self, request: Request, now_ns: int) -> None:
-        late_ns = self._timing.late_answer_ns
-        if request.late_answer_s is not None:
-            late_ns = int(request.late_answer_s * 1e9)
-        self._await_late(*key(request), max(now_ns, self._begun_by_ns) + late_ns, now_ns)
+        self._expect_late(request, now_ns)
         self._heed_meanwhile(self._listening.received, request, now_ns)
+
+    def _expect_late(self, request: Request, now_ns: int) -> None:
+        until_ns = max(now_ns, self._begun_by_ns) + self._late_ns(request)
+        self._await_late(*key(request), until_ns, now_ns)
+
+    def _late_ns(self, request: Request) -> int:
+        given_s = request.late_answer_s
+        return self._timing.late_answer_ns if given_s is None else int(given_s * 1e9)
 
     def _await_late(self, unit_id: int, function: int, until_ns: int, now_ns: int) -> None:
         if len(self._late_until_ns) >= LATE_ANSWERS_MAX:
