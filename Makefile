@@ -27,7 +27,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 demo: setup ## a city block on this machine; ARGS="--for 90 --json" for one line of figures
 	@$(BIN)/gengfu demo $(ARGS)
 
-test: setup ## all tests, with a real mosquitto, real ptys and a real libmodbus slave
+test: setup ## all tests, with a real mosquitto, real ptys, a real libmodbus slave and mbpoll
 	@$(BIN)/pytest $(ARGS)
 
 check: setup ## style, types, import contracts, profiles
@@ -38,7 +38,7 @@ check: setup ## style, types, import contracts, profiles
 	@$(BIN)/gengfu profiles check
 
 bench: setup ## every benchmark in bench/, one after the other
-	@set -e; for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python -m bench.$$(basename $$file .py); done
+	@set -e; for file in $$(grep -l '"figures"' bench/*.py); do echo "== $$file"; $(BIN)/python -m bench.$$(basename $$file .py); done
 
 lock: setup ## write requirements.lock anew (needs uv)
 	@uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

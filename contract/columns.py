@@ -7,9 +7,10 @@ those, or raw float64; quality, error and clock are stored only where they diffe
 
 import math
 import struct
-from collections.abc import Iterable, Sequence
-from itertools import accumulate, groupby, pairwise
-from operator import attrgetter
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import accumulate, groupby
+from operator import attrgetter, sub
 from typing import Annotated, Any
 
 import msgspec
@@ -24,11 +25,12 @@ _RAW, _FLOAT64, _INTEGER = -3, -2, -1  # otherwise: that many decimals
 
 Index = Annotated[int, msgspec.Meta(ge=0)]
 Packed = list[int] | bytes | list[Value]
+_FLOATS, _INTEGERS = {float}, {int}
 _QUALITIES = list(Quality)
 _CLOCKS = list(ClockState)
 
 
-class Column(msgspec.Struct, frozen=True, array_like=True):
+class Column(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One series of a batch: indices into the name and time tables, and its values."""
 
     device: Index
@@ -51,7 +53,6 @@ class Columns(msgspec.Struct, frozen=True, array_like=True):
 
 
 _decoder = msgspec.msgpack.Decoder(Columns)
-_series = attrgetter("device", "point")
 
 
 def pack(samples: Sequence[Sample]) -> bytes:
@@ -62,29 +63,42 @@ def pack(samples: Sequence[Sample]) -> bytes:
     if not 1 <= len(samples) <= SAMPLES_PER_BATCH_MAX:
         raise ContractError(f"a batch of {len(samples)} samples; 1 to {SAMPLES_PER_BATCH_MAX}")
     start = min(sample.time_ms for sample in samples)
-    devices: dict[str, int] = {}
+    series: defaultdict[str, defaultdict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
+    for sample in samples:
+        series[sample.device][sample.point].append(sample)
     points: dict[str, int] = {}
     times: dict[tuple[int, ...], int] = {}
+    together: list[int] = []
+    times_index = 0
     columns = []
-    for (device, point), group in groupby(sorted(samples, key=_series), key=_series):
-        rows = list(group)
-        stamps = [row.time_ms - start for row in rows]
-        if any(later <= earlier for earlier, later in pairwise(stamps)):
-            raise ContractError(f"times of {device}/{point} do not increase strictly")
-        steps = (stamps[0], *(later - earlier for earlier, later in pairwise(stamps)))
-        form, values = _pack_values([row.value for row in rows], f"{device}/{point}")
-        columns.append(
-            Column(
-                devices.setdefault(device, len(devices)),
-                points.setdefault(point, len(points)),
-                times.setdefault(steps, len(times)),
-                form,
-                values,
-                _remarks(rows),
+    for device_index, device in enumerate(sorted(series)):
+        for point in sorted(series[device]):
+            rows = series[device][point]
+            stamps = [row.time_ms for row in rows]
+            if (
+                stamps != together
+            ):  # mostly they are those of the point before, which was read together with it
+                together = stamps
+                steps = (stamps[0] - start, *_deltas(stamps)[1:])
+                if len(steps) > 1 and min(steps[1:]) <= 0:
+                    raise ContractError(f"times of {device}/{point} do not increase strictly")
+                times_index = times.setdefault(steps, len(times))
+            try:
+                form, values = _pack_values([row.value for row in rows])
+            except ContractError as error:
+                raise ContractError(f"{device}/{point}: {error}") from error
+            columns.append(
+                Column(
+                    device_index,
+                    points.setdefault(point, len(points)),
+                    times_index,
+                    form,
+                    values,
+                    _remarks(rows),
+                )
             )
-        )
     return msgspec.msgpack.encode(
-        Columns(start, list(devices), list(points), [list(steps) for steps in times], columns)
+        Columns(start, sorted(series), list(points), [list(steps) for steps in times], columns)
     )
 
 
@@ -112,38 +126,46 @@ def unpack(payload: bytes) -> list[Sample]:
         raise ContractError(f"malformed telemetry payload: {error}") from error
 
 
-def _pack_values(values: list[Value], series: str) -> tuple[int, Packed]:
-    kinds = {type(value) for value in values}
-    if kinds == {float}:
-        floats = [value for value in values if isinstance(value, float)]
+def _pack_values(values: list[Any]) -> tuple[int, Packed]:
+    """Return a column's form and values; ContractError for an integer that it cannot carry."""
+    kinds = set(map(type, values))
+    if kinds == _FLOATS:
         for decimals in range(DECIMALS_MAX + 1):
-            scale = 10**decimals
-            scaled = [_exact(value, scale) for value in floats]
-            if None not in scaled:
-                return decimals, _deltas([value for value in scaled if value is not None])
-        return _FLOAT64, struct.pack(f"<{len(floats)}d", *floats)
+            scaled = _exact(values, 10**decimals)
+            if scaled is not None:
+                return decimals, _deltas(scaled)
+        return _FLOAT64, struct.pack(f"<{len(values)}d", *values)
+    integers = values if kinds == _INTEGERS else [value for value in values if type(value) is int]
+    if integers and not -INTEGER_MAX <= min(integers) <= max(integers) <= INTEGER_MAX:
+        raise ContractError(f"integer {max(integers, key=abs)} beyond ±2**53")
+    return (_INTEGER, _deltas(values)) if integers is values else (_RAW, values)
+
+
+def _exact(values: list[float], scale: int) -> list[int] | None:
+    """Return the integers that values × scale are, if dividing them by scale gives the very same floats."""
+    scaled = []
     for value in values:
-        if type(value) is int and abs(value) > INTEGER_MAX:
-            raise ContractError(f"{series}: integer {value} beyond ±2**53")
-    if kinds == {int}:
-        return _INTEGER, _deltas([value for value in values if isinstance(value, int)])
-    return _RAW, values
-
-
-def _exact(value: float, scale: int) -> int | None:
-    """Return the integer that value × scale is, if dividing it by scale gives the very same float."""
-    if not math.isfinite(value) or abs(value) * scale > INTEGER_MAX:
-        return None
-    whole = round(value * scale)
-    same = whole / scale == value and (whole != 0 or math.copysign(1.0, value) > 0)
-    return whole if same else None
+        if not math.isfinite(value) or abs(value) * scale > INTEGER_MAX:
+            return None
+        whole = round(value * scale)
+        if whole / scale != value or (whole == 0 and math.copysign(1.0, value) < 0):
+            return None
+        scaled.append(whole)
+    return scaled
 
 
 def _deltas(values: list[int]) -> list[int]:
-    return [values[0], *(later - earlier for earlier, later in pairwise(values))]
+    return [values[0], *map(sub, values[1:], values)] if len(values) > 1 else values
 
 
-def _remarks(rows: Iterable[Sample]) -> list[tuple[int, int, int, int, str]]:
+def _remarks(rows: list[Sample]) -> list[tuple[int, int, int, int, str]]:
+    for row in rows:
+        if row.quality is not Quality.GOOD or row.error or row.clock is not ClockState.SYNCHRONISED:
+            return _runs(rows)
+    return []
+
+
+def _runs(rows: list[Sample]) -> list[tuple[int, int, int, int, str]]:
     runs = []
     index = 0
     for (quality, clock, error), group in groupby(rows, key=attrgetter("quality", "clock", "error")):

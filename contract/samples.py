@@ -30,7 +30,7 @@ class ClockState(StrEnum):
     UNSET = "unset"  # not synchronised since boot
 
 
-class Sample(msgspec.Struct, frozen=True):
+class Sample(msgspec.Struct, frozen=True, gc=False):
     """One reading. A failed read is data too: value None, quality bad, and the error's name.
 
     ``time_ms`` is when the answer arrived, UTC; ``device`` and ``point`` name the series within a gateway.

@@ -3,7 +3,8 @@
 import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from contract.samples import Quality, Value
 from device_profiles.schema import Derived, Point, Profile, Table
@@ -15,13 +16,17 @@ Registers = Mapping[tuple[Table, int], int]
 """Raw 16-bit registers, or bits as 0 and 1, by table and address."""
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """A value as decoded, before it gets a time; ``error`` names why it is not good."""
 
     value: Value
     quality: Quality = Quality.GOOD
     error: str = ""
+
+
+OUT_OF_RANGE = "out_of_range"
+NOT_READ = Reading(None, Quality.BAD, "not_read")
+NOT_A_NUMBER = Reading(None, Quality.BAD, "not_a_number")
 
 
 class CodecError(ValueError):
@@ -42,23 +47,23 @@ def decode(point: Point, registers: Registers) -> Reading:
         factor = _unit_factor(point, registers)
         shift = 0 if point.decimals_at is None else registers[point.table, point.decimals_at]
     except KeyError:
-        return Reading(None, Quality.BAD, "not_read")
+        return NOT_READ
     if factor is None:
         return Reading(None, Quality.BAD, "unit_code_unknown")
     if shift > DECIMALS_MAX:
         return Reading(None, Quality.BAD, "decimals_not_credible")
     if point.type == "bool":
-        return Reading(bool(words[0]))
+        return Reading(bool(words[0] & mask(point)))
     raw = _raw(point, words)
     if not math.isfinite(raw):
-        return Reading(None, Quality.BAD, "not_a_number")
+        return NOT_A_NUMBER
     value = _scaled(point, raw, shift, factor)
-    return _checked(point, value) if math.isfinite(value) else Reading(None, Quality.BAD, "not_a_number")
+    return _checked(point, value) if math.isfinite(value) else NOT_A_NUMBER
 
 
 def derive(entry: Derived, readings: Mapping[str, Reading]) -> Reading:
     """Return a derived quantity; it is as bad as the worst of what it is made of."""
-    parts = [readings.get(name, Reading(None, Quality.BAD, "not_read")) for name in entry.of]
+    parts = [readings.get(name, NOT_READ) for name in entry.of]
     for part in parts:
         if not isinstance(part.value, int | float):
             return Reading(None, Quality.BAD, part.error or "not_read")
@@ -83,15 +88,27 @@ def readings(profile: Profile, registers: Registers, names: Iterable[str]) -> di
     return {name: found[name] for name in wanted if name in found}
 
 
+def is_plain_integer(point: Point) -> bool:
+    """Say whether the point's value is what its registers spell, unscaled."""
+    return (
+        point.type != "f32"
+        and (point.scale, point.offset) == (1, 0)
+        and not point.decimals
+        and point.decimals_at is None
+        and point.unit_at is None
+    )
+
+
 def encode(point: Point, value: Value, *, decimals: int = 0, factor: float = 1) -> list[int]:
     """Return the registers (or the one bit) that spell ``value``; CodecError if the point cannot hold it.
 
+    Of a point that is a bit of a register this is the register with all other bits 0; see ``mask``.
     ``decimals`` and ``factor`` are what the device's decimals and unit registers stand at.
     """
     if point.type == "bool":
         if not isinstance(value, bool):
             raise CodecError(f"{point.name}: {value!r} is neither true nor false")
-        return [int(value)]
+        return [int(value) << (point.bit or 0)]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise CodecError(f"{point.name}: {value!r} is no number")
     try:
@@ -111,10 +128,15 @@ def encode(point: Point, value: Value, *, decimals: int = 0, factor: float = 1) 
     return _ordered(point, [(whole >> shift) & 0xFFFF for shift in range(bits - 16, -1, -16)])
 
 
+def mask(point: Point) -> int:
+    """Return which bits of each of its registers are the point's: all, or the one that ``bit`` names."""
+    return 0xFFFF if point.bit is None else 1 << point.bit
+
+
 def written(point: Point, value: Value) -> list[int]:
     """Return what a write sends: the registers of ``encode``, or the one value that switches a bool."""
     words = encode(point, value)
-    if point.type == "bool":
+    if point.type == "bool" and point.bit is None:
         return [point.on_value if words[0] else point.off_value]
     return words
 
@@ -152,12 +174,12 @@ def _raw(point: Point, words: Sequence[int]) -> float | int:
 
 
 def _scaled(point: Point, raw: float | int, shift: int, factor: float) -> float | int:
+    if is_plain_integer(point):
+        return raw  # by its profile: the kind of a series never depends on what a register says
     plain = (point.scale, point.offset, factor) == (1, 0, 1)
     if isinstance(raw, float) and point.decimals is None:
         shortest = _shortest(raw)
         return shortest if plain else _tidy(f"{(shortest * point.scale + point.offset) * factor:.9g}")
-    if plain and not point.decimals and point.decimals_at is None and point.unit_at is None:
-        return raw  # an integer by its profile: the kind of a series never depends on what a register says
     decimals = point.rounding + shift + (0 if factor >= 1 else math.ceil(-math.log10(factor)))
     return _tidy(round(float((raw * point.scale + point.offset) / 10**shift * factor), decimals))
 
@@ -175,5 +197,5 @@ def _tidy(value: float | str) -> float:
 
 def _checked(point: Point, value: float | int) -> Reading:
     if point.range and not point.range[0] <= value <= point.range[1]:
-        return Reading(value, Quality.UNCERTAIN, "out_of_range")
+        return Reading(value, Quality.UNCERTAIN, OUT_OF_RANGE)
     return Reading(value)

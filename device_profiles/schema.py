@@ -65,6 +65,10 @@ class ModbusLimits(Strict):
     bits_per_request_max: int = Field(default=2000, ge=1, le=2000)
     hole_registers_max: int = Field(default=16, ge=0, le=120)
     """Unused registers that a merged read may pass over; 0 where the device answers them with an error."""
+    mask_write: bool = False
+    """The device knows mask write register (22), which changes single bits of a register."""
+    read_write: bool = False
+    """The device knows read/write multiple registers (23): written and read back in one transaction."""
     pause_s: float = Field(default=0, ge=0, le=60)
     """Rest before each request to this device, beyond the line's own."""
     late_answer_s: float | None = Field(default=None, ge=0, le=60)
@@ -116,6 +120,8 @@ class Point(Strict):
     table: Table
     address: Address
     type: DataType = "u16"
+    bit: int | None = Field(default=None, ge=0, le=15)
+    """Which bit of its register a bool is, counted from the lowest; for status words."""
     word_order: Literal["big", "little"] = "big"
     """Order of the two words of u32, i32 and f32; big is the standard's."""
     scale: float = 1
@@ -140,10 +146,12 @@ class Point(Strict):
     def _agrees_with_itself(self) -> Self:
         if self.table in BIT_TABLES and "type" not in self.model_fields_set:
             raise ValueError(f'table {self.table} holds single bits; add type = "bool"')
-        if (self.table in BIT_TABLES) != (self.type == "bool") and not self._is_switch_in_register:
+        if self.bit is not None:
+            self._is_bit_of_register()
+        elif (self.table in BIT_TABLES) != (self.type == "bool") and not self._is_switch_in_register:
             raise ValueError(
                 f"type {self.type} in table {self.table}; coils and discrete inputs are bool, of registers "
-                "only a writable holding register with on_value and off_value"
+                "only one bit, or a writable holding register with on_value and off_value"
             )
         if self.writable and self.table not in WRITABLE_TABLES:
             raise ValueError(f"table {self.table} cannot be written; set writable = false")
@@ -164,6 +172,18 @@ class Point(Strict):
             if getattr(self, key) != type(self).model_fields[key].get_default(call_default_factory=True):
                 raise ValueError(f"{key} means nothing for type {self.type}; remove it")
         return self
+
+    def _is_bit_of_register(self) -> None:
+        if self.table in BIT_TABLES:
+            raise ValueError(f"bit in table {self.table}, which holds single bits; remove it")
+        if self.type != "bool":
+            raise ValueError(f'bit is one bit of a register, and type {self.type} is more; add type = "bool"')
+        if self.self_off:
+            raise ValueError("self_off is written by FC05, and bit lies in a register; remove one of them")
+        if (self.on_value, self.off_value) != (0xFF00, 0):
+            raise ValueError(
+                "on_value or off_value on one bit of a register, which is set or not; remove them"
+            )
 
     @model_validator(mode="after")
     def _switches_one_way_or_the_other(self) -> Self:
@@ -303,6 +323,12 @@ class Profile(Strict):
         names = self.names
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"names given twice: {', '.join(twice)}; rename one of each")
+        for each in self.points:
+            if each.writable and each.bit is not None and not self.modbus.mask_write:
+                raise ValueError(
+                    f"{each.name} is a writable bit of a register; if the document knows function 22, "
+                    "add mask_write = true to [modbus], else set writable = false"
+                )
         for entry in self.derived:
             for name in entry.of:
                 point = self.point(name)

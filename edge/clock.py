@@ -1,8 +1,7 @@
 """Time as the gateway sees it: a moment on both clocks, taken once and handed on."""
 
 import time
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from contract.samples import ClockState
 
@@ -10,8 +9,7 @@ CREDIBLE_FROM_MS = 1_767_225_600_000
 """2026-01-01: an earlier wall clock was never set (boards without a battery boot in 1970)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """One moment: monotonic nanoseconds for intervals, UTC milliseconds and its worth for stamps."""
 
     mono_ns: int

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from contract.events import Gap
 from contract.samples import Sample
 from device_profiles.schema import Profile
 from edge.buffer.store import Buffer
 from edge.clock import Clock, Moment
+from edge.drivers import lessons
 from edge.drivers.modbus import Device, ModbusDevice
 from edge.lines.line import Line
 from edge.polling import LinePoller, Polled, Stamps
@@ -42,12 +43,14 @@ class Gateway:
         self._stamps = Stamps()
         self._poller_of: dict[str, LinePoller] = {}
         self.pollers: list[LinePoller] = []
+        self.poller_of_line: dict[str, LinePoller] = {}
         urgent = {target.device for target in self.engine.targets()}
         self._fed: dict[Ref, list[str]] = {}
         self._power: dict[Ref, bool] = {}
         for device in settings.devices:
             if device.feeder:
                 self._fed.setdefault(ref(device.feeder), []).append(device.name)
+        begins_s = clock.now().s
         for name, line in lines.items():
             devices = [
                 Polled(_driver(device, profiles[device.name], line), device.interval_s, device.name in urgent)
@@ -55,8 +58,16 @@ class Gateway:
                 if device.line == name
             ]
             if devices:
-                poller = LinePoller(devices, clock, self._stamps, self._observe)
+                poller = LinePoller(
+                    devices,
+                    clock,
+                    self._stamps,
+                    self._observe,
+                    on_learnt=self._keep_learnt,
+                    begins_s=begins_s,
+                )
                 self.pollers.append(poller)
+                self.poller_of_line[name] = poller
                 self._poller_of |= {each.driver.device.name: poller for each in devices}
         self._recorder: Recorder | None = None
         self._stop = asyncio.Event()
@@ -67,6 +78,10 @@ class Gateway:
         self._recorder = recorder
         now = self._clock.now()
         self._do(self.engine.recall(buffer.remembered(), now))
+        learnt = buffer.learnt()
+        for driver in self._drivers():
+            if driver.device.name in learnt:
+                driver.reads.remember(lessons.from_data(learnt[driver.device.name]))
         if buffer.quarantined:
             reason = f"the buffer was corrupt and is set aside as {buffer.quarantined.name}"
             recorder.event(Gap(self._ids(), now.wall_ms, "gateway", reason, 0, now.wall_ms, clock=now.clock))
@@ -78,19 +93,20 @@ class Gateway:
     async def run(self) -> None:
         """Poll, decide and act until stopped; then leave outputs as declared and let go of the lines."""
         polling = [asyncio.create_task(poller.run()) for poller in self.pollers]
-        ticking = asyncio.create_task(self._tick())
+        ticking = [asyncio.create_task(self._tick())] if self.engine.targets() else []
         stopping = asyncio.create_task(self._stop.wait())
         try:
-            await asyncio.wait({*polling, ticking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({*polling, *ticking, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            ticking.cancel()
+            for task in ticking:
+                task.cancel()
             stopping.cancel()
             self._do(self.engine.shut_down(self._clock.now()))
             if self._switching:
                 await asyncio.wait(set(self._switching), timeout=SHUT_DOWN_SWITCHES_S)
             for poller in self.pollers:
                 poller.stop()
-            ended = await asyncio.gather(*polling, ticking, return_exceptions=True)
+            ended = await asyncio.gather(*polling, *ticking, return_exceptions=True)
             for line in self.lines.values():
                 await line.close()
         for failure in ended:
@@ -109,6 +125,16 @@ class Gateway:
             self._heed_feeders(samples)
         if self._recorder:
             self._recorder.samples(samples)
+
+    def _drivers(self) -> Iterator[ModbusDevice]:
+        for poller in self.pollers:
+            yield from poller.devices.values()
+
+    def _keep_learnt(self) -> None:
+        """A device's refusals taught something: keep what all of them taught."""
+        if self._recorder:
+            known = {driver.device.name: driver.reads.learnt for driver in self._drivers()}
+            self._recorder.learnt({name: lessons.as_data(it) for name, it in known.items() if it.count})
 
     def _heed_feeders(self, samples: list[Sample]) -> None:
         """Tell pollers whose devices have lost or regained their power."""

@@ -31,6 +31,8 @@ class Unit:
     answers_s: deque[float] = field(default_factory=lambda: deque(maxlen=ANSWERS_KEPT))
     failures: int = 0
     timed_out: bool = False
+    hurried: bool = False
+    """Whether its second chance must be as short as the others, because a long one would harm them."""
 
     @property
     def dead(self) -> bool:
@@ -44,7 +46,7 @@ class Unit:
 
     def learnt_timeout_s(self) -> float:
         """Return how long to wait for it: as learnt, or as the settings say for its second chance."""
-        if len(self.answers_s) < ANSWERS_LEARNT_FROM or self.failures == 1:
+        if len(self.answers_s) < ANSWERS_LEARNT_FROM or (self.failures == 1 and not self.hurried):
             return self.timeout_s
         return min(self.timeout_s, LEARNT_FACTOR * max(self.answers_s) + LEARNT_MARGIN_S)
 
@@ -52,7 +54,7 @@ class Unit:
         """It answered, so long after the request had left."""
         self.answers_s.append(answer_s)
         self.failures = 0
-        self.timed_out = False
+        self.timed_out = self.hurried = False
 
     def failed(self, *, timed_out: bool) -> None:
         """A cycle brought nothing."""
@@ -80,9 +82,9 @@ class Allowance:
         return self._saved_s >= min(cost_s, DOUBTFUL_BURST_S) - ROUNDING_S
 
     def spend(self, cost_s: float, now_s: float) -> None:
-        """Take what was really spent."""
+        """Take what was really spent; debt has an end, so that many failures at once are soon forgiven."""
         self._save(now_s)
-        self._saved_s -= cost_s
+        self._saved_s = max(-DOUBTFUL_BURST_S, self._saved_s - cost_s)
 
     def wait_s(self, cost_s: float, now_s: float) -> float:
         """Return how long until it covers the cost."""

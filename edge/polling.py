@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -9,12 +10,14 @@ from contract.samples import ClockState, Quality, Sample
 from device_profiles.codec import Reading
 from device_profiles.schema import Table
 from edge.clock import Clock, Moment
-from edge.drivers.modbus import ModbusDevice
+from edge.drivers.modbus import ModbusDevice, Written
 from edge.drivers.modbus_plan import Block
+from edge.drivers.read_cycle import Cycle
 from edge.health import Unit
 from edge.lines.line import LineError
 from edge.rules.effects import Switch
 from edge.schedule import Schedule, Turn
+from edge.waiting import set_or_over
 
 _log = logging.getLogger(__name__)
 
@@ -28,14 +31,17 @@ class Stamps:
 
     def __init__(self) -> None:
         """Nothing stamped yet."""
-        self._last: dict[tuple[str, str], int] = {}
+        self._last: dict[str, dict[str, int]] = {}
 
     def stamped(self, device: str, readings: dict[str, Reading], now: Moment) -> list[Sample]:
         """Return the readings as samples of this moment."""
+        last = self._last.setdefault(device, {})
         samples = []
         for name, reading in readings.items():
-            time_ms = max(now.wall_ms, self._last.get((device, name), -1) + 1)
-            self._last[device, name] = time_ms
+            time_ms = now.wall_ms
+            if time_ms <= last.get(name, -1):
+                time_ms = last[name] + 1
+            last[name] = time_ms
             quality = reading.quality
             if now.clock is ClockState.UNSET and quality is Quality.GOOD:
                 quality = Quality.UNCERTAIN
@@ -53,6 +59,17 @@ class Polled:
 
 
 @dataclass
+class Tally:
+    """What went wrong with a device since the start."""
+
+    no_line: bool = False
+    """Whether the last request could not even be sent: the port or connection was gone."""
+    timeouts: int = 0
+    last_error: str = ""
+    last_error_ms: int = 0
+
+
+@dataclass
 class _Command:
     switch: Switch
     done: asyncio.Future[str]
@@ -61,20 +78,35 @@ class _Command:
 class LinePoller:
     """Polls the devices of one line until told to stop; a transaction under way is finished first."""
 
-    def __init__(self, devices: Iterable[Polled], clock: Clock, stamps: Stamps, on_samples: Samples) -> None:
-        """``on_samples`` gets whatever was read; everyone is due at once."""
+    def __init__(
+        self,
+        devices: Iterable[Polled],
+        clock: Clock,
+        stamps: Stamps,
+        on_samples: Samples,
+        *,
+        on_learnt: Callable[[], None] = lambda: None,
+        begins_s: float | None = None,
+    ) -> None:
+        """``on_samples`` gets whatever was read, ``on_learnt`` is called when a device taught something.
+
+        Everyone is due at ``begins_s``, by default at once. Lines that begin at the same moment wake together
+        ever after, which costs less than one by one.
+        """
         polled = list(devices)
-        self._devices = {each.driver.device.name: each.driver for each in polled}
+        self.devices = {each.driver.device.name: each.driver for each in polled}
+        self.tallies = {name: Tally() for name in self.devices}
         self._clock, self._stamps, self._on_samples = clock, stamps, on_samples
-        now_s = clock.now().s
+        self._on_learnt = on_learnt
+        now_s = clock.now().s if begins_s is None else begins_s
         self.schedule = Schedule(
             [
                 Turn(name, Unit(each.driver.device.timeout_s), each.interval_s, each.urgent, now_s)
-                for name, each in zip(self._devices, polled, strict=True)
+                for name, each in zip(self.devices, polled, strict=True)
             ],
             now_s,
         )
-        self._commands: asyncio.Queue[_Command] = asyncio.Queue(COMMANDS_MAX)
+        self._commands: deque[_Command] = deque()
         self._wake = asyncio.Event()
         self._stopping = False
 
@@ -84,10 +116,9 @@ class LinePoller:
         It waits for at most one transaction that is under way.
         """
         command = _Command(switch, asyncio.get_running_loop().create_future())
-        try:
-            self._commands.put_nowait(command)
-        except asyncio.QueueFull:
+        if len(self._commands) >= COMMANDS_MAX:
             return "too_many_commands"
+        self._commands.append(command)
         self._wake.set()
         return await command.done
 
@@ -114,31 +145,25 @@ class LinePoller:
             turn, rest_s = self.schedule.choose(began_s)
             if turn is None:
                 self._wake.clear()
-                if self._commands.empty() and not self._stopping:
-                    await self._rest(rest_s)
+                if not (self._commands or self._stopping):
+                    await set_or_over(self._wake, rest_s)
                 continue
             if turn.powered:
                 await self._ask(turn)
             else:
-                self._tell_unpowered(self._devices[turn.device])
+                self._tell_unpowered(self.devices[turn.device])
             self.schedule.done(turn, began_s=began_s, now_s=self._clock.now().s)
-
-    async def _rest(self, rest_s: float) -> None:
-        try:
-            async with asyncio.timeout(rest_s):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
 
     async def _ask(self, turn: Turn) -> None:
         """Poll a device; a dead one gets a single cheap request, and the whole poll only if it answers."""
-        device, unit = self._devices[turn.device], turn.unit
+        device, unit = self.devices[turn.device], turn.unit
         device.timeout_s = unit.learnt_timeout_s()
         if unit.dead:
             probe = await device.read_block(device.probe)
+            self._note(device, probe.error)
             if probe.answer_s is None:
                 self._failed(device, unit, probe.error)
-                self._tell(device, dict.fromkeys(device.plan, probe.error))
+                self._tell(device, dict.fromkeys(device.plan, probe.error) | device.reads.absent_errors)
                 return
             unit.answered(probe.answer_s)
             _log.warning("%s answers again", turn.device)
@@ -147,26 +172,38 @@ class LinePoller:
 
     async def _poll(self, device: ModbusDevice, unit: Unit) -> None:
         registers: dict[tuple[Table, int], int] = {}
-        errors: dict[Block, str] = {}
         answers_s = []
-        for block in device.plan:
+        cycle = Cycle(device.reads, self._clock.now())
+        while (block := cycle.block) is not None:
             read = await device.read_block(block)
+            cycle.take(read.error, read.answer_s)
+            self._note(device, read.error)
             registers |= read.registers
-            if read.error:
-                errors[block] = read.error
             if read.answer_s is not None:
                 answers_s.append(read.answer_s)
             await self._obey()
-            if self._stopping and block is not device.plan[-1]:
-                errors |= dict.fromkeys(device.plan[device.plan.index(block) + 1 :], "stopped")
+            if self._stopping:
                 break
+        errors = cycle.errors()
         if answers_s:
             if not unit.answers_s or unit.dead:
                 _log.info("%s answers", device.device.name)
             unit.answered(max(answers_s))
         else:
             self._failed(device, unit, next(iter(errors.values()), ""))
+        for lesson in cycle.told:
+            _log.warning("%s: %s", device.device.name, lesson)
+        if cycle.changed:
+            self._on_learnt()
         self._tell(device, errors, registers)
+
+    def _note(self, device: ModbusDevice, error: str) -> None:
+        """Count what people are told of."""
+        tally = self.tallies[device.device.name]
+        tally.no_line = error == LineError.UNAVAILABLE
+        if error:
+            tally.timeouts += error == LineError.TIMEOUT
+            tally.last_error, tally.last_error_ms = error, self._clock.now().wall_ms
 
     def _failed(self, device: ModbusDevice, unit: Unit, error: str) -> None:
         """Note a failed cycle; log the first of a device that never answered, and when it counts as dead."""
@@ -197,16 +234,39 @@ class LinePoller:
 
     async def _obey(self) -> None:
         """Do what was commanded meanwhile, each with its proof."""
-        while not self._commands.empty():
-            command = self._commands.get_nowait()
-            target = command.switch.output
-            device = self._devices[target.device]
+        while self._commands:
+            commands = self._together()
+            first = commands[0].switch
+            device = self.devices[first.output.device]
             device.timeout_s = device.device.timeout_s
-            error = await device.write(target.point, command.switch.on, command.switch.self_off_s)
-            if error:
-                _log.warning("%s could not be switched: %s", target, error)
-            readings = await device.read_points([target.point])
+            if first.self_off_s is None:
+                written = await device.write_and_read(
+                    {each.switch.output.point: each.switch.on for each in commands}
+                )
+            else:
+                point = first.output.point
+                error = await device.write(point, first.on, first.self_off_s)
+                written = Written({point: error}, await device.read_points([point]))
             now = self._clock.now()
-            self._on_samples(self._stamps.stamped(target.device, readings, now), now)
-            if not command.done.done():
-                command.done.set_result(error)
+            self._on_samples(self._stamps.stamped(device.device.name, written.readings, now), now)
+            for command in commands:
+                error = written.errors[command.switch.output.point]
+                if error:
+                    _log.warning("%s could not be switched: %s", command.switch.output, error)
+                if not command.done.done():
+                    command.done.set_result(error)
+
+    def _together(self) -> list[_Command]:
+        """Take the next command, and those right behind it that can be sent with it."""
+        commands = [self._commands.popleft()]
+        first = commands[0].switch
+        points = {first.output.point}
+        while first.self_off_s is None and self._commands:
+            switch = self._commands[0].switch
+            if switch.self_off_s is not None or switch.output.device != first.output.device:
+                break
+            if switch.output.point in points:
+                break  # an order that came later stands
+            points.add(switch.output.point)
+            commands.append(self._commands.popleft())
+        return commands

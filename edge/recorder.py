@@ -15,6 +15,7 @@ from contract.topics import Lane
 from edge.buffer.keeper import Keeper
 from edge.buffer.store import Append, Buffer, Stored
 from edge.clock import Clock
+from edge.waiting import set_or_over
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Recorder:
         self._remembered, self._on_stored = remembered, on_stored
         self._samples: list[Sample] = []
         self._events: list[Event] = []
+        self._learnt: dict[str, Any] | None = None
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
         self.dropped_samples = 0
@@ -70,16 +72,16 @@ class Recorder:
         self._drop_surplus()
         self._wake.set()
 
+    def learnt(self, learnt: dict[str, Any]) -> None:
+        """Take what the drivers know now; it is committed with the next samples."""
+        self._learnt = learnt
+
     async def run(self) -> None:
         """Commit until cancelled."""
         loop = asyncio.get_running_loop()
         flush_at = loop.time() + self._interval_s
         while True:
-            try:
-                async with asyncio.timeout_at(flush_at):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            await set_or_over(self._wake, flush_at - loop.time())
             self._wake.clear()
             due = loop.time() >= flush_at
             if due:
@@ -95,7 +97,11 @@ class Recorder:
         is still pending.
         """
         async with self._lock:
-            while self._events or len(self._samples) >= (1 if everything else self._batch_max):
+            while (
+                self._events
+                or len(self._samples) >= (1 if everything else self._batch_max)
+                or (everything and self._learnt is not None)
+            ):
                 commit = asyncio.create_task(self._commit(everything=everything))
                 try:
                     done = await asyncio.shield(commit)
@@ -115,21 +121,34 @@ class Recorder:
         # Out of the pending lists, so that what overflows meanwhile is not what is being committed.
         del self._events[: len(events)]
         del self._samples[: len(samples)]
+        learnt = self._taken_learnt()
         try:
             remember = self._remembered() if events else None
-            stored = await self._keeper.run(self._buffer.append, items, remember)
+            stored = await self._keeper.run(self._keep, items, remember, learnt)
         except sqlite3.Error as error:
             _log.error("the buffer %s refuses: %s; what is pending waits", self._buffer.path, error)
             self._events[:0], self._samples[:0] = events, samples
+            self._learnt = learnt if self._learnt is None else self._learnt
             self._drop_surplus()
             return False
         for batch in stored:
             self._on_stored(batch)
+        return True
+
+    def _keep(
+        self, items: list[Append], remember: dict[str, Any] | None, learnt: dict[str, Any] | None
+    ) -> list[Stored]:
+        """Commit, then make room; on the keeper's thread."""
+        stored = self._buffer.append(items, remember, learnt)
         try:
-            await self._keeper.run(self._buffer.keep_within, self._bytes_max)
+            self._buffer.keep_within(self._bytes_max)
         except sqlite3.Error as error:
             _log.error("the buffer %s cannot make room: %s", self._buffer.path, error)
-        return True
+        return stored
+
+    def _taken_learnt(self) -> dict[str, Any] | None:
+        learnt, self._learnt = self._learnt, None
+        return learnt
 
     def _drop_surplus(self) -> None:
         if (surplus := len(self._samples) - PENDING_SAMPLES_MAX) > 0:

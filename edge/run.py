@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import gc
 import logging
 import os
 import random
@@ -12,11 +13,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from device_profiles.schema import Profile
-from edge import checks
-from edge.buffer.keeper import OnThread
+from edge import checks, line_report
+from edge.buffer.keeper import Keeper, OnThread
 from edge.buffer.store import Buffer, BufferUnusableError
-from edge.clock import SystemClock
+from edge.clock import Clock, SystemClock
 from edge.gateway import Gateway
+from edge.line_report import Reporter
 from edge.lines.ascii_mode import Ascii
 from edge.lines.line import Line
 from edge.lines.rtu import Rtu
@@ -29,6 +31,7 @@ from edge.settings import Line as LineSettings
 from edge.settings import SerialOverTcp as SerialOverTcpSettings
 from edge.settings import Settings
 from edge.settings import TcpLine as TcpLineSettings
+from edge.telling import Told
 from edge.uplink.mqtt import Uplink
 from edge.uplink.session import Limits, Session
 
@@ -129,13 +132,20 @@ async def _serve(
         on_stored=uplink.stored,
     )
     gateway.attach(recorder, buffer)
+    reporting = _Reporting(gateway, settings.gateway, buffer.path.parent, keeper, clock)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, gateway.stop)
-    background = [asyncio.create_task(uplink.run()), asyncio.create_task(recorder.run())]
+    background = [
+        asyncio.create_task(uplink.run()),
+        asyncio.create_task(recorder.run()),
+        asyncio.create_task(reporting.run()),
+    ]
     for task in background:
-        task.add_done_callback(lambda _: gateway.stop())  # neither ends but by an error of ours
+        task.add_done_callback(lambda _: gateway.stop())  # none ends but by an error of ours
     ready()
+    gc.collect()
+    gc.freeze()  # what stands now stays: collecting garbage need not look through it each time
     try:
         await gateway.run()
     finally:
@@ -145,11 +155,35 @@ async def _serve(
             task.cancel()
         ended = await asyncio.gather(*background, return_exceptions=True)
         await recorder.flush()
+        await reporting.renew(stopped=True)
         await keeper.run(buffer.close)
         await keeper.close()
     for failure in ended:
         if isinstance(failure, Exception):
             raise failure
+
+
+class _Reporting:
+    """Renews the report of the lines while the gateway runs; a disk that refuses stops nothing."""
+
+    def __init__(self, gateway: Gateway, name: str, folder: Path, keeper: Keeper, clock: Clock) -> None:
+        self._reporter = Reporter(name, gateway.poller_of_line, gateway.lines, clock.now())
+        self._folder, self._keeper, self._clock = folder, keeper, clock
+        self._told = Told(f"the report {folder / line_report.FILE_NAME}")
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(line_report.WRITE_INTERVAL_S)
+            await self.renew()
+
+    async def renew(self, *, stopped: bool = False) -> None:
+        report = self._reporter.report(self._clock.now(), stopped=stopped)
+        try:
+            await self._keeper.run(line_report.write, self._folder, report)
+        except OSError as error:
+            self._told.failed(error.strerror or str(error))
+        else:
+            self._told.works()
 
 
 async def _drained(uplink: Uplink, limit_s: float) -> None:

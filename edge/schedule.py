@@ -1,7 +1,8 @@
 """Whose turn it is on a line. Pure: earliest deadline first, alarms before routine, nobody starves.
 
 Units that did not answer the last time are asked out of an allowance of line time (health.py); when it covers
-them they go first, so that a busy line finds the revived too.
+them they go first, so that a busy line finds the revived too. They wait, though not for ever, where a sound
+device would miss its deadline for one of them.
 """
 
 import math
@@ -14,6 +15,8 @@ from edge.health import ROUNDING_S, Allowance, Unit
 INTERVALS_KEPT = 256
 STAGGER_S = 0.1
 """Units behind one feeder are asked again one after the other, so long apart, when it is energised."""
+PATIENCE_S = 4.0
+"""A doubtful unit waits so long at most for a time when nobody misses a deadline for it."""
 ENERGISE_S = 1.0
 """Electronics get this long to start."""
 
@@ -32,6 +35,8 @@ class Turn:
     began_s: float | None = None
     intervals_s: deque[float] = field(default_factory=lambda: deque(maxlen=INTERVALS_KEPT))
     busy_s: float = 0.0
+    cost_s: float = 0.0
+    """Line time that it took when it last answered."""
 
     @property
     def deadline_s(self) -> float:
@@ -54,18 +59,39 @@ class Schedule:
         due = [turn for turn in self.turns.values() if turn.due_s <= due_by_s]
         doubtful = [turn for turn in due if turn.unit.doubtful and turn.powered]
         first = min(doubtful, key=lambda turn: turn.due_s, default=None)
-        if first and self._allowance.covers(first.unit.learnt_timeout_s(), now_s):
-            return first, 0.0
+        waits: list[float] = []
+        if first:
+            cost_s = first.unit.learnt_timeout_s()
+            if not self._allowance.covers(cost_s, now_s):
+                waits.append(self._allowance.wait_s(cost_s, now_s))
+            elif self._harms_nobody(cost_s, now_s):
+                return first, 0.0
+            elif now_s - first.due_s >= PATIENCE_S:
+                first.unit.hurried = True
+                return first, 0.0
+            else:
+                waits.append(PATIENCE_S - (now_s - first.due_s))
         sound = [turn for turn in due if not (turn.unit.doubtful and turn.powered)]
         if sound:
             # Past its deadline a routine device is as urgent as any: nobody starves.
             return min(
                 sound, key=lambda turn: (not turn.urgent and now_s < turn.deadline_s, turn.deadline_s)
             ), 0.0
-        waits = [turn.due_s - now_s for turn in self.turns.values() if turn.due_s > due_by_s]
-        if first:
-            waits.append(self._allowance.wait_s(first.unit.learnt_timeout_s(), now_s))
+        waits += [turn.due_s - now_s for turn in self.turns.values() if turn.due_s > due_by_s]
         return None, max(0.0, min(waits, default=math.inf))
+
+    def _harms_nobody(self, cost_s: float, now_s: float) -> bool:
+        """Say whether so much line time can be spent without a deadline missed that would else be kept."""
+        kept_s, late_s = now_s, now_s + cost_s
+        turns = [turn for turn in self.turns.values() if turn.powered and not turn.unit.doubtful]
+        for turn in sorted(turns, key=lambda turn: turn.deadline_s):
+            if turn.due_s >= late_s:
+                continue
+            kept_s = max(kept_s, turn.due_s) + turn.cost_s
+            late_s = max(late_s, turn.due_s) + turn.cost_s
+            if kept_s <= turn.deadline_s < late_s:
+                return False
+        return True
 
     def done(self, turn: Turn, *, began_s: float, now_s: float) -> None:
         """A turn was taken from ``began_s`` to now; set its next one on its own grid, without drift."""
@@ -73,6 +99,8 @@ class Schedule:
         turn.busy_s += busy_s
         if turn.unit.doubtful:
             self._allowance.spend(busy_s, now_s)
+        elif turn.powered:
+            turn.cost_s = busy_s
         if turn.began_s is not None:
             turn.intervals_s.append(began_s - turn.began_s)
         turn.began_s = began_s

@@ -74,7 +74,7 @@ class Buffer(Strict):
     """What is kept until the centre has it, and how it is sent."""
 
     flush_interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 5
-    samples_per_batch_max: int = Field(default=500, ge=1, le=10_000)
+    samples_per_batch_max: int = Field(default=5000, ge=1, le=10_000)
     bytes_max: int = Field(default=256 * 1024 * 1024, ge=64 * 1024)
     window_batches_max: int = Field(default=32, ge=1, le=1000)
     window_bytes_max: int = Field(default=1024 * 1024, ge=256 * 1024)

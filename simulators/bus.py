@@ -9,6 +9,7 @@ from pymodbus.framer.ascii import FramerAscii
 from pymodbus.framer.rtu import FramerRTU
 
 from simulators.devices import Device
+from simulators.identity import Counters
 from simulators.modbus import DECODER, WRITES, Record, serve
 
 BROADCAST = 0
@@ -29,6 +30,7 @@ class Seat:
     device: Device
     turnaround_ns: int
     alive: bool = True
+    counters: Counters = field(default_factory=Counters)
 
 
 @dataclass(frozen=True)
@@ -82,14 +84,18 @@ class Bus:
         with self._lock:
             if self._before:
                 self._before(now_ns)
+            for each in self.seats.values():
+                each.counters.bus_messages += each.alive
             if unit_id == BROADCAST:
                 return self._broadcast(pdu, now_ns)
             seat = self.seats.get(unit_id)
             if not seat or not seat.alive or not pdu or not seat.device.hears(now_ns):
                 return None
-            answer, record = serve(seat.device, unit_id, pdu, now_ns)
-            delay_ns = seat.device.refusal_delay_ns if answer[0] & 0x80 else 0
-            return Exchange(unit_id, answer, seat.turnaround_ns + delay_ns, (record,) if record else ())
+            answer, records = serve(seat.device, unit_id, pdu, now_ns, seat.counters)
+            refused = bool(answer[0] & 0x80)
+            seat.counters.bus_exception_errors += refused
+            delay_ns = seat.device.refusal_delay_ns if refused else 0
+            return Exchange(unit_id, answer, seat.turnaround_ns + delay_ns, records)
 
     def exchange(self, frame: bytes, now_ns: int, mode: Mode = "rtu") -> Exchange | None:
         """Return what a frame leads to; None where its checksum is wrong or nobody has its unit id.
@@ -102,6 +108,8 @@ class Bus:
         if not FRAME_BYTES_MIN <= len(frame) <= FRAME_BYTES_MAX:
             return None
         if not FramerRTU.check_CRC(frame[:-2], int.from_bytes(frame[-2:], "big")):
+            for seat in self.seats.values():
+                seat.counters.bus_communication_errors += seat.alive
             return None
         return self.serve(frame[0], frame[1:-2], now_ns)
 
@@ -113,7 +121,8 @@ class Bus:
     def _broadcast(self, pdu: bytes, now_ns: int) -> Exchange | None:
         if not pdu or pdu[0] not in WRITES:
             return None
-        served = [
-            serve(seat.device, unit_id, pdu, now_ns) for unit_id, seat in self.seats.items() if seat.alive
-        ]
-        return Exchange(BROADCAST, b"", 0, tuple(record for _, record in served if record))
+        living = [(unit_id, seat) for unit_id, seat in self.seats.items() if seat.alive]
+        served = [serve(seat.device, unit_id, pdu, now_ns) for unit_id, seat in living]
+        for _, seat in living:
+            seat.counters.server_no_responses += 1
+        return Exchange(BROADCAST, b"", 0, tuple(record for _, records in served for record in records))

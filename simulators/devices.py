@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pymodbus.constants import ExcCodes
 
 from contract.samples import Value
-from device_profiles.codec import Reading, addresses, encode, readings
+from device_profiles.codec import Reading, addresses, encode, mask, readings
 from device_profiles.schema import Point, Profile, Table
+from simulators.identity import Identity
 
 COIL_ON = 0xFF00
 COIL_OFF = 0x0000
@@ -25,10 +26,12 @@ class RefusedError(Exception):
 class Device(ABC):
     """A slave without its line. Times are nanoseconds of any clock that does not run backwards.
 
-    ``functions`` are the function codes it knows; all others are answered with ILLEGAL FUNCTION.
+    ``functions`` are the function codes it knows; all others are answered with ILLEGAL FUNCTION. Those that
+    ask a device about itself (8, 17, 43) it knows where it has an ``identity``.
     """
 
     functions = frozenset({1, 2, 3, 4, 5, 6, 15, 16})
+    identity: Identity | None = None
     refusal_delay_ns = 0
     """How much later than its answers its exceptions begin."""
 
@@ -54,11 +57,19 @@ class Device(ABC):
             raise RefusedError(ExcCodes.ILLEGAL_VALUE)
         self.write("coil", address, [int(value == COIL_ON)], now_ns)
 
+    def mask_write(self, address: int, and_mask: int, or_mask: int, now_ns: int) -> int:
+        """Change bits of a holding register (FC22) and return it; RefusedError where it cannot be written."""
+        [before] = self.read("holding_register", address, 1, now_ns)
+        word = before & and_mask | or_mask & ~and_mask & 0xFFFF
+        self.write("holding_register", address, [word], now_ns)
+        return word
+
 
 class ProfileDevice(Device):
     """A device as its profile documents it: exactly the profile's addresses exist, the rest is refused.
 
-    Only writable points can be written; device-side timers (``self_off``) are not played.
+    Only writable points can be written; device-side timers (``self_off``) are not played. Functions 22 and 23
+    are known where the profile says so.
     """
 
     def __init__(
@@ -85,12 +96,16 @@ class ProfileDevice(Device):
         self._unit_code = unit_code
         self._given: set[str] = set()
         self._bank: dict[tuple[Table, int], int] = {}
-        self._writable: set[tuple[Table, int]] = set()
+        self._writable: dict[tuple[Table, int], int] = {}
+        """Which bits can be written."""
+        known = {22: profile.modbus.mask_write, 23: profile.modbus.read_write}
+        self.functions |= {function for function, knows in known.items() if knows}
         for point in profile.points:
             self._bank |= {(point.table, address): 0 for address in addresses(point)}
             if point.writable:
-                own = range(point.address, point.address + point.words)
-                self._writable |= {(point.table, address) for address in own}
+                for address in range(point.address, point.address + point.words):
+                    cell = (point.table, address)
+                    self._writable[cell] = self._writable.get(cell, 0) | mask(point)
         for point in profile.points:
             if point.decimals_at is not None:
                 self._bank[point.table, point.decimals_at] = decimals
@@ -112,7 +127,8 @@ class ProfileDevice(Device):
             factor = self._factor(point)
             fitting = self._held(point, value, factor) if saturate else value
             for index, word in enumerate(encode(point, fitting, decimals=self._shift(point), factor=factor)):
-                self._bank[point.table, point.address + index] = word
+                cell = (point.table, point.address + index)
+                self._bank[cell] = self._bank[cell] & ~mask(point) | word
             self._given.add(name)
 
     def readings(self) -> dict[str, Reading]:
@@ -130,8 +146,10 @@ class ProfileDevice(Device):
     def write(self, table: Table, address: int, values: Sequence[int], now_ns: int) -> None:  # noqa: ARG002
         """Take raw values for writable points; anything else in the request refuses it whole."""
         cells = {(table, address + index): value for index, value in enumerate(values)}
-        if not self._writable.issuperset(cells):
+        if not self._writable.keys() >= cells.keys():
             raise RefusedError(ExcCodes.ILLEGAL_ADDRESS)
+        if any((self._bank[cell] ^ value) & ~self._writable[cell] for cell, value in cells.items()):
+            raise RefusedError(ExcCodes.ILLEGAL_VALUE)  # a bit that is not to be changed
         self._bank |= cells
 
     def _shift(self, point: Point) -> int:

@@ -7,8 +7,14 @@ from typing import Literal
 from pymodbus.constants import ExcCodes
 from pymodbus.pdu import DecodePDU, ExceptionResponse, ModbusPDU
 from pymodbus.pdu.bit_message import WriteSingleCoilRequest
+from pymodbus.pdu.register_message import (
+    MaskWriteRegisterRequest,
+    ReadWriteMultipleRegistersRequest,
+    ReadWriteMultipleRegistersResponse,
+)
 
 from device_profiles.schema import BIT_TABLES, Table
+from simulators import identity
 from simulators.devices import Device, RefusedError
 
 READS: dict[int, Table] = {1: "coil", 2: "discrete_input", 3: "holding_register", 4: "input_register"}
@@ -17,8 +23,11 @@ WRITES: dict[int, Literal["coil", "holding_register"]] = {
     6: "holding_register",
     15: "coil",
     16: "holding_register",
+    22: "holding_register",
 }
 _SINGLE = (5, 6)
+_REQUEST_BYTES = {17: 1, 22: 7, 43: 4}
+"""Length of requests that are not five bytes long."""
 
 
 class WriteCoil(WriteSingleCoilRequest):
@@ -55,20 +64,35 @@ class Record:
     write: bool = False
 
 
-def serve(device: Device, unit_id: int, pdu: bytes, now_ns: int) -> tuple[bytes, Record | None]:
-    """Return the answer's PDU, and what it served; None beside an exception answer."""
+def serve(
+    device: Device, unit_id: int, pdu: bytes, now_ns: int, counters: identity.Counters | None = None
+) -> tuple[bytes, tuple[Record, ...]]:
+    """Return the answer's PDU, and what it served; nothing beside an exception answer.
+
+    ``counters`` is what the device tells of its bus when it is asked.
+    """
     function = pdu[0]
-    if function not in device.functions:
-        return _refusal(function, ExcCodes.ILLEGAL_FUNCTION), None
+    if function not in device.functions and not (device.identity and function in identity.FUNCTIONS):
+        return _refusal(function, ExcCodes.ILLEGAL_FUNCTION), ()
     request = DECODER.decode(pdu) if _credible(pdu) else None
     if request is None:
-        return _refusal(function, ExcCodes.ILLEGAL_VALUE), None
+        return _refusal(function, ExcCodes.ILLEGAL_VALUE), ()
     try:
-        if function in READS:
-            return _read(device, unit_id, request, now_ns)
-        return _write(device, unit_id, request, now_ns)
-    except RefusedError as refused:
-        return _refusal(function, refused.code), None
+        if device.identity and function in identity.FUNCTIONS:
+            return _spelt(identity.answer(device.identity, counters or identity.Counters(), request)), ()
+        return _served(device, unit_id, request, now_ns)
+    except (RefusedError, identity.UnknownError) as refused:
+        return _refusal(function, refused.code), ()
+
+
+def _served(
+    device: Device, unit_id: int, request: ModbusPDU, now_ns: int
+) -> tuple[bytes, tuple[Record, ...]]:
+    if isinstance(request, ReadWriteMultipleRegistersRequest):
+        return _read_write(device, unit_id, request, now_ns)
+    serving = _read if request.function_code in READS else _write
+    answer, record = serving(device, unit_id, request, now_ns)
+    return answer, (record,)
 
 
 def _read(device: Device, unit_id: int, request: ModbusPDU, now_ns: int) -> tuple[bytes, Record]:
@@ -79,8 +103,26 @@ def _read(device: Device, unit_id: int, request: ModbusPDU, now_ns: int) -> tupl
     return _spelt(answer), Record(device.name, unit_id, table, request.address, tuple(values))
 
 
+def _read_write(
+    device: Device, unit_id: int, request: ReadWriteMultipleRegistersRequest, now_ns: int
+) -> tuple[bytes, tuple[Record, ...]]:
+    """Write, then read; where there is nothing to read nothing is written."""
+    table: Table = "holding_register"
+    device.read(table, request.read_address, request.read_count, now_ns)
+    device.write(table, request.write_address, request.write_registers, now_ns)
+    values = device.read(table, request.read_address, request.read_count, now_ns)
+    written = tuple(request.write_registers)
+    return _spelt(ReadWriteMultipleRegistersResponse(registers=values)), (
+        Record(device.name, unit_id, table, request.write_address, written, write=True),
+        Record(device.name, unit_id, table, request.read_address, tuple(values)),
+    )
+
+
 def _write(device: Device, unit_id: int, request: ModbusPDU, now_ns: int) -> tuple[bytes, Record]:
     table = WRITES[request.function_code]
+    if isinstance(request, MaskWriteRegisterRequest):
+        word = device.mask_write(request.address, request.and_mask, request.or_mask, now_ns)
+        return _spelt(request), Record(device.name, unit_id, table, request.address, (word,), write=True)
     values = list(map(int, request.bits if table == "coil" else request.registers))
     if isinstance(request, WriteCoil):
         device.write_coil(request.address, request.value, now_ns)
@@ -96,14 +138,21 @@ def _write(device: Device, unit_id: int, request: ModbusPDU, now_ns: int) -> tup
 
 def _credible(pdu: bytes) -> bool:
     """Say whether length, count and byte count agree; pymodbus's decoder takes what it finds."""
-    if pdu[0] not in (15, 16):
-        return len(pdu) == 5
-    if len(pdu) < 6:
-        return False
-    count, byte_count = int.from_bytes(pdu[3:5], "big"), pdu[5]
+    function, size = pdu[0], len(pdu)
+    if function in (15, 16):
+        return size >= 6 and _counts_agree(pdu, 1, 1968 if function == 15 else 123)
+    if function == 23:
+        return size >= 10 and 1 <= int.from_bytes(pdu[3:5], "big") <= 125 and _counts_agree(pdu, 5, 121)
+    if function == 8:
+        return size >= 5 and size % 2 == 1
+    return size == _REQUEST_BYTES.get(function, 5)
+
+
+def _counts_agree(pdu: bytes, at: int, count_max: int) -> bool:
+    """Hold the count and the byte count that follow an address against what is there."""
+    count, byte_count = int.from_bytes(pdu[at + 2 : at + 4], "big"), pdu[at + 4]
     size = (count + 7) // 8 if pdu[0] == 15 else 2 * count
-    count_max = 1968 if pdu[0] == 15 else 123
-    return 1 <= count <= count_max and byte_count == size and len(pdu) == 6 + byte_count
+    return 1 <= count <= count_max and byte_count == size and len(pdu) == at + 5 + byte_count
 
 
 def _refusal(function: int, code: ExcCodes) -> bytes:

@@ -174,7 +174,7 @@ def _framed(step: Step) -> bytes:
 
 
 def _foreign(step: Step, random: Random) -> Step:
-    """Return another master's request, mostly one whose answer looks like ours, now and then the very same."""
+    """Return another master's request, mostly one whose answer looks like ours, at times the very same."""
     low = step.address < FOREIGN_BIT_ADDRESS_MAX or step.table not in BIT_TABLES
     if not step.values and low and (step.count <= 8 or step.table in BIT_TABLES) and random.random() < 0.1:
         return Step(*step.form[:2], step.address, step.count)

@@ -34,6 +34,8 @@ CREATE TABLE batches (
   count INTEGER NOT NULL, payload BLOB NOT NULL, PRIMARY KEY (lane, sequence)
 );
 """
+_RULES, _LEARNT = "rules", "learnt"
+"""Keys of what is remembered, in ``meta``."""
 _TOMBSTONES_AT_ONCE = 100
 
 
@@ -96,8 +98,16 @@ class Buffer:
         value: str = self._db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0]
         return value
 
-    def append(self, items: list[Append], remember: dict[str, Any] | None = None) -> list[Stored]:
-        """Commit the items (and what the rules remember) in one transaction; return them as stored."""
+    def append(
+        self,
+        items: list[Append],
+        remember: dict[str, Any] | None = None,
+        learnt: dict[str, Any] | None = None,
+    ) -> list[Stored]:
+        """Commit the items, what the rules remember and what the drivers learnt in one transaction.
+
+        Returns the items as stored; None leaves what was remembered or learnt before.
+        """
         stored = []
         with self._transaction() as db:
             for item in items:
@@ -123,7 +133,9 @@ class Buffer:
                 header = self._header(item.lane, sequence, (item.content, self.boot_id, item.created_ms))
                 stored.append(Stored(item.lane, sequence, batches.message(header, item.payload)))
             if remember is not None:
-                self._set("rules", json.dumps(remember))
+                self._set(_RULES, json.dumps(remember))
+            if learnt is not None:
+                self._set(_LEARNT, json.dumps(learnt))
         return stored
 
     def read(self, lane: Lane, sequence: int) -> Stored | None:
@@ -222,9 +234,11 @@ class Buffer:
 
     def remembered(self) -> dict[str, Any]:
         """Return what the rules last remembered."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = 'rules'").fetchone()
-        found: dict[str, Any] = json.loads(row[0]) if row else {}
-        return found
+        return self._get(_RULES)
+
+    def learnt(self) -> dict[str, Any]:
+        """Return what the drivers last learnt, by device."""
+        return self._get(_LEARNT)
 
     def forget(self, lane: Lane, upto: int) -> None:
         """Delete without the centre's acknowledgement: only for showing what is lost that way."""
@@ -259,6 +273,11 @@ class Buffer:
             db.executemany("INSERT INTO lanes VALUES (?, 1, 0, '')", [(lane,) for lane in Lane])
             self._set("epoch", self._ids())
             db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+    def _get(self, key: str) -> dict[str, Any]:
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        found: dict[str, Any] = json.loads(row[0]) if row else {}
+        return found
 
     def _set(self, key: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))

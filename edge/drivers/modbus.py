@@ -1,18 +1,23 @@
 """A Modbus device on a line: points read by plan, outputs written and read back."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from contract.samples import Quality, Value
 from device_profiles import codec
 from device_profiles.codec import Reading
-from device_profiles.schema import BIT_TABLES, Profile, Table
-from edge.drivers import modbus_pdu
+from device_profiles.decoder import Decoder
+from device_profiles.schema import BIT_TABLES, Point, Profile, Table
+from edge.drivers import lessons, modbus_pdu
+from edge.drivers.learnt_plan import LearntPlan
+from edge.drivers.lessons import Learnt
 from edge.drivers.modbus_pdu import ModbusError
-from edge.drivers.modbus_plan import Block, read_plan
-from edge.lines.line import Line, LineError, Outcome, Request
+from edge.drivers.modbus_plan import Block
+from edge.drivers.modbus_writes import Write, divided, holds, plan_writes, read_back, request, writable
+from edge.lines.line import Line, LineError, Outcome, Request, WireCost
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,16 @@ class BlockRead(NamedTuple):
     answer_s: float | None
 
 
+class Written(NamedTuple):
+    """What became of points that were written together, each by name.
+
+    ``errors`` has every one: "" or why it does not stand as written. ``readings`` has what was read back.
+    """
+
+    errors: dict[str, str]
+    readings: dict[str, Reading]
+
+
 class ModbusDevice:
     """Reads and writes one device; a failure is a reading with its reason, never an exception."""
 
@@ -52,7 +67,18 @@ class ModbusDevice:
         wanted = set(device.points)
         inputs = {name for entry in device.profile.derived if entry.name in wanted for name in entry.of}
         needed = [point for point in device.profile.points if point.name in wanted | inputs]
-        self.plan: Sequence[Block] = read_plan(needed, device.profile.modbus)
+        digest = lessons.digest(device.profile, device.points, device.unit_id)
+        limits = device.profile.modbus
+        rest_s = max(device.pause_s, limits.pause_s)
+        cost = WireCost(line.cost.character_s, line.cost.request_s + rest_s)
+        self.reads = LearntPlan(needed, limits, cost, Learnt(), digest)
+        """What is read, by what the device was found to take."""
+        self._decoder = Decoder(device.profile, device.points)
+
+    @property
+    def plan(self) -> Sequence[Block]:
+        """The blocks that each cycle reads."""
+        return self.reads.blocks
 
     @property
     def probe(self) -> Block:
@@ -79,7 +105,7 @@ class ModbusDevice:
         self, registers: dict[tuple[Table, int], int], errors: dict[Block, str]
     ) -> dict[str, Reading]:
         """Return every wanted point, decoded; what lies in a failed block is bad with that block's error."""
-        return self._explained(codec.readings(self.device.profile, registers, self.device.points), errors)
+        return self._explained(self._decoder.readings(registers), errors)
 
     async def write(self, point_name: str, value: Value, self_off_s: float | None = None) -> str:
         """Write one point and return "" or the error's name.
@@ -99,28 +125,89 @@ class ModbusDevice:
             return "" if back.value == value else str(outcome.error)
         return str(outcome.error or "")
 
+    async def write_points(self, values: Mapping[str, Value]) -> dict[str, str]:
+        """Write several outputs together and read them back; "" or the error's name of each.
+
+        ``not_as_written`` where the device took the write and holds something else.
+        """
+        return (await self.write_and_read(values)).errors
+
+    async def write_and_read(self, values: Mapping[str, Value]) -> Written:
+        """Write as ``write_points``, and return what was read back too, so that nobody reads it twice."""
+        writes, refused = plan_writes(self.device.profile, values)
+        registers, failed = await self._write_all(writes)
+        sent = [point for write in writes for point in write.points]
+        known = {point.name for write in writes if write.reads for point in write.points} - failed.keys()
+        found, errors = await self._read(point for point in sent if point.name not in known)
+        registers |= found
+        names = [point.name for point in sent]
+        readings = self._explained(codec.readings(self.device.profile, registers, names), errors)
+        for point in sent:
+            reading = readings[point.name]
+            stands = reading.value is not None and holds(point, values[point.name], registers)
+            if stands and failed.get(point.name) == LineError.ECHO:
+                del failed[point.name]  # the read back shows that the device heard more than an echo
+            elif reading.value is None:
+                failed.setdefault(point.name, reading.error)
+            elif not stands:
+                failed.setdefault(point.name, "not_as_written")
+        return Written({name: (refused | failed).get(name, "") for name in values}, readings)
+
     async def read_points(self, names: Sequence[str]) -> dict[str, Reading]:
         """Read some points at once, outside the plan; for reading outputs back."""
         points = [point for point in self.device.profile.points if point.name in names]
+        registers, errors = await self._read(points)
+        return self._explained(codec.readings(self.device.profile, registers, names), errors)
+
+    async def _read(self, points: Iterable[Point]) -> tuple[dict[tuple[Table, int], int], dict[Block, str]]:
+        """Read the points' blocks; registers, and the errors of the blocks that failed."""
         registers: dict[tuple[Table, int], int] = {}
         errors: dict[Block, str] = {}
-        for block in read_plan(points, self.device.profile.modbus):
+        for block in self.reads.blocks_for(points):
             read = await self.read_block(block)
             registers |= read.registers
             if read.error:
                 errors[block] = read.error
-        return self._explained(codec.readings(self.device.profile, registers, names), errors)
+        return registers, errors
+
+    async def _write_all(
+        self, writes: Iterable[Write]
+    ) -> tuple[dict[tuple[Table, int], int], dict[str, str]]:
+        """Send the writes; the registers that came back with them, and errors by point."""
+        registers: dict[tuple[Table, int], int] = {}
+        errors: dict[str, str] = {}
+        waiting = deque(writes)
+        while waiting:
+            write = waiting.popleft()
+            pdu, answer_bytes = request(write)
+            outcome = await self._ask(pdu, answer_bytes)
+            try:
+                if outcome.pdu is not None:
+                    registers |= read_back(write, pdu, outcome.pdu)
+                error = str(outcome.error or "")
+            except ModbusError as said:
+                error = str(said)
+            parts = divided(write) if error in ("illegal_function", LineError.TIMEOUT) else []
+            if parts:
+                waiting.extendleft(reversed(parts))  # a board that takes its outputs one by one only
+            elif error:
+                errors |= dict.fromkeys((point.name for point in write.points), error)
+            if error == LineError.TIMEOUT and not parts:
+                for silent in waiting:  # nobody is there
+                    errors |= dict.fromkeys((point.name for point in silent.points), error)
+                break
+        return registers, errors
 
     def _write_request(self, point_name: str, value: Value, self_off_s: float | None) -> tuple[bytes, int]:
         """Return what writes the point; ModbusError names why it cannot be written."""
-        point = self.device.profile.point(point_name)
-        # With a decimals or unit register, what to write would depend on registers that nobody has read.
-        if point is None or not point.writable or {point.decimals_at, point.unit_at} != {None}:
-            raise ModbusError("not_writable")
+        point = writable(self.device.profile, point_name)
         try:
             if value is True and self_off_s is not None and point.self_off is not None:
                 steps = codec.self_off_steps(point, self_off_s)
                 return modbus_pdu.coil_value_request(point.self_off.address, steps)
+            if point.bit is not None:
+                [word] = codec.encode(point, value)
+                return modbus_pdu.mask_write_request(point.address, 0xFFFF ^ codec.mask(point), word)
             words = codec.written(point, value)
             if point.table == "coil":
                 return modbus_pdu.coil_value_request(point.address, words[0])
@@ -130,10 +217,10 @@ class ModbusDevice:
 
     def _explained(self, found: dict[str, Reading], errors: dict[Block, str]) -> dict[str, Reading]:
         """Return the readings, with the failed block's error in place of not_read."""
+        if not errors:
+            return found
         reasons = {
-            name: self._reason(name, errors)
-            for name, reading in found.items()
-            if reading.error == "not_read" and errors
+            name: self._reason(name, errors) for name, reading in found.items() if reading.error == "not_read"
         }
         return found | {
             name: Reading(None, Quality.BAD, reason) for name, reason in reasons.items() if reason

@@ -1,4 +1,7 @@
-"""Modbus PDUs for reading and writing registers and bits (Modbus application protocol 1.1b3, section 6)."""
+"""Modbus PDUs for reading and writing registers and bits (Modbus application protocol 1.1b3, section 6).
+
+What a device says of itself is asked for by the PDUs of ``identification_pdu``.
+"""
 
 import struct
 from collections.abc import Sequence
@@ -11,8 +14,13 @@ READ_FUNCTIONS: dict[Table, int] = {
     "holding_register": 3,
     "input_register": 4,
 }
-WRITE_COIL, WRITE_REGISTER, WRITE_REGISTERS = 5, 6, 16
+WRITE_COIL, WRITE_REGISTER, WRITE_COILS, WRITE_REGISTERS = 5, 6, 15, 16
+MASK_WRITE, READ_WRITE = 22, 23
 COIL_ON, COIL_OFF = 0xFF00, 0x0000
+COILS_PER_WRITE_MAX = 1968
+REGISTERS_PER_WRITE_MAX = 123
+REGISTERS_PER_READ_WRITE_MAX = 121
+"""So many can be written in the transaction that also reads."""
 
 EXCEPTIONS = {
     1: "illegal_function",
@@ -39,10 +47,8 @@ def read_request(table: Table, address: int, count: int) -> tuple[bytes, int]:
 
 def read_answer(table: Table, count: int, pdu: bytes) -> list[int]:
     """Return the registers, or the bits as 0 and 1; ModbusError for an exception or a wrong length."""
-    _raise_exception(pdu)
-    data = pdu[2:]
-    expected = (count + 7) // 8 if table in BIT_TABLES else 2 * count
-    if pdu[1:2] != bytes([expected]) or len(data) != expected:
+    data = counted_data(pdu)
+    if len(data) != ((count + 7) // 8 if table in BIT_TABLES else 2 * count):
         raise ModbusError("wrong_length")
     if table in BIT_TABLES:
         return [data[index // 8] >> (index % 8) & 1 for index in range(count)]
@@ -50,14 +56,18 @@ def read_answer(table: Table, count: int, pdu: bytes) -> list[int]:
 
 
 def write_request(table: Table, address: int, words: Sequence[int]) -> tuple[bytes, int]:
-    """Return the PDU that writes one coil or some registers, and the length of its answer's PDU."""
+    """Return the PDU that writes one coil or register, or several, and the length of its answer's PDU."""
+    count = len(words)
+    if table == "coil" and count == 1:
+        return coil_value_request(address, COIL_ON if words[0] else COIL_OFF)
     if table == "coil":
-        value = COIL_ON if words[0] else COIL_OFF
-        return struct.pack(">BHH", WRITE_COIL, address, value), 5
-    if len(words) == 1:
+        number = sum(bool(word) << index for index, word in enumerate(words))
+        data = number.to_bytes((count + 7) // 8, "little")
+        return struct.pack(">BHHB", WRITE_COILS, address, count, len(data)) + data, 5
+    if count == 1:
         return struct.pack(">BHH", WRITE_REGISTER, address, words[0]), 5
-    data = struct.pack(f">{len(words)}H", *words)
-    return struct.pack(">BHHB", WRITE_REGISTERS, address, len(words), len(data)) + data, 5
+    data = struct.pack(f">{count}H", *words)
+    return struct.pack(">BHHB", WRITE_REGISTERS, address, count, len(data)) + data, 5
 
 
 def coil_value_request(address: int, value: int) -> tuple[bytes, int]:
@@ -65,14 +75,40 @@ def coil_value_request(address: int, value: int) -> tuple[bytes, int]:
     return struct.pack(">BHH", WRITE_COIL, address, value), 5
 
 
+def mask_write_request(address: int, and_mask: int, or_mask: int) -> tuple[bytes, int]:
+    """Return the PDU after which a register is (before AND and_mask) OR (or_mask AND NOT and_mask)."""
+    pdu = struct.pack(">BHHH", MASK_WRITE, address, and_mask, or_mask)
+    return pdu, len(pdu)
+
+
+def read_write_request(
+    read_address: int, read_count: int, address: int, words: Sequence[int]
+) -> tuple[bytes, int]:
+    """Return the PDU that writes registers and then reads some, and the length of its answer's PDU."""
+    head = struct.pack(">BHHHHB", READ_WRITE, read_address, read_count, address, len(words), 2 * len(words))
+    return head + struct.pack(f">{len(words)}H", *words), 2 + 2 * read_count
+
+
 def check_write_answer(request: bytes, answer: bytes) -> None:
-    """Hold a write's answer against its request; ModbusError where it is no echo of its first five bytes."""
-    _raise_exception(answer)
-    if answer != request[:5]:
+    """Hold a write's answer against its request; ModbusError where it is not the echo that the standard asks.
+
+    A mask write is echoed whole, all other writes by their first five bytes.
+    """
+    raise_exception(answer)
+    if answer != (request if request[0] == MASK_WRITE else request[:5]):
         raise ModbusError("wrong_echo")
 
 
-def _raise_exception(pdu: bytes) -> None:
+def counted_data(pdu: bytes) -> bytes:
+    """Return the data of an answer that counts its bytes; ModbusError for an exception or a wrong count."""
+    raise_exception(pdu)
+    if len(pdu) != 2 + pdu[1]:
+        raise ModbusError("wrong_length")
+    return pdu[2:]
+
+
+def raise_exception(pdu: bytes) -> None:
+    """Raise ModbusError for an answer that says no, or is too short to say anything."""
     if len(pdu) < 2:
         raise ModbusError("wrong_length")
     if pdu[0] & 0x80:

@@ -6,6 +6,7 @@ The LRC has eight bits: of frames harmed beyond what parity finds, one in 256 pa
 from collections.abc import Iterator
 
 from edge.lines.framing import READ_FUNCTIONS, Frame
+from edge.lines.lengths import TELLING_FUNCTIONS, fits
 from edge.lines.line import Request
 
 FRAME_CHARACTERS_MAX = 513
@@ -36,7 +37,7 @@ class Ascii:
             if frame.unit_id != request.unit_id:
                 continue
             exception = pdu[0] == function | 0x80 and len(pdu) == 2
-            answer = pdu[0] == function and len(pdu) == request.answer_bytes
+            answer = pdu[0] == function and fits(request.pdu, request.answer_bytes, pdu)
             if answer and function in READ_FUNCTIONS:
                 answer = pdu[1] == request.answer_bytes - 2 & 0xFF
             if exception or answer:
@@ -53,6 +54,8 @@ class Ascii:
         exception = self.framed(request.unit_id, bytes([request.pdu[0] | 0x80, 0]))
         if head.upper() == exception[: len(head)]:
             size = self.exception_bytes
+        elif request.pdu[0] in TELLING_FUNCTIONS:
+            return 1  # its end tells how long it is
         return max(1, start + size - len(buffer))
 
     def frames(self, buffer: bytes) -> Iterator[Frame]:

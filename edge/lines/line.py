@@ -51,6 +51,16 @@ class Outcome(NamedTuple):
     sent_ns: int = 0
 
 
+class WireCost(NamedTuple):
+    """What reading costs on a line: a character's time, and what a request takes beside its characters.
+
+    That is silences or a round trip, without the device's own time; both are seconds.
+    """
+
+    character_s: float
+    request_s: float
+
+
 class Line(Protocol):
     """One serial bus or TCP endpoint; transactions are done one after the other, in order of calling."""
 
@@ -63,3 +73,7 @@ class Line(Protocol):
 
     async def close(self) -> None:
         """Finish the transaction under way, then let go of the port; later calls are unavailable."""
+
+    @property
+    def cost(self) -> WireCost:
+        """What reading costs here; read plans weigh requests against holes by it."""

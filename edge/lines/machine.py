@@ -182,7 +182,7 @@ class LineMachine:
         return ReadUntil(missing, until_ns, min(from_ns, until_ns))
 
     def _answered(self, request: Request, pdu: bytes, now_ns: int) -> Action:
-        if pdu[0] & 0x80:
+        if len(pdu) != request.answer_bytes:  # an exception, or shorter than it may be
             self._sound.discard((request.unit_id, request.pdu))
         else:
             if len(self._sound) >= SOUND_REQUESTS_MAX:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from edge.lines.crc import crc16, framed
 from edge.lines.framing import MULTIPLE_WRITES, READ_FUNCTIONS, SINGLE_WRITES, Frame
+from edge.lines.lengths import TELLING_FUNCTIONS, answer_size
 from edge.lines.line import Request
 
 EXCEPTION_FRAME_BYTES = 5
@@ -65,8 +66,16 @@ def _candidates(buffer: bytes, request: Request) -> Iterator[tuple[int, int]]:
         if exception.startswith(head[:2]):
             yield start, EXCEPTION_FRAME_BYTES
         if answer.startswith(head[: len(answer)]):
-            yield start, request.answer_bytes + 3
+            yield start, _size(buffer[start + 1 :], request) + 3
         start = buffer.find(unit_id, start + 1)
+
+
+def _size(pdu: bytes, request: Request) -> int:
+    """Return how long the answer's PDU is that begins so; a byte more than there is while nobody knows."""
+    if request.pdu[0] not in TELLING_FUNCTIONS:
+        return request.answer_bytes
+    size = answer_size(request.pdu, request.answer_bytes, pdu[: request.answer_bytes])
+    return len(pdu) + 1 if size is None else min(size, request.answer_bytes)
 
 
 def _sizes(head: bytes) -> Iterator[int]:

@@ -17,7 +17,7 @@ import serial
 
 from edge.lines.direction import Rts, use_kernel
 from edge.lines.framing import Framing
-from edge.lines.line import Direction, LineError, Outcome, Request
+from edge.lines.line import Direction, LineError, Outcome, Request, WireCost
 from edge.lines.listening import Seen
 from edge.lines.machine import LineMachine
 from edge.lines.ports import LATENCY_MS, is_pty, latency_timer, lowered_latency_ms
@@ -169,6 +169,11 @@ class SerialLine:
         if self._port is not None:
             self._port.close()
         self._port = None
+
+    @property
+    def cost(self) -> WireCost:
+        """See Line.cost."""
+        return self._timing.cost
 
 
 class _Port:

@@ -9,7 +9,7 @@ import time
 
 from edge.lines.connecting import RECONNECT_INTERVAL_S, Endpoint
 from edge.lines.framing import Framing
-from edge.lines.line import LineError, Outcome, Request
+from edge.lines.line import LineError, Outcome, Request, WireCost
 from edge.lines.listening import Seen
 from edge.lines.machine import LineMachine
 from edge.lines.steps import Begin, Done, Event, Pause, ReadUntil, Received, Write, Wrote
@@ -152,6 +152,11 @@ class StreamLine:
                 self._endpoint.failed("the connection was closed")
                 self._endpoint.let_go()
                 return _unavailable()
+
+    @property
+    def cost(self) -> WireCost:
+        """See Line.cost."""
+        return self._timing.cost
 
 
 def _unavailable() -> Outcome:

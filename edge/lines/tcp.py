@@ -10,7 +10,8 @@ import time
 
 from edge.lines.connecting import RECONNECT_INTERVAL_S, Endpoint
 from edge.lines.framing import READ_FUNCTIONS
-from edge.lines.line import LineError, Outcome, Request
+from edge.lines.lengths import fits
+from edge.lines.line import LineError, Outcome, Request, WireCost
 
 _MBAP = struct.Struct(">HHHB")
 _PREFIX_BYTES = 6
@@ -18,6 +19,9 @@ _PREFIX_BYTES = 6
 PDU_BYTES_MAX = 253
 SILENT_TRANSACTIONS_MAX = 5
 """After so many without a byte from the peer the connection is made anew."""
+
+COST = WireCost(1e-6, 2e-3)
+"""Bytes are nearly free, a transaction costs a round trip."""
 
 _Answer = tuple[int, bytes] | LineError
 """Unit id and PDU, or why there is none."""
@@ -180,6 +184,11 @@ class TcpLine:
         unit_id, pdu = answer
         return Outcome(*_judged(pdu, unit_id, request), time.monotonic_ns(), sent_ns)
 
+    @property
+    def cost(self) -> WireCost:
+        """See Line.cost."""
+        return COST
+
 
 def _failed(error: LineError) -> Outcome:
     return Outcome(None, error, time.monotonic_ns())
@@ -192,6 +201,6 @@ def _judged(pdu: bytes, unit_id: int, request: Request) -> tuple[bytes | None, L
         return pdu, None
     if pdu[0] != request.pdu[0]:
         return None, LineError.WRONG_FUNCTION
-    if len(pdu) != request.answer_bytes:
+    if not fits(request.pdu, request.answer_bytes, pdu):
         return None, LineError.WRONG_LENGTH
     return pdu, None

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from edge.lines.line import WireCost
+
 SILENCE_ABOVE_19200_NS = 1_750_000
 FRAME_CHARACTERS_MAX = 256
 PORT_SLACK_S, NETWORK_SLACK_S = 0.03, 0.2
@@ -52,3 +54,8 @@ class Timing:
             int(slack_s * 1e9),
             paced,
         )
+
+    @property
+    def cost(self) -> WireCost:
+        """What reading costs on a line of this timing, as read plans weigh it."""
+        return WireCost(self.character_ns / 1e9, (2 * self.silence_ns + self.turnaround_ns) / 1e9)

@@ -4,7 +4,7 @@ import asyncio
 from typing import Protocol
 
 from edge.lines.framing import Framing
-from edge.lines.line import LineError, Outcome, Request
+from edge.lines.line import LineError, Outcome, Request, WireCost
 from edge.lines.listening import Seen
 from edge.lines.machine import LineMachine
 from edge.lines.steps import Action, Begin, Done, Event, Pause, ReadUntil, Write, Wrote
@@ -31,6 +31,7 @@ class VirtualLine:
     def __init__(self, name: str, timing: Timing, wire: Wire, framing: Framing | None = None) -> None:
         """Drive a fresh machine over ``wire``; RTU unless told."""
         self.name = name
+        self._timing = timing
         self._machine = LineMachine(timing, framing)
         self._wire = wire
         self._lock = asyncio.Lock()
@@ -82,6 +83,11 @@ class VirtualLine:
             await _sleep_until(until_ns if arrival is None else min(arrival, until_ns))
             data += self._wire.receive(_now_ns())
         return data
+
+    @property
+    def cost(self) -> WireCost:
+        """See Line.cost."""
+        return self._timing.cost
 
 
 def _now_ns() -> int:

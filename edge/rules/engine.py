@@ -35,6 +35,7 @@ class Engine:
             for target, window in control.windows():
                 self._windows.setdefault(target, []).append(window)
         self._outputs = {control.output: control for control in self.controls}
+        self._devices = {target.device for target in self.targets()}
 
     def targets(self) -> set[Ref]:
         """Return every point that a rule looks at or switches."""
@@ -43,6 +44,8 @@ class Engine:
     def observe(self, samples: Iterable[Sample], now: Moment) -> list[RuleEffect]:
         """Take fresh samples and decide; only good numbers reach the rules."""
         for sample in samples:
+            if sample.device not in self._devices:
+                continue
             target = Ref(sample.device, sample.point)
             good = _counts(sample)
             if control := self._outputs.get(target):

@@ -19,10 +19,11 @@ from edge.clock import Clock
 from edge.settings import Broker
 from edge.telling import Told
 from edge.uplink.session import Session
+from edge.waiting import set_or_over
 
 _log = logging.getLogger(__name__)
 
-IDLE_S = 0.25
+IDLE_S = 1.0
 """How often the link looks for what is due by time alone."""
 CLOSE_TIMEOUT_S = 3.0
 PUBACK_TIMEOUT_S = 120.0
@@ -173,9 +174,7 @@ class Uplink:
             while (stored := await self._next()) is not None:
                 tasks.create_task(self._publish(client, stored))
                 await asyncio.sleep(0)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(IDLE_S):
-                    await self._wake.wait()
+            await set_or_over(self._wake, IDLE_S)
             self._wake.clear()
 
     async def _next(self) -> Stored | None:

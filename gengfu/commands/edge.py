@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from gengfu.words import counted
 
-app = typer.Typer(help="The gateway in the cabinet: run it, check its settings.", no_args_is_help=True)
+app = typer.Typer(help="The gateway in the cabinet: run it, check it, watch its lines.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -71,6 +72,36 @@ def check(
     console.print(f"{file}: sound ({told})")
     for note in notes:
         console.print(f"note: {note}")
+
+
+@app.command(short_help="Show how lines and devices are doing.")
+def lines(
+    settings: Annotated[Path, typer.Argument(metavar="FILE", help="The gateway's settings file.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show how lines and devices are doing: state, pace, share of the line's time, what went wrong.
+
+    A running gateway renews the figures every ten seconds. Intervals are from one asking to the next, of the
+    last 256; shares are of the last five minutes; timeouts and errors are counted since the start.
+    """
+    from edge import line_report
+    from edge.settings import Settings
+    from gengfu import lines_table
+    from toml_files import TomlFile
+
+    folder = settings.parent / TomlFile.read(settings).parse(Settings).state_folder
+    try:
+        report = line_report.read(folder)
+    except line_report.ReportUnreadableError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(str(error))
+        raise typer.Exit(1) from error
+    now_ms = time.time_ns() // 1_000_000
+    if as_json:
+        typer.echo(json.dumps(lines_table.as_data(report, now_ms), ensure_ascii=False))
+        return
+    console = Console(highlight=False, markup=False, emoji=False)
+    for part in lines_table.parts(report, now_ms):
+        console.print(part)
 
 
 @app.command(short_help="Print the commented example settings.")

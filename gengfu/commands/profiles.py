@@ -152,7 +152,7 @@ def _points_table(profile: "Profile") -> Table:
             point.name,
             getattr(point.title, titles),
             _SHORT_TABLES[point.table],
-            f"0x{point.address:04X}",
+            f"0x{point.address:04X}" + ("" if point.bit is None else f".{point.bit}"),
             point.type + (" rw" if point.writable else ""),
             _scale(point),
             "" if point.unit == "1" else point.unit,

@@ -50,6 +50,13 @@ def test_a_float32_is_told_by_its_shortest_decimal(text: str) -> None:
     assert struct.pack(">f", value) == struct.pack(">f", float(text))
 
 
+def test_a_float32_of_no_decimals_is_rounded() -> None:
+    """It stays a float: the kind of a series depends on its profile only."""
+    high, low = struct.unpack(">2H", struct.pack(">f", 2.75))
+    value = codec.decode(point(type="f32", decimals=0), registers(10, high, low)).value
+    assert (value, type(value)) == (3.0, float)
+
+
 def test_a_scaled_float32_takes_its_unit_factor() -> None:
     """Scale and the unit register hold for floats too."""
     entry = point(type="f32", scale=0.5, unit_at=5, unit_codes=[{"code": 1, "factor": 1000.0}])
@@ -177,3 +184,19 @@ def test_a_self_off_time_beyond_the_timer_is_refused(time_s: float) -> None:
         codec.self_off_steps(relay, time_s)
     with pytest.raises(CodecError, match="does not switch it off by itself"):
         codec.self_off_steps(point(), 1)
+
+
+@given(words, st.integers(0, 15), st.sampled_from(["holding_register", "input_register"]))
+def test_a_bit_of_a_register_is_true_or_false(word: int, bit: int, table: Table) -> None:
+    """Whatever the other bits are; written alone it is the register with all others 0."""
+    entry = point(table=table, type="bool", bit=bit)
+    assert codec.decode(entry, {(table, 10): word}) == Reading(bool(word & 1 << bit))
+    assert codec.decode(entry, {}) == Reading(None, Quality.BAD, "not_read")
+    assert codec.mask(entry) == 1 << bit
+    assert [codec.encode(entry, value) for value in (False, True)] == [[0], [1 << bit]]
+
+
+def test_a_point_that_is_no_bit_has_all_bits_of_its_registers() -> None:
+    """So that what is written can be held against what is read, by the mask alone."""
+    assert codec.mask(point(type="u32")) == 0xFFFF
+    assert codec.encode(point(table="coil", type="bool"), True) == [1]

@@ -64,6 +64,31 @@ def test_the_smallest_profile_is_taken(tmp_path: Path) -> None:
             "must be 'bool', 'u16', 'i16', 'u32', 'i32' or",
         ),
         ("type = 'bool'", LINE_OF_POINT, "points[0]", "type bool in table holding_register; coils and"),
+        (
+            "bit = 3",
+            LINE_OF_POINT,
+            "points[0]",
+            "bit is one bit of a register, and type u16 is more; add type",
+        ),
+        (
+            "type = 'bool'\nbit = 1\nwritable = true\non_value = 1\noff_value = 0",
+            LINE_OF_POINT,
+            "points[0]",
+            "on_value or off_value on one bit of a register, which is set or not; remove them",
+        ),
+        ("type = 'bool'\nbit = 16", LINE_OF_NEXT + 1, "points[0].bit", "must be at most 15; 16 was given"),
+        (
+            "type = 'bool'\nbit = 1\nscale = 2",
+            LINE_OF_POINT,
+            "points[0]",
+            "scale means nothing for type bool; remove it",
+        ),
+        (
+            "type = 'bool'\nbit = 1\nwritable = true\nself_off = { address = 9, step_ms = 1, steps_max = 1 }",
+            LINE_OF_POINT,
+            "points[0]",
+            "self_off is written by FC05, and bit lies in a register; remove",
+        ),
         ("scale = 0", LINE_OF_POINT, "points[0]", "scale 0 would make every value 0; give the factor"),
         ("scale = nan", LINE_OF_NEXT, "points[0].scale", "must be a finite number; nan was given"),
         ("scale = '0.1'", LINE_OF_NEXT, "points[0].scale", "must be a number; write it without quotes: 0.1"),
@@ -150,6 +175,11 @@ def test_a_mistake_in_a_point_is_told(tmp_path: Path, added: str, line: int, key
             '8: points[0]: table coil holds single bits; add type = "bool"',
         ),
         (RELAY + "scale = 2", "8: points[0]: scale means nothing for type bool; remove it"),
+        (RELAY + "bit = 0", "8: points[0]: bit in table coil, which holds single bits; remove it"),
+        (
+            POINT + 'type = "bool"\nbit = 2\nwritable = true',
+            "1: a is a writable bit of a register; if the document knows function 22, add mask_write = true",
+        ),
         (RELAY + "decimals_at = 3", "8: points[0]: decimals_at means nothing for type bool; remove it"),
         (REPEATED, "8: points[0]: name 'a{n}' and repeat do not fit; write {n} in the name"),
         (REPEATED + "repeat = { count = 0 }", "13: points[0].repeat.count: must be at least 1"),
@@ -279,3 +309,14 @@ def test_copies_of_a_point_count_on(tmp_path: Path) -> None:
         ("out_7", "Output 7", 5),
     ]
     assert [point.self_off.address for point in points if point.self_off] == [100, 102, 104]
+
+
+def test_bits_of_one_register_are_points(tmp_path: Path) -> None:
+    """A status word: each bit by its own name, writable where the device can change a single bit."""
+    bits = "".join(
+        POINT.replace('"a"\ntitle', f'"{name}"\ntitle') + f'type = "bool"\nbit = {bit}\nwritable = true\n'
+        for name, bit in (("door", 0), ("lamp", 15))
+    )
+    path = tmp_path / "probe.toml"
+    path.write_text(HEAD + bits + "[modbus]\nmask_write = true\n")
+    assert [(point.name, point.bit) for point in catalogue.load(path).points] == [("door", 0), ("lamp", 15)]

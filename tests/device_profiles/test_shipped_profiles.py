@@ -37,7 +37,7 @@ def states(point: Point) -> list[tuple[int, float, dict[int, int]]]:
 def raw_words(point: Point) -> list[list[int]]:
     """Return every raw value of a bit or a 16-bit point, and a fair choice for two words."""
     if point.type == "bool":
-        return [[0], [1]]
+        return [[0], [1 << (point.bit or 0)]]
     if point.words == 1:
         return [[raw] for raw in range(0x10000)]
     edges = [0, 1, 0x7FFF, 0x8000, 0xFFFF]
@@ -79,12 +79,12 @@ def test_a_modbus_device_has_its_factory_settings(profile: Profile) -> None:
 @each_profile
 def test_addresses_are_sane(profile: Profile) -> None:
     """Points of one table overlap only where the device itself says which of them it means."""
-    taken: dict[tuple[str, int], Point] = {}
+    taken: dict[tuple[str, int, int | None], Point] = {}
     for point in profile.points:
         assert codec.addresses(point) == sorted(set(codec.addresses(point)))
         assert all(0 <= address <= 0xFFFF for address in codec.addresses(point))
         for address in range(point.address, point.address + point.words):
-            other = taken.setdefault((point.table, address), point)
+            other = taken.setdefault((point.table, address, point.bit), point)
             if other is not point:
                 assert not {entry.code for entry in point.unit_codes} & {c.code for c in other.unit_codes}
                 assert point.unit_at == other.unit_at is not None

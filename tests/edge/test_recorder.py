@@ -167,3 +167,24 @@ def test_while_the_disk_refuses_everything_waits_in_order(tmp_path: Path) -> Non
 
     bench = Bench(tmp_path)
     run_virtually(live())
+
+
+def test_what_drivers_learnt_waits_for_the_disk_and_needs_no_samples(tmp_path: Path) -> None:
+    """A restart would else ask again what was refused."""
+
+    async def live() -> None:
+        bench.recorder.learnt({"meter": {"since_ms": 1}})
+        bench.measure(1)
+        bench.buffer._db.execute("PRAGMA query_only = ON")
+        assert not await bench.recorder.flush()
+        bench.buffer._db.execute("PRAGMA query_only = OFF")
+        assert await bench.recorder.flush()
+        assert bench.buffer.learnt() == {"meter": {"since_ms": 1}}
+        bench.recorder.learnt({})
+        assert await bench.recorder.flush()
+        assert bench.buffer.learnt() == {}
+        assert bench.buffer.remembered() == {}
+        bench.buffer.close()
+
+    bench = Bench(tmp_path)
+    run_virtually(live())

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from edge import line_report
+
 SETTINGS = """
 schema = 1
 district = "north"
@@ -65,6 +67,9 @@ def test_it_says_what_does_not_work_shares_its_folder_with_nobody_and_ends_when_
     assert first.returncode == 0
     assert "Traceback" not in told + rest
     assert told.count("does not work") == 1
+    report = line_report.read(tmp_path / "state")
+    assert report.stopped
+    assert [device.state for device in report.lines[0].devices] == ["no_line"]
 
 
 def test_a_settings_file_that_is_not_there_and_a_folder_that_cannot_be_made_are_told(tmp_path: Path) -> None:

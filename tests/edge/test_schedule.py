@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,6 +80,31 @@ def test_a_dead_unit_is_asked_ever_less_often_but_never_forgotten() -> None:
     assert gaps[1] > 4  # a tenth of the line's time has to save up for its timeout
     assert max(gaps) <= BACK_OFF_MAX_S + 1
     assert gaps[-1] >= BACK_OFF_MAX_S - 1
+
+
+def test_a_sound_device_misses_no_deadline_for_a_doubtful_one() -> None:
+    """Nine of 44 ms in an interval of 660 ms, and a tenth that falls silent: its second chance waits."""
+    names = [f"unit-{number}" for number in range(10)]
+    schedule = Schedule([turn(name, 0.66) for name in names], 0)
+    taken(schedule, 10, dict.fromkeys(names, 0.044))
+    found = taken(schedule, 60, dict.fromkeys(names, 0.044) | {"unit-4": 0.5}, now_s=10)
+    for name in set(names) - {"unit-4"}:
+        ends = [at_s + 0.044 for at_s, other in found if other == name]
+        met = {int(end_s / 0.66) for end_s in ends}  # read within each interval of the grid
+        assert met >= set(range(int(min(ends) / 0.66), int(60 / 0.66)))
+    assert len([name for _, name in found if name == "unit-4"]) >= 8
+
+
+@pytest.mark.parametrize("dark_s", [20, 60])
+def test_a_line_that_boots_in_the_dark_has_everyone_within_a_minute_of_power(dark_s: float) -> None:
+    """Thirty of forty have never answered; what that cost is not held against them for long."""
+    names = [f"unit-{number}" for number in range(40)]
+    schedule = Schedule([turn(name, 1) for name in names], 0)
+    cost = dict.fromkeys(names[:10], 0.04) | dict.fromkeys(names[10:], 0.5)
+    taken(schedule, dark_s, cost)
+    found = taken(schedule, dark_s + 90, dict.fromkeys(names, 0.04), now_s=dark_s)
+    first = {name: min(at_s for at_s, other in found if other == name) for name in names}
+    assert max(first.values()) < dark_s + 30
 
 
 def test_one_that_answers_again_wakes_the_others() -> None:

@@ -9,9 +9,9 @@ from device_profiles.catalogue import load_all
 from device_profiles.codec import Reading
 from device_profiles.schema import Profile, Table
 from edge.drivers.modbus import Device, ModbusDevice
-from edge.drivers.modbus_plan import Block
+from edge.drivers.modbus_plan import USUAL_COST, Block
 from edge.lines.crc import framed
-from edge.lines.line import LineError, Outcome, Request
+from edge.lines.line import LineError, Outcome, Request, WireCost
 from simulators.bus import Bus
 from simulators.devices import Device as SimulatedDevice
 from simulators.devices import ProfileDevice
@@ -57,6 +57,11 @@ class HeardLine:
         """See Line."""
         await self._line.close()
 
+    @property
+    def cost(self) -> WireCost:
+        """See Line."""
+        return self._line.cost
+
 
 class Answering:
     """A line whose answers are given beforehand, for answers that no sound device gives."""
@@ -74,6 +79,11 @@ class Answering:
 
     async def close(self) -> None:
         """See Line."""
+
+    @property
+    def cost(self) -> WireCost:
+        """See Line."""
+        return USUAL_COST
 
 
 def device(profile: Profile, line: HeardLine | Answering, points: tuple[str, ...] = ()) -> ModbusDevice:

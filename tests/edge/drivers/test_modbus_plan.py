@@ -1,16 +1,27 @@
 """The read plan covers every point, within the device's limits, at the lowest cost there is."""
 
+import sys
 from collections.abc import Sequence
 from itertools import pairwise
+from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from device_profiles.catalogue import load_all
 from device_profiles.codec import addresses
 from device_profiles.schema import BIT_TABLES, ModbusLimits, Point, Table, Title
-from edge.drivers.modbus_plan import Block, cost_bytes, read_plan
+from edge.drivers.lessons import Learnt, Span
+from edge.drivers.modbus_plan import USUAL_COST, Block, blocks_of, cost_s, read_plan, spans_of
+from edge.lines.line import WireCost
+from edge.lines.tcp import COST as TCP_COST
+from edge.lines.timing import Timing
+from edge.lines.virtual import VirtualLine
+from simulators.bus import Bus
+from simulators.wire import SimulatedWire
 
 TITLE = Title(en="point", zh="点")
 tables: st.SearchStrategy[Table] = st.sampled_from(["coil", "holding_register", "input_register"])
@@ -38,6 +49,11 @@ def points(draw: st.DrawFn, count_max: int, address_max: int) -> list[Point]:
         point, tables, places, words=st.sampled_from([1, 1, 2]), decimals_at=st.none() | st.none() | places
     )
     return draw(st.lists(one, min_size=1, max_size=count_max))
+
+
+def serial_cost(baud: int) -> WireCost:
+    """Return what a serial line of this speed says of itself."""
+    return VirtualLine("line", Timing.of(baud, "N", 1), SimulatedWire(Bus(), baud)).cost
 
 
 limits = st.builds(
@@ -109,14 +125,15 @@ def test_no_other_grouping_is_cheaper(
         wanted.append(point(table, at + gap, words=2 if double else 1))
         at += gap + wanted[-1].words
     plan = read_plan(wanted, limit)
-    cost = sum(map(cost_bytes, plan))
+    cost = sum(map(cost_s, plan))
     apart = [Block(table, entry.address, entry.words) for entry in wanted]
-    assert cost <= sum(map(cost_bytes, apart))
-    assert cost == min(
-        sum(map(cost_bytes, blocks))
+    assert cost <= sum(map(cost_s, apart))
+    least = min(
+        sum(map(cost_s, blocks))
         for cuts in range(2 ** (len(wanted) - 1))
         if (blocks := _grouped(wanted, cuts, limit)) is not None
     )
+    assert cost == pytest.approx(least, rel=1e-9)
 
 
 def _grouped(wanted: Sequence[Point], cuts: int, limit: ModbusLimits) -> list[Block] | None:
@@ -191,6 +208,108 @@ def test_a_thousand_points_are_planned() -> None:
     wanted = [point("input_register", address) for address in range(1000)]
     plan = read_plan(wanted, ModbusLimits())
     assert [block.count for block in plan] == [125] * 8
+
+
+@pytest.mark.parametrize("table", ["coil", "input_register"])
+def test_planning_grows_with_the_number_of_points_and_not_faster(table: Table) -> None:
+    """Counted in lines of code run: twice the points take about twice as many."""
+
+    def lines(count: int) -> int:
+        spans = spans_of(point(table, address) for address in range(count))
+        run = 0
+
+        def trace(frame: FrameType, event: str, arg: Any) -> Any:
+            nonlocal run
+            run += event == "line"
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            blocks_of(spans, ModbusLimits(), USUAL_COST, turnaround_s=0.005, learnt=Learnt())
+        finally:
+            sys.settrace(before)
+        return run
+
+    assert lines(1000) < 2.2 * lines(500)
+
+
+@pytest.mark.parametrize(
+    ("cost", "turnaround_s", "widest"),
+    [
+        (serial_cost(9600), 0.005, 12),
+        (serial_cost(1200), 0.005, 10),
+        (serial_cost(115_200), 0.005, 55),
+        (serial_cost(9600), 0.05, 34),
+        (serial_cost(9600), 0.001, 10),
+        (TCP_COST, 0.005, 120),
+    ],
+)
+def test_how_wide_a_hole_is_read_over_depends_on_the_line_and_the_device(
+    cost: WireCost, turnaround_s: float, widest: int
+) -> None:
+    """A fast line and a slow device make requests dear; the profile has the last word."""
+    for hole, blocks in ((widest, 1), (widest + 1, 2)):
+        wanted = [point("holding_register", 0), point("holding_register", hole + 1)]
+        limit = ModbusLimits(hole_registers_max=120)
+        assert len(read_plan(wanted, limit, cost, turnaround_s=turnaround_s)) == blocks
+
+
+spans: st.SearchStrategy[Span] = st.builds(
+    lambda table, first, more: (table, first, first + more), tables, st.integers(0, 80), st.integers(0, 5)
+)
+lessons = st.builds(
+    Learnt,
+    holes=st.frozensets(spans, max_size=6),
+    apart=st.frozensets(spans, max_size=6),
+    counts_max=st.dictionaries(tables, st.integers(1, 20), max_size=3),
+)
+
+
+@settings(max_examples=300)
+@given(points(30, 80), limits, lessons, st.sets(st.integers(0, 29), max_size=5))
+def test_no_lesson_is_ever_broken_and_nothing_else_is_missing(
+    wanted: list[Point], limit: ModbusLimits, lesson: Learnt, gone: set[int]
+) -> None:
+    """No hole that was learnt lies between what a block reads for; what is absent is not asked for."""
+    every = spans_of(wanted)
+    absent = {every[index]: "illegal_data_address" for index in gone if index < len(every)}
+    lesson = replace(lesson, absent=absent)
+    plan = read_plan(wanted, limit, learnt=lesson)
+    rest = [span for span in every if span not in absent]
+    needed = {(span[0], address) for span in rest for address in range(span[1], span[2] + 1)}
+    for table, first, last in rest:
+        assert any(
+            block.table == table and block.address <= first and last < block.address + block.count
+            for block in plan
+        )
+    for block in plan:
+        widest = max(last - first + 1 for table, first, last in rest if table == block.table)
+        assert block.count <= max(widest, lesson.counts_max.get(block.table, 2000))
+        read_over = cells(block) - needed
+        for table, first, last in (*lesson.holes, *absent):
+            assert read_over.isdisjoint((table, address) for address in range(first, last + 1))
+    for cut in lesson.apart:
+        for block in plan:
+            if block.count == 1 or block.table != cut[0]:
+                continue
+            starts = [span for span in rest if {(span[0], span[1]), (span[0], span[2])} <= cells(block)]
+            outer = [
+                span
+                for span in starts
+                if not any(o != span and o[1] <= span[1] and span[2] <= o[2] for o in starts)
+            ]
+            assert len({span < cut for span in outer}) == 1
+
+
+@given(points(40, 600), limits, st.sampled_from([serial_cost(1200), serial_cost(115_200), TCP_COST]))
+def test_merging_never_costs_more_than_reading_each_by_itself(
+    wanted: list[Point], limit: ModbusLimits, cost: WireCost
+) -> None:
+    """On whatever line."""
+    apart = {Block(table, first, last - first + 1) for table, first, last in spans_of(wanted)}
+    plan = read_plan(wanted, limit, cost)
+    assert sum(cost_s(block, cost) for block in plan) <= sum(cost_s(block, cost) for block in apart) + 1e-9
 
 
 @pytest.mark.parametrize(

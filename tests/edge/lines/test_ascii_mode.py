@@ -7,17 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.drivers.identification import identify
 from edge.drivers.modbus_pdu import write_request
 from edge.lines.ascii_mode import Ascii, lrc
 from edge.lines.framing import Frame
 from edge.lines.line import LineError, Request
+from edge.lines.rtu import Rtu
 from edge.lines.serial_port import SerialLine, SerialSettings
 from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
 from simulators.addressed import addressed_bus, values_at
+from simulators.bus import Bus, Mode
 from simulators.faults import MS, Cut, Fault, Flipped, Garbage, Late, Silent
 from simulators.faulty_wire import FaultyWire
+from simulators.identity import Identity
 from simulators.pty_line import PtyLine
+from simulators.relay_board import RelayBoard
 from simulators.virtual_loop import run_virtually
 from simulators.wire import SimulatedWire, characters_ns
 from tests.edge.support import loop_ns, read_request, registers
@@ -134,3 +139,23 @@ def test_ascii_works_on_a_port(tmp_path: Path) -> None:
         pty.stop()
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize("mode", ["rtu", "ascii"])
+def test_answers_of_unknown_length_are_taken_with_their_last_character(mode: Mode) -> None:
+    """Device identification and server id tell in themselves how long they are; nobody waits for more."""
+
+    async def play() -> None:
+        board = RelayBoard("board")
+        board.identity = Identity({0: b"Gengfu", 1: b"SIM-1", 2: b"1.0"}, b"\x2a", running=True)
+        bus = Bus()
+        bus.add(board, 1)
+        wire = SimulatedWire(bus, 9600, mode=mode)
+        line = VirtualLine("bus", Timing.of(9600, "N", 1), wire, ASCII if mode == "ascii" else Rtu())
+        for _ in range(2):
+            began_ns = loop_ns()
+            found = await identify(line, 1, 1.0)
+            assert (found.vendor.value, found.revision.value) == ("Gengfu", "1.0")
+            assert loop_ns() - began_ns < 900 * MS
+
+    run_virtually(play())

@@ -1,22 +1,29 @@
-"""Our master meets libmodbus: a slave in C, filled from the devices' manuals, on a pty and on TCP."""
+"""Our master meets libmodbus: a slave in C, filled from the devices' manuals, on a pty and on TCP.
+
+A new profile needs a stranger: a row of the table in ``libmodbus_slave.c``, and an entry in ``STRANGERS``.
+"""
 
 import asyncio
 import shutil
 import subprocess
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from contract.samples import Quality, Value
 from device_profiles.catalogue import load_all
-from device_profiles.schema import Profile
+from device_profiles.codec import Reading
+from device_profiles.schema import Profile, Table
+from edge.drivers.identification import identify
 from edge.drivers.modbus import Device, ModbusDevice
 from edge.lines.line import Line, LineError
 from edge.lines.serial_port import SerialLine, SerialSettings
 from edge.lines.tcp import TcpLine
 from edge.lines.timing import Timing
+from firmware_shims.catalogue import applied
 from tests.edge.support import read_request
 
 ROOT = Path(__file__).parents[3]
@@ -24,24 +31,88 @@ SOURCE = Path(__file__).with_name("libmodbus_slave.c")
 SLAVE_SECONDS_MAX = 100
 COMPILE_TIMEOUT_S = 60
 TIMEOUT_S = 5.0
-DUST, QDY30A, RELAYS = 1, 2, 3
-
+SILENT_TIMEOUT_S = 1.5
 PROFILES = load_all()
 
-DUST_VALUES: dict[str, Value] = {
-    "wind_speed": 2.1,
-    "wind_force": 1,
-    "wind_sector": 2,
-    "wind_direction": 110,
-    "humidity": 55.0,
-    "temperature": -1.0,
-    "noise": 58.3,
-    "pm2_5": 61,
-    "pm10": 152,
-    "tsp": 201,
-    "pressure": 101.3,
+
+@dataclass(frozen=True)
+class Stranger:
+    """What the registers of a stranger mean, worked out by hand from its document."""
+
+    values: Mapping[str, Value]
+    errors: Mapping[str, str] = field(default_factory=dict)
+    profile: str = ""
+    """Where it is not the stranger's name."""
+    shims: tuple[str, ...] = ()
+
+    def read_as(self, name: str) -> Profile:
+        """Return the profile that reads the stranger of this name."""
+        return applied(PROFILES[self.profile or name], self.shims)
+
+
+STRANGERS = {
+    "renke_dust": Stranger(
+        {
+            "wind_speed": 2.1,
+            "wind_force": 1,
+            "wind_sector": 2,
+            "wind_direction": 110,
+            "humidity": 55.0,
+            "temperature": -1.0,
+            "noise": 58.3,
+            "pm2_5": 61,
+            "pm10": 152,
+            "tsp": 201,
+            "pressure": 101.3,
+        }
+    ),
+    "sen0658": Stranger(
+        {
+            "wind_speed": 0.14,
+            "wind_force": 1,
+            "wind_sector": 2,
+            "wind_direction": 110,
+            "humidity": 45.1,
+            "temperature": 24.6,
+            "noise": 51.8,
+            "pm2_5": 5,
+            "pm10": 15,
+            "pressure": 101.9,
+            "illuminance": 50,
+        },
+        profile="renke_dust",
+        shims=("sen0658_map",),
+    ),
+    "qdy30a": Stranger({"pressure": -1.25}, {"level": "unit_code_unknown"}),
+    "waveshare_relay_8": Stranger({f"relay_{number}": number == 3 for number in range(1, 9)}),
+    "water_gauge": Stranger({"level": 31}),
+    "wt901c485": Stranger({"roll": 45.0, "pitch": -22.5, "yaw": -180.0, "inclination": 49.211}),
+    "xy_md02": Stranger({"temperature": -20.5, "humidity": 54.6}),
+    "sdm630": Stranger(
+        {
+            "voltage_l1": 230.2,
+            "voltage_l2": 231.68489,
+            "voltage_l3": 228.0,
+            "current_l1": 1.5,
+            "current_l2": 0.0,
+            "current_l3": 10.0,
+            "power_l1": 345.0,
+            "power_l2": 0.0,
+            "power_l3": -1300.0,
+            "power": 1234.5,
+            "power_factor": -0.5,
+            "frequency": 50.0,
+            "energy_import": 8123.25,
+            "energy_export": 0.5,
+        }
+    ),
+    "solaredge_inverter": Stranger({"active_power_limit": 100, "cos_phi": 1.0}),
+    "ramses_g2": Stranger({"deep_sleep_timeout": 60, "inclination": 1.25, "temperature": 21.5}),
+    "relay_board_8": Stranger({f"relay_{number}": number in (1, 8) for number in range(1, 9)}),
 }
-"""What the registers of the manual's example mean, worked out by hand."""
+"""By the names of the table in C."""
+TABLES = "tables"
+"""The stranger that is no device."""
 
 
 def build_flags() -> list[str]:
@@ -85,66 +156,85 @@ def running(program: Path, *words: str) -> Iterator[str]:
             process.kill()
 
 
-@contextmanager
-def stranger(program: Path, kind: str, unit_id: int) -> Iterator[Callable[[], Line]]:
-    """Run a slave that has this unit; what makes a line to it (under a running loop)."""
+def line_to(kind: str, port: str) -> Line:
+    """Return our line to a port's path, or to a port of 127.0.0.1."""
     if kind == "rtu":
-        with running(program, "rtu", str(unit_id)) as port:
-            yield lambda: SerialLine("bus", SerialSettings(port, 9600), Timing.of(9600, "N", 1))
-    else:
-        with running(program, "tcp") as port:
-            yield lambda: TcpLine("tcp", "127.0.0.1", int(port))
+        return SerialLine("bus", SerialSettings(port, 9600), Timing.of(9600, "N", 1))
+    return TcpLine("tcp", "127.0.0.1", int(port))
+
+
+@contextmanager
+def stranger(program: Path, kind: str, name: str, unit_id: int = 1) -> Iterator[Callable[[], Line]]:
+    """Run a stranger at this unit; what makes a line to it (under a running loop)."""
+    with running(program, kind, name, str(unit_id)) as port:
+        yield lambda: line_to(kind, port)
 
 
 def meet(
-    program: Path, kind: str, unit_id: int, profile: Profile, play: Callable[[ModbusDevice], Awaitable[None]]
+    program: Path,
+    kind: str,
+    name: str,
+    play: Callable[[ModbusDevice], Awaitable[None]],
+    profile: Profile | None = None,
 ) -> None:
-    """Let a driver with a profile meet a unit of the slave."""
+    """Let the driver meet a stranger at its factory's unit id, with its own profile or another."""
+    held = profile or STRANGERS[name].read_as(name)
+    unit_id = held.serial.unit_id if held.serial else 1
 
     async def main(make: Callable[[], Line]) -> None:
         line = make()
-        names = tuple(point.name for point in profile.points)
-        await play(ModbusDevice(Device("stranger", unit_id, profile, names, TIMEOUT_S), line))
+        await play(ModbusDevice(Device("stranger", unit_id, held, tuple(held.names), TIMEOUT_S), line))
         await line.close()
 
-    with stranger(program, kind, unit_id) as make:
+    with stranger(program, kind, name, unit_id) as make:
         asyncio.run(main(make))
+
+
+async def read_all(device: ModbusDevice) -> dict[str, Reading]:
+    """Read all blocks of the plan, as a poller does; each is answered."""
+    registers: dict[tuple[Table, int], int] = {}
+    for block in device.plan:
+        read = await device.read_block(block)
+        assert read.error == ""
+        registers |= read.registers
+    return device.readings(registers, {})
 
 
 kinds = pytest.mark.parametrize("kind", ["rtu", "tcp"])
 
 
-@kinds
-def test_the_dust_station_reads_as_its_manual_says(slave: Path, kind: str) -> None:
-    """All eleven values in one request."""
-
-    async def play(device: ModbusDevice) -> None:
-        (block,) = device.plan
-        values, error, _ = await device.read_block(block)
-        assert error == ""
-        readings = device.readings(values, {})
-        assert {name: reading.value for name, reading in readings.items()} == DUST_VALUES
-        assert {reading.quality for reading in readings.values()} == {Quality.GOOD}
-
-    meet(slave, kind, DUST, PROFILES["renke_dust"], play)
+def test_every_profile_has_a_stranger(slave: Path) -> None:
+    """What is shipped has met somebody else's slave, filled from the document and not from the profile."""
+    listed = subprocess.run([slave, "1", "list"], capture_output=True, text=True, check=True).stdout.split()
+    met = {entry.profile or name for name, entry in STRANGERS.items()}
+    assert met >= set(PROFILES), (
+        f"no stranger for {set(PROFILES) - met}: add it to STRANGERS and to {SOURCE.name}"
+    )
+    assert set(listed) == {*STRANGERS, TABLES}, (
+        f"STRANGERS and the table of {SOURCE.name} have the same names"
+    )
+    assert len(listed) == len(set(listed))
 
 
 @kinds
-def test_the_transmitter_tells_its_own_unit_and_decimals(slave: Path, kind: str) -> None:
-    """-125 with two decimals in kPa; as a level it is not readable, because its unit is no length."""
+@pytest.mark.parametrize("name", STRANGERS)
+def test_a_stranger_reads_as_its_document_says(slave: Path, kind: str, name: str) -> None:
+    """All values that are known of it; what it cannot tell has its reason."""
+    expected = STRANGERS[name]
 
     async def play(device: ModbusDevice) -> None:
-        readings = await device.read_points(["pressure", "level"])
-        assert readings["pressure"].value == -1.25
-        assert (readings["level"].value, readings["level"].error) == (None, "unit_code_unknown")
+        readings = await read_all(device)
+        good = {name: reading.value for name, reading in readings.items() if reading.quality is Quality.GOOD}
+        errors = {name: reading.error for name, reading in readings.items() if reading.error}
+        assert good == expected.values
+        assert errors == expected.errors
 
-    meet(slave, kind, QDY30A, PROFILES["qdy30a"], play)
+    meet(slave, kind, name, play)
 
 
 @kinds
 def test_a_relay_is_switched_and_read_back(slave: Path, kind: str) -> None:
     """Relay 3 was on; relay 5 is switched on, then relay 3 off."""
-    profile = PROFILES["waveshare_relay_8"]
 
     async def relays_on(device: ModbusDevice) -> set[str]:
         readings = await device.read_points(device.device.points)
@@ -162,7 +252,7 @@ def test_a_relay_is_switched_and_read_back(slave: Path, kind: str) -> None:
             "illegal_data_value",
         )
 
-    meet(slave, kind, RELAYS, profile, play)
+    meet(slave, kind, "waveshare_relay_8", play)
 
 
 def writable() -> Profile:
@@ -201,7 +291,7 @@ def test_registers_are_written_and_read_back(slave: Path, kind: str) -> None:
         readings = await device.read_points(list(wanted))
         assert {name: reading.value for name, reading in readings.items()} == wanted
 
-    meet(slave, kind, QDY30A, writable(), play)
+    meet(slave, kind, "qdy30a", play, writable())
 
 
 @kinds
@@ -210,13 +300,13 @@ def test_an_address_that_is_not_there_is_refused(slave: Path, kind: str) -> None
 
     async def main(make: Callable[[], Line]) -> None:
         line = make()
-        outcome = await line.transact(read_request(DUST, 0x01F4, 12, timeout_s=TIMEOUT_S))
+        outcome = await line.transact(read_request(1, 0x01F4, 12, timeout_s=TIMEOUT_S))
         assert outcome.pdu == b"\x83\x02"
-        outcome = await line.transact(read_request(DUST, 0x01F4, 1, timeout_s=TIMEOUT_S))
+        outcome = await line.transact(read_request(1, 0x01F4, 1, timeout_s=TIMEOUT_S))
         assert outcome.pdu == b"\x03\x02\x00\x15"
         await line.close()
 
-    with stranger(slave, kind, DUST) as make:
+    with stranger(slave, kind, "renke_dust") as make:
         asyncio.run(main(make))
 
 
@@ -227,9 +317,106 @@ def test_another_unit_is_silent(slave: Path, kind: str) -> None:
     async def main(make: Callable[[], Line]) -> None:
         line = make()
         assert (await line.transact(read_request(77, 0, 1, timeout_s=0.3))).error is LineError.TIMEOUT
-        outcome = await line.transact(read_request(DUST, 0x01F4, 1, timeout_s=TIMEOUT_S))
+        outcome = await line.transact(read_request(1, 0x01F4, 1, timeout_s=TIMEOUT_S))
         assert outcome.pdu == b"\x03\x02\x00\x15"
         await line.close()
 
-    with stranger(slave, kind, DUST) as make:
+    with stranger(slave, kind, "renke_dust") as make:
         asyncio.run(main(make))
+
+
+def tables() -> Profile:
+    """Return a profile of the stranger that is no device: outputs in a row, bits of a register."""
+
+    def point(name: str, **more: object) -> dict[str, object]:
+        return {"name": name, "title": {"en": name, "zh": name}, "table": "holding_register"} | more
+
+    return Profile.model_validate(
+        {
+            "schema": 1,
+            "id": "tables",
+            "title": {"en": "tables", "zh": "tables"},
+            "vendor": "none",
+            "models": ["none"],
+            "document": "all tables for a test",
+            "modbus": {"mask_write": True, "read_write": True},
+            "points": [
+                point("coil_{n}", table="coil", address=0, type="bool", writable=True, repeat={"count": 12}),
+                point("contact_{n}", table="discrete_input", address=8, type="bool", repeat={"count": 3}),
+                point("negative", table="input_register", address=4, type="i16"),
+                point("positive", table="input_register", address=5, type="i16"),
+                point("sign", table="input_register", address=4, type="bool", bit=15),
+                point("status", address=0x10),
+                point("bit_0", address=0x10, type="bool", bit=0, writable=True),
+                point("bit_1", address=0x10, type="bool", bit=1, writable=True),
+                point("bit_4", address=0x10, type="bool", bit=4),
+                point("register_{n}", address=0x11, writable=True, repeat={"count": 7}),
+            ],
+        }
+    )
+
+
+@kinds
+def test_all_four_tables_are_read(slave: Path, kind: str) -> None:
+    """Coils, contacts, both kinds of registers, bits of registers."""
+
+    async def play(device: ModbusDevice) -> None:
+        values = {name: reading.value for name, reading in (await read_all(device)).items()}
+        assert [values[f"coil_{number}"] for number in range(1, 13)] == [False, True] * 3 + [False, True] * 3
+        assert [values[f"contact_{number}"] for number in (1, 2, 3)] == [True, True, False]
+        assert (values["negative"], values["positive"], values["sign"]) == (-0x7FFF, 0x7FFF, True)
+        assert (values["status"], values["bit_0"], values["bit_1"], values["bit_4"]) == (
+            0x12,
+            False,
+            True,
+            True,
+        )
+        assert [values[f"register_{number}"] for number in range(1, 8)] == list(range(1, 8))
+
+    meet(slave, kind, TABLES, play, tables())
+
+
+@kinds
+def test_outputs_are_written_together(slave: Path, kind: str) -> None:
+    """Ten coils by function 15, bits by 22, registers by 23; libmodbus holds them and nothing more."""
+    wanted: dict[str, Value] = {f"coil_{number}": number % 3 == 0 for number in range(2, 12)}
+    wanted |= {"bit_0": True, "bit_1": False}
+    wanted |= {f"register_{number}": 0xFFFF - number for number in (1, 2, 3, 6)}
+
+    async def play(device: ModbusDevice) -> None:
+        before = {name: reading.value for name, reading in (await read_all(device)).items()}
+        assert await device.write_points(wanted) == dict.fromkeys(wanted, "")
+        after = {name: reading.value for name, reading in (await read_all(device)).items()}
+        assert after == before | wanted | {"status": 0x11}
+
+    meet(slave, kind, TABLES, play, tables())
+
+
+@kinds
+def test_registers_are_written_together(slave: Path, kind: str) -> None:
+    """By function 16, where the profile knows nothing of 23."""
+    plain = tables().model_dump(by_alias=True) | {"modbus": {"mask_write": True}}
+
+    async def play(device: ModbusDevice) -> None:
+        wanted: dict[str, Value] = {f"register_{number}": number * 1000 for number in range(1, 6)}
+        assert await device.write_points(wanted) == dict.fromkeys(wanted, "")
+
+    meet(slave, kind, TABLES, play, Profile.model_validate(plain))
+
+
+@kinds
+def test_libmodbus_tells_what_it_is(slave: Path, kind: str) -> None:
+    """A server id of unknown length by function 17; it knows neither 43 nor 8, and on RTU is silent then."""
+    with running(slave, kind, TABLES, "7") as port:
+
+        async def main() -> None:
+            line = line_to(kind, port)
+            found = await identify(line, 7, SILENT_TIMEOUT_S)
+            assert found.running == Reading(True)
+            said = bytes.fromhex(str(found.server_id.value))
+            assert (said[:2], said[2:5]) == (b"\xb4\xff", b"LMB")
+            refusal = "timeout" if kind == "rtu" else "illegal_function"
+            assert (found.vendor.error, found.echo.error) == (refusal, refusal)
+            await line.close()
+
+        asyncio.run(main())
