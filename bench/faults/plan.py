@@ -73,6 +73,11 @@ class Step:
         return self.unit_id, self.table, self.count, bool(self.values)
 
     @property
+    def copied(self) -> bool:
+        """Whether another master asks the very same, which looks like an echo."""
+        return self.foreign is not None and self.foreign.frame == _framed(self)
+
+    @property
     def row(self) -> str:
         """Under which name it is booked."""
         return f"{self.kind}, dead" if self.unit_id == DEAD and self.kind in LINE_KINDS else self.kind

@@ -141,7 +141,7 @@ class Session:
             verdict = watch.verdict(step, answer.pdu, answer.error, checks_writes=self._ours)
         if stalled and verdict != "wrong" and kind in (*HEALTHY, *HARMLESS, LEARNING):
             kind = "stalled"
-        if step.event == "unplug" or stalled or kind == "collided":
+        if step.event == "unplug" or step.copied or stalled or kind == "collided":
             self._learnt = False  # an echo may have been lost
         elif verdict == "right" and not step.values and kind in (*TELLING, LEARNING):
             self._learnt = True

@@ -65,6 +65,7 @@ class _Session:
         kind = watch.kind(step, learnt=self._learnt)
         verdict = watch.verdict(step, outcome.pdu, outcome.error or "")
         self._learnt |= verdict == "right" and not step.values and kind in TELLING
+        self._learnt &= not step.copied
         self._tally.add(kind, verdict, f"#{index} {step} echo={wire.echo} {outcome}")
 
     async def _transact(self, step: Step) -> Outcome:

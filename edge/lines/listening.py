@@ -41,7 +41,7 @@ class Listening:
         self.before = self.after = b""
         """What came before and after the answer, echoes aside."""
         self.copied = False
-        """Whether our request came back unexpectedly: it may be another master's that asks the very same."""
+        """Whether our request came back unexpectedly: it may be another master that asks the very same."""
 
     def begin(self, own: bytes, written_ns: int) -> None:
         """A request is about to be written: its frame, and the earliest moment it can have begun."""
@@ -90,8 +90,7 @@ class Listening:
         if answer.start and self._follows_another_masters(buffer[: answer.start], request):
             return LineError.OTHER_MASTER
         if 0 <= echo_at < answer.start:
-            self.copied = self._seen.echo is not None
-            self._seen.echo = True
+            self._seen.echo = self.copied = True
         elif answer.start == 0 != echo_at and not self._echoed:
             self._seen.echo = False
         self.before, self.after = buffer[: answer.start], buffer[answer.end :]

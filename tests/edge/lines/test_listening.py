@@ -273,13 +273,14 @@ def test_another_masters_write_is_not_taken_for_the_answer_to_ours() -> None:
     meet(play, baud=115_200)
 
 
-@pytest.mark.parametrize("echo", [False, True])
-def test_another_master_may_ask_the_very_same(echo: bool) -> None:
+@pytest.mark.parametrize(("echo", "learnt"), [(False, True), (True, True), (False, False)])
+def test_another_master_may_ask_the_very_same(echo: bool, learnt: bool) -> None:
     """It looks like an echo; the device answers both, and the second answer is not the next read's."""
 
     async def play(line: VirtualLine, wire: FaultyWire) -> None:
         wire.echo = echo
-        await line.transact(read_request(1, 0, 4))
+        if learnt:
+            await line.transact(read_request(1, 0, 4))
         wire.foreign = Foreign(MS, framed(1, read_request(1, 100, 4).pdu), "after")
         outcome = await line.transact(read_request(1, 100, 4))
         assert registers(outcome) == values_at(1, "holding_register", 100, 4)
