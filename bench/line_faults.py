@@ -22,7 +22,10 @@ answer there, whole and in time.
 Bounds. No answer begins later than ``late_answer_s`` after its timeout. A repeated or merged frame follows
 before the line is silent. Another master's frame that collides is heard by nobody, and none of its requests
 for bits is spelled exactly as an answer to ours (from address 0x0300 on they may be). On a pty, where bytes
-take no time, an adapter that begins to echo is met by a read first. Beyond these an answer cannot be told
+take no time, an adapter that begins to echo is met by a read first. Another master does not ask the
+very same as we while an adapter that echoed has ceased to, unnoticed. ``beyond_bound`` counts answers taken
+from a frame of the very form of the right one, which followed it, where a late answer had fallen on the right
+one. Beyond these bounds an answer cannot be told
 from another by any master, because serial Modbus frames carry no number.
 
 Controls: the same plans against pymodbus's serial client, and against our own line without its rest for late
@@ -111,6 +114,7 @@ def main() -> None:
         "faults": ours.faults,
         "wrong_values": ours.count("wrong"),
         "crc_collisions": ours.count("crc_collision"),
+        "beyond_bound": ours.count("beyond_bound"),
         "healthy_spoiled": ours.healthy_spoiled,
         "harmless_failed": ours.harmless_failed,
         "control_wrong_values": theirs.count("wrong"),

@@ -77,6 +77,11 @@ class Step:
         """Whether another master asks the very same, which looks like an echo."""
         return self.foreign is not None and self.foreign.frame == _framed(self)
 
+    def alone(self) -> "Step":
+        """Return it without the other master."""
+        kind = "dead_unit" if self.unit_id == DEAD else "none"
+        return _replaced(self, foreign=None, theirs=None, kind=kind) if self.foreign else self
+
     @property
     def row(self) -> str:
         """Under which name it is booked."""

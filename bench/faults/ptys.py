@@ -104,7 +104,8 @@ class Session:
         Bytes on a pty take no time, so only a read shows our line whether the adapter echoes: one is made
         before anything else whenever that may have changed.
         """
-        for index, step in enumerate(part):
+        for index, drawn in enumerate(part):
+            step = drawn.alone() if drawn.copied and not self._learnt else drawn
             if step.event == "echo":
                 self.wire.echo = not self.wire.echo
                 self._learnt = False

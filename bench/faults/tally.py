@@ -6,19 +6,20 @@ from dataclasses import dataclass, field
 from bench.faults.plan import FAULTS, HARMLESS, Step
 from edge.drivers import modbus_pdu
 from edge.drivers.modbus_pdu import ModbusError
-from simulators.faults import Instead, rtu_frame
+from simulators.faults import Instead, Merged, rtu_frame
 from simulators.faulty_wire import FaultyWire
 
 LEARNING = "learning"
 """Reads that only show what the adapter does; they are judged, and counted as no transactions."""
 NO_FAULT = (LEARNING, "unheard", "stalled", "none", "refused", "dead_unit")
+NO_FAILURES = ("right", "wrong", "crc_collision", "beyond_bound")
 HEALTHY = ("none", "refused")
 EXAMPLES_MAX = 5
 
 
 @dataclass
 class Tally:
-    """Verdicts by kind: ``right``, ``wrong``, ``crc_collision``, or the name of a failure."""
+    """Verdicts by kind: ``right``, ``wrong``, ``crc_collision``, ``beyond_bound``, or a failure's name."""
 
     verdicts: dict[str, Counter[str]] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
@@ -63,7 +64,7 @@ class Tally:
 
     def _failed(self, kind: str) -> int:
         verdicts = self.verdicts.get(kind, Counter())
-        return verdicts.total() - verdicts["right"] - verdicts["wrong"] - verdicts["crc_collision"]
+        return verdicts.total() - sum(verdicts[each] for each in NO_FAILURES)
 
     def table(self) -> list[str]:
         """Return the figures by kind, 80 columns wide."""
@@ -86,6 +87,10 @@ class Watch:
         self._disturbances = wire.collisions + wire.overlaps
         self._crc_collisions = wire.crc_collisions
 
+    @property
+    def _disturbed(self) -> bool:
+        return self._wire.collisions + self._wire.overlaps > self._disturbances
+
     def kind(self, step: Step, *, learnt: bool) -> str:
         """Return under which kind a step is booked.
 
@@ -97,7 +102,7 @@ class Watch:
             return "unheard"
         if step.row not in HEALTHY and step.row not in HARMLESS:
             return step.row
-        if self._wire.collisions + self._wire.overlaps > self._disturbances:
+        if self._disturbed:
             return "collided"
         if self._wire.foreign_until_ns > self._began_ns:
             return "master_near"
@@ -106,8 +111,14 @@ class Watch:
         return step.row
 
     def verdict(self, step: Step, pdu: bytes | None, error: str, *, checks_writes: bool = True) -> str:
-        """See ``judged``; where a harmed answer's checksum is right by chance, that is said."""
+        """See ``judged``; where a harmed answer's checksum is right by chance, that is said.
+
+        Where a late answer fell on the right one, and a frame of its very form followed, it is beyond the
+        bound: nobody could know.
+        """
         verdict = judged(step, pdu, error, self._wire, checks_writes=checks_writes)
+        if verdict == "wrong" and self._disturbed and isinstance(step.fault, Merged) and step.fault.double:
+            return "beyond_bound"
         by_chance = self._wire.crc_collisions > self._crc_collisions
         return "crc_collision" if by_chance and verdict == "wrong" else verdict
 

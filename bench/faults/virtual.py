@@ -46,7 +46,8 @@ class _Session:
 
     async def play(self, part: Iterator[Step]) -> None:
         """Do the steps."""
-        for index, step in enumerate(part):
+        for index, drawn in enumerate(part):
+            step = drawn.alone() if drawn.copied and not self._learnt else drawn
             if self._random.random() < 0.1:
                 await asyncio.sleep(self._random.random() * 0.03)
             await self._step(step, index)
