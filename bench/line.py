@@ -5,7 +5,7 @@ Units of ten registers each behind a paced, strict slave (bench/strict_slave.py)
 ``speed`` Utilisation is what the wire allows for a transaction over what it took: request, the slave's
 turnaround, answer, 3.5 characters of silence (1.75 ms above 19200 baud); the median of several rounds. CPU is
 that of this process, beside pymodbus's asyncio client on a slave that forgives its missing silence.
-``dead`` and ``dark`` What one dead of ten, and thirty dark of forty, cost the others (bench/line_faults.py).
+``dead`` and ``dark`` What one dead of ten, and thirty dark of forty, cost the others (bench/line_silent.py).
 
 With ``--port A --slave-port B`` two crossed serial adapters take the place of the pty: A is the master's.
 """
@@ -15,7 +15,7 @@ import json
 import logging
 import platform
 
-from bench import line_faults, line_speed
+from bench import line_silent, line_speed
 from bench.slave_process import TURNAROUND_MS, Wire
 from bench.telling import Figures
 
@@ -52,10 +52,10 @@ def main() -> None:
             case "speed":
                 found = line_speed.measured(wire, given.seconds, given.rounds)
             case "dead":
-                found = line_faults.one_dead_of_ten(wire, given.seconds)
+                found = line_silent.one_dead_of_ten(wire, given.seconds)
             case _:
-                found = line_faults.thirty_dark_of_forty(wire, given.seconds)
-        for name in line_faults.COUNTED & found.keys() & figures.keys():
+                found = line_silent.thirty_dark_of_forty(wire, given.seconds)
+        for name in line_silent.COUNTED & found.keys() & figures.keys():
             found[name] = (found[name] or 0) + (figures[name] or 0)
         figures |= found
     conditions = {
@@ -66,7 +66,7 @@ def main() -> None:
         "seconds": given.seconds,
         "rounds": given.rounds,
         "sections": [section for section in SECTIONS if section in given.only],
-        **line_faults.conditions(wire, given.seconds),
+        **line_silent.conditions(wire, given.seconds),
     }
     print(json.dumps({"name": "line", "figures": figures, "conditions": conditions}))
 

@@ -7,6 +7,7 @@ from edge.lines.line import Request
 
 READ_FUNCTIONS = range(1, 5)
 """Their answers tell how many bytes of data follow."""
+BIT_READS = (1, 2)
 SINGLE_WRITES = (5, 6)
 MULTIPLE_WRITES = (15, 16)
 
@@ -58,3 +59,15 @@ def is_request(pdu: bytes) -> bool:
     if function in READ_FUNCTIONS or function in SINGLE_WRITES:
         return len(pdu) == 5
     return function in MULTIPLE_WRITES and len(pdu) > 5 and len(pdu) == 6 + pdu[5]
+
+
+def may_be_answer(pdu: bytes) -> bool:
+    """Say whether a PDU shaped as a request may be an answer too: of a single write, or of 17 to 24 bits."""
+    return pdu[0] in SINGLE_WRITES or (pdu[0] in BIT_READS and pdu[1] == 3)
+
+
+def echoes_another(pdu: bytes, request: Request) -> bool:
+    """Say whether a PDU answers a write, but not this one: a write's answer repeats its first five bytes."""
+    function = request.pdu[0]
+    writes = function in SINGLE_WRITES or function in MULTIPLE_WRITES
+    return writes and pdu[0] == function and pdu != request.pdu[:5]

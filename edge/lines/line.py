@@ -15,6 +15,7 @@ class LineError(StrEnum):
     WRONG_UNIT = "wrong_unit"
     WRONG_FUNCTION = "wrong_function"
     WRONG_LENGTH = "wrong_length"
+    WRONG_ECHO = "wrong_echo"  # a write's answer that repeats another write than ours
     TWO_ANSWERS = "two_answers"  # that differ: one of them answers something else
     OTHER_MASTER = "other_master"  # somebody else asked the same unit: the answer may be theirs
     ECHO = "only_echo"  # our own write came back, and nothing shows that the device heard it

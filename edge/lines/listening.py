@@ -7,7 +7,7 @@ has answered no read yet a single copy is no answer (``only_echo``).
 
 from dataclasses import dataclass
 
-from edge.lines.framing import Frame, Framing, is_request, key
+from edge.lines.framing import Frame, Framing, echoes_another, is_request, key
 from edge.lines.line import LineError, Request
 from edge.lines.timing import Timing
 
@@ -38,15 +38,25 @@ class Listening:
         self._written_ns = 0
         self._buffer = b""
         self._echoed = False
+        self.before = self.after = b""
+        """What came before and after the answer, echoes aside."""
+        self.copied = False
+        """Whether our request came back unexpectedly: it may be another master that asks the very same."""
 
     def begin(self, own: bytes, written_ns: int) -> None:
         """A request is about to be written: its frame, and the earliest moment it can have begun."""
         self._own, self._written_ns, self._buffer, self._echoed = own, written_ns, b"", False
+        self.copied = False
 
     @property
     def size(self) -> int:
         """How many bytes have come and may still matter."""
         return len(self._buffer)
+
+    @property
+    def received(self) -> bytes:
+        """What has come and may still matter."""
+        return self._buffer
 
     @property
     def echo_bytes(self) -> int:
@@ -59,7 +69,11 @@ class Listening:
         if self._seen.echo and not self._echoed and self._own in buffer:
             self._echoed = True
             buffer = self._buffer = buffer.replace(self._own, b"", 1)
-        found = list(self._framing.answers(buffer, request))
+        found = [
+            frame
+            for frame in self._framing.answers(buffer, request)
+            if not echoes_another(frame.pdu, request)
+        ]
         if not found:
             return None
         if self._timing.paced and self._is_stale(found[0], now_ns):
@@ -76,9 +90,10 @@ class Listening:
         if answer.start and self._follows_another_masters(buffer[: answer.start], request):
             return LineError.OTHER_MASTER
         if 0 <= echo_at < answer.start:
-            self._seen.echo = True
+            self._seen.echo = self.copied = True
         elif answer.start == 0 != echo_at and not self._echoed:
             self._seen.echo = False
+        self.before, self.after = buffer[: answer.start], buffer[answer.end :]
         return answer.pdu
 
     def missing(self, request: Request) -> int:
@@ -107,7 +122,7 @@ class Listening:
             return LineError.WRONG_UNIT
         if frame.pdu[0] & 0x7F != request.pdu[0]:
             return LineError.WRONG_FUNCTION
-        return LineError.WRONG_LENGTH
+        return LineError.WRONG_ECHO if echoes_another(frame.pdu, request) else LineError.WRONG_LENGTH
 
     def _is_stale(self, frame: Frame, now_ns: int) -> bool:
         """Say whether the wire cannot have brought it since the request; clocks may differ by a tenth."""

@@ -17,10 +17,11 @@ repeated by the line after more than the silence less a character, cannot be tol
 that is whole before the wire could have brought it is stale, and two that differ are none.
 
 Another master: frames that come while nobody was asked are counted; a request among them holds back what
-could be confused with its answer, and an answer that follows on such a request is not taken.
+could be confused with its answer, as does one that comes while another unit is awaited, and an answer that
+follows on such a request is not taken.
 """
 
-from edge.lines.framing import Framing, is_request, key
+from edge.lines.framing import Frame, Framing, is_request, key, may_be_answer
 from edge.lines.line import LineError, Outcome, Request
 from edge.lines.listening import Listening, Seen
 from edge.lines.rtu import Rtu
@@ -53,6 +54,7 @@ class LineMachine:
         self._own_ns = 0  # how long the request takes on the wire
         self._sent_ns = 0
         self._deadline_ns = 0
+        self._begun_by_ns = 0  # an answer that begins after this is late
         self._limit_ns = 0  # the deadline is never moved beyond
         self._stray = bytearray()
         self.seen = Seen()
@@ -84,11 +86,10 @@ class LineMachine:
 
     def _begin(self, request: Request, now_ns: int) -> Action:
         if self._request is not None and not self._sending:
-            self._expect_late(self._request, now_ns)  # given up by its caller, half way
+            self._give_up(self._request, now_ns)  # by its caller, half way
         self._request = request
         self._sending = True
         self._sent_ns = 0
-        self._stray.clear()
         self._give_up_ns = now_ns + self._timing.settle_limit_ns
         if self._quiet_from_ns is None:
             self._quiet_from_ns = now_ns
@@ -104,6 +105,7 @@ class LineMachine:
             self._stray += data[: STRAY_BYTES_KEPT_MAX - len(self._stray)]
             self._quiet_from_ns = now_ns
             if now_ns >= self._give_up_ns:
+                self._stray.clear()
                 return self._done(None, LineError.NOISE, now_ns)
             return Pause(now_ns + self._timing.silence_ns)
         if self._stray:
@@ -121,22 +123,37 @@ class LineMachine:
         return Write(own)
 
     def _heed_strays(self, now_ns: int) -> None:
-        """Count the frames that came unasked; the answer to another master's request is awaited as late."""
+        """Count the frames that came unasked: late answers, or another master's."""
         for frame in self._framing.frames(bytes(self._stray)):
             self.seen.stray_frames += 1
-            if not is_request(frame.pdu):  # a single write's answer looks like one
-                if not self.seen.foreign_requests:  # else it may be the answer to the other master
-                    self._late_until_ns.pop((frame.unit_id, frame.pdu[0] & 0x7F), None)
-            elif frame.unit_id and (frame.unit_id, frame.pdu[0]) not in self._late_until_ns:
-                self.seen.foreign_requests += 1
-                self._await_late(frame.unit_id, frame.pdu[0], now_ns + self._timing.late_answer_ns, now_ns)
+            if is_request(frame.pdu):
+                self._heed_foreign(frame, now_ns)
+            elif not self.seen.foreign_requests:  # else it may be the answer to the other master
+                self._late_until_ns.pop((frame.unit_id, frame.pdu[0] & 0x7F), None)
         self._stray.clear()
+
+    def _heed_foreign(self, frame: Frame, now_ns: int) -> None:
+        """The answer to another master's request is awaited as late."""
+        of = frame.unit_id, frame.pdu[0]
+        until_ns = self._late_until_ns.get(of, 0)
+        if frame.unit_id and not (until_ns > now_ns and may_be_answer(frame.pdu)):
+            self.seen.foreign_requests += 1
+            self._await_late(*of, max(until_ns, now_ns + self._timing.late_answer_ns), now_ns)
+
+    def _heed_meanwhile(self, data: bytes, request: Request, now_ns: int) -> None:
+        """Look for another master's requests in what came while ours was under way."""
+        if len(data) > self._framing.exception_bytes:
+            for frame in self._framing.frames(data):
+                if is_request(frame.pdu) and (frame.unit_id, frame.pdu) != (request.unit_id, request.pdu):
+                    self._heed_foreign(frame, now_ns)
 
     def _listen(self, sent_ns: int) -> Action:
         request, timing = self._expected(), self._timing
         self._sent_ns = self._quiet_from_ns = sent_ns
         timeout_ns = sent_ns + int(request.timeout_s * 1e9)
-        self._deadline_ns = timeout_ns + self._framing.exception_bytes * timing.character_ns
+        self._begun_by_ns = self._deadline_ns = (
+            timeout_ns + self._framing.exception_bytes * timing.character_ns
+        )
         self._limit_ns = timeout_ns + self._answer_ns(request)
         # What answered well the last time is awaited whole; else its head tells an answer from an exception.
         sound = (request.unit_id, request.pdu) in self._sound
@@ -171,19 +188,29 @@ class LineMachine:
             if len(self._sound) >= SOUND_REQUESTS_MAX:
                 self._sound.clear()
             self._sound.add((request.unit_id, request.pdu))
+        self._heed_meanwhile(self._listening.before, request, now_ns)
+        self._stray += self._listening.after[:STRAY_BYTES_KEPT_MAX]
+        if self._listening.copied:
+            self._await_late(*key(request), now_ns + self._late_ns(request), now_ns)
         return self._done(pdu, None, now_ns)
 
     def _failed(self, error: LineError, now_ns: int) -> Action:
         request = self._expected()
         self._sound.discard((request.unit_id, request.pdu))
-        self._expect_late(request, now_ns)
+        self._give_up(request, now_ns)
         return self._done(None, error, now_ns)
 
+    def _give_up(self, request: Request, now_ns: int) -> None:
+        self._expect_late(request, now_ns)
+        self._heed_meanwhile(self._listening.received, request, now_ns)
+
     def _expect_late(self, request: Request, now_ns: int) -> None:
-        late_ns = self._timing.late_answer_ns
-        if request.late_answer_s is not None:
-            late_ns = int(request.late_answer_s * 1e9)
-        self._await_late(*key(request), max(now_ns, self._deadline_ns) + late_ns, now_ns)
+        until_ns = max(now_ns, self._begun_by_ns) + self._late_ns(request)
+        self._await_late(*key(request), until_ns, now_ns)
+
+    def _late_ns(self, request: Request) -> int:
+        given_s = request.late_answer_s
+        return self._timing.late_answer_ns if given_s is None else int(given_s * 1e9)
 
     def _await_late(self, unit_id: int, function: int, until_ns: int, now_ns: int) -> None:
         if len(self._late_until_ns) >= LATE_ANSWERS_MAX:

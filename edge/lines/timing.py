@@ -6,6 +6,7 @@ from typing import Literal
 from edge.lines.line import WireCost
 
 SILENCE_ABOVE_19200_NS = 1_750_000
+FRAME_CHARACTERS_MAX = 256
 PORT_SLACK_S, NETWORK_SLACK_S = 0.03, 0.2
 """How much later than the wire says bytes may reach us from a port here, and over a network."""
 
@@ -21,7 +22,7 @@ class Timing:
     late_answer_ns: int
     """How late after its timeout an answer may still begin; nothing confusable is sent meanwhile."""
     settle_limit_ns: int
-    """Longest wait for the line to fall silent."""
+    """Longest wait for the line to fall silent: no less than the longest frame takes."""
     slack_ns: int
     """How much later than the wire says bytes may reach us: scheduler, USB adapter."""
     paced: bool = True
@@ -49,7 +50,7 @@ class Timing:
             SILENCE_ABOVE_19200_NS if baud > 19200 else character_ns * 7 // 2,
             int(turnaround_s * 1e9),
             int(late_answer_s * 1e9),
-            int(settle_limit_s * 1e9),
+            max(int(settle_limit_s * 1e9), FRAME_CHARACTERS_MAX * character_ns),
             int(slack_s * 1e9),
             paced,
         )

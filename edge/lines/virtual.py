@@ -42,6 +42,10 @@ class VirtualLine:
         """What the line has shown besides answers."""
         return self._machine.seen
 
+    def reopened(self, timing: Timing) -> None:
+        """Play a port that was unplugged and is there again, between transactions."""
+        self._machine.reopened(timing)
+
     async def transact(self, request: Request) -> Outcome:
         """See Line.transact."""
         async with self._lock:

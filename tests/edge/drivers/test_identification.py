@@ -10,10 +10,11 @@ from device_profiles.codec import Reading
 from edge.drivers.identification import PARTS_MAX, Identification, identify
 from edge.lines.line import LineError, Outcome, Request
 from edge.lines.tcp import COST
+from simulators.addressed import AddressedDevice
 from simulators.bus import Bus
 from simulators.identity import Identity
 from simulators.relay_board import RelayBoard
-from tests.edge.support import AddressedDevice, BusLine
+from tests.edge.support import BusLine
 
 BASIC = {0: b"Dengguang", 1: b"LC-8", 2: b"V2.11"}
 REGULAR = BASIC | {3: b"http://example.invalid", 4: "路灯控制器".encode(), 6: b"west side"}

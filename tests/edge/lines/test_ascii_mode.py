@@ -16,14 +16,16 @@ from edge.lines.rtu import Rtu
 from edge.lines.serial_port import SerialLine, SerialSettings
 from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
+from simulators.addressed import addressed_bus, values_at
 from simulators.bus import Bus, Mode
+from simulators.faults import MS, Cut, Fault, Flipped, Garbage, Late, Silent
+from simulators.faulty_wire import FaultyWire
 from simulators.identity import Identity
 from simulators.pty_line import PtyLine
 from simulators.relay_board import RelayBoard
 from simulators.virtual_loop import run_virtually
 from simulators.wire import SimulatedWire, characters_ns
-from tests.edge.lines.faulty_wire import MS, Cut, Fault, FaultyWire, Flipped, Garbage, Late, Silent
-from tests.edge.support import addressed_bus, loop_ns, read_request, registers, values_at
+from tests.edge.support import loop_ns, read_request, registers
 
 ASCII = Ascii()
 

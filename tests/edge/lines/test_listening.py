@@ -12,10 +12,12 @@ from edge.lines.listening import Listening, Seen
 from edge.lines.rtu import Rtu
 from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
+from simulators.addressed import addressed_bus, values_at
+from simulators.faults import MS, Fault, Garbage, Instead, Late, Silent
+from simulators.faulty_wire import FaultyWire, Foreign
 from simulators.virtual_loop import run_virtually
 from simulators.wire import characters_ns
-from tests.edge.lines.faulty_wire import MS, FaultyWire, Garbage, Late, Silent
-from tests.edge.support import addressed_bus, loop_ns, read_request, registers, values_at, virtual_line
+from tests.edge.support import loop_ns, read_request, registers, virtual_line
 
 TIMEOUT_S = 0.1
 Play = Callable[[VirtualLine, FaultyWire], Awaitable[None]]
@@ -219,6 +221,82 @@ def test_another_masters_question_to_another_unit_costs_nothing() -> None:
         wire.fault = Garbage(before=framed(2, read_request(2, 500, 4).pdu))
         outcome = await line.transact(read_request(1, 100, 4))
         assert registers(outcome) == values_at(1, "holding_register", 100, 4)
+
+    meet(play)
+
+
+def test_another_master_is_heeded_after_a_late_answer_was_awaited_in_vain() -> None:
+    """It asks what we were denied once, long after that can still be answered."""
+
+    async def play(line: VirtualLine, wire: FaultyWire) -> None:
+        wire.fault = Silent()
+        assert (await line.transact(read_request(1, 0, 4))).error is LineError.TIMEOUT
+        await asyncio.sleep(0.5)
+        wire.ask(loop_ns(), framed(1, read_request(1, 500, 4).pdu))
+        await asyncio.sleep(0.001)
+        outcome = await line.transact(read_request(1, 100, 4))
+        assert registers(outcome) == values_at(1, "holding_register", 100, 4)
+        assert line.seen.foreign_requests == 1
+
+    meet(play, baud=115_200)
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_another_masters_question_to_a_third_holds_back_ours_to_it(lost: bool) -> None:
+    """It is heard while we wait for unit 1, and unit 2 answers it when our own question to 2 is just out."""
+
+    async def play(line: VirtualLine, wire: FaultyWire) -> None:
+        await line.transact(read_request(1, 0, 4))
+        wire.foreign = Foreign((98 if lost else 2) * MS, framed(2, read_request(2, 500, 4).pdu))
+        wire.fault = Silent() if lost else Fault()
+        assert (await line.transact(read_request(1, 100, 4))).error == (
+            LineError.WRONG_UNIT if lost else None
+        )
+        outcome = await line.transact(read_request(2, 100, 4))
+        assert registers(outcome) == values_at(2, "holding_register", 100, 4)
+        assert line.seen.foreign_requests == 1
+
+    meet(play, baud=115_200)
+
+
+def test_another_masters_write_is_not_taken_for_the_answer_to_ours() -> None:
+    """It looks like an answer; ours, a refusal, comes after it, and must not be the next write's."""
+
+    async def play(line: VirtualLine, wire: FaultyWire) -> None:
+        await line.transact(read_request(1, 0, 4))
+        wire.foreign = Foreign(MS, framed(1, write_register(1, 500, 7).pdu), "after")
+        outcome = await line.transact(write_register(1, 0xFFF0, 8))
+        assert outcome.error is LineError.OTHER_MASTER
+        assert (await line.transact(write_register(1, 100, 9))).error is None
+        assert registers(await line.transact(read_request(1, 100, 1))) == [9]
+
+    meet(play, baud=115_200)
+
+
+@pytest.mark.parametrize(("echo", "learnt"), [(False, True), (True, True), (False, False)])
+def test_another_master_may_ask_the_very_same(echo: bool, learnt: bool) -> None:
+    """It looks like an echo; the device answers both, and the second answer is not the next read's."""
+
+    async def play(line: VirtualLine, wire: FaultyWire) -> None:
+        wire.echo = echo
+        if learnt:
+            await line.transact(read_request(1, 0, 4))
+        wire.foreign = Foreign(MS, framed(1, read_request(1, 100, 4).pdu), "after")
+        outcome = await line.transact(read_request(1, 100, 4))
+        assert registers(outcome) == values_at(1, "holding_register", 100, 4)
+        outcome = await line.transact(read_request(1, 200, 4))
+        assert registers(outcome) == values_at(1, "holding_register", 200, 4)
+
+    meet(play, baud=115_200)
+
+
+def test_a_write_whose_echo_is_wrong_is_not_done() -> None:
+    """The device repeats another value than was written."""
+
+    async def play(line: VirtualLine, wire: FaultyWire) -> None:
+        await line.transact(read_request(1, 0, 4))
+        wire.fault = Instead(added=1)
+        assert (await line.transact(write_register(1, 100, 9))).error is LineError.WRONG_ECHO
 
     meet(play)
 

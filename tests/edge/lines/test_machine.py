@@ -14,32 +14,23 @@ from edge.lines.line import LineError, Outcome, Request
 from edge.lines.machine import LineMachine
 from edge.lines.steps import Begin, Done, Event, Pause, ReadUntil, Received, Write, Wrote
 from edge.lines.timing import Timing
-from simulators.virtual_loop import run_virtually
-from simulators.wire import characters_ns, silence_ns
-from tests.edge.lines.faulty_wire import (
+from simulators.addressed import ADDRESSES, addressed_bus, value_at, values_at
+from simulators.faults import (
     MS,
     Cut,
     Fault,
-    FaultyWire,
     Flipped,
     Garbage,
+    Instead,
     Late,
-    OtherUnit,
     Silent,
     Stray,
     Twice,
 )
-from tests.edge.support import (
-    ADDRESSES,
-    addressed_bus,
-    loop_ns,
-    read_request,
-    registers,
-    strict_wire,
-    value_at,
-    values_at,
-    virtual_line,
-)
+from simulators.faulty_wire import FaultyWire
+from simulators.virtual_loop import run_virtually
+from simulators.wire import characters_ns, silence_ns
+from tests.edge.support import loop_ns, read_request, registers, strict_wire, virtual_line
 
 BAUDS = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 TIMEOUT_S = 0.1
@@ -166,7 +157,7 @@ def test_an_exception_after_garbage_that_looks_like_a_beginning_costs_no_timeout
         (Flipped(frozenset({50})), LineError.GARBLED),
         (Cut(4), LineError.GARBLED),
         (Cut(1, at_start=True), LineError.GARBLED),
-        (OtherUnit(2), LineError.WRONG_UNIT),
+        (Instead(unit_id=2), LineError.WRONG_UNIT),
         (Late(int(TIMEOUT_S * 1e9) + 60 * MS), LineError.TIMEOUT),
         (Garbage(before=b"\0"), None),
         (Garbage(before=bytes(range(30))), None),
@@ -283,6 +274,40 @@ def test_a_caller_that_gives_up_half_way_leaves_no_answer_for_the_next() -> None
     run_virtually(play())
 
 
+def test_a_caller_that_gives_up_has_no_longer_to_wait_than_from_the_timeout() -> None:
+    """At 1200 baud an echo lets a long answer's end be awaited for long, but not its beginning."""
+
+    async def play() -> None:
+        wire = FaultyWire(addressed_bus(1), 1200)
+        wire.echo = True
+        line = virtual_line(wire, 1200)
+        wire.fault = Silent()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.18):
+                await line.transact(read_request(1, 100, 40))
+        assert registers(await line.transact(read_request(1, 200, 4))) == values_at(
+            1, "holding_register", 200, 4
+        )
+
+    run_virtually(play())
+
+
+def test_a_slow_lines_longest_answer_is_no_noise_when_it_comes_late() -> None:
+    """At 1200 baud it takes over two seconds; the next unit is asked after it."""
+
+    async def play() -> None:
+        wire = FaultyWire(addressed_bus(1, 2), 1200)
+        line = virtual_line(wire, 1200)
+        wire.fault = Late(int(TIMEOUT_S * 1e9) + 60 * MS)
+        assert (await line.transact(read_request(1, 100, 125))).error is LineError.TIMEOUT
+        await asyncio.sleep(0.05)
+        assert registers(await line.transact(read_request(2, 200, 4))) == values_at(
+            2, "holding_register", 200, 4
+        )
+
+    run_virtually(play())
+
+
 def test_an_answer_that_trickles_cannot_hold_the_line() -> None:
     """Noise of a byte every 20 ms ends with the timeout, a whole answer's time and the slack."""
     machine = LineMachine(Timing.of(9600, "N", 1))
@@ -384,7 +409,7 @@ harmful = (
     st.just(Silent())
     | st.builds(Flipped, st.frozensets(st.integers(0, 2_000), min_size=1, max_size=3))
     | st.builds(Cut, st.integers(1, 30), st.booleans())
-    | st.builds(OtherUnit, st.sampled_from([1, 2, 3, 200]))
+    | st.builds(Instead, unit_id=st.sampled_from([1, 2, 3, 200]))
 )
 late = st.builds(Late, st.integers(101 * MS, 300 * MS))
 faults = st.one_of(st.just(Fault()), harmless, harmful, late)
@@ -434,7 +459,7 @@ def test_whatever_the_wire_does_no_wrong_value_comes_out(
 def _harmless(fault: Fault) -> bool:
     if isinstance(fault, Late):
         return fault.late_ns < TIMEOUT_S * 1e9
-    return not isinstance(fault, Silent | Flipped | Cut | OtherUnit)
+    return not isinstance(fault, Silent | Flipped | Cut | Instead)
 
 
 def _longest_ns(baud: int, request: Request) -> float:

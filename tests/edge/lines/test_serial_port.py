@@ -13,10 +13,11 @@ import pytest
 from edge.lines.line import LineError, Outcome
 from edge.lines.serial_port import QUEUED_REQUESTS_MAX, SerialLine, SerialSettings
 from edge.lines.timing import Timing
+from simulators.addressed import addressed_bus, value_at, values_at
 from simulators.bus import Bus
 from simulators.pty_line import PtyLine
 from simulators.wire import SimulatedWire
-from tests.edge.support import addressed_bus, read_request, registers, until, value_at, values_at
+from tests.edge.support import read_request, registers, until
 
 BAUD = 115_200
 TIMEOUT_S = 2.0

@@ -16,7 +16,8 @@ from edge.lines.line import LineError, Request
 from edge.lines.rtu import Rtu
 from edge.lines.stream import BUFFER_BYTES_MAX, StreamLine
 from edge.lines.timing import Timing
-from tests.edge.support import addressed_bus, read_request, registers, until, values_at
+from simulators.addressed import addressed_bus, values_at
+from tests.edge.support import read_request, registers, until
 
 HOST = "127.0.0.1"
 TIMEOUT_S = 2.0

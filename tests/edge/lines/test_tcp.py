@@ -11,9 +11,10 @@ import pytest
 
 from edge.lines.line import LineError, Outcome
 from edge.lines.tcp import SILENT_TRANSACTIONS_MAX, TcpLine
+from simulators.addressed import addressed_bus, values_at
 from simulators.bus import Bus
 from simulators.tcp_line import TcpLine as SimulatedTcp
-from tests.edge.support import addressed_bus, read_request, registers, until, values_at
+from tests.edge.support import read_request, registers, until
 
 HOST = "127.0.0.1"
 LONG_S = 30.0
