@@ -62,10 +62,12 @@ def pack(samples: Sequence[Sample]) -> bytes:
     """
     if not 1 <= len(samples) <= SAMPLES_PER_BATCH_MAX:
         raise ContractError(f"a batch of {len(samples)} samples; 1 to {SAMPLES_PER_BATCH_MAX}")
-    start = min(sample.time_ms for sample in samples)
+    start = min(map(attrgetter("time_ms"), samples))
     series: defaultdict[str, defaultdict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
-    for sample in samples:
-        series[sample.device][sample.point].append(sample)
+    for device, rows_of_device in groupby(samples, key=attrgetter("device")):
+        points_of_device = series[device]
+        for sample in rows_of_device:
+            points_of_device[sample.point].append(sample)
     points: dict[str, int] = {}
     times: dict[tuple[int, ...], int] = {}
     together: list[int] = []

@@ -17,7 +17,7 @@ _Decode = Callable[[Registers], Reading]
 
 
 class Decoder:
-    """Reads some points and derived quantities of a profile."""
+    """Reads some points and derived quantities of a profile; stateless, so that twins may share one."""
 
     def __init__(self, profile: Profile, names: Iterable[str]) -> None:
         """``names`` are the wanted ones; a name that the profile does not have is passed over."""

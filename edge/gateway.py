@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from contract.events import Gap
 from contract.samples import Sample
+from device_profiles.decoder import Decoder
 from device_profiles.schema import Profile
 from edge.buffer.store import Buffer
 from edge.clock import Clock, Moment
@@ -51,9 +52,12 @@ class Gateway:
             if device.feeder:
                 self._fed.setdefault(ref(device.feeder), []).append(device.name)
         begins_s = clock.now().s
+        drivers = _Drivers()
         for name, line in lines.items():
             devices = [
-                Polled(_driver(device, profiles[device.name], line), device.interval_s, device.name in urgent)
+                Polled(
+                    drivers.of(device, profiles[device.name], line), device.interval_s, device.name in urgent
+                )
                 for device in settings.devices
                 if device.line == name
             ]
@@ -161,7 +165,19 @@ class Gateway:
                     task.add_done_callback(self._switching.discard)
 
 
-def _driver(device: DeviceSettings, profile: Profile, line: Line) -> ModbusDevice:
-    points = tuple(device.points or profile.names)
-    known = Device(device.name, device.unit_id, profile, points, device.timeout_s, device.pause_s)
-    return ModbusDevice(known, line)
+class _Drivers:
+    """Makes drivers; devices of one profile that want the same points share what decodes them."""
+
+    def __init__(self) -> None:
+        self._decoders: list[tuple[Profile, tuple[str, ...], Decoder]] = []
+
+    def of(self, device: DeviceSettings, profile: Profile, line: Line) -> ModbusDevice:
+        """Return a device's driver."""
+        points = tuple(device.points or profile.names)
+        known = Device(device.name, device.unit_id, profile, points, device.timeout_s, device.pause_s)
+        for other, wanted, decoder in self._decoders:
+            if other is profile and wanted == points:
+                return ModbusDevice(known, line, decoder)
+        decoder = Decoder(profile, points)
+        self._decoders.append((profile, points, decoder))
+        return ModbusDevice(known, line, decoder)

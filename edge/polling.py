@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from contract.samples import ClockState, Quality, Sample
 from device_profiles.codec import Reading
 from device_profiles.schema import Table
@@ -17,7 +19,7 @@ from edge.health import Unit
 from edge.lines.line import LineError
 from edge.rules.effects import Switch
 from edge.schedule import Schedule, Turn
-from edge.waiting import set_or_over
+from edge.waiting import Wake
 
 _log = logging.getLogger(__name__)
 
@@ -27,26 +29,26 @@ Samples = Callable[[list[Sample], Moment], None]
 
 
 class Stamps:
-    """Times of samples increase strictly for each series, whatever the wall clock does."""
+    """Times of a device's samples increase strictly, whatever the wall clock does."""
 
     def __init__(self) -> None:
         """Nothing stamped yet."""
-        self._last: dict[str, dict[str, int]] = {}
+        self._last: dict[str, int] = {}
 
     def stamped(self, device: str, readings: dict[str, Reading], now: Moment) -> list[Sample]:
         """Return the readings as samples of this moment."""
-        last = self._last.setdefault(device, {})
-        samples = []
-        for name, reading in readings.items():
-            time_ms = now.wall_ms
-            if time_ms <= last.get(name, -1):
-                time_ms = last[name] + 1
-            last[name] = time_ms
-            quality = reading.quality
-            if now.clock is ClockState.UNSET and quality is Quality.GOOD:
-                quality = Quality.UNCERTAIN
-            samples.append(Sample(time_ms, device, name, reading.value, quality, reading.error, now.clock))
-        return samples
+        time_ms = max(now.wall_ms, self._last.get(device, -1) + 1)
+        self._last[device] = time_ms
+        samples = [
+            Sample(time_ms, device, name, reading.value, reading.quality, reading.error, now.clock)
+            for name, reading in readings.items()
+        ]
+        if now.clock is not ClockState.UNSET:
+            return samples
+        return [
+            replace(each, quality=Quality.UNCERTAIN) if each.quality is Quality.GOOD else each
+            for each in samples
+        ]
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class LinePoller:
             now_s,
         )
         self._commands: deque[_Command] = deque()
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self._stopping = False
 
     async def switch(self, switch: Switch) -> str:
@@ -141,21 +143,23 @@ class LinePoller:
             await self._obey()
             if self._stopping:
                 return
-            began_s = self._clock.now().s
-            turn, rest_s = self.schedule.choose(began_s)
+            began = self._clock.now()
+            turn, rest_s = self.schedule.choose(began.s)
             if turn is None:
-                self._wake.clear()
                 if not (self._commands or self._stopping):
-                    await set_or_over(self._wake, rest_s)
+                    await self._wake.wait(rest_s)
                 continue
             if turn.powered:
-                await self._ask(turn)
+                now = await self._ask(turn, began)
             else:
-                self._tell_unpowered(self.devices[turn.device])
-            self.schedule.done(turn, began_s=began_s, now_s=self._clock.now().s)
+                now = self._tell_unpowered(self.devices[turn.device])
+            self.schedule.done(turn, began_s=began.s, now_s=now.s)
 
-    async def _ask(self, turn: Turn) -> None:
-        """Poll a device; a dead one gets a single cheap request, and the whole poll only if it answers."""
+    async def _ask(self, turn: Turn, began: Moment) -> Moment:
+        """Poll a device; a dead one gets a single cheap request, and the whole poll only if it answers.
+
+        Return when it was over.
+        """
         device, unit = self.devices[turn.device], turn.unit
         device.timeout_s = unit.learnt_timeout_s()
         if unit.dead:
@@ -163,17 +167,17 @@ class LinePoller:
             self._note(device, probe.error)
             if probe.answer_s is None:
                 self._failed(device, unit, probe.error)
-                self._tell(device, dict.fromkeys(device.plan, probe.error) | device.reads.absent_errors)
-                return
+                errors = dict.fromkeys(device.plan, probe.error) | device.reads.absent_errors
+                return self._tell(device, errors, {})
             unit.answered(probe.answer_s)
             _log.warning("%s answers again", turn.device)
             self.schedule.revived(turn, self._clock.now().s)
-        await self._poll(device, unit)
+        return await self._poll(device, unit, began)
 
-    async def _poll(self, device: ModbusDevice, unit: Unit) -> None:
+    async def _poll(self, device: ModbusDevice, unit: Unit, began: Moment) -> Moment:
         registers: dict[tuple[Table, int], int] = {}
         answers_s = []
-        cycle = Cycle(device.reads, self._clock.now())
+        cycle = Cycle(device.reads, began)
         while (block := cycle.block) is not None:
             read = await device.read_block(block)
             cycle.take(read.error, read.answer_s)
@@ -195,7 +199,7 @@ class LinePoller:
             _log.warning("%s: %s", device.device.name, lesson)
         if cycle.changed:
             self._on_learnt()
-        self._tell(device, errors, registers)
+        return self._tell(device, errors, registers)
 
     def _note(self, device: ModbusDevice, error: str) -> None:
         """Count what people are told of."""
@@ -220,17 +224,20 @@ class LinePoller:
         self,
         device: ModbusDevice,
         errors: dict[Block, str],
-        registers: dict[tuple[Table, int], int] | None = None,
-    ) -> None:
+        registers: dict[tuple[Table, int], int],
+    ) -> Moment:
         now = self._clock.now()
-        readings = device.readings(registers or {}, errors)
-        kept = {name: reading for name, reading in readings.items() if reading.error != "stopped"}
-        self._on_samples(self._stamps.stamped(device.device.name, kept, now), now)
+        readings = device.readings(registers, errors)
+        if errors:
+            readings = {name: reading for name, reading in readings.items() if reading.error != "stopped"}
+        self._on_samples(self._stamps.stamped(device.device.name, readings, now), now)
+        return now
 
-    def _tell_unpowered(self, device: ModbusDevice) -> None:
+    def _tell_unpowered(self, device: ModbusDevice) -> Moment:
         now = self._clock.now()
         readings = {name: Reading(None, Quality.UNPOWERED, "feeder_off") for name in device.device.points}
         self._on_samples(self._stamps.stamped(device.device.name, readings, now), now)
+        return now
 
     async def _obey(self) -> None:
         """Do what was commanded meanwhile, each with its proof."""

@@ -15,7 +15,7 @@ from contract.topics import Lane
 from edge.buffer.keeper import Keeper
 from edge.buffer.store import Append, Buffer, Stored
 from edge.clock import Clock
-from edge.waiting import set_or_over
+from edge.waiting import Wake
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Recorder:
         self._samples: list[Sample] = []
         self._events: list[Event] = []
         self._learnt: dict[str, Any] | None = None
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self._lock = asyncio.Lock()
         self.dropped_samples = 0
         self.dropped_events = 0
@@ -81,8 +81,7 @@ class Recorder:
         loop = asyncio.get_running_loop()
         flush_at = loop.time() + self._interval_s
         while True:
-            await set_or_over(self._wake, flush_at - loop.time())
-            self._wake.clear()
+            await self._wake.wait(flush_at - loop.time())
             due = loop.time() >= flush_at
             if due:
                 flush_at = loop.time() + self._interval_s

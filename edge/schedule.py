@@ -57,6 +57,8 @@ class Schedule:
         """Return the turn to take now, or None and how many seconds nothing will be due."""
         due_by_s = now_s + ROUNDING_S
         due = [turn for turn in self.turns.values() if turn.due_s <= due_by_s]
+        if not due:
+            return None, min((turn.due_s for turn in self.turns.values()), default=math.inf) - now_s
         doubtful = [turn for turn in due if turn.unit.doubtful and turn.powered]
         first = min(doubtful, key=lambda turn: turn.due_s, default=None)
         waits: list[float] = []

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from contract.samples import Quality, Value
@@ -18,6 +19,11 @@ from edge.drivers.modbus_pdu import ModbusError
 from edge.drivers.modbus_plan import Block
 from edge.drivers.modbus_writes import Write, divided, holds, plan_writes, read_back, request, writable
 from edge.lines.line import Line, LineError, Outcome, Request, WireCost
+
+
+@lru_cache(maxsize=4096)
+def _cells(block: Block) -> list[tuple[Table, int]]:
+    return [(block.table, block.address + index) for index in range(block.count)]
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,8 @@ class Written(NamedTuple):
 class ModbusDevice:
     """Reads and writes one device; a failure is a reading with its reason, never an exception."""
 
-    def __init__(self, device: Device, line: Line) -> None:
-        """Plan the reads once."""
+    def __init__(self, device: Device, line: Line, decoder: Decoder | None = None) -> None:
+        """Plan the reads once. ``decoder`` is one of the device's profile and points, to share."""
         self.device = device
         self.timeout_s = device.timeout_s
         """How long the next request waits; who polls may know better than the settings."""
@@ -69,11 +75,11 @@ class ModbusDevice:
         needed = [point for point in device.profile.points if point.name in wanted | inputs]
         digest = lessons.digest(device.profile, device.points, device.unit_id)
         limits = device.profile.modbus
-        rest_s = max(device.pause_s, limits.pause_s)
-        cost = WireCost(line.cost.character_s, line.cost.request_s + rest_s)
+        self._pause_s, self._late_answer_s = max(device.pause_s, limits.pause_s), limits.late_answer_s
+        cost = WireCost(line.cost.character_s, line.cost.request_s + self._pause_s)
         self.reads = LearntPlan(needed, limits, cost, Learnt(), digest)
         """What is read, by what the device was found to take."""
-        self._decoder = Decoder(device.profile, device.points)
+        self._decoder = decoder or Decoder(device.profile, device.points)
 
     @property
     def plan(self) -> Sequence[Block]:
@@ -98,8 +104,7 @@ class ModbusDevice:
             values = modbus_pdu.read_answer(block.table, block.count, outcome.pdu)
         except ModbusError as said:
             return BlockRead({}, str(said), answer_s)
-        registers = {(block.table, block.address + index): value for index, value in enumerate(values)}
-        return BlockRead(registers, "", answer_s)
+        return BlockRead(dict(zip(_cells(block), values, strict=True)), "", answer_s)
 
     def readings(
         self, registers: dict[tuple[Table, int], int], errors: dict[Block, str]
@@ -246,17 +251,20 @@ class ModbusDevice:
         )
 
     async def _ask(self, pdu: bytes, answer_bytes: int) -> Outcome:
-        wake_after_s = self.device.profile.modbus.wake_after_s
-        now_s = asyncio.get_running_loop().time()
-        if wake_after_s is not None and (self._asked_s is None or now_s - self._asked_s >= wake_after_s):
-            probe = self.probe
-            waking = modbus_pdu.read_request(probe.table, probe.address, probe.count)
-            await self._line.transact(self._request(*waking))  # heard or not: it only wakes the device
-            now_s = asyncio.get_running_loop().time()
-        self._asked_s = now_s
+        if self.device.profile.modbus.wake_after_s is not None:
+            await self._wake(self.device.profile.modbus.wake_after_s)
         return await self._line.transact(self._request(pdu, answer_bytes))
 
+    async def _wake(self, after_s: float) -> None:
+        """Send a device that may be asleep a request whose answer does not matter."""
+        loop = asyncio.get_running_loop()
+        if self._asked_s is None or loop.time() - self._asked_s >= after_s:
+            probe = self.probe
+            waking = modbus_pdu.read_request(probe.table, probe.address, probe.count)
+            await self._line.transact(self._request(*waking))
+        self._asked_s = loop.time()
+
     def _request(self, pdu: bytes, answer_bytes: int) -> Request:
-        limits = self.device.profile.modbus
-        pause_s = max(self.device.pause_s, limits.pause_s)
-        return Request(self.device.unit_id, pdu, answer_bytes, self.timeout_s, pause_s, limits.late_answer_s)
+        return Request(
+            self.device.unit_id, pdu, answer_bytes, self.timeout_s, self._pause_s, self._late_answer_s
+        )

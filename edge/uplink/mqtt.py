@@ -19,7 +19,7 @@ from edge.clock import Clock
 from edge.settings import Broker
 from edge.telling import Told
 from edge.uplink.session import Session
-from edge.waiting import set_or_over
+from edge.waiting import Wake
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Uplink:
         self._software, self._devices = software, devices
         self._delete_on_puback = delete_on_puback
         self._names = (buffer.district, buffer.gateway)
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self._lock = asyncio.Lock()
         """Held while an acknowledgement is checked: nobody knows whether the epoch still stands."""
         self.connections = 0
@@ -174,8 +174,7 @@ class Uplink:
             while (stored := await self._next()) is not None:
                 tasks.create_task(self._publish(client, stored))
                 await asyncio.sleep(0)
-            await set_or_over(self._wake, IDLE_S)
-            self._wake.clear()
+            await self._wake.wait(IDLE_S)
 
     async def _next(self) -> Stored | None:
         """Return what is to be sent now, if anything, and count it as sent."""
