@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,7 +11,7 @@ from itertools import pairwise
 from bench.line_speed import registers
 from bench.slave_process import Wire
 from bench.strict_slave import REGISTERS
-from contract.samples import Quality, Sample
+from contract.samples import Measured, Quality, spread
 from device_profiles.schema import Profile
 from edge.clock import Moment, SystemClock
 from edge.drivers.modbus import Device, ModbusDevice
@@ -54,8 +54,9 @@ class Journal:
         self.wrong = 0
         self._news = asyncio.Event()
 
-    def take(self, samples: list[Sample], now: Moment) -> None:
+    def take(self, measured: Sequence[Measured], now: Moment) -> None:
         """Take the samples of one device."""
+        samples = list(spread(measured))
         unit_id = int(samples[0].device.removeprefix("unit-"))
         qualities = {sample.quality for sample in samples}
         if qualities == {Quality.GOOD}:

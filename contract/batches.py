@@ -10,6 +10,7 @@ The header names the batch and may be completed until the first publication; the
 """
 
 import struct
+from collections.abc import Iterable
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Annotated
@@ -22,7 +23,7 @@ from contract.errors import ContractError
 from contract.events import Event
 from contract.limits import EVENTS_PER_BATCH_MAX, MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX, VERSION
 from contract.names import Epoch, Mark, Name, Sequence, Text, TimeMs
-from contract.samples import Sample
+from contract.samples import Measured, Sample
 from contract.topics import Lane
 
 _MAGIC = b"GF"
@@ -82,9 +83,9 @@ _events_decoder = msgspec.msgpack.Decoder(
 _tombstone_decoder = msgspec.msgpack.Decoder(Tombstone)
 
 
-def samples_payload(samples: list[Sample]) -> bytes:
+def samples_payload(samples: Iterable[Measured]) -> bytes:
     """Return the payload of a batch of samples; ContractError where they break the contract."""
-    return _packed(columns.pack(samples))
+    return _packed(columns.pack(list(samples)))
 
 
 def events_payload(events: list[Event]) -> bytes:

@@ -8,9 +8,9 @@ those, or raw float64; quality, error and clock are stored only where they diffe
 import math
 import struct
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, groupby
-from operator import attrgetter, sub
+from operator import attrgetter, itemgetter, sub
 from typing import Annotated, Any
 
 import msgspec
@@ -18,13 +18,14 @@ import msgspec
 from contract.errors import ContractError
 from contract.limits import INTEGER_MAX, SAMPLES_PER_BATCH_MAX, TIME_MS_MAX
 from contract.names import Name, Text, TimeMs
-from contract.samples import ClockState, Quality, Sample, Value
+from contract.samples import ClockState, Measured, Quality, Row, Sample, Value, how_many, spread
 
 DECIMALS_MAX = 6
 _RAW, _FLOAT64, _INTEGER = -3, -2, -1  # otherwise: that many decimals
 
 Index = Annotated[int, msgspec.Meta(ge=0)]
 Packed = list[int] | bytes | list[Value]
+_Remarks = list[tuple[int, int, int, int, str]]
 _FLOATS, _INTEGERS = {float}, {int}
 _QUALITIES = list(Quality)
 _CLOCKS = list(ClockState)
@@ -55,28 +56,25 @@ class Columns(msgspec.Struct, frozen=True, array_like=True):
 _decoder = msgspec.msgpack.Decoder(Columns)
 
 
-def pack(samples: Sequence[Sample]) -> bytes:
+def pack(measured: Sequence[Measured]) -> bytes:
     """Return the samples as columns in msgpack; ContractError where they cannot be carried exactly.
 
     Samples of one series must have strictly increasing times: a series key and a time name one value.
     """
-    if not 1 <= len(samples) <= SAMPLES_PER_BATCH_MAX:
-        raise ContractError(f"a batch of {len(samples)} samples; 1 to {SAMPLES_PER_BATCH_MAX}")
-    start = min(map(attrgetter("time_ms"), samples))
-    series: defaultdict[str, defaultdict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
-    for device, rows_of_device in groupby(samples, key=attrgetter("device")):
-        points_of_device = series[device]
-        for sample in rows_of_device:
-            points_of_device[sample.point].append(sample)
+    total = sum(map(how_many, measured))
+    if not 1 <= total <= SAMPLES_PER_BATCH_MAX:
+        raise ContractError(f"a batch of {total} samples; 1 to {SAMPLES_PER_BATCH_MAX}")
+    start = min(map(attrgetter("time_ms"), measured))
+    by_device: defaultdict[str, list[Measured]] = defaultdict(list)
+    for each in measured:
+        by_device[each.device].append(each)
     points: dict[str, int] = {}
     times: dict[tuple[int, ...], int] = {}
     together: list[int] = []
     times_index = 0
     columns = []
-    for device_index, device in enumerate(sorted(series)):
-        for point in sorted(series[device]):
-            rows = series[device][point]
-            stamps = [row.time_ms for row in rows]
+    for device_index, device in enumerate(sorted(by_device)):
+        for point, stamps, values, remarks in _series(by_device[device]):
             if (
                 stamps != together
             ):  # mostly they are those of the point before, which was read together with it
@@ -86,22 +84,37 @@ def pack(samples: Sequence[Sample]) -> bytes:
                     raise ContractError(f"times of {device}/{point} do not increase strictly")
                 times_index = times.setdefault(steps, len(times))
             try:
-                form, values = _pack_values([row.value for row in rows])
+                form, packed = _pack_values(values)
             except ContractError as error:
                 raise ContractError(f"{device}/{point}: {error}") from error
-            columns.append(
-                Column(
-                    device_index,
-                    points.setdefault(point, len(points)),
-                    times_index,
-                    form,
-                    values,
-                    _remarks(rows),
-                )
-            )
+            point_index = points.setdefault(point, len(points))
+            columns.append(Column(device_index, point_index, times_index, form, packed, remarks))
     return msgspec.msgpack.encode(
-        Columns(start, sorted(series), list(points), [list(steps) for steps in times], columns)
+        Columns(start, sorted(by_device), list(points), [list(steps) for steps in times], columns)
     )
+
+
+def _series(measured: list[Measured]) -> Iterator[tuple[str, list[int], list[Any], _Remarks]]:
+    """Yield a device's series by point: times, values, and what is not plainly good."""
+    rows = [each for each in measured if isinstance(each, Row)]
+    names = rows[0].points if rows else ()
+    if len(rows) == len(measured) and all(row.points == names for row in rows):
+        stamps = [row.time_ms for row in rows]
+        columns = zip(*[row.values for row in rows], strict=True)
+        for point, values in sorted(zip(names, columns, strict=True), key=itemgetter(0)):
+            yield point, stamps, list(values), []
+        return
+    series: defaultdict[str, list[Sample]] = defaultdict(list)
+    for sample in spread(measured):
+        series[sample.point].append(sample)
+    for point in sorted(series):
+        samples = series[point]
+        yield (
+            point,
+            [sample.time_ms for sample in samples],
+            [sample.value for sample in samples],
+            _remarks(samples),
+        )
 
 
 def unpack(payload: bytes) -> list[Sample]:
@@ -160,14 +173,14 @@ def _deltas(values: list[int]) -> list[int]:
     return [values[0], *map(sub, values[1:], values)] if len(values) > 1 else values
 
 
-def _remarks(rows: list[Sample]) -> list[tuple[int, int, int, int, str]]:
+def _remarks(rows: list[Sample]) -> _Remarks:
     for row in rows:
         if row.quality is not Quality.GOOD or row.error or row.clock is not ClockState.SYNCHRONISED:
             return _runs(rows)
     return []
 
 
-def _runs(rows: list[Sample]) -> list[tuple[int, int, int, int, str]]:
+def _runs(rows: list[Sample]) -> _Remarks:
     runs = []
     index = 0
     for (quality, clock, error), group in groupby(rows, key=attrgetter("quality", "clock", "error")):

@@ -1,5 +1,6 @@
 """A sample: what one point of one device was at one time, and how far to trust it."""
 
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Annotated
 
@@ -43,3 +44,40 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     quality: Quality = Quality.GOOD
     error: Text = ""
     clock: ClockState = ClockState.SYNCHRONISED
+
+
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """What one device said at one moment, all of it plainly good: a sample for each of its points.
+
+    It stands for those samples wherever nobody looks at one of them; it does not travel.
+    """
+
+    time_ms: int
+    device: str
+    points: tuple[str, ...]
+    values: tuple[Value, ...]
+
+    @property
+    def samples(self) -> list[Sample]:
+        """The samples that it stands for, in the order of the points."""
+        return [
+            Sample(self.time_ms, self.device, point, value)
+            for point, value in zip(self.points, self.values, strict=True)
+        ]
+
+
+Measured = Sample | Row
+
+
+def how_many(measured: Measured) -> int:
+    """Return how many samples it stands for."""
+    return len(measured.points) if isinstance(measured, Row) else 1
+
+
+def spread(measured: Iterable[Measured]) -> Iterator[Sample]:
+    """Yield the single samples."""
+    for each in measured:
+        if isinstance(each, Row):
+            yield from each.samples
+        else:
+            yield each

@@ -6,14 +6,16 @@ whatever is rarer is left to ``codec.decode``.
 
 import math
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cached_property, partial
 
-from contract.samples import Quality
+from contract.samples import Quality, Value
 from device_profiles import codec
 from device_profiles.codec import NOT_A_NUMBER, NOT_READ, Reading, Registers
-from device_profiles.schema import Point, Profile
+from device_profiles.schema import BIT_TABLES, Point, Profile
 
 _Decode = Callable[[Registers], Reading]
+_Plain = Callable[[Registers], Value]
+"""The value of a reading that is plainly good; None of any other."""
 
 
 class Decoder:
@@ -28,9 +30,24 @@ class Decoder:
         self._points = [
             (name, _decode(point)) for name, point in points.items() if name in wanted or name in inputs
         ]
+        self._plain = [_plain(points[name], decode) for name, decode in self._points]
         self._derived = list(derived.items())
         names_known = [name for name in wanted if name in points or name in derived]
         self._order = None if names_known == [name for name, _ in self._points] else names_known
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The wanted names that the profile has, in their order."""
+        return tuple(self._order if self._order is not None else (name for name, _ in self._points))
+
+    def values(self, registers: Registers) -> tuple[Value, ...] | None:
+        """Return the values of ``names`` where every one is plainly good, else None: ask for the readings."""
+        if self._derived or self._order is not None:
+            readings = self.readings(registers).values()
+            good = all(reading.quality is Quality.GOOD and not reading.error for reading in readings)
+            return tuple(reading.value for reading in readings) if good else None
+        found = tuple([plain(registers) for plain in self._plain])
+        return None if None in found else found
 
     def readings(self, registers: Registers) -> dict[str, Reading]:
         """Return the wanted points and derived quantities, in their order, from one set of registers."""
@@ -44,6 +61,23 @@ def _decode(point: Point) -> _Decode:
     if point.type not in ("u16", "i16") or point.decimals_at is not None or point.unit_at is not None:
         return partial(codec.decode, point)
     return _integer(point) if codec.is_plain_integer(point) else _scaled(point)
+
+
+def _plain(point: Point, decode: _Decode) -> _Plain:
+    if point.type == "u16" and point.table not in BIT_TABLES and codec.is_plain_integer(point):
+        key, (low, high) = (point.table, point.address), point.range or (0, 0xFFFF)
+
+        def word(registers: Registers) -> Value:
+            value = registers.get(key)
+            return value if value is not None and low <= value <= high else None
+
+        return word
+
+    def value(registers: Registers) -> Value:
+        reading = decode(registers)
+        return reading.value if reading.quality is Quality.GOOD and not reading.error else None
+
+    return value
 
 
 def _integer(point: Point) -> _Decode:

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from contract.events import Gap
-from contract.samples import Sample
+from contract.samples import Measured, Sample, spread
 from device_profiles.decoder import Decoder
 from device_profiles.schema import Profile
 from edge.buffer.store import Buffer
@@ -51,6 +51,7 @@ class Gateway:
         for device in settings.devices:
             if device.feeder:
                 self._fed.setdefault(ref(device.feeder), []).append(device.name)
+        self._watched = urgent | {feeder.device for feeder in self._fed}
         begins_s = clock.now().s
         drivers = _Drivers()
         for name, line in lines.items():
@@ -122,13 +123,14 @@ class Gateway:
             await asyncio.sleep(TICK_S)
             self._do(self.engine.tick(self._clock.now()))
 
-    def _observe(self, samples: list[Sample], now: Moment) -> None:
+    def _observe(self, measured: Sequence[Measured], now: Moment) -> None:
         """Rules first, then storage: a full disk must not stop a sprinkler."""
+        samples = list(spread(each for each in measured if each.device in self._watched))
         self._do(self.engine.observe(samples, now))
         if self._fed:
             self._heed_feeders(samples)
         if self._recorder:
-            self._recorder.samples(samples)
+            self._recorder.samples(measured)
 
     def _drivers(self) -> Iterator[ModbusDevice]:
         for poller in self.pollers:

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from contract.samples import ClockState, Quality, Sample
+from contract.samples import ClockState, Measured, Quality, Row, Sample, Value
 from device_profiles.codec import Reading
 from device_profiles.schema import Table
 from edge.clock import Clock, Moment
@@ -25,7 +25,8 @@ _log = logging.getLogger(__name__)
 
 COMMANDS_MAX = 64
 
-Samples = Callable[[list[Sample], Moment], None]
+Take = Callable[[Sequence[Measured], Moment], None]
+"""Called with what was measured, and when."""
 
 
 class Stamps:
@@ -35,10 +36,13 @@ class Stamps:
         """Nothing stamped yet."""
         self._last: dict[str, int] = {}
 
+    def row(self, device: str, names: tuple[str, ...], values: tuple[Value, ...], now: Moment) -> Row:
+        """Return plainly good values as the row of this moment; the clock must be synchronised."""
+        return Row(self._next_ms(device, now), device, names, values)
+
     def stamped(self, device: str, readings: dict[str, Reading], now: Moment) -> list[Sample]:
         """Return the readings as samples of this moment."""
-        time_ms = max(now.wall_ms, self._last.get(device, -1) + 1)
-        self._last[device] = time_ms
+        time_ms = self._next_ms(device, now)
         samples = [
             Sample(time_ms, device, name, reading.value, reading.quality, reading.error, now.clock)
             for name, reading in readings.items()
@@ -49,6 +53,10 @@ class Stamps:
             replace(each, quality=Quality.UNCERTAIN) if each.quality is Quality.GOOD else each
             for each in samples
         ]
+
+    def _next_ms(self, device: str, now: Moment) -> int:
+        time_ms = self._last[device] = max(now.wall_ms, self._last.get(device, -1) + 1)
+        return time_ms
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ class LinePoller:
         devices: Iterable[Polled],
         clock: Clock,
         stamps: Stamps,
-        on_samples: Samples,
+        on_samples: Take,
         *,
         on_learnt: Callable[[], None] = lambda: None,
         begins_s: float | None = None,
@@ -227,6 +235,11 @@ class LinePoller:
         registers: dict[tuple[Table, int], int],
     ) -> Moment:
         now = self._clock.now()
+        if not errors and now.clock is ClockState.SYNCHRONISED:
+            values = device.values(registers)
+            if values is not None:
+                self._on_samples([self._stamps.row(device.device.name, device.names, values, now)], now)
+                return now
         readings = device.readings(registers, errors)
         if errors:
             readings = {name: reading for name, reading in readings.items() if reading.error != "stopped"}

@@ -10,7 +10,7 @@ from contract import batches
 from contract.batches import Content
 from contract.events import Event
 from contract.limits import EVENTS_PER_BATCH_MAX
-from contract.samples import Sample
+from contract.samples import Measured, Row, how_many
 from contract.topics import Lane
 from edge.buffer.keeper import Keeper
 from edge.buffer.store import Append, Buffer, Stored
@@ -51,7 +51,8 @@ class Recorder:
             bytes_max,
         )
         self._remembered, self._on_stored = remembered, on_stored
-        self._samples: list[Sample] = []
+        self._measured: list[Measured] = []
+        self._pending = 0  # samples that these stand for
         self._events: list[Event] = []
         self._learnt: dict[str, Any] | None = None
         self._wake = Wake()
@@ -59,11 +60,12 @@ class Recorder:
         self.dropped_samples = 0
         self.dropped_events = 0
 
-    def samples(self, samples: list[Sample]) -> None:
+    def samples(self, measured: Sequence[Measured]) -> None:
         """Take samples; a full batch is committed at once."""
-        self._samples += samples
+        self._measured += measured
+        self._pending += sum(map(how_many, measured))
         self._drop_surplus()
-        if len(self._samples) >= self._batch_max:
+        if self._pending >= self._batch_max:
             self._wake.set()
 
     def event(self, event: Event) -> None:
@@ -98,7 +100,7 @@ class Recorder:
         async with self._lock:
             while (
                 self._events
-                or len(self._samples) >= (1 if everything else self._batch_max)
+                or self._pending >= (1 if everything else self._batch_max)
                 or (everything and self._learnt is not None)
             ):
                 commit = asyncio.create_task(self._commit(everything=everything))
@@ -113,20 +115,18 @@ class Recorder:
 
     async def _commit(self, *, everything: bool) -> bool:
         events = self._events[:EVENTS_PER_BATCH_MAX]
-        samples = self._samples[: self._batch_max]
-        if not everything and len(samples) < self._batch_max:
-            samples = []
-        items = [*self._of_events(events), *self._of_samples(samples)]
         # Out of the pending lists, so that what overflows meanwhile is not what is being committed.
         del self._events[: len(events)]
-        del self._samples[: len(samples)]
+        measured = self._taken_batch() if everything or self._pending >= self._batch_max else []
+        items = [*self._of_events(events), *self._of_samples(measured)]
         learnt = self._taken_learnt()
         try:
             remember = self._remembered() if events else None
             stored = await self._keeper.run(self._keep, items, remember, learnt)
         except sqlite3.Error as error:
             _log.error("the buffer %s refuses: %s; what is pending waits", self._buffer.path, error)
-            self._events[:0], self._samples[:0] = events, samples
+            self._events[:0], self._measured[:0] = events, measured
+            self._pending += sum(map(how_many, measured))
             self._learnt = learnt if self._learnt is None else self._learnt
             self._drop_surplus()
             return False
@@ -149,10 +149,28 @@ class Recorder:
         learnt, self._learnt = self._learnt, None
         return learnt
 
+    def _taken_batch(self) -> list[Measured]:
+        """Take as much as a batch holds, oldest first; a row too large for any batch goes as samples."""
+        taken, size = 0, 0
+        for each in self._measured:
+            if size + how_many(each) > self._batch_max:
+                break
+            taken, size = taken + 1, size + how_many(each)
+        if not taken and self._measured:
+            [row] = self._measured[:1]
+            self._measured[:1] = row.samples if isinstance(row, Row) else [row]
+            taken = size = self._batch_max
+        batch = self._measured[:taken]
+        del self._measured[:taken]
+        self._pending -= size
+        return batch
+
     def _drop_surplus(self) -> None:
-        if (surplus := len(self._samples) - PENDING_SAMPLES_MAX) > 0:
-            del self._samples[:surplus]
-            self.dropped_samples += surplus
+        dropped = 0
+        while self._pending - dropped > PENDING_SAMPLES_MAX:
+            dropped += how_many(self._measured.pop(0))
+        self._pending -= dropped
+        self.dropped_samples += dropped
         if (surplus := len(self._events) - PENDING_EVENTS_MAX) > 0:
             del self._events[:surplus]
             self.dropped_events += surplus
@@ -160,13 +178,18 @@ class Recorder:
     def _of_events(self, events: list[Event]) -> list[Append]:
         if not events:
             return []
-        return [self._append(Lane.EVENTS, Content.EVENTS, batches.events_payload(events), events)]
+        return [
+            self._append(Lane.EVENTS, Content.EVENTS, batches.events_payload(events), events, len(events))
+        ]
 
-    def _of_samples(self, samples: list[Sample]) -> list[Append]:
-        if not samples:
+    def _of_samples(self, measured: list[Measured]) -> list[Append]:
+        if not measured:
             return []
-        return [self._append(Lane.TELEMETRY, Content.SAMPLES, batches.samples_payload(samples), samples)]
+        payload, count = batches.samples_payload(measured), sum(map(how_many, measured))
+        return [self._append(Lane.TELEMETRY, Content.SAMPLES, payload, measured, count)]
 
-    def _append(self, lane: Lane, content: Content, payload: bytes, rows: Sequence[Sample | Event]) -> Append:
+    def _append(
+        self, lane: Lane, content: Content, payload: bytes, rows: Sequence[Measured | Event], count: int
+    ) -> Append:
         times = [row.time_ms for row in rows]
-        return Append(lane, content, payload, self._clock.now().wall_ms, min(times), max(times), len(rows))
+        return Append(lane, content, payload, self._clock.now().wall_ms, min(times), max(times), count)

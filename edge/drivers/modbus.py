@@ -106,6 +106,15 @@ class ModbusDevice:
             return BlockRead({}, str(said), answer_s)
         return BlockRead(dict(zip(_cells(block), values, strict=True)), "", answer_s)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The wanted points, in the order of ``values``."""
+        return self._decoder.names
+
+    def values(self, registers: dict[tuple[Table, int], int]) -> tuple[Value, ...] | None:
+        """Return the values of all wanted points if every one is plainly good, else None."""
+        return self._decoder.values(registers)
+
     def readings(
         self, registers: dict[tuple[Table, int], int], errors: dict[Block, str]
     ) -> dict[str, Reading]:

@@ -12,7 +12,7 @@ from contract import batches, columns
 from contract.errors import ContractError
 from contract.events import AlarmCleared, AlarmRaised, Event, Gap, Priority
 from contract.limits import MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX
-from contract.samples import ClockState, Quality, Sample
+from contract.samples import ClockState, Measured, Quality, Row, Sample, how_many, spread
 from contract.topics import Lane
 
 EPOCH = "0123456789abcdef0123456789abcdef"
@@ -60,6 +60,39 @@ def test_every_sample_arrives_exactly_as_it_left(samples: list[Sample]) -> None:
     expected = sorted(samples, key=lambda sample: (sample.device, sample.point, sample.time_ms))
     assert arrived == expected
     assert [repr(sample.value) for sample in arrived] == [repr(sample.value) for sample in expected]
+
+
+plain = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.booleans()
+
+
+@st.composite
+def measured_lists(draw: st.DrawFn) -> list[Measured]:
+    """Draw what a few devices said one after the other, in rows and in single samples."""
+    measured: list[Measured] = []
+    points = {
+        f"d{number}": tuple(draw(st.lists(names, min_size=1, max_size=4, unique=True))) for number in range(3)
+    }
+    for time_ms in range(draw(st.integers(1, 6))):
+        for device, wanted in points.items():
+            values = tuple(draw(plain) for _ in wanted)
+            row = Row(time_ms, device, wanted, values)
+            kind = draw(st.sampled_from(["row", "row", "samples", "part", "bad"]))
+            if kind == "row":
+                measured.append(row)
+            elif kind == "samples":
+                measured += row.samples
+            elif kind == "part":
+                measured.append(Row(time_ms, device, wanted[:1], values[:1]))
+            else:
+                measured.append(Sample(time_ms, device, wanted[0], None, Quality.BAD, "timeout"))
+    return measured
+
+
+@given(measured_lists())
+def test_rows_are_packed_as_the_samples_that_they_stand_for(measured: list[Measured]) -> None:
+    """To the byte."""
+    assert columns.pack(measured) == columns.pack(list(spread(measured)))
+    assert sum(map(how_many, measured)) == len(list(spread(measured)))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 5e-324, 0.1 + 0.2, 1e300])

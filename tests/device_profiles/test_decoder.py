@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_profiles import catalogue, codec
+from device_profiles.codec import Reading
 from device_profiles.decoder import Decoder
 from device_profiles.schema import Point, Profile, Table
 
@@ -26,8 +27,12 @@ def test_it_says_what_the_codec_says(profile: Profile, data: st.DataObject) -> N
     """Whatever is in the registers, and whichever are missing, for any choice of names in any order."""
     registers = data.draw(st.dictionaries(st.sampled_from(addresses(profile)), WORDS))
     names = data.draw(st.lists(st.sampled_from([*profile.names, "no_such_point"]), unique=True))
-    found = Decoder(profile, names).readings(registers)
+    decoder = Decoder(profile, names)
+    found = decoder.readings(registers)
     assert list(found.items()) == list(codec.readings(profile, registers, names).items())
+    assert decoder.names == tuple(found)
+    good = all(reading == Reading(reading.value) for reading in found.values())
+    assert decoder.values(registers) == (tuple(each.value for each in found.values()) if good else None)
 
 
 @given(
@@ -61,7 +66,10 @@ def test_any_point_is_read_as_by_the_codec(
     registers: dict[tuple[Table, int], int] = {
         ("holding_register", index): word for index, word in enumerate(words)
     }
-    reading = Decoder(PLAIN.with_points([point]), ["x"]).readings(registers)["x"]
+    decoder = Decoder(PLAIN.with_points([point]), ["x"])
+    reading = decoder.readings(registers)["x"]
+    values = decoder.values(registers)
+    assert repr(values) == (repr((reading.value,)) if reading == Reading(reading.value) else "None")
     expected = codec.decode(point, registers)
     assert reading == expected
     assert type(reading.value) is type(expected.value)

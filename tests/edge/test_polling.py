@@ -1,10 +1,10 @@
 """A line with dead, reviving and unpowered devices, on a strict wire and virtual time."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
-from contract.samples import Quality, Sample
+from contract.samples import Measured, Quality, Sample, spread
 from device_profiles import catalogue
 from edge.clock import Moment
 from edge.drivers.modbus import Device, ModbusDevice
@@ -47,8 +47,8 @@ class Line:
         self._polled.append(polled("relays", RELAY_UNIT, "waveshare_relay_8", ("relay_1",)))
         self.poller: LinePoller
 
-    def _take(self, samples: list[Sample], now: Moment) -> None:
-        self.samples += [(now.s, sample) for sample in samples]
+    def _take(self, measured: Sequence[Measured], now: Moment) -> None:
+        self.samples += [(now.s, sample) for sample in spread(measured)]
 
     def dead(self, *numbers: int, alive: bool = False) -> None:
         """Let gauges die, or come back."""

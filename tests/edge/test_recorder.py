@@ -12,7 +12,7 @@ import pytest
 
 from contract import batches
 from contract.events import Gap
-from contract.samples import Sample
+from contract.samples import Row, Sample, spread
 from contract.topics import Lane
 from edge import recorder as module
 from edge.buffer.store import Buffer, Stored
@@ -163,6 +163,29 @@ def test_while_the_disk_refuses_everything_waits_in_order(tmp_path: Path) -> Non
         assert len(kept) == 32
         assert set(kept.values()) == {1}
         assert [time_ms for time_ms in kept if isinstance(time_ms, int)] == list(range(1, 29))
+        bench.buffer.close()
+
+    bench = Bench(tmp_path)
+    run_virtually(live())
+
+
+def test_rows_are_divided_into_batches_as_their_samples_would_be(tmp_path: Path) -> None:
+    """Batches hold five samples: rows of two go by twos, a row of seven is taken apart, none is lost."""
+
+    async def live() -> None:
+        rows = [
+            Row(time_ms, "d", tuple(f"p{number}" for number in range(size)), (1.5,) * size)
+            for time_ms, size in enumerate((2, 2, 2, 7, 1, 2))
+        ]
+        for row in rows:
+            bench.recorder.samples([row])
+        assert await bench.recorder.flush()
+        [held] = bench.buffer.ranges()
+        lane = held.lanes[Lane.TELEMETRY]
+        stored = [bench.buffer.read(Lane.TELEMETRY, number) for number in range(lane.first, lane.next)]
+        kept = [batches.decode(each.message).samples for each in stored if each]
+        assert max(map(len, kept)) <= 5
+        assert sorted(map(repr, itertools.chain(*kept))) == sorted(map(repr, spread(rows)))
         bench.buffer.close()
 
     bench = Bench(tmp_path)

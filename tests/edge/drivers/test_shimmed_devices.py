@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from contract.samples import Value
+from contract.samples import Value, spread
 from device_profiles.catalogue import load_all
 from device_profiles.codec import Reading
 from device_profiles.schema import Profile, Table
@@ -178,7 +178,7 @@ def test_a_poller_never_counts_a_sleeper_as_failed(shims: list[str], qualities: 
             [Polled(driver, 60)],
             LoopClock(),
             Stamps(),
-            lambda samples, _: found.update(each.quality.name.lower() for each in samples),
+            lambda measured, _: found.update(each.quality.name.lower() for each in spread(measured)),
         )
         polling = asyncio.create_task(poller.run())
         await asyncio.sleep(3600)
