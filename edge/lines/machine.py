@@ -47,7 +47,8 @@ class LineMachine:
         self._framing = framing or Rtu()
         self._quiet_from_ns: int | None = None  # since when nothing was on the line
         self._late_until_ns: dict[tuple[int, int], int] = {}  # by unit and function
-        self._sound: set[tuple[int, bytes]] = set()  # requests whose last answer was the hoped-for one
+        # Requests whose last answer was the hoped-for one, and how long after them it was whole, ns.
+        self._sound: dict[tuple[int, bytes], int] = {}
         self._request: Request | None = None
         self._sending = False
         self._give_up_ns = 0
@@ -81,8 +82,8 @@ class LineMachine:
                 return self._listen(now_ns if drained else now_ns + self._own_ns)
             case Received(data) if self._sending:
                 return self._settle(data, now_ns)
-            case Received(data):
-                return self._take(data, now_ns)
+            case Received(data, waited):
+                return self._take(data, now_ns, waited=waited)
 
     def _begin(self, request: Request, now_ns: int) -> Action:
         if self._request is not None and not self._sending:
@@ -156,11 +157,13 @@ class LineMachine:
         )
         self._limit_ns = timeout_ns + self._answer_ns(request)
         # What answered well the last time is awaited whole; else its head tells an answer from an exception.
-        sound = (request.unit_id, request.pdu) in self._sound
-        count = self._framing.answer_bytes(request) if sound else self._framing.head_bytes
-        return ReadUntil(count + self._listening.echo_bytes, self._deadline_ns)
+        usual_ns = self._sound.get((request.unit_id, request.pdu))
+        if usual_ns is None:
+            return ReadUntil(self._framing.head_bytes + self._listening.echo_bytes, self._deadline_ns)
+        count = self._framing.answer_bytes(request) + self._listening.echo_bytes
+        return ReadUntil(count, self._deadline_ns, min(sent_ns + usual_ns, self._deadline_ns))
 
-    def _take(self, data: bytes, now_ns: int) -> Action:
+    def _take(self, data: bytes, now_ns: int, *, waited: bool) -> Action:
         request = self._expected()
         if data:
             self._quiet_from_ns = now_ns
@@ -170,7 +173,7 @@ class LineMachine:
             if isinstance(answer, LineError):
                 return self._failed(answer, now_ns)
             if answer is not None:
-                return self._answered(request, answer, now_ns)
+                return self._answered(request, answer, now_ns, waited=waited)
         if now_ns >= self._deadline_ns or self._listening.size > READ_BYTES_MAX:
             return self._failed(self._listening.diagnosed(request), now_ns)
         missing = self._listening.missing(request)
@@ -181,22 +184,38 @@ class LineMachine:
         until_ns = min(self._deadline_ns, from_ns + self._timing.slack_ns)
         return ReadUntil(missing, until_ns, min(from_ns, until_ns))
 
-    def _answered(self, request: Request, pdu: bytes, now_ns: int) -> Action:
+    def _answered(self, request: Request, pdu: bytes, now_ns: int, *, waited: bool) -> Action:
+        asked = request.unit_id, request.pdu
         if len(pdu) != request.answer_bytes:  # an exception, or shorter than it may be
-            self._sound.discard((request.unit_id, request.pdu))
+            self._sound.pop(asked, None)
         else:
             if len(self._sound) >= SOUND_REQUESTS_MAX:
                 self._sound.clear()
-            self._sound.add((request.unit_id, request.pdu))
+            wire_ns = self._framing.answer_bytes(request) * self._timing.character_ns
+            took_ns = now_ns - self._sent_ns
+            self._sound[asked] = self._usual_ns(self._sound.get(asked), took_ns, wire_ns, waited=waited)
         self._heed_meanwhile(self._listening.before, request, now_ns)
         self._stray += self._listening.after[:STRAY_BYTES_KEPT_MAX]
         if self._listening.copied:
             self._await_late(*key(request), now_ns + self._late_ns(request), now_ns)
         return self._done(pdu, None, now_ns)
 
+    def _usual_ns(self, known_ns: int | None, took_ns: int, wire_ns: int, *, waited: bool) -> int:
+        """Return when its answer will be looked for: just before it is whole.
+
+        Small steps forward while it has to be waited for, a large one back when it was there already: to
+        look too late costs line time, too early only wake-ups.
+        """
+        character_ns = self._timing.character_ns
+        if known_ns is None:
+            return min(took_ns - character_ns, wire_ns)
+        if not waited:
+            return known_ns - max(character_ns // 8, (known_ns - wire_ns) // 8)
+        return known_ns + min((took_ns - known_ns) // 4, character_ns // 2)
+
     def _failed(self, error: LineError, now_ns: int) -> Action:
         request = self._expected()
-        self._sound.discard((request.unit_id, request.pdu))
+        self._sound.pop((request.unit_id, request.pdu), None)
         self._give_up(request, now_ns)
         return self._done(None, error, now_ns)
 

@@ -21,9 +21,13 @@ class Wrote:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """Event: the wait is over; these bytes have come meanwhile, perhaps none."""
+    """Event: the wait is over; these bytes have come meanwhile, perhaps none.
+
+    ``waited`` unless all that was wanted had come by ``from_ns`` already.
+    """
 
     data: bytes
+    waited: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class ReadUntil:
     count: int
     until_ns: int
     from_ns: int = 0
-    """Before this the wire cannot have brought them."""
+    """Before this they are not expected: a runner may sleep, for each byte that it hears costs a wake-up."""
 
 
 @dataclass(frozen=True, slots=True)
