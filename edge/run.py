@@ -53,7 +53,7 @@ def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callabl
     state = settings_file.parent / settings.state_folder
     lock = _locked(state)
     _log.info(
-        "gateway %s of district %s: %d lines, %d devices, %d alarms, %d controls; broker %s:%d; state in %s",
+        "gateway %s of %s; lines: %d, devices: %d, alarms: %d, controls: %d; broker %s:%d; state in %s",
         settings.gateway,
         settings.district,
         len(settings.lines),

@@ -43,8 +43,10 @@ class Cycle:
         self._tries = 0
         self.told: list[str] = []
         """What was learnt, in words."""
-        self._course = self._asked()
-        self.block: Block | None = next(self._course, None)
+        self._refused: list[Block] = []
+        self._taken = 0  # blocks of the plan that were asked
+        self._beyond: Asking | None = None
+        self.block: Block | None = self._blocks[0] if self._blocks else None
 
     def take(self, error: str, answer_s: float | None = None) -> None:
         """Take what came of ``block``: "" or the error's name, and how long the answer took."""
@@ -52,9 +54,26 @@ class Cycle:
             raise RuntimeError("a cycle that is over was told of an answer")
         if not error and answer_s is not None:
             self._plan.answered(self.block, answer_s)
+        if self._beyond is None:
+            self._take_planned(self.block, error)
+            return
         try:
-            self.block = self._course.send(error)
+            self.block = self._beyond.send(error)
         except StopIteration:
+            self.block = None
+
+    def _take_planned(self, block: Block, error: str) -> None:
+        """Go on in the plan; after its last block look into what was refused or absent, if anything was."""
+        self._note(block, error)
+        if error in REFUSALS:
+            self._refused.append(block)
+        self._taken += 1
+        if self._taken < len(self._blocks):
+            self.block = self._blocks[self._taken]
+        elif self._refused or self._plan.learnt.absent:
+            self._beyond = self._asked_beyond()
+            self.block = next(self._beyond, None)
+        else:
             self.block = None
 
     @property
@@ -64,19 +83,17 @@ class Cycle:
 
     def errors(self) -> dict[Block, str]:
         """Return what failed, the absent included; what a cycle cut short did not ask is ``stopped``."""
+        if len(self._good) == len(self._blocks) and not (self._errors or self._plan.learnt.absent):
+            return {}
         asked = {*self._errors, *self._good}
         stopped = {block: "stopped" for block in self._blocks if block not in asked}
         return self._errors | self._plan.absent_errors | stopped
 
-    def _asked(self) -> Asking:
-        answers = {}
-        for block in self._blocks:
-            answers[block] = yield from self._ask(block)
-        refused = [block for block, answer in answers.items() if answer in REFUSALS]
+    def _asked_beyond(self) -> Asking:
         self._tries = TRIES_PER_CYCLE_MAX
-        if refused and not self._silent and self._plan.may_explore(self._now):
+        if self._refused and not self._silent and self._plan.may_explore(self._now):
             before = self._plan.learnt
-            for block in refused:
+            for block in self._refused:
                 yield from self._explore(self._plan.inside(block))
             self._plan.explored(self._now, in_vain=self._plan.learnt is before)
         if self._good and (span := self._plan.absent_due(self._now)):
@@ -85,13 +102,16 @@ class Cycle:
     def _ask(self, block: Block) -> Generator[Block, str, str]:
         self._tries -= 1
         error = yield block
+        self._note(block, error)
+        return error
+
+    def _note(self, block: Block, error: str) -> None:
         if not error:
             self._good.append(block)
         else:
             self._errors[block] = error
             self._good_before[block] = len(self._good)
             self._silent |= error in _SILENCE
-        return error
 
     def _explore(self, group: Sequence[Span]) -> Asking:
         """Take a refused group apart until its parts show why."""
