@@ -9,7 +9,7 @@ from typing import Any
 from contract import batches
 from contract.batches import Content
 from contract.events import Event
-from contract.limits import EVENTS_PER_BATCH_MAX
+from contract.limits import EVENTS_PER_BATCH_MAX, MESSAGE_BYTES_MAX
 from contract.samples import Measured, Row, how_many
 from contract.topics import Lane
 from edge.buffer.keeper import Keeper
@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 PENDING_SAMPLES_MAX = 50_000
 PENDING_EVENTS_MAX = 10_000
+PAYLOAD_BYTES_SENT_MAX = MESSAGE_BYTES_MAX - 4 * 1024
+"""What a message holds beside its header; a batch that packs to more is divided."""
 RETRY_S = 1.0
 
 
@@ -186,6 +188,9 @@ class Recorder:
         if not measured:
             return []
         payload, count = batches.samples_payload(measured), sum(map(how_many, measured))
+        if len(payload) > PAYLOAD_BYTES_SENT_MAX and len(measured) > 1:  # very many different names
+            half = len(measured) // 2
+            return self._of_samples(measured[:half]) + self._of_samples(measured[half:])
         return [self._append(Lane.TELEMETRY, Content.SAMPLES, payload, measured, count)]
 
     def _append(

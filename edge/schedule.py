@@ -51,7 +51,6 @@ class Schedule:
         """Take the turns as they are; a device name stands once."""
         self.turns = {turn.device: turn for turn in turns}
         self._allowance = Allowance(now_s)
-        self._since_s = now_s
 
     def choose(self, now_s: float) -> tuple[Turn | None, float]:
         """Return the turn to take now, or None and how many seconds nothing will be due."""
@@ -131,17 +130,6 @@ class Schedule:
         """The feeder of these devices is off: they cannot answer, and that is no failure."""
         for name in devices:
             self.turns[name].powered = False
-
-    def share(self, turn: Turn, now_s: float) -> float:
-        """Return the part of the line's time that a device has taken since the last ``forget``."""
-        return turn.busy_s / max(now_s - self._since_s, 1e-9)
-
-    def forget(self, now_s: float) -> None:
-        """Begin the figures anew."""
-        self._since_s = now_s
-        for turn in self.turns.values():
-            turn.busy_s = 0.0
-            turn.intervals_s.clear()
 
 
 def quantile(values: Iterable[float], part: float) -> float | None:

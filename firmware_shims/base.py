@@ -1,11 +1,11 @@
 """What a shim is: one named defect of real devices, with its evidence, its range and its end."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from device_profiles.schema import Profile
+from device_profiles.schema import Profile, UnitCode
 
 Version = tuple[int, ...]
 
@@ -74,6 +74,18 @@ class Shim:
         if self.firmware_before is not None:
             parts.append(f"firmware before {self.firmware_before}")
         return ", ".join(parts) or "every firmware"
+
+
+def with_unit_codes(profile: Profile, codes: Mapping[str, Mapping[int, float]]) -> Profile:
+    """Return the profile with other unit codes: the factor of each code, by point."""
+    return profile.with_points(
+        point.model_copy(
+            update={"unit_codes": [UnitCode(code=code, factor=factor) for code, factor in own.items()]}
+        )
+        if (own := codes.get(point.name))
+        else point
+        for point in profile.points
+    )
 
 
 def firmware_version(text: str) -> Version:

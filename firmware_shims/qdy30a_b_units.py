@@ -11,8 +11,8 @@ Firmware: none is named; it is another model with the same name. The range is op
 firmware is not known the shim applies, because the letter B stands on the device.
 """
 
-from device_profiles.schema import Profile, UnitCode
-from firmware_shims.base import Shim
+from device_profiles.schema import Profile
+from firmware_shims.base import Shim, with_unit_codes
 
 UNIT_CODES = {
     "level": {0x10: 1.0, 0x11: 0.01, 0x12: 0.001},  # m, cm, mm
@@ -21,14 +21,7 @@ UNIT_CODES = {
 
 
 def _change(profile: Profile) -> Profile:
-    return profile.with_points(
-        point.model_copy(
-            update={"unit_codes": [UnitCode(code=code, factor=factor) for code, factor in codes.items()]}
-        )
-        if (codes := UNIT_CODES.get(point.name))
-        else point
-        for point in profile.points
-    )
+    return with_unit_codes(profile, UNIT_CODES)
 
 
 SHIM = Shim(

@@ -11,8 +11,8 @@ Firmware: none is named. The range is open at both ends; where the firmware is n
 wrong choice shows at once, because the codes of the two tables have none in common.
 """
 
-from device_profiles.schema import Profile, UnitCode
-from firmware_shims.base import Shim
+from device_profiles.schema import Profile
+from firmware_shims.base import Shim, with_unit_codes
 
 UNIT_CODES = {
     "level": {1: 0.01, 2: 0.001},  # cm, mm
@@ -21,14 +21,7 @@ UNIT_CODES = {
 
 
 def _change(profile: Profile) -> Profile:
-    return profile.with_points(
-        point.model_copy(
-            update={"unit_codes": [UnitCode(code=code, factor=factor) for code, factor in codes.items()]}
-        )
-        if (codes := UNIT_CODES.get(point.name))
-        else point
-        for point in profile.points
-    )
+    return with_unit_codes(profile, UNIT_CODES)
 
 
 SHIM = Shim(

@@ -139,15 +139,11 @@ class ModbusDevice:
             return "" if back.value == value else str(outcome.error)
         return str(outcome.error or "")
 
-    async def write_points(self, values: Mapping[str, Value]) -> dict[str, str]:
-        """Write several outputs together and read them back; "" or the error's name of each.
-
-        ``not_as_written`` where the device took the write and holds something else.
-        """
-        return (await self.write_and_read(values)).errors
-
     async def write_and_read(self, values: Mapping[str, Value]) -> Written:
-        """Write as ``write_points``, and return what was read back too, so that nobody reads it twice."""
+        """Write several outputs together, and read them back once.
+
+        A point's error is ``not_as_written`` where the device took the write and holds something else.
+        """
         writes, refused = plan_writes(self.device.profile, values)
         registers, failed = await self._write_all(writes)
         sent = [point for write in writes for point in write.points]

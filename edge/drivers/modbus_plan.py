@@ -74,12 +74,6 @@ def request_cost(table: Table, cost: WireCost, turnaround_s: float) -> tuple[int
     return request, (_BIT if table in BIT_TABLES else _REGISTER) * character_ns
 
 
-def cost_s(block: Block, cost: WireCost = USUAL_COST, turnaround_s: float = TURNAROUND_S) -> float:
-    """Return what a block costs, in seconds of the line's time."""
-    request, each = request_cost(block.table, cost, turnaround_s)
-    return (request + each * block.count) / 8e9
-
-
 def spans_of(points: Iterable[Point]) -> list[Span]:
     """Return what the points need: their values, and each decimals and unit register by itself."""
     return sorted({span for point in points for span in _spans(point)})

@@ -15,7 +15,15 @@ from device_profiles.catalogue import load_all
 from device_profiles.codec import addresses
 from device_profiles.schema import BIT_TABLES, ModbusLimits, Point, Table, Title
 from edge.drivers.lessons import Learnt, Span
-from edge.drivers.modbus_plan import USUAL_COST, Block, blocks_of, cost_s, read_plan, spans_of
+from edge.drivers.modbus_plan import (
+    TURNAROUND_S,
+    USUAL_COST,
+    Block,
+    blocks_of,
+    read_plan,
+    request_cost,
+    spans_of,
+)
 from edge.lines.line import WireCost
 from edge.lines.tcp import COST as TCP_COST
 from edge.lines.timing import Timing
@@ -25,6 +33,12 @@ from simulators.wire import SimulatedWire
 
 TITLE = Title(en="point", zh="点")
 tables: st.SearchStrategy[Table] = st.sampled_from(["coil", "holding_register", "input_register"])
+
+
+def cost_s(block: Block, cost: WireCost = USUAL_COST, turnaround_s: float = TURNAROUND_S) -> float:
+    """Return what a block costs, in seconds of the line's time."""
+    request, each = request_cost(block.table, cost, turnaround_s)
+    return (request + each * block.count) / 8e9
 
 
 def point(table: Table, address: int, *, words: int = 1, decimals_at: int | None = None) -> Point:

@@ -113,12 +113,12 @@ def test_coils_that_follow_each_other_go_together() -> None:
     assert board.relays(0) == [True, True, False, True, True, True, False, False]
 
 
-def test_write_points_tells_errors_only() -> None:
+def test_each_point_has_its_own_error() -> None:
     """By name, in the order of asking."""
     bus = Bus()
     bus.add(RelayBoard("board"), 1)
     driver = ModbusDevice(Device("device", 1, RELAYS, ("relay_1",), 0.3), BusLine(bus))
-    told = asyncio.run(driver.write_points({"relay_9": True, "relay_2": True, "relay_1": 7}))
+    told = asyncio.run(driver.write_and_read({"relay_9": True, "relay_2": True, "relay_1": 7})).errors
     assert list(told.items()) == [
         ("relay_9", "not_writable"),
         ("relay_2", ""),
@@ -273,7 +273,7 @@ def test_where_only_an_echo_came_the_read_back_decides(heard: bool, error: str) 
     bus.set_alive("board", heard)
     if not heard:
         line.revive = "board"
-    assert asyncio.run(driver.write_points({"relay_1": True})) == {"relay_1": error}
+    assert asyncio.run(driver.write_and_read({"relay_1": True})).errors == {"relay_1": error}
 
 
 @pytest.mark.parametrize(

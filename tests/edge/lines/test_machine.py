@@ -136,6 +136,41 @@ def test_what_answered_well_is_awaited_whole_until_it_fails() -> None:
     assert wanted == [2, 25, 25, 2, 25]
 
 
+def test_an_answer_is_looked_for_just_before_it_is_whole() -> None:
+    """Each device has its pace. One that has grown faster is followed soon; a hiccup changes little."""
+    timing = Timing.of(9600, "N", 1)
+    machine, now_ns = LineMachine(timing), 0
+    request = read_request(1, 0, 10)
+    answer = framed(1, bytes([3, 20]) + bytes(20))
+
+    def asked(turnaround_ns: int, hiccup_ns: int = 0) -> int:
+        """Return how long before the answer is whole it is looked for; negative: after it."""
+        nonlocal now_ns
+        action = machine.step(Begin(request), now_ns)
+        while isinstance(action, Pause):
+            now_ns = max(now_ns, action.until_ns)
+            action = machine.step(Received(b""), now_ns)
+        action = machine.step(Wrote(), now_ns)
+        assert isinstance(action, ReadUntil)
+        sent_ns = now_ns + 8 * timing.character_ns
+        whole_ns = sent_ns + turnaround_ns + len(answer) * timing.character_ns
+        early_ns = whole_ns - action.from_ns
+        now_ns = max(whole_ns, action.from_ns) + hiccup_ns
+        action = machine.step(Received(answer, waited=early_ns > 0), now_ns)
+        assert isinstance(action, Done)
+        assert action.outcome.pdu == answer[1:-2]
+        return early_ns
+
+    for turnaround_ns in (5 * MS, 20 * MS, 3 * MS):
+        for _ in range(60):
+            asked(turnaround_ns)
+        found = [asked(turnaround_ns) for _ in range(60)]
+        assert -timing.character_ns // 4 <= min(found)
+        assert max(found) <= 3 * timing.character_ns
+    asked(3 * MS, hiccup_ns=50 * MS)
+    assert min(asked(3 * MS) for _ in range(5)) >= -timing.character_ns
+
+
 def test_an_exception_after_garbage_that_looks_like_a_beginning_costs_no_timeout() -> None:
     """The machine asks for as many bytes as the earliest possible frame needs."""
 
