@@ -89,9 +89,9 @@ async def gengfu(wire: Wire, port: str, baud: int, count: int) -> Worked:
 
 
 def _right(outcome: Outcome, unit_id: int) -> bool:
-    return outcome.pdu is not None and modbus_pdu.read_answer(
-        "holding_register", REGISTERS, outcome.pdu
-    ) == registers(unit_id)
+    if outcome.pdu is None:
+        return False
+    return [*modbus_pdu.read_answer("holding_register", REGISTERS, outcome.pdu)] == registers(unit_id)
 
 
 async def pymodbus(wire: Wire, port: str, baud: int, count: int) -> Worked:

@@ -5,16 +5,21 @@ whatever is rarer is left to ``codec.decode``.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
+from operator import itemgetter
 
 from contract.samples import Quality, Value
 from device_profiles import codec
 from device_profiles.codec import NOT_A_NUMBER, NOT_READ, Reading, Registers
-from device_profiles.schema import BIT_TABLES, Point, Profile
+from device_profiles.schema import BIT_TABLES, Point, Profile, Table
+
+Rows = Callable[[Sequence[int]], tuple[Value, ...] | None]
+"""Makes the values of a device's points of the words that were read, or None if any is not plainly good."""
 
 _Decode = Callable[[Registers], Reading]
-_Plain = Callable[[Registers], Value]
+_OfWord = Callable[[int], Reading]
+_Value = Callable[[Sequence[int]], Value]
 """The value of a reading that is plainly good; None of any other."""
 
 
@@ -26,86 +31,114 @@ class Decoder:
         wanted = list(names)
         derived = {entry.name: entry for entry in profile.derived if entry.name in wanted}
         inputs = {name for entry in derived.values() for name in entry.of}
-        points = {point.name: point for point in profile.points}
-        self._points = [
-            (name, _decode(point)) for name, point in points.items() if name in wanted or name in inputs
-        ]
-        self._plain = [_plain(points[name], decode) for name, decode in self._points]
+        self._points = {
+            point.name: point for point in profile.points if point.name in wanted or point.name in inputs
+        }
+        self._decodes = [(name, _decode(point)) for name, point in self._points.items()]
         self._derived = list(derived.items())
-        names_known = [name for name in wanted if name in points or name in derived]
-        self._order = None if names_known == [name for name, _ in self._points] else names_known
+        known = [name for name in wanted if name in self._points or name in derived]
+        self._order = None if known == list(self._points) else known
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The wanted names that the profile has, in their order."""
-        return tuple(self._order if self._order is not None else (name for name, _ in self._points))
+        return tuple(self._points if self._order is None else self._order)
 
-    def values(self, registers: Registers) -> tuple[Value, ...] | None:
-        """Return the values of ``names`` where every one is plainly good, else None: ask for the readings."""
-        if self._derived or self._order is not None:
-            readings = self.readings(registers).values()
-            good = all(reading.quality is Quality.GOOD and not reading.error for reading in readings)
-            return tuple(reading.value for reading in readings) if good else None
-        found = tuple([plain(registers) for plain in self._plain])
-        return None if None in found else found
+    def rows(self, cells: Sequence[tuple[Table, int]]) -> Rows:
+        """Return what makes the values of ``names`` of words that were read from these cells, in this order.
+
+        Where it returns None, ask for the readings.
+        """
+        if self._derived:
+            return partial(self._good_readings, cells)
+        at = {cell: index for index, cell in enumerate(cells)}
+        points = [self._points[name] for name in self.names]
+        if any((point.table, address) not in at for point in points for address in codec.addresses(point)):
+            return lambda _: None
+        if len(points) > 1 and all(map(_is_word, points)):
+            return itemgetter(*(at[point.table, point.address] for point in points))
+        values = [_value(point, at) for point in points]
+
+        def row(words: Sequence[int]) -> tuple[Value, ...] | None:
+            found = tuple([value(words) for value in values])
+            return None if None in found else found
+
+        return row
+
+    def _good_readings(
+        self, cells: Sequence[tuple[Table, int]], words: Sequence[int]
+    ) -> tuple[Value, ...] | None:
+        readings = self.readings(dict(zip(cells, words, strict=True))).values()
+        good = all(reading.quality is Quality.GOOD and not reading.error for reading in readings)
+        return tuple([reading.value for reading in readings]) if good else None
 
     def readings(self, registers: Registers) -> dict[str, Reading]:
         """Return the wanted points and derived quantities, in their order, from one set of registers."""
-        found = {name: decode(registers) for name, decode in self._points}
+        found = {name: decode(registers) for name, decode in self._decodes}
         for name, entry in self._derived:
             found[name] = codec.derive(entry, found)
         return found if self._order is None else {name: found[name] for name in self._order}
 
 
-def _decode(point: Point) -> _Decode:
+def _is_word(point: Point) -> bool:
+    """Say whether any word in its register is a good value, as it is."""
+    plain = point.type == "u16" and codec.is_plain_integer(point)
+    return plain and point.table not in BIT_TABLES and point.range is None
+
+
+def _of_word(point: Point) -> _OfWord | None:
+    """Return how a point is read that is one word of its own; None: it is more than that."""
     if point.type not in ("u16", "i16") or point.decimals_at is not None or point.unit_at is not None:
-        return partial(codec.decode, point)
+        return None
     return _integer(point) if codec.is_plain_integer(point) else _scaled(point)
 
 
-def _plain(point: Point, decode: _Decode) -> _Plain:
-    if point.type == "u16" and point.table not in BIT_TABLES and codec.is_plain_integer(point):
-        key, (low, high) = (point.table, point.address), point.range or (0, 0xFFFF)
+def _decode(point: Point) -> _Decode:
+    of_word, key = _of_word(point), (point.table, point.address)
+    if of_word is None:
+        return partial(codec.decode, point)
 
-        def word(registers: Registers) -> Value:
-            value = registers.get(key)
-            return value if value is not None and low <= value <= high else None
+    def decode(registers: Registers) -> Reading:
+        word = registers.get(key)
+        return NOT_READ if word is None else of_word(word)
 
-        return word
+    return decode
 
-    def value(registers: Registers) -> Value:
-        reading = decode(registers)
+
+def _value(point: Point, at: dict[tuple[Table, int], int]) -> _Value:
+    of_word, index = _of_word(point), at[point.table, point.address]
+    cells = [((point.table, address), at[point.table, address]) for address in codec.addresses(point)]
+
+    def value(words: Sequence[int]) -> Value:
+        if of_word is not None:
+            reading = of_word(words[index])
+        else:
+            reading = codec.decode(point, {cell: words[where] for cell, where in cells})
         return reading.value if reading.quality is Quality.GOOD and not reading.error else None
 
     return value
 
 
-def _integer(point: Point) -> _Decode:
-    key, negative_from = (point.table, point.address), 0x8000 if point.type == "i16" else 0x10000
+def _integer(point: Point) -> _OfWord:
+    negative_from = 0x8000 if point.type == "i16" else 0x10000
     low, high = point.range or (-math.inf, math.inf)
 
-    def decode(registers: Registers) -> Reading:
-        value = registers.get(key)
-        if value is None:
-            return NOT_READ
+    def of_word(value: int) -> Reading:
         if value >= negative_from:
             value -= 0x10000
         if low <= value <= high:
             return Reading(value)
         return Reading(value, Quality.UNCERTAIN, codec.OUT_OF_RANGE)
 
-    return decode
+    return of_word
 
 
-def _scaled(point: Point) -> _Decode:
-    key, negative_from = (point.table, point.address), 0x8000 if point.type == "i16" else 0x10000
+def _scaled(point: Point) -> _OfWord:
+    negative_from = 0x8000 if point.type == "i16" else 0x10000
     scale, offset, decimals = point.scale, point.offset, point.rounding
     low, high = point.range or (-math.inf, math.inf)
 
-    def decode(registers: Registers) -> Reading:
-        raw = registers.get(key)
-        if raw is None:
-            return NOT_READ
+    def of_word(raw: int) -> Reading:
         if raw >= negative_from:
             raw -= 0x10000
         value = round(float(raw * scale + offset), decimals) + 0.0  # no negative zero
@@ -115,4 +148,4 @@ def _scaled(point: Point) -> _Decode:
             return Reading(value)
         return Reading(value, Quality.UNCERTAIN, codec.OUT_OF_RANGE)
 
-    return decode
+    return of_word

@@ -22,7 +22,7 @@ ROUNDING_S = 1e-6
 """So that waiting for the allowance ends although times are floats."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Unit:
     """One unit's record; times are monotonic seconds, durations seconds."""
 
@@ -33,6 +33,8 @@ class Unit:
     timed_out: bool = False
     hurried: bool = False
     """Whether its second chance must be as short as the others, because a long one would harm them."""
+    slowest_s: float = 0.0
+    """The slowest of ``answers_s``."""
 
     @property
     def dead(self) -> bool:
@@ -48,11 +50,16 @@ class Unit:
         """Return how long to wait for it: as learnt, or as the settings say for its second chance."""
         if len(self.answers_s) < ANSWERS_LEARNT_FROM or (self.failures == 1 and not self.hurried):
             return self.timeout_s
-        return min(self.timeout_s, LEARNT_FACTOR * max(self.answers_s) + LEARNT_MARGIN_S)
+        return min(self.timeout_s, LEARNT_FACTOR * self.slowest_s + LEARNT_MARGIN_S)
 
     def answered(self, answer_s: float) -> None:
         """It answered, so long after the request had left."""
+        forgotten_s = self.answers_s[0] if len(self.answers_s) == ANSWERS_KEPT else 0.0
         self.answers_s.append(answer_s)
+        if answer_s >= self.slowest_s:
+            self.slowest_s = answer_s
+        elif forgotten_s >= self.slowest_s:
+            self.slowest_s = max(self.answers_s)
         self.failures = 0
         self.timed_out = self.hurried = False
 

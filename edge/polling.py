@@ -10,9 +10,8 @@ from msgspec.structs import replace
 
 from contract.samples import ClockState, Measured, Quality, Row, Sample, Value
 from device_profiles.codec import Reading
-from device_profiles.schema import Table
 from edge.clock import Clock, Moment
-from edge.drivers.modbus import ModbusDevice, Written
+from edge.drivers.modbus import Answers, ModbusDevice, Words, Written
 from edge.drivers.modbus_plan import Block
 from edge.drivers.read_cycle import Cycle
 from edge.health import Unit
@@ -148,7 +147,8 @@ class LinePoller:
     async def run(self) -> None:
         """Poll until stopped."""
         while True:
-            await self._obey()
+            if self._commands:
+                await self._obey()
             if self._stopping:
                 return
             began = self._clock.now()
@@ -157,43 +157,46 @@ class LinePoller:
                 if not (self._commands or self._stopping):
                     await self._wake.wait(rest_s)
                 continue
-            if turn.powered:
-                now = await self._ask(turn, began)
-            else:
+            if not turn.powered:
                 now = self._tell_unpowered(self.devices[turn.device])
+            elif turn.unit.dead:
+                now = await self._probe(turn, began)
+            else:
+                now = await self._poll(turn, began)
             self.schedule.done(turn, began_s=began.s, now_s=now.s)
 
-    async def _ask(self, turn: Turn, began: Moment) -> Moment:
-        """Poll a device; a dead one gets a single cheap request, and the whole poll only if it answers.
-
-        Return when it was over.
-        """
+    async def _probe(self, turn: Turn, began: Moment) -> Moment:
+        """Ask a dead device one cheap thing, and for everything if it answers; return when it was over."""
         device, unit = self.devices[turn.device], turn.unit
         device.timeout_s = unit.learnt_timeout_s()
-        if unit.dead:
-            probe = await device.read_block(device.probe)
-            self._note(device, probe.error)
-            if probe.answer_s is None:
-                self._failed(device, unit, probe.error)
-                errors = dict.fromkeys(device.plan, probe.error) | device.reads.absent_errors
-                return self._tell(device, errors, {})
-            unit.answered(probe.answer_s)
-            _log.warning("%s answers again", turn.device)
-            self.schedule.revived(turn, self._clock.now().s)
-        return await self._poll(device, unit, began)
+        probe = await device.read_block(device.probe)
+        self._note(device, probe.error)
+        if probe.answer_s is None:
+            self._failed(device, unit, probe.error)
+            errors = dict.fromkeys(device.plan, probe.error) | device.reads.absent_errors
+            return self._tell(device, errors, [])
+        unit.answered(probe.answer_s)
+        _log.warning("%s answers again", turn.device)
+        self.schedule.revived(turn, self._clock.now().s)
+        return await self._poll(turn, began)
 
-    async def _poll(self, device: ModbusDevice, unit: Unit, began: Moment) -> Moment:
-        registers: dict[tuple[Table, int], int] = {}
+    async def _poll(self, turn: Turn, began: Moment) -> Moment:
+        """Ask a device for everything; return when it was over."""
+        device, unit = self.devices[turn.device], turn.unit
+        device.timeout_s = unit.learnt_timeout_s()
+        answers: list[tuple[Block, Words]] = []
         answers_s = []
         cycle = Cycle(device.reads, began)
         while (block := cycle.block) is not None:
-            read = await device.read_block(block)
-            cycle.take(read.error, read.answer_s)
-            self._note(device, read.error)
-            registers |= read.registers
-            if read.answer_s is not None:
-                answers_s.append(read.answer_s)
-            await self._obey()
+            words, error, answer_s = await device.read_block(block)
+            cycle.take(error, answer_s)
+            self._note(device, error)
+            if not error:
+                answers.append((block, words))
+            if answer_s is not None:
+                answers_s.append(answer_s)
+            if self._commands:
+                await self._obey()
             if self._stopping:
                 break
         errors = cycle.errors()
@@ -207,7 +210,7 @@ class LinePoller:
             _log.warning("%s: %s", device.device.name, lesson)
         if cycle.changed:
             self._on_learnt()
-        return self._tell(device, errors, registers)
+        return self._tell(device, errors, answers)
 
     def _note(self, device: ModbusDevice, error: str) -> None:
         """Count what people are told of."""
@@ -228,19 +231,14 @@ class LinePoller:
             name, unit_id = device.device.name, device.device.unit_id
             _log.warning("%s (unit_id %d) does not answer: %s", name, unit_id, error)
 
-    def _tell(
-        self,
-        device: ModbusDevice,
-        errors: dict[Block, str],
-        registers: dict[tuple[Table, int], int],
-    ) -> Moment:
+    def _tell(self, device: ModbusDevice, errors: dict[Block, str], answers: Answers) -> Moment:
         now = self._clock.now()
         if not errors and now.clock is ClockState.SYNCHRONISED:
-            values = device.values(registers)
+            values = device.values(answers)
             if values is not None:
                 self._on_samples([self._stamps.row(device.device.name, device.names, values, now)], now)
                 return now
-        readings = device.readings(registers, errors)
+        readings = device.readings(answers, errors)
         if errors:
             readings = {name: reading for name, reading in readings.items() if reading.error != "stopped"}
         self._on_samples(self._stamps.stamped(device.device.name, readings, now), now)

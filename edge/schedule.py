@@ -21,7 +21,7 @@ ENERGISE_S = 1.0
 """Electronics get this long to start."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Turn:
     """One device's place in the schedule; times are monotonic seconds."""
 

@@ -62,7 +62,11 @@ class LearntPlan:
 
     def forget_old(self, now: Moment) -> None:
         """Forget what was learnt too long ago: the device may have been mended or exchanged."""
-        if self.learnt.count and now.wall_ms - self.learnt.since_ms > LESSON_DAYS_MAX * _DAY_MS:
+        if (
+            self.learnt.since_ms
+            and self.learnt.count
+            and now.wall_ms - self.learnt.since_ms > LESSON_DAYS_MAX * _DAY_MS
+        ):
             self._now_known(Learnt(self._digest))
 
     def answered(self, block: Block, answer_s: float) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from contract.samples import Quality, Value
 from device_profiles import codec
 from device_profiles.codec import Reading
-from device_profiles.decoder import Decoder
+from device_profiles.decoder import Decoder, Rows
 from device_profiles.schema import BIT_TABLES, Point, Profile, Table
 from edge.drivers import lessons, modbus_pdu
 from edge.drivers.learnt_plan import LearntPlan
@@ -20,10 +20,19 @@ from edge.drivers.modbus_plan import Block
 from edge.drivers.modbus_writes import Write, divided, holds, plan_writes, read_back, request, writable
 from edge.lines.line import Line, LineError, Outcome, Request, WireCost
 
+Words = tuple[int, ...]
+Answers = Sequence[tuple[Block, Words]]
+"""Blocks that were answered well, with their registers or bits, in the order of asking."""
+
 
 @lru_cache(maxsize=4096)
 def _cells(block: Block) -> list[tuple[Table, int]]:
     return [(block.table, block.address + index) for index in range(block.count)]
+
+
+def registers_of(answers: Answers) -> dict[tuple[Table, int], int]:
+    """Return the registers and bits by table and address; what was read later stands."""
+    return {cell: word for block, words in answers for cell, word in zip(_cells(block), words, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -40,12 +49,12 @@ class Device:
 
 
 class BlockRead(NamedTuple):
-    """What reading a block brought: registers by table and address, or the error's name.
+    """What reading a block brought: its registers or bits in their order, or the error's name.
 
     ``answer_s`` is how long the device took to answer, an exception included; None if it did not.
     """
 
-    registers: dict[tuple[Table, int], int]
+    words: Words
     error: str
     answer_s: float | None
 
@@ -76,10 +85,13 @@ class ModbusDevice:
         digest = lessons.digest(device.profile, device.points, device.unit_id)
         limits = device.profile.modbus
         self._pause_s, self._late_answer_s = max(device.pause_s, limits.pause_s), limits.late_answer_s
+        self._wake_after_s = limits.wake_after_s
         cost = WireCost(line.cost.character_s, line.cost.request_s + self._pause_s)
         self.reads = LearntPlan(needed, limits, cost, Learnt(), digest)
         """What is read, by what the device was found to take."""
         self._decoder = decoder or Decoder(device.profile, device.points)
+        self._rows_of: Sequence[Block] = ()
+        self._rows: Rows | None = None
 
     @property
     def plan(self) -> Sequence[Block]:
@@ -95,31 +107,38 @@ class ModbusDevice:
 
     async def read_block(self, block: Block) -> BlockRead:
         """Return what the block's registers or bits are now."""
-        pdu, answer_bytes = modbus_pdu.read_request(block.table, block.address, block.count)
-        outcome = await self._ask(pdu, answer_bytes)
+        if self._wake_after_s is not None:
+            await self._wake(self._wake_after_s)
+        outcome = await self._line.transact(
+            self._request(*modbus_pdu.read_request(block.table, block.address, block.count))
+        )
         if outcome.pdu is None:
-            return BlockRead({}, str(outcome.error), None)
+            return BlockRead((), str(outcome.error), None)
         answer_s = (outcome.done_ns - outcome.sent_ns) / 1e9
         try:
-            values = modbus_pdu.read_answer(block.table, block.count, outcome.pdu)
+            words = modbus_pdu.read_answer(block.table, block.count, outcome.pdu)
         except ModbusError as said:
-            return BlockRead({}, str(said), answer_s)
-        return BlockRead(dict(zip(_cells(block), values, strict=True)), "", answer_s)
+            return BlockRead((), str(said), answer_s)
+        return BlockRead(words, "", answer_s)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The wanted points, in the order of ``values``."""
         return self._decoder.names
 
-    def values(self, registers: dict[tuple[Table, int], int]) -> tuple[Value, ...] | None:
+    def values(self, answers: Answers) -> tuple[Value, ...] | None:
         """Return the values of all wanted points if every one is plainly good, else None."""
-        return self._decoder.values(registers)
+        blocks = [block for block, _ in answers]
+        if self._rows is None or blocks != self._rows_of:
+            cells = [cell for block in blocks for cell in _cells(block)]
+            self._rows_of, self._rows = blocks, self._decoder.rows(cells)
+        if len(answers) == 1:
+            return self._rows(answers[0][1])
+        return self._rows([word for _, words in answers for word in words])
 
-    def readings(
-        self, registers: dict[tuple[Table, int], int], errors: dict[Block, str]
-    ) -> dict[str, Reading]:
+    def readings(self, answers: Answers, errors: dict[Block, str]) -> dict[str, Reading]:
         """Return every wanted point, decoded; what lies in a failed block is bad with that block's error."""
-        return self._explained(self._decoder.readings(registers), errors)
+        return self._explained(self._decoder.readings(registers_of(answers)), errors)
 
     async def write(self, point_name: str, value: Value, self_off_s: float | None = None) -> str:
         """Write one point and return "" or the error's name.
@@ -175,9 +194,10 @@ class ModbusDevice:
         errors: dict[Block, str] = {}
         for block in self.reads.blocks_for(points):
             read = await self.read_block(block)
-            registers |= read.registers
             if read.error:
                 errors[block] = read.error
+            else:
+                registers |= registers_of([(block, read.words)])
         return registers, errors
 
     async def _write_all(
@@ -256,8 +276,8 @@ class ModbusDevice:
         )
 
     async def _ask(self, pdu: bytes, answer_bytes: int) -> Outcome:
-        if self.device.profile.modbus.wake_after_s is not None:
-            await self._wake(self.device.profile.modbus.wake_after_s)
+        if self._wake_after_s is not None:
+            await self._wake(self._wake_after_s)
         return await self._line.transact(self._request(pdu, answer_bytes))
 
     async def _wake(self, after_s: float) -> None:

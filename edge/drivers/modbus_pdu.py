@@ -5,6 +5,7 @@ What a device says of itself is asked for by the PDUs of ``identification_pdu``.
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 
 from device_profiles.schema import BIT_TABLES, Table
 
@@ -39,20 +40,21 @@ class ModbusError(Exception):
     """A device's answer says no, or says something else than was asked; the text goes into the sample."""
 
 
+@lru_cache(maxsize=4096)
 def read_request(table: Table, address: int, count: int) -> tuple[bytes, int]:
     """Return the PDU that reads ``count`` registers or bits, and the length of its answer's PDU."""
     data_bytes = (count + 7) // 8 if table in BIT_TABLES else 2 * count
     return struct.pack(">BHH", READ_FUNCTIONS[table], address, count), 2 + data_bytes
 
 
-def read_answer(table: Table, count: int, pdu: bytes) -> list[int]:
+def read_answer(table: Table, count: int, pdu: bytes) -> tuple[int, ...]:
     """Return the registers, or the bits as 0 and 1; ModbusError for an exception or a wrong length."""
     data = counted_data(pdu)
     if len(data) != ((count + 7) // 8 if table in BIT_TABLES else 2 * count):
         raise ModbusError("wrong_length")
     if table in BIT_TABLES:
-        return [data[index // 8] >> (index % 8) & 1 for index in range(count)]
-    return list(struct.unpack(f">{count}H", data))
+        return tuple([data[index // 8] >> (index % 8) & 1 for index in range(count)])
+    return struct.unpack(f">{count}H", data)
 
 
 def write_request(table: Table, address: int, words: Sequence[int]) -> tuple[bytes, int]:

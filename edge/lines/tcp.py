@@ -1,10 +1,11 @@
 """A Modbus TCP line: one connection, the MBAP header, transaction ids that tell late answers.
 
 An asyncio.Protocol rather than streams: a gateway may have fifty of these, and a transaction costs less.
-For the same reason a transaction has no timer: a connection has one, which looks when it ends what is due.
+For the same reason all connections share a timer.
 """
 
 import asyncio
+import math
 import struct
 import time
 from typing import cast
@@ -13,6 +14,7 @@ from edge.lines.connecting import RECONNECT_INTERVAL_S, Endpoint
 from edge.lines.framing import READ_FUNCTIONS
 from edge.lines.lengths import fits
 from edge.lines.line import LineError, Outcome, Request, WireCost
+from edge.waiting import timers
 
 _MBAP = struct.Struct(">HHHB")
 _PREFIX_BYTES = 6
@@ -36,11 +38,11 @@ class _Connection(asyncio.Protocol):
         self._open = True
         self._buffer = b""
         self._transport: asyncio.Transport | None = None
-        self._loop = asyncio.get_running_loop()
+        self._timers = timers()
+        self._loop = self._timers.loop
         self._transaction = 0
         self._awaited: asyncio.Future[_Answer] | None = None
-        self._deadline_s = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self.due_s = math.inf
 
     @property
     def usable(self) -> bool:
@@ -56,9 +58,8 @@ class _Connection(asyncio.Protocol):
         self.silent += 1
         self._transaction = (self._transaction + 1) & 0xFFFF
         self._awaited = future = self._loop.create_future()
-        self._deadline_s = self._loop.time() + request.timeout_s
-        if self._timer is None or self._timer.when() > self._deadline_s:
-            self._look_at(self._deadline_s)
+        self.due_s = self._loop.time() + request.timeout_s
+        self._timers.add(self)
         header = _MBAP.pack(self._transaction, 0, len(request.pdu) + 1, request.unit_id)
         self._transport.write(header + request.pdu)
         return future
@@ -66,12 +67,15 @@ class _Connection(asyncio.Protocol):
     def give_up(self) -> None:
         """Nobody waits for the answer any more."""
         self._awaited = None
+        self._timers.remove(self)
+
+    def over(self) -> None:
+        """The time limit of the request under way is over."""
+        self._resolve(LineError.TIMEOUT)
 
     def close(self) -> None:
         """Leave the peer."""
         self._open = False
-        if self._timer is not None:
-            self._timer.cancel()
         if self._transport is not None:
             self._transport.abort()  # what was not sent is not to be sent late
 
@@ -111,21 +115,6 @@ class _Connection(asyncio.Protocol):
             self._awaited.set_result(answer)
         self._awaited = None
 
-    def _look_at(self, when_s: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(when_s, self._look)
-
-    def _look(self) -> None:
-        """The time limit of some request is over: of the one under way, or of one that was answered."""
-        self._timer = None
-        if self._awaited is None:
-            return
-        if self._loop.time() >= self._deadline_s:
-            self._resolve(LineError.TIMEOUT)
-        else:
-            self._look_at(self._deadline_s)
-
 
 class TcpLine:
     """A Line over TCP. It connects when first used, and again after the connection was lost."""
@@ -153,7 +142,8 @@ class TcpLine:
 
     async def transact(self, request: Request) -> Outcome:
         """See Line.transact."""
-        async with self._lock:
+        await self._lock.acquire()
+        try:
             connection = self._endpoint.current
             if connection is None or not connection.usable:
                 connection = None if self._closed else await self._endpoint.connected()
@@ -161,7 +151,14 @@ class TcpLine:
                 return _failed(LineError.UNAVAILABLE)
             if request.pause_s:
                 await asyncio.sleep(request.pause_s)  # for a serial device behind the endpoint
-            return await self._exchange(connection, request)
+            sent_ns = time.monotonic_ns()
+            try:
+                answer = await connection.ask(request)
+            finally:
+                connection.give_up()
+            return self._outcome(connection, request, answer, sent_ns)
+        finally:
+            self._lock.release()
 
     async def close(self) -> None:
         """See Line.close."""
@@ -169,12 +166,7 @@ class TcpLine:
             self._closed = True
             self._endpoint.let_go()
 
-    async def _exchange(self, connection: _Connection, request: Request) -> Outcome:
-        sent_ns = time.monotonic_ns()
-        try:
-            answer = await connection.ask(request)
-        finally:
-            connection.give_up()
+    def _outcome(self, connection: _Connection, request: Request, answer: _Answer, sent_ns: int) -> Outcome:
         if isinstance(answer, LineError):
             if answer is LineError.UNAVAILABLE:
                 self._endpoint.failed("the connection was closed")

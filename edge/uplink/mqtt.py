@@ -23,8 +23,10 @@ from edge.waiting import Wake
 
 _log = logging.getLogger(__name__)
 
-IDLE_S = 1.0
-"""How often the link looks for what is due by time alone."""
+LOOK_INTERVAL_S = 30.0
+"""The link looks so often at least whether something is due."""
+LOOK_LATER_S = 0.01
+"""Later than due, so that it is due then."""
 CLOSE_TIMEOUT_S = 3.0
 PUBACK_TIMEOUT_S = 120.0
 """A whole window has to pass over a slow link before its last batch is confirmed; a dead one is found sooner,
@@ -174,7 +176,8 @@ class Uplink:
             while (stored := await self._next()) is not None:
                 tasks.create_task(self._publish(client, stored))
                 await asyncio.sleep(0)
-            await self._wake.wait(IDLE_S)
+            idle_s = self._session.idle_s(self._clock.now().s)
+            await self._wake.wait(min(LOOK_INTERVAL_S, idle_s + LOOK_LATER_S))
 
     async def _next(self) -> Stored | None:
         """Return what is to be sent now, if anything, and count it as sent."""

@@ -4,6 +4,7 @@ Per lane: everything up to ``acked`` is the centre's; up to ``sent`` is under wa
 Nothing is deleted but on the centre's own acknowledgement (contract/messages.py, Ack).
 """
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,6 +48,8 @@ class LaneState:
     """What was under way when it went back: copies of that cause repetitions which mean no further hole."""
     patience: int = 0
     """How often in a row the centre was silent for too long."""
+    jitter: float = 1.0
+    """Its limits are so much longer than the settings say, so that gateways do not go back in step."""
 
 
 class Session:
@@ -80,6 +83,7 @@ class Session:
         for lane in self.lanes.values():
             lane.reconciled = False
             lane.patience = 0
+            lane.jitter = self._jitter()
             self._go_back(lane)
 
     def disconnect(self) -> None:
@@ -92,8 +96,7 @@ class Session:
 
     def hello_due(self, now_s: float) -> bool:
         """Say whether to say hello now, and count it as said."""
-        waiting = self._hello_wanted or not all(lane.reconciled for lane in self.lanes.values())
-        if not self.connected or not waiting or now_s - self._hello_s < self._hello_interval_s:
+        if not self.connected or not self._hello_waits or now_s - self._hello_s < self._hello_interval_s:
             return False
         if not self._hello_wanted:  # nobody has answered the last one
             self._hello_interval_s = min(2 * self._hello_interval_s, HELLO_INTERVAL_MAX_S)
@@ -153,14 +156,32 @@ class Session:
     def tick(self, now_s: float) -> None:
         """Go back where the centre has been silent for too long, ever more patiently."""
         for lane in self.lanes.values():
-            limit_s = min(
-                self._limits.acknowledge_timeout_s * 2.0**lane.patience,
-                self._limits.acknowledge_timeout_max_s,
-            ) * (1 + 0.2 * self._random.random())
-            if self.connected and lane.under_way and now_s - lane.heard_s > limit_s:
+            if self.connected and lane.under_way and now_s - lane.heard_s > self._limit_s(lane):
                 lane.patience = min(lane.patience + 1, 16)
+                lane.jitter = self._jitter()
                 lane.heard_s = now_s
                 self._go_back(lane)
+
+    def idle_s(self, now_s: float) -> float:
+        """Return how long nothing is due by time alone; infinite where only events are waited for."""
+        if not self.connected:
+            return math.inf
+        waits = [lane.heard_s + self._limit_s(lane) for lane in self.lanes.values() if lane.under_way]
+        if self._hello_waits:
+            waits.append(self._hello_s + self._hello_interval_s)
+        return max(0.0, min(waits, default=math.inf) - now_s)
+
+    def _limit_s(self, lane: LaneState) -> float:
+        """Return how long the centre may be silent."""
+        longest_s = self._limits.acknowledge_timeout_max_s
+        return min(self._limits.acknowledge_timeout_s * 2.0**lane.patience, longest_s) * lane.jitter
+
+    def _jitter(self) -> float:
+        return 1 + 0.2 * self._random.random()
+
+    @property
+    def _hello_waits(self) -> bool:
+        return self._hello_wanted or not all(lane.reconciled for lane in self.lanes.values())
 
     @property
     def drained(self) -> bool:

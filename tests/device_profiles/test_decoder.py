@@ -32,7 +32,8 @@ def test_it_says_what_the_codec_says(profile: Profile, data: st.DataObject) -> N
     assert list(found.items()) == list(codec.readings(profile, registers, names).items())
     assert decoder.names == tuple(found)
     good = all(reading == Reading(reading.value) for reading in found.values())
-    assert decoder.values(registers) == (tuple(each.value for each in found.values()) if good else None)
+    values = tuple(each.value for each in found.values()) if good else None
+    assert decoder.rows(list(registers))(list(registers.values())) == values
 
 
 @given(
@@ -68,7 +69,7 @@ def test_any_point_is_read_as_by_the_codec(
     }
     decoder = Decoder(PLAIN.with_points([point]), ["x"])
     reading = decoder.readings(registers)["x"]
-    values = decoder.values(registers)
+    values = decoder.rows(list(registers))(words)
     assert repr(values) == (repr((reading.value,)) if reading == Reading(reading.value) else "None")
     expected = codec.decode(point, registers)
     assert reading == expected

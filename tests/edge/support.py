@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal, TypeVar
 
+from device_profiles.codec import Reading
 from device_profiles.schema import Table
 from edge.drivers import modbus_pdu
+from edge.drivers.modbus import ModbusDevice, Words
+from edge.drivers.modbus_plan import Block
 from edge.lines.lengths import answer_size
 from edge.lines.line import LineError, Outcome, Request
 from edge.lines.tcp import COST
@@ -55,7 +58,20 @@ def read_request(
 def registers(outcome: Outcome) -> list[int]:
     """Return the registers of a good answer; ModbusError where it is an exception."""
     assert outcome.pdu is not None, outcome.error
-    return modbus_pdu.read_answer("holding_register", (len(outcome.pdu) - 2) // 2, outcome.pdu)
+    return list(modbus_pdu.read_answer("holding_register", (len(outcome.pdu) - 2) // 2, outcome.pdu))
+
+
+async def read_all(driver: ModbusDevice) -> dict[str, Reading]:
+    """Read all blocks, as a poller does."""
+    answers: list[tuple[Block, Words]] = []
+    errors: dict[Block, str] = {}
+    for block in driver.plan:
+        words, error, _ = await driver.read_block(block)
+        if error:
+            errors[block] = error
+        else:
+            answers.append((block, words))
+    return driver.readings(answers, errors)
 
 
 def virtual_line(

@@ -7,7 +7,7 @@ import pytest
 from contract.samples import Quality, Value
 from device_profiles.catalogue import load_all
 from device_profiles.codec import Reading
-from device_profiles.schema import Profile, Table
+from device_profiles.schema import Profile
 from edge.drivers.modbus import Device, ModbusDevice
 from edge.drivers.modbus_plan import USUAL_COST, Block
 from edge.lines.crc import framed
@@ -17,7 +17,7 @@ from simulators.devices import Device as SimulatedDevice
 from simulators.devices import ProfileDevice
 from simulators.relay_board import RelayBoard
 from simulators.virtual_loop import run_virtually
-from tests.edge.support import strict_wire, virtual_line
+from tests.edge.support import read_all, strict_wire, virtual_line
 
 PROFILES = load_all()
 BAUD = 9600
@@ -107,18 +107,6 @@ def meet(
     run_virtually(main())
 
 
-async def read_all(driver: ModbusDevice) -> dict[str, Reading]:
-    """Read all blocks, as a poller does."""
-    registers: dict[tuple[Table, int], int] = {}
-    errors: dict[Block, str] = {}
-    for block in driver.plan:
-        values, error, _ = await driver.read_block(block)
-        registers |= values
-        if error:
-            errors[block] = error
-    return driver.readings(registers, errors)
-
-
 def values(readings: Mapping[str, Reading]) -> dict[str, Value]:
     """Return the plain values."""
     return {name: reading.value for name, reading in readings.items()}
@@ -166,7 +154,7 @@ def test_only_wanted_points_are_read() -> None:
         assert device(PROFILES["renke_dust"], line, ("pm10",)).plan == [Block("holding_register", 0x01FC, 1)]
         tilt = device(PROFILES["wt901c485"], line, ("inclination",))
         assert tilt.plan == [Block("holding_register", 0x3D, 2)]
-        assert list(tilt.readings({}, {})) == ["inclination"]
+        assert list(tilt.readings([], {})) == ["inclination"]
 
     run_virtually(main())
 

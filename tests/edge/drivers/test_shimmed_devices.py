@@ -8,9 +8,8 @@ import pytest
 from contract.samples import Value, spread
 from device_profiles.catalogue import load_all
 from device_profiles.codec import Reading
-from device_profiles.schema import Profile, Table
+from device_profiles.schema import Profile
 from edge.drivers.modbus import Device, ModbusDevice
-from edge.drivers.modbus_plan import Block
 from edge.lines.line import Outcome, Request
 from edge.polling import LinePoller, Polled, Stamps
 from firmware_shims.catalogue import applied
@@ -19,7 +18,7 @@ from simulators.devices import Device as SimulatedDevice
 from simulators.devices import ProfileDevice
 from simulators.odd_devices import LateRefuser, RelayOrders, Relays0100, Sleeper, Twin
 from simulators.virtual_loop import run_virtually
-from tests.edge.support import strict_wire, virtual_line
+from tests.edge.support import read_all, strict_wire, virtual_line
 from tests.edge.virtual_gateway import LoopClock
 
 PROFILES = load_all()
@@ -56,18 +55,6 @@ def meet(simulated: SimulatedDevice, profile: Profile, play: Play, pause_s: floa
 
     run_virtually(main())
     return asked
-
-
-async def read_all(driver: ModbusDevice) -> dict[str, Reading]:
-    """Read all blocks, as a poller does."""
-    registers: dict[tuple[Table, int], int] = {}
-    errors: dict[Block, str] = {}
-    for block in driver.plan:
-        values, error, _ = await driver.read_block(block)
-        registers |= values
-        if error:
-            errors[block] = error
-    return driver.readings(registers, errors)
 
 
 def values(readings: dict[str, Reading]) -> dict[str, Value]:

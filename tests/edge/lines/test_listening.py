@@ -140,7 +140,7 @@ def test_the_echo_of_a_read_that_looks_like_its_answer_is_none() -> None:
             wire.echo = echo
             outcome = await line.transact(request)
             assert outcome.pdu is not None
-            assert read_answer("coil", 24, outcome.pdu) == values_at(1, "coil", 0x0300, 24)
+            assert list(read_answer("coil", 24, outcome.pdu)) == values_at(1, "coil", 0x0300, 24)
         wire.fault = Silent()
         assert (await line.transact(request)).error is LineError.TIMEOUT
 

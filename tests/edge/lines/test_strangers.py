@@ -16,7 +16,7 @@ import pytest
 from contract.samples import Quality, Value
 from device_profiles.catalogue import load_all
 from device_profiles.codec import Reading
-from device_profiles.schema import Profile, Table
+from device_profiles.schema import Profile
 from edge.drivers.identification import identify
 from edge.drivers.modbus import Device, ModbusDevice
 from edge.lines.line import Line, LineError
@@ -24,7 +24,7 @@ from edge.lines.serial_port import SerialLine, SerialSettings
 from edge.lines.tcp import TcpLine
 from edge.lines.timing import Timing
 from firmware_shims.catalogue import applied
-from tests.edge.support import read_request
+from tests.edge.support import read_all, read_request
 
 ROOT = Path(__file__).parents[3]
 SOURCE = Path(__file__).with_name("libmodbus_slave.c")
@@ -188,16 +188,6 @@ def meet(
 
     with stranger(program, kind, name, unit_id) as make:
         asyncio.run(main(make))
-
-
-async def read_all(device: ModbusDevice) -> dict[str, Reading]:
-    """Read all blocks of the plan, as a poller does; each is answered."""
-    registers: dict[tuple[Table, int], int] = {}
-    for block in device.plan:
-        read = await device.read_block(block)
-        assert read.error == ""
-        registers |= read.registers
-    return device.readings(registers, {})
 
 
 kinds = pytest.mark.parametrize("kind", ["rtu", "tcp"])

@@ -243,3 +243,38 @@ def test_whatever_the_link_does_everything_arrives_in_order_once(data: st.DataOb
     model.settle()
     assert model.mark == model.deleted == model.last
     assert model.subject.drained
+
+
+@given(
+    steps=st.lists(
+        st.sampled_from(["append", "send", "acknowledge", "reconnect", "wait", "sleep"]), max_size=30
+    ),
+    seed=st.integers(0, 9),
+)
+def test_nothing_is_due_before_it_says_and_something_is_then(steps: list[str], seed: int) -> None:
+    """Whoever sleeps as long as it says misses no hello and no going back, and never wakes in vain."""
+    subject = Session(EPOCH, {"events": LaneRange(1, 1), "telemetry": LaneRange(1, 3)}, LIMITS, Random(seed))
+    now_s, last = 0.0, 2
+
+    def acts() -> bool:
+        before = subject.resent
+        subject.tick(now_s)
+        return subject.hello_due(now_s) or subject.resent > before
+
+    for step in steps:
+        if step == "append":
+            last += 1
+            subject.appended(Lane.TELEMETRY, last)
+        elif step == "send":
+            send_all(subject, now_s)
+        elif step == "acknowledge":
+            subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, subject.lanes[Lane.TELEMETRY].sent), now_s)
+        elif step == "reconnect":
+            subject.connect()
+        idle_s = subject.idle_s(now_s)
+        if step == "wait" and idle_s < 1000:
+            now_s += idle_s / 2
+            assert idle_s == 0 or not acts()
+        elif step == "sleep" and idle_s < 1000:
+            now_s += idle_s + 0.01
+            assert acts()
