@@ -35,5 +35,6 @@ class SystemClock:
     def now(self) -> Moment:
         """Return this moment; the wall clock is unset as long as it tells an impossible year."""
         wall_ms = time.time_ns() // 1_000_000
-        state = ClockState.SYNCHRONISED if wall_ms >= CREDIBLE_FROM_MS else ClockState.UNSET
-        return Moment(time.monotonic_ns(), max(0, wall_ms), state)
+        if wall_ms >= CREDIBLE_FROM_MS:
+            return Moment(time.monotonic_ns(), wall_ms)
+        return Moment(time.monotonic_ns(), max(0, wall_ms), ClockState.UNSET)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import msgspec
 
@@ -82,12 +82,6 @@ class ReportUnreadableError(Exception):
     """There is no report to show; the text says which file, why, and what to do."""
 
 
-@runtime_checkable
-class _Seeing(Protocol):
-    @property
-    def seen(self) -> Seen: ...
-
-
 class Reporter:
     """Makes reports of pollers and lines that are at work."""
 
@@ -113,8 +107,8 @@ class Reporter:
         lines = []
         for name, poller in self._pollers.items():
             devices = [_device(poller, turn, shares[turn.device]) for turn in poller.schedule.turns.values()]
-            line = self._lines[name]
-            seen = replace(line.seen) if isinstance(line, _Seeing) else None
+            seen = getattr(self._lines[name], "seen", None)
+            seen = replace(seen) if isinstance(seen, Seen) else None
             lines.append(LineReport(name, round(sum(each.share for each in devices), 4), seen, devices))
         return Report(1, self._gateway, now.wall_ms, round(window_s, 1), stopped, lines)
 

@@ -57,7 +57,7 @@ class Schedule:
         due_by_s = now_s + ROUNDING_S
         due = [turn for turn in self.turns.values() if turn.due_s <= due_by_s]
         if not due:
-            return None, min((turn.due_s for turn in self.turns.values()), default=math.inf) - now_s
+            return None, min([turn.due_s for turn in self.turns.values()], default=math.inf) - now_s
         if len(due) == 1 and not due[0].unit.doubtful:
             return due[0], 0.0
         doubtful = [turn for turn in due if turn.unit.doubtful and turn.powered]

@@ -57,6 +57,8 @@ class Uplink:
         self._delete_on_puback = delete_on_puback
         self._names = (buffer.district, buffer.gateway)
         self._wake = Wake()
+        self._fresh: dict[Lane, Stored] = {}
+        """What was committed last, so that it need not be read from the disk that it was just written to."""
         self._lock = asyncio.Lock()
         """Held while an acknowledgement is checked: nobody knows whether the epoch still stands."""
         self.connections = 0
@@ -65,6 +67,7 @@ class Uplink:
     def stored(self, batch: Stored) -> None:
         """A batch was committed: send it as soon as the window allows."""
         self._session.appended(batch.lane, batch.sequence)
+        self._fresh[batch.lane] = batch
         self._wake.set()
 
     @property
@@ -164,6 +167,7 @@ class Uplink:
 
     async def _restart(self) -> None:
         [held] = await self._keeper.run(self._buffer.ranges)
+        self._fresh.clear()  # what was renumbered is not sent by its old number
         self._session.restart(held.epoch, held.lanes)
 
     async def _send(self, client: aiomqtt.Client, tasks: asyncio.TaskGroup) -> None:
@@ -185,7 +189,11 @@ class Uplink:
             due = self._session.next_to_send()
             if due is None:
                 return None
-            stored = await self._keeper.run(self._buffer.read, *due)
+            fresh = self._fresh.pop(due[0], None)
+            if fresh is not None and fresh.sequence == due[1]:
+                stored: Stored | None = fresh
+            else:
+                stored = await self._keeper.run(self._buffer.read, *due)
             if stored is None:
                 await self._restart()  # deleted meanwhile: take the buffer as it is
             else:
