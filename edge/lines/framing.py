@@ -38,6 +38,9 @@ class Framing(Protocol):
     def answer_bytes(self, request: Request) -> int:
         """Return how long the frame of the hoped-for answer is, at most."""
 
+    def whole(self, buffer: bytes, request: Request) -> bytes | None:
+        """Return the PDU where all that has come is just the hoped-for answer; None: look closer."""
+
     def answers(self, buffer: bytes, request: Request) -> Iterable[Frame]:
         """Return the sound frames that have the unit, function and length of an answer, as they come."""
 

@@ -65,7 +65,17 @@ class Listening:
 
     def take(self, data: bytes, request: Request, now_ns: int) -> bytes | LineError | None:
         """Return the answer among what has come, what makes it doubtful, or None if there is none yet."""
-        buffer = self._buffer = self._buffer + data
+        if self._seen.echo is False and not self._buffer:
+            pdu = self._framing.whole(data, request)
+            if pdu is not None and self._is_sound(Frame(0, len(data), request.unit_id, pdu), request, now_ns):
+                self.before = self.after = b""
+                return pdu
+        self._buffer += data
+        return self._found(request, now_ns)
+
+    def _found(self, request: Request, now_ns: int) -> bytes | LineError | None:
+        """Look for the answer among everything that has come."""
+        buffer = self._buffer
         if self._seen.echo and not self._echoed and self._own in buffer:
             self._echoed = True
             buffer = self._buffer = buffer.replace(self._own, b"", 1)
@@ -78,7 +88,7 @@ class Listening:
             return None
         if self._timing.paced and self._is_stale(found[0], now_ns):
             self._forget(found[0])
-            return self.take(b"", request, now_ns)
+            return self._found(request, now_ns)
         echo_at = buffer.find(self._own)
         if self._seen.echo is None:  # the first copy of the request is no answer
             found = [frame for frame in found if frame.start != echo_at]
@@ -123,6 +133,11 @@ class Listening:
         if frame.pdu[0] & 0x7F != request.pdu[0]:
             return LineError.WRONG_FUNCTION
         return LineError.WRONG_ECHO if echoes_another(frame.pdu, request) else LineError.WRONG_LENGTH
+
+    def _is_sound(self, frame: Frame, request: Request, now_ns: int) -> bool:
+        return not echoes_another(frame.pdu, request) and not (
+            self._timing.paced and self._is_stale(frame, now_ns)
+        )
 
     def _is_stale(self, frame: Frame, now_ns: int) -> bool:
         """Say whether the wire cannot have brought it since the request; clocks may differ by a tenth."""

@@ -24,6 +24,7 @@ follows on such a request is not taken.
 from edge.lines.framing import Frame, Framing, is_request, key, may_be_answer
 from edge.lines.line import LineError, Outcome, Request
 from edge.lines.listening import Listening, Seen
+from edge.lines.pace import Pace
 from edge.lines.rtu import Rtu
 from edge.lines.steps import Action, Begin, Done, Event, Pause, ReadUntil, Received, Write, Wrote
 from edge.lines.timing import Timing
@@ -47,8 +48,7 @@ class LineMachine:
         self._framing = framing or Rtu()
         self._quiet_from_ns: int | None = None  # since when nothing was on the line
         self._late_until_ns: dict[tuple[int, int], int] = {}  # by unit and function
-        # Requests whose last answer was the hoped-for one, and how long after them it was whole, ns.
-        self._sound: dict[tuple[int, bytes], int] = {}
+        self._sound: dict[tuple[int, bytes], Pace] = {}  # requests whose last answer was the hoped-for one
         self._request: Request | None = None
         self._sending = False
         self._give_up_ns = 0
@@ -157,11 +157,11 @@ class LineMachine:
         )
         self._limit_ns = timeout_ns + self._answer_ns(request)
         # What answered well the last time is awaited whole; else its head tells an answer from an exception.
-        usual_ns = self._sound.get((request.unit_id, request.pdu))
-        if usual_ns is None:
+        pace = self._sound.get((request.unit_id, request.pdu))
+        if pace is None:
             return ReadUntil(self._framing.head_bytes + self._listening.echo_bytes, self._deadline_ns)
         count = self._framing.answer_bytes(request) + self._listening.echo_bytes
-        return ReadUntil(count, self._deadline_ns, min(sent_ns + usual_ns, self._deadline_ns))
+        return ReadUntil(count, self._deadline_ns, min(sent_ns + pace.look_ns, self._deadline_ns))
 
     def _take(self, data: bytes, now_ns: int, *, waited: bool) -> Action:
         request = self._expected()
@@ -189,29 +189,19 @@ class LineMachine:
         if len(pdu) != request.answer_bytes:  # an exception, or shorter than it may be
             self._sound.pop(asked, None)
         else:
-            if len(self._sound) >= SOUND_REQUESTS_MAX:
-                self._sound.clear()
-            wire_ns = self._framing.answer_bytes(request) * self._timing.character_ns
-            took_ns = now_ns - self._sent_ns
-            self._sound[asked] = self._usual_ns(self._sound.get(asked), took_ns, wire_ns, waited=waited)
+            pace = self._sound.get(asked)
+            if pace is None:
+                if len(self._sound) >= SOUND_REQUESTS_MAX:
+                    self._sound.clear()
+                character_ns = self._timing.character_ns
+                wire_ns = self._framing.answer_bytes(request) * character_ns
+                pace = self._sound[asked] = Pace(wire_ns, character_ns)
+            pace.took(now_ns - self._sent_ns, waited=waited)
         self._heed_meanwhile(self._listening.before, request, now_ns)
         self._stray += self._listening.after[:STRAY_BYTES_KEPT_MAX]
         if self._listening.copied:
             self._await_late(*key(request), now_ns + self._late_ns(request), now_ns)
         return self._done(pdu, None, now_ns)
-
-    def _usual_ns(self, known_ns: int | None, took_ns: int, wire_ns: int, *, waited: bool) -> int:
-        """Return when its answer will be looked for: just before it is whole.
-
-        Small steps forward while it has to be waited for, a large one back when it was there already: to
-        look too late costs line time, too early only wake-ups.
-        """
-        character_ns = self._timing.character_ns
-        if known_ns is None:
-            return min(took_ns - character_ns, wire_ns)
-        if not waited:
-            return known_ns - max(character_ns // 8, (known_ns - wire_ns) // 8)
-        return known_ns + min((took_ns - known_ns) // 4, character_ns // 2)
 
     def _failed(self, error: LineError, now_ns: int) -> Action:
         request = self._expected()

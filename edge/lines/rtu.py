@@ -27,6 +27,20 @@ class Rtu:
         """See Framing."""
         return request.answer_bytes + 3
 
+    def whole(self, buffer: bytes, request: Request) -> bytes | None:
+        """See Framing."""
+        function = request.pdu[0]
+        if (
+            len(buffer) == request.answer_bytes + 3
+            and buffer[0] == request.unit_id
+            and buffer[1] == function
+            and (function not in READ_FUNCTIONS or buffer[2] == request.answer_bytes - 2)
+            and function not in TELLING_FUNCTIONS
+            and crc16(buffer) == 0
+        ):
+            return buffer[1:-2]
+        return None
+
     def answers(self, buffer: bytes, request: Request) -> Iterator[Frame]:
         """See Framing."""
         for start, size in _candidates(buffer, request):

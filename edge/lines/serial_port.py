@@ -19,6 +19,7 @@ import serial
 
 from edge.lines.direction import Rts, use_kernel
 from edge.lines.framing import Framing
+from edge.lines.handover import Handover
 from edge.lines.line import Direction, LineError, Outcome, Request, WireCost
 from edge.lines.listening import Seen
 from edge.lines.machine import LineMachine
@@ -34,7 +35,6 @@ REOPEN_INTERVAL_S = 1.0
 WRITE_TIMEOUT_S = 1.0
 """A port that takes no bytes for so long is gone."""
 READ_BYTES_AT_ONCE = 4096
-VMIN_MAX = 255
 PR_SET_TIMERSLACK = 29
 TIMER_SLACK_NS = 1_000
 """How much later than asked a sleep may end; the kernel's default of 50,000 is much of a silence."""
@@ -52,11 +52,11 @@ class SerialSettings:
     direction: Direction = "auto"
 
 
-_Job = tuple[Request, "asyncio.Future[Outcome]", asyncio.AbstractEventLoop]
+_Job = tuple[Request, "asyncio.Future[Outcome]"]
 
 
 class SerialLine:
-    """A Line over pyserial. The port is opened by its thread, and again after it was lost."""
+    """A Line over pyserial, for one event loop. Its thread opens the port, and again after it was lost."""
 
     def __init__(
         self, name: str, settings: SerialSettings, timing: Timing, framing: Framing | None = None
@@ -72,24 +72,26 @@ class SerialLine:
         self._retry_at = 0.0
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._own, name=f"line-{name}", daemon=True)
+        self._handover: Handover[Outcome] | None = None
         self._closed = False
         self._thread.start()
 
     async def transact(self, request: Request) -> Outcome:
         """See Line.transact; beyond 64 waiting requests the answer is line_unavailable."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Outcome] = loop.create_future()
-        if self._closed:
+        if self._closed or self._jobs.qsize() >= QUEUED_REQUESTS_MAX:
             return Outcome(None, LineError.UNAVAILABLE, time.monotonic_ns())
-        if self._jobs.qsize() >= QUEUED_REQUESTS_MAX:
-            return Outcome(None, LineError.UNAVAILABLE, time.monotonic_ns())
-        self._jobs.put((request, future, loop))
+        if self._handover is None:
+            self._handover = Handover(asyncio.get_running_loop())
+        future: asyncio.Future[Outcome] = self._handover.loop.create_future()
+        self._jobs.put((request, future))
         return await future
 
     async def close(self) -> None:
         """See Line.close."""
         self._closed = True
         await asyncio.to_thread(self._end)
+        if self._handover is not None:
+            self._handover.close()
 
     def _end(self) -> None:
         self._jobs.put(None)  # if the queue is full, its first is being told that the line is gone
@@ -98,7 +100,7 @@ class SerialLine:
     def _own(self) -> None:
         ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0)  # of this thread alone
         while (job := self._jobs.get()) is not None:
-            request, future, loop = job
+            request, future = job
             if future.cancelled():
                 continue  # nobody waits any more, and a write done late is worse than none
             result: Outcome | Exception
@@ -112,8 +114,8 @@ class SerialLine:
             except Exception as error:  # a mistake of ours belongs to the caller; the thread must live on
                 self._let_go()
                 result = error
-            with contextlib.suppress(RuntimeError):  # the caller's loop has ended
-                loop.call_soon_threadsafe(_resolve, future, result)
+            if self._handover is not None:
+                self._handover.give(future, result)
             # Nothing can be sent before the silence is over: the next job comes meanwhile, and wakes nobody.
             _sleep_until(self._machine.silent_from_ns)
         self._let_go()
@@ -179,7 +181,7 @@ class SerialLine:
 
 
 class _Port:
-    """An open port: sleeps to the clock, and is woken once when so many bytes have come, not once a byte."""
+    """An open port: sleeps to the clock while the wire brings bytes, and is not woken by each of them."""
 
     def __init__(self, settings: SerialSettings, character_ns: int) -> None:
         self._serial = serial.Serial(
@@ -193,8 +195,9 @@ class _Port:
             exclusive=True,
         )
         self._descriptor: int = self._serial.fileno()
-        self._attributes = termios.tcgetattr(self._descriptor)
-        self._wake_at(1)  # never 0: then an empty read would look like a hang-up
+        attributes = termios.tcgetattr(self._descriptor)
+        attributes[6][termios.VMIN] = 1  # with 0 an empty read would look like a hang-up
+        termios.tcsetattr(self._descriptor, termios.TCSANOW, attributes)
         self._character_ns = character_ns
         self._rts: Rts | None = None
         if settings.direction == "kernel":
@@ -215,12 +218,15 @@ class _Port:
                 return self._write(data)
             case ReadUntil(count, until_ns, from_ns):
                 # Even inside one poll the kernel wakes this thread for every byte: sleeping saves that.
-                _sleep_until(from_ns)
-                data = self._read() if self._has_come() else b""
+                data = self._read() if _sleep_until(from_ns) or self._has_come() else b""
                 waited = len(data) < count
                 while len(data) < count and (rest_ns := until_ns - time.monotonic_ns()) > 0:
-                    self._wake_at(count - len(data))
-                    self._poll.poll(rest_ns / 1e6)
+                    if not self._poll.poll(rest_ns / 1e6):
+                        break
+                    missing = count - len(data) - self._has_come()
+                    if missing > 0:
+                        wire_ns = missing * self._character_ns
+                        _sleep_until(min(until_ns, time.monotonic_ns() + wire_ns))
                     data += self._read()
                 return Received(data, waited)
 
@@ -239,13 +245,6 @@ class _Port:
         with contextlib.suppress(OSError):  # pulled out: there is nothing left to close
             self._serial.close()
 
-    def _wake_at(self, count: int) -> None:
-        """Let the kernel call the port readable only when so many bytes are there (VMIN)."""
-        wanted = min(count, VMIN_MAX)
-        if self._attributes[6][termios.VMIN] != wanted:
-            self._attributes[6][termios.VMIN] = wanted
-            termios.tcsetattr(self._descriptor, termios.TCSANOW, self._attributes)
-
     def _has_come(self) -> int:
         """Return how many bytes are there to read: asking costs a tenth of a read in vain."""
         fcntl.ioctl(self._descriptor, termios.FIONREAD, self._count)
@@ -261,15 +260,10 @@ class _Port:
         return data
 
 
-def _sleep_until(until_ns: int) -> None:
+def _sleep_until(until_ns: int) -> bool:
+    """Sleep to the clock; say whether there was time to."""
+    slept = False
     while (rest_ns := until_ns - time.monotonic_ns()) > 0:
         time.sleep(rest_ns / 1e9)
-
-
-def _resolve(future: "asyncio.Future[Outcome]", result: Outcome | Exception) -> None:
-    if future.done():
-        return
-    if isinstance(result, Exception):
-        future.set_exception(result)
-    else:
-        future.set_result(result)
+        slept = True
+    return slept

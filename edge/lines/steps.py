@@ -1,26 +1,23 @@
 """What a line machine and its runner say to each other."""
 
-from dataclasses import dataclass
+import msgspec
 
 from edge.lines.line import Outcome, Request
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
+class Begin(msgspec.Struct, frozen=True, gc=False):
     """Event: a request is to be made."""
 
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class Wrote:
+class Wrote(msgspec.Struct, frozen=True, gc=False):
     """Event: the bytes were handed to the wire; ``drained`` if they have left it, too."""
 
     drained: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True, gc=False):
     """Event: the wait is over; these bytes have come meanwhile, perhaps none.
 
     ``waited`` unless all that was wanted had come by ``from_ns`` already.
@@ -30,22 +27,19 @@ class Received:
     waited: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(msgspec.Struct, frozen=True, gc=False):
     """Action: sleep until the time, then report whatever has come (Received)."""
 
     until_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(msgspec.Struct, frozen=True, gc=False):
     """Action: send the bytes (Wrote)."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ReadUntil:
+class ReadUntil(msgspec.Struct, frozen=True, gc=False):
     """Action: read until ``count`` bytes have come or the time is reached (Received)."""
 
     count: int
@@ -54,8 +48,7 @@ class ReadUntil:
     """Before this they are not expected: a runner may sleep, for each byte that it hears costs a wake-up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True, gc=False):
     """Action: the transaction is over."""
 
     outcome: Outcome
