@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Literal, NamedTuple, Protocol
 
+import msgspec
+
 Direction = Literal["auto", "kernel", "rts", "rts_inverted"]
 """Who turns an RS-485 transceiver round: its adapter, the port's driver, or we by the RTS line."""
 
@@ -24,7 +26,7 @@ class LineError(StrEnum):
     UNAVAILABLE = "line_unavailable"  # the port or the connection is gone
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """One Modbus request: a PDU for a unit, and how long its normal answer's PDU is, in bytes.
 
     ``pause_s`` is a rest before it beyond the line's own, ``late_answer_s`` how long after its timeout an
@@ -39,7 +41,7 @@ class Request(NamedTuple):
     late_answer_s: float | None = None
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """The answer's PDU (an exception PDU too), or the error; times are the line's monotonic clock.
 
     ``sent_ns`` is when the request's last byte left, 0 if it did not.

@@ -21,12 +21,12 @@ def test_every_result_of_many_threads_arrives() -> None:
         loop = asyncio.get_running_loop()
         handover: Handover[int] = Handover(loop)
         futures = [loop.create_future() for _ in range(4000)]
-        threads = [
-            threading.Thread(
-                target=lambda part=part: [handover.give(futures[i], i) for i in range(part, 4000, 4)]
-            )
-            for part in range(4)
-        ]
+
+        def work(part: int) -> None:
+            for index in range(part, 4000, 4):
+                handover.give(futures[index], index)
+
+        threads = [threading.Thread(target=work, args=(part,)) for part in range(4)]
         for thread in threads:
             thread.start()
         assert await asyncio.wait_for(asyncio.gather(*futures), 30) == list(range(4000))

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from edge.lines.line import LineError, Outcome
 from edge.lines.tcp import SILENT_TRANSACTIONS_MAX, TcpLine
@@ -431,7 +432,7 @@ def test_a_device_gets_the_rest_it_needs_before_each_request() -> None:
     async def main(port: int) -> None:
         line = TcpLine("endpoint", HOST, port)
         first = await line.transact(read_request(1, 0, 1, timeout_s=LONG_S))
-        rested = read_request(1, 0, 1, timeout_s=LONG_S)._replace(pause_s=SHORT_S)
+        rested = replace(read_request(1, 0, 1, timeout_s=LONG_S), pause_s=SHORT_S)
         second = await line.transact(rested)
         await line.close()
         assert registers(second) == values_at(1, "holding_register", 0, 1)
