@@ -76,6 +76,7 @@ async def gengfu(wire: Wire, port: str, baud: int, count: int) -> Worked:
     line = SerialLine("bench", wire.settings(port, baud), timing)
     pdu, answer_bytes = modbus_pdu.read_request("holding_register", 0, REGISTERS)
     requests = [Request(unit_id, pdu, answer_bytes, TIMEOUT_S) for unit_id in range(1, UNITS + 1)]
+    expected = [tuple(registers(request.unit_id)) for request in requests]
     for index in range(WARM_UP):
         last = await line.transact(requests[index % UNITS])
     wrong, shortest_ns = 0, 2**62
@@ -83,7 +84,7 @@ async def gengfu(wire: Wire, port: str, baud: int, count: int) -> Worked:
     for index in range(count):
         request = requests[index % UNITS]
         outcome = await line.transact(request)
-        wrong += not _right(outcome, request.unit_id)
+        wrong += not _right(outcome, expected[index % UNITS])
         began_ns = outcome.sent_ns - REQUEST_BYTES * timing.character_ns
         shortest_ns = min(shortest_ns, began_ns - last.done_ns)
         last = outcome
@@ -92,10 +93,10 @@ async def gengfu(wire: Wire, port: str, baud: int, count: int) -> Worked:
     return Worked(wrong, elapsed_s, cpu_s, shortest_ns)
 
 
-def _right(outcome: Outcome, unit_id: int) -> bool:
+def _right(outcome: Outcome, expected: tuple[int, ...]) -> bool:
     if outcome.pdu is None:
         return False
-    return [*modbus_pdu.read_answer("holding_register", REGISTERS, outcome.pdu)] == registers(unit_id)
+    return modbus_pdu.read_answer("holding_register", REGISTERS, outcome.pdu) == expected
 
 
 async def pymodbus(wire: Wire, port: str, baud: int, count: int) -> Worked:

@@ -1,5 +1,7 @@
 """CRC-16/MODBUS and the RTU frame around a PDU."""
 
+from functools import lru_cache
+
 
 def _table() -> tuple[int, ...]:
     entries = []
@@ -22,6 +24,7 @@ def crc16(data: bytes) -> int:
     return value
 
 
+@lru_cache(maxsize=1024)
 def framed(unit_id: int, pdu: bytes) -> bytes:
     """Return address, PDU and CRC (low byte first)."""
     body = bytes([unit_id]) + pdu

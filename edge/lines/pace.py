@@ -23,7 +23,7 @@ class Pace:
         self._wire_ns, self._character_ns = wire_ns, character_ns
         self._steady_ns = max(STEADY_WITHIN_NS, character_ns // 4)
         self._times_ns: deque[int] = deque(maxlen=TIMES_KEPT)
-        self._steady_looks = 0
+        self._steady_looks = 0  # since the device was found steady; in every so many the look is early
         self.look_ns = 0
         """When to look for the next answer; 0: listen from the start."""
 
@@ -31,23 +31,25 @@ class Pace:
         """An answer was whole after that time; unless ``waited`` it was there already, who knows how long."""
         if waited:
             self._times_ns.append(took_ns)
-        elif self._looks_early:  # and was late all the same
+        elif self._steady_looks % LOOK_EARLY_EVERY == 0:  # the look was to be early, and was late
             before_ns = self.look_ns - self._character_ns - max(0, self.look_ns - self._wire_ns) // 4
             self._times_ns.append(max(0, before_ns))
-        self.look_ns = self._next_look_ns()
+        else:
+            self._steady_looks += 1
+            if self._steady_looks % LOOK_EARLY_EVERY == 0:
+                self.look_ns = max(0, self.look_ns - 2 * self._character_ns)
+            return
+        self._look_again()
 
-    @property
-    def _looks_early(self) -> bool:
-        """Whether the look is to come before the answer is whole."""
-        return self._steady_looks % LOOK_EARLY_EVERY == 0
-
-    def _next_look_ns(self) -> int:
+    def _look_again(self) -> None:
+        """Choose the next look from the times that are known now."""
         times_ns = sorted(self._times_ns)
         if len(times_ns) < TIMES_KNOWN_FROM:
-            return 0
+            return
         usual_ns = times_ns[-2]  # one answer that took longer says nothing
-        if usual_ns - times_ns[0] > self._steady_ns:
+        if usual_ns - times_ns[0] <= self._steady_ns:
+            self._steady_looks = 1
+            self.look_ns = usual_ns
+        else:
             self._steady_looks = 0
-            return max(0, times_ns[0] - self._character_ns)
-        self._steady_looks += 1
-        return max(0, usual_ns - 2 * self._character_ns) if self._looks_early else usual_ns
+            self.look_ns = max(0, times_ns[0] - self._character_ns)

@@ -106,7 +106,8 @@ class SerialLine:
             result: Outcome | Exception
             try:
                 result = self._transact(request)
-                self._tell_once()
+                if self.seen.echo or self.seen.foreign_requests:
+                    self._tell_once()
             except (OSError, termios.error) as error:  # pyserial's errors are OSErrors, those of termios not
                 self._told.failed(str(error))
                 self._let_go()
