@@ -49,6 +49,7 @@ class LineMachine:
         self._quiet_from_ns: int | None = None  # since when nothing was on the line
         self._late_until_ns: dict[tuple[int, int], int] = {}  # by unit and function
         self._sound: dict[tuple[int, bytes], Pace] = {}  # requests whose last answer was the hoped-for one
+        self._pace: Pace | None = None  # of the request under way
         self._request: Request | None = None
         self._sending = False
         self._give_up_ns = 0
@@ -76,8 +77,8 @@ class LineMachine:
     def step(self, event: Event, now_ns: int) -> Action:
         """Take what happened, return what to do. After Done the next event is a Begin."""
         match event:
-            case Begin(request):
-                return self._begin(request, now_ns)
+            case Begin(request, came):
+                return self._begin(request, came, now_ns)
             case Wrote(drained):
                 return self._listen(now_ns if drained else now_ns + self._own_ns)
             case Received(data) if self._sending:
@@ -85,25 +86,28 @@ class LineMachine:
             case Received(data, waited):
                 return self._take(data, now_ns, waited=waited)
 
-    def _begin(self, request: Request, now_ns: int) -> Action:
+    def _begin(self, request: Request, came: bytes | None, now_ns: int) -> Action:
         if self._request is not None and not self._sending:
             self._give_up(self._request, now_ns)  # by its caller, half way
         self._request = request
         self._sending = True
         self._sent_ns = 0
         self._give_up_ns = now_ns + self._timing.settle_limit_ns
-        if self._quiet_from_ns is None:
+        if came:
+            self._keep_stray(came)
+        if came or self._quiet_from_ns is None:
             self._quiet_from_ns = now_ns
         send_ns = self._quiet_from_ns + self._timing.silence_ns + self._timing.turnaround_ns
         send_ns += int(request.pause_s * 1e9)
+        if came is not None and send_ns <= now_ns:
+            return self._settle(b"", now_ns)
         return Pause(max(send_ns, now_ns))
 
     def _settle(self, data: bytes, now_ns: int) -> Action:
         """The pause before sending is over: send, unless something was on the line meanwhile."""
         request = self._expected()
         if data:
-            self.seen.stray_bytes += len(data)
-            self._stray += data[: STRAY_BYTES_KEPT_MAX - len(self._stray)]
+            self._keep_stray(data)
             self._quiet_from_ns = now_ns
             if now_ns >= self._give_up_ns:
                 self._stray.clear()
@@ -122,6 +126,10 @@ class LineMachine:
         self._listening.begin(own, now_ns)
         self._own_ns = len(own) * self._timing.character_ns
         return Write(own)
+
+    def _keep_stray(self, data: bytes) -> None:
+        self.seen.stray_bytes += len(data)
+        self._stray += data[: STRAY_BYTES_KEPT_MAX - len(self._stray)]
 
     def _heed_strays(self, now_ns: int) -> None:
         """Count the frames that came unasked: late answers, or another master's."""
@@ -157,7 +165,7 @@ class LineMachine:
         )
         self._limit_ns = timeout_ns + self._answer_ns(request)
         # What answered well the last time is awaited whole; else its head tells an answer from an exception.
-        pace = self._sound.get((request.unit_id, request.pdu))
+        pace = self._pace = self._sound.get((request.unit_id, request.pdu))
         if pace is None:
             return ReadUntil(self._framing.head_bytes + self._listening.echo_bytes, self._deadline_ns)
         count = self._framing.answer_bytes(request) + self._listening.echo_bytes
@@ -167,13 +175,13 @@ class LineMachine:
         request = self._expected()
         if data:
             self._quiet_from_ns = now_ns
+            answer = self._listening.take(data, request, now_ns)
+            if isinstance(answer, bytes):
+                return self._answered(request, answer, now_ns, waited=waited)
+            if answer is not None:
+                return self._failed(answer, now_ns)
             # The rest of a frame that has begun gets the time that the wire needs for it.
             self._deadline_ns = max(self._deadline_ns, min(now_ns + self._answer_ns(request), self._limit_ns))
-            answer = self._listening.take(data, request, now_ns)
-            if isinstance(answer, LineError):
-                return self._failed(answer, now_ns)
-            if answer is not None:
-                return self._answered(request, answer, now_ns, waited=waited)
         if now_ns >= self._deadline_ns or self._listening.size > READ_BYTES_MAX:
             return self._failed(self._listening.diagnosed(request), now_ns)
         missing = self._listening.missing(request)
@@ -185,23 +193,26 @@ class LineMachine:
         return ReadUntil(missing, until_ns, min(from_ns, until_ns))
 
     def _answered(self, request: Request, pdu: bytes, now_ns: int, *, waited: bool) -> Action:
-        asked = request.unit_id, request.pdu
         if len(pdu) != request.answer_bytes:  # an exception, or shorter than it may be
-            self._sound.pop(asked, None)
+            self._sound.pop((request.unit_id, request.pdu), None)
         else:
-            pace = self._sound.get(asked)
-            if pace is None:
-                if len(self._sound) >= SOUND_REQUESTS_MAX:
-                    self._sound.clear()
-                character_ns = self._timing.character_ns
-                wire_ns = self._framing.answer_bytes(request) * character_ns
-                pace = self._sound[asked] = Pace(wire_ns, character_ns)
+            pace = self._pace or self._new_pace(request)
             pace.took(now_ns - self._sent_ns, waited=waited)
-        self._heed_meanwhile(self._listening.before, request, now_ns)
-        self._stray += self._listening.after[:STRAY_BYTES_KEPT_MAX]
+        if self._listening.before:
+            self._heed_meanwhile(self._listening.before, request, now_ns)
+        if self._listening.after:
+            self._stray += self._listening.after[:STRAY_BYTES_KEPT_MAX]
         if self._listening.copied:
             self._await_late(*key(request), now_ns + self._late_ns(request), now_ns)
         return self._done(pdu, None, now_ns)
+
+    def _new_pace(self, request: Request) -> Pace:
+        if len(self._sound) >= SOUND_REQUESTS_MAX:
+            self._sound.clear()
+        character_ns = self._timing.character_ns
+        pace = Pace(self._framing.answer_bytes(request) * character_ns, character_ns)
+        self._sound[request.unit_id, request.pdu] = pace
+        return pace
 
     def _failed(self, error: LineError, now_ns: int) -> Action:
         request = self._expected()

@@ -125,7 +125,7 @@ class SerialLine:
         port = None if self._closed else self._opened()
         if port is None:
             return Outcome(None, LineError.UNAVAILABLE, time.monotonic_ns())
-        event: Event = Begin(request)
+        event: Event = Begin(request, port.came())
         while True:
             action = self._machine.step(event, time.monotonic_ns())
             if isinstance(action, Done):
@@ -214,12 +214,12 @@ class _Port:
         match action:
             case Pause(until_ns):
                 _sleep_until(until_ns)
-                return Received(self._read() if self._has_come() else b"")
+                return Received(self.came())
             case Write(data):
                 return self._write(data)
             case ReadUntil(count, until_ns, from_ns):
                 # Even inside one poll the kernel wakes this thread for every byte: sleeping saves that.
-                data = self._read() if _sleep_until(from_ns) or self._has_come() else b""
+                data = self._read() if _sleep_until(from_ns) else self.came()
                 waited = len(data) < count
                 while len(data) < count and (rest_ns := until_ns - time.monotonic_ns()) > 0:
                     if not self._poll.poll(rest_ns / 1e6):
@@ -230,6 +230,10 @@ class _Port:
                         _sleep_until(min(until_ns, time.monotonic_ns() + wire_ns))
                     data += self._read()
                 return Received(data, waited)
+
+    def came(self) -> bytes:
+        """Return what has come."""
+        return self._read() if self._has_come() else b""
 
     def _write(self, data: bytes) -> Wrote:
         if self._rts:

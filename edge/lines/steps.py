@@ -6,9 +6,14 @@ from edge.lines.line import Outcome, Request
 
 
 class Begin(msgspec.Struct, frozen=True, gc=False):
-    """Event: a request is to be made."""
+    """Event: a request is to be made.
+
+    A runner that has waited for the line's silence says what came meanwhile, most often nothing; None: it has
+    not looked.
+    """
 
     request: Request
+    came: bytes | None = None
 
 
 class Wrote(msgspec.Struct, frozen=True, gc=False):

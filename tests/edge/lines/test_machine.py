@@ -6,13 +6,14 @@ from typing import Literal
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from device_profiles.schema import Table
 from edge.drivers.modbus_pdu import read_answer, write_request
 from edge.lines.crc import crc16, framed
 from edge.lines.line import LineError, Outcome, Request
 from edge.lines.machine import LineMachine
-from edge.lines.steps import Begin, Done, Event, Pause, ReadUntil, Received, Write, Wrote
+from edge.lines.steps import Action, Begin, Done, Event, Pause, ReadUntil, Received, Write, Wrote
 from edge.lines.timing import Timing
 from simulators.addressed import ADDRESSES, addressed_bus, value_at, values_at
 from simulators.faults import (
@@ -134,6 +135,33 @@ def test_what_answered_well_is_awaited_whole_until_it_fails() -> None:
             now_ns = action.until_ns
             action = machine.step(Received(b""), now_ns)
     assert wanted == [2, 25, 25, 2, 25]
+
+
+def test_a_runner_that_waited_for_the_silence_may_send_at_once() -> None:
+    """Only if nothing came meanwhile and nothing more is to be waited for."""
+    timing = Timing.of(9600, "N", 1)
+    silence_ns = timing.silence_ns
+
+    def begun(came: bytes | None, quiet_ns: int, *, pause_s: float = 0) -> Action:
+        """Begin so long after an answer."""
+        machine = LineMachine(timing)
+        action = machine.step(Begin(read_request(1, 0, 1)), 0)
+        assert isinstance(action, Pause)
+        assert isinstance(machine.step(Received(b""), action.until_ns), Write)
+        machine.step(Wrote(), 10 * MS)
+        machine.step(Received(framed(1, b"\x03\x02\x00\x07")[:2]), 50 * MS)
+        done = machine.step(Received(framed(1, b"\x03\x02\x00\x07")[2:]), 50 * MS)
+        assert isinstance(done, Done)
+        assert done.outcome.error is None
+        assert machine.silent_from_ns == 50 * MS + silence_ns
+        request = replace(read_request(1, 0, 1), pause_s=pause_s)
+        return machine.step(Begin(request, came), 50 * MS + quiet_ns)
+
+    assert isinstance(begun(b"", silence_ns), Write)
+    assert begun(b"", silence_ns - 1) == Pause(50 * MS + silence_ns)
+    assert begun(None, silence_ns) == Pause(50 * MS + silence_ns)
+    assert begun(b"\x55", silence_ns) == Pause(50 * MS + 2 * silence_ns)
+    assert begun(b"", silence_ns, pause_s=0.1) == Pause(150 * MS + silence_ns)
 
 
 def test_an_answer_is_looked_for_just_before_it_is_whole() -> None:
