@@ -98,6 +98,7 @@ class Ingest:
             limits.epochs_per_gateway_max,
             limits.journal_bytes_max,
             limits.dead_letters_max,
+            limits.connections_per_s_max,
         )
         self._repeats = RepeatLimiter[tuple[str, str]](limits.repeat_interval_s, REPEAT_KEYS_MAX)
         self._queue: deque[Received] = deque()

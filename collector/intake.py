@@ -16,8 +16,8 @@ from collector.marks import Decision, Mark, decide, reconcile
 from collector.tables import gaps, marks
 from contract import batches, messages, topics
 from contract.errors import ContractError
-from contract.limits import VERSION
-from contract.messages import Ack, EpochRange, Hello, LaneRange, State
+from contract.limits import ROUND_S_MAX, VERSION
+from contract.messages import Ack, EpochRange, Hello, LaneRange, State, Turn
 from contract.topics import Kind, Lane, Topic
 
 
@@ -58,6 +58,7 @@ class Rules:
     epochs_per_gateway_max: int
     journal_bytes_max: int
     dead_letters_max: int
+    connections_per_s_max: float
 
 
 @dataclass(slots=True)
@@ -96,6 +97,7 @@ class _Group:
         self._beyond: dict[LaneKey, int] = {}  # the furthest batch behind a hole
         self._known: set[str] = set()
         self._heard: dict[str, int] = {}
+        self._greeted: set[str] = set()
         self._arrived: list[Arrived] = []
         self._outcome = Outcome()
 
@@ -116,7 +118,7 @@ class _Group:
         self._write()
         for key, is_new in self._asked.items():
             mark = self._mark(key) or Mark(0)
-            ack = Ack(VERSION, key.epoch, mark.upto, mark.digest)
+            ack = Ack(VERSION, key.epoch, mark.upto, mark.digest, self._turn(key.gateway))
             if is_new:
                 self._outcome.answers.append(Answer(key, ack, repeats=False))
             # Only a repetition tells a gateway of a hole; the first of a mark tells of progress.
@@ -179,6 +181,7 @@ class _Group:
         for epoch, lane, held in ranges:
             self._reconcile(LaneKey(hello.gateway, epoch.epoch, lane), held, hello, received.received_ms)
         registry.greeted(self._connection, hello, received.received_ms, retained=received.retained)
+        self._greeted.add(hello.gateway)
         self._outcome.hellos += 1
 
     def _reconcile(self, key: LaneKey, held: LaneRange, hello: Hello, received_ms: int) -> None:
@@ -216,6 +219,14 @@ class _Group:
         registry.changed_state(
             self._connection, topic.gateway, state, received.received_ms, retained=received.retained
         )
+
+    def _turn(self, gateway: str) -> Turn | None:
+        """Return when a gateway that has just said hello is to connect again after a loss."""
+        if gateway not in self._greeted:
+            return None
+        place, gateways = registry.place(self._connection, gateway)
+        rate = self._rules.connections_per_s_max
+        return Turn(min(place / rate, ROUND_S_MAX), min(gateways / rate, ROUND_S_MAX))
 
     def _mark(self, key: LaneKey) -> Mark | None:
         if key not in self._marks:

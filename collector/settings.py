@@ -63,6 +63,7 @@ class Limits(Strict):
     commit_bytes_max: int = Field(default=8 * 1024**2, ge=512 * 1024)
     repeat_interval_s: Annotated[float, Field(ge=0, le=3600)] = 1
     gateways_max: Count = 2000
+    connections_per_s_max: Annotated[float, Field(ge=1, le=10_000)] = 50
     epochs_per_gateway_max: int = Field(default=64, ge=1, le=10_000)
     journal_bytes_max: int = Field(default=4 * 1024**3, ge=1024**2)
     journal_retention_days: Days = 90

@@ -13,6 +13,8 @@ SAMPLES_PER_BATCH_MAX = 10_000
 EVENTS_PER_BATCH_MAX = 1_000
 DEVICES_PER_GATEWAY_MAX = 1_000
 EPOCHS_PER_HELLO_MAX = 16
+ROUND_S_MAX = 3600
+"""Longest round in which gateways connect again, each in its turn."""
 TIME_MS_MAX = 253_402_300_799_999
 """The last millisecond of the year 9999."""
 

@@ -5,10 +5,17 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from contract.errors import ContractError
-from contract.limits import DEVICES_PER_GATEWAY_MAX, EPOCHS_PER_HELLO_MAX, MESSAGE_BYTES_MAX, VERSION
+from contract.limits import (
+    DEVICES_PER_GATEWAY_MAX,
+    EPOCHS_PER_HELLO_MAX,
+    MESSAGE_BYTES_MAX,
+    ROUND_S_MAX,
+    VERSION,
+)
 from contract.names import Epoch, Mark, Name, Sequence, Text, TimeMs
 from contract.samples import ClockState, Value
 
+RoundS = Annotated[float, msgspec.Meta(ge=0, le=ROUND_S_MAX)]
 AckDigest = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?\Z")]
 
 
@@ -50,17 +57,26 @@ class Hello(msgspec.Struct, frozen=True):
     devices: Annotated[list[DeviceEntry], msgspec.Meta(max_length=DEVICES_PER_GATEWAY_MAX)] = []
 
 
-class Ack(msgspec.Struct, frozen=True):
+class Turn(msgspec.Struct, frozen=True):
+    """When a gateway connects again after a loss: ``after_s`` into each round of ``of_s``; both seconds."""
+
+    after_s: RoundS
+    of_s: RoundS
+
+
+class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
     """Cumulative: the collector has committed every batch of this epoch and lane up to ``upto``.
 
     ``digest`` is that of batch ``upto``, so that a cloned or rolled-back buffer is noticed; it is empty
-    where ``upto`` is 0, or where the collector passed over a gap and never had that batch.
+    where ``upto`` is 0, or where the collector passed over a gap and never had that batch. ``turn`` is given
+    in the answer to a hello.
     """
 
     version: int
     epoch: Epoch
     upto: Mark
     digest: AckDigest = ""
+    turn: Turn | None = None
 
 
 class State(msgspec.Struct, frozen=True):

@@ -125,12 +125,13 @@ class Gateway:
 
     def _observe(self, measured: Sequence[Measured], now: Moment) -> None:
         """Rules first, then storage: a full disk must not stop a sprinkler."""
-        samples = list(spread(each for each in measured if each.device in self._watched))
-        self._do(self.engine.observe(samples, now))
-        if self._fed:
-            self._heed_feeders(samples)
+        if self._watched:
+            samples = list(spread(each for each in measured if each.device in self._watched))
+            self._do(self.engine.observe(samples, now))
+            if self._fed:
+                self._heed_feeders(samples)
         if self._recorder:
-            self._recorder.samples(measured)
+            self._recorder.samples(measured, now)
 
     def _drivers(self) -> Iterator[ModbusDevice]:
         for poller in self.pollers:

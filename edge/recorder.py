@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from contract.samples import Measured, Row, how_many
 from contract.topics import Lane
 from edge.buffer.keeper import Keeper
 from edge.buffer.store import Append, Buffer, Stored
-from edge.clock import Clock
+from edge.clock import Clock, Moment
 from edge.waiting import Wake
 
 _log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ PENDING_EVENTS_MAX = 10_000
 PAYLOAD_BYTES_SENT_MAX = MESSAGE_BYTES_MAX - 4 * 1024
 """What a message holds beside its header; a batch that packs to more is divided."""
 RETRY_S = 1.0
+EARLY_FROM = 0.9
+"""After this part of the flush interval fresh samples are committed at once: the gateway is awake already."""
 
 
 class Recorder:
@@ -57,17 +60,18 @@ class Recorder:
         self._pending = 0  # samples that these stand for
         self._events: list[Event] = []
         self._learnt: dict[str, Any] | None = None
+        self._early_s = math.inf
         self._wake = Wake()
         self._lock = asyncio.Lock()
         self.dropped_samples = 0
         self.dropped_events = 0
 
-    def samples(self, measured: Sequence[Measured]) -> None:
+    def samples(self, measured: Sequence[Measured], now: Moment) -> None:
         """Take samples; a full batch is committed at once."""
         self._measured += measured
         self._pending += sum(map(how_many, measured))
         self._drop_surplus()
-        if self._pending >= self._batch_max:
+        if self._pending >= self._batch_max or now.s >= self._early_s:
             self._wake.set()
 
     def event(self, event: Event) -> None:
@@ -82,13 +86,14 @@ class Recorder:
 
     async def run(self) -> None:
         """Commit until cancelled."""
-        loop = asyncio.get_running_loop()
-        flush_at = loop.time() + self._interval_s
+        flush_at_s = self._clock.now().s + self._interval_s
         while True:
-            await self._wake.wait(flush_at - loop.time())
-            due = loop.time() >= flush_at
+            await self._wake.wait(flush_at_s - self._clock.now().s)
+            now_s = self._clock.now().s
+            due = now_s >= min(self._early_s, flush_at_s)
             if due:
-                flush_at = loop.time() + self._interval_s
+                flush_at_s = now_s + self._interval_s
+                self._early_s = now_s + EARLY_FROM * self._interval_s
             if not await self.flush(everything=due):
                 await asyncio.sleep(RETRY_S)
                 self._wake.set()

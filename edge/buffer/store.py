@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from contract import batches
 from contract.batches import Content, Header, Tombstone
-from contract.messages import EpochRange, LaneRange
+from contract.messages import EpochRange, LaneRange, Turn
 from contract.topics import Lane
 from edge.buffer.retention import TOMBSTONE_BYTES, Held, surplus
 
@@ -34,7 +36,7 @@ CREATE TABLE batches (
   count INTEGER NOT NULL, payload BLOB NOT NULL, PRIMARY KEY (lane, sequence)
 );
 """
-_RULES, _LEARNT = "rules", "learnt"
+_RULES, _LEARNT, _TURN = "rules", "learnt", "turn"
 """Keys of what is remembered, in ``meta``."""
 _TOMBSTONES_AT_ONCE = 100
 
@@ -239,6 +241,16 @@ class Buffer:
     def learnt(self) -> dict[str, Any]:
         """Return what the drivers last learnt, by device."""
         return self._get(_LEARNT)
+
+    def turn(self) -> Turn | None:
+        """Return the gateway's turn to connect again, as the centre gave it last."""
+        found = self._get(_TURN)
+        return msgspec.convert(found, Turn) if found else None
+
+    def keep_turn(self, turn: Turn) -> None:
+        """Keep the gateway's turn across restarts: when power returns, a whole city starts at once."""
+        with self._transaction():
+            self._set(_TURN, msgspec.json.encode(turn).decode())
 
     def forget(self, lane: Lane, upto: int) -> None:
         """Delete without the centre's acknowledgement: only for showing what is lost that way."""

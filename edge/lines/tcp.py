@@ -26,11 +26,14 @@ SILENT_TRANSACTIONS_MAX = 5
 COST = WireCost(1e-6, 2e-3)
 """Bytes are nearly free, a transaction costs a round trip."""
 
+_RECEIVED = memoryview(bytearray(4096))
+"""Where the event loop puts what it receives; one for all connections, so that it stays in the cache."""
+
 _Answer = tuple[int, bytes] | LineError
 """Unit id and PDU, or why there is none."""
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(asyncio.BufferedProtocol):
     """Takes frames apart and hands the awaited one over; ``usable`` until it is lost or out of step."""
 
     def __init__(self) -> None:
@@ -79,7 +82,11 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()  # what was not sent is not to be sent late
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        return _RECEIVED  # taken out of it before anybody else's bytes come
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = bytes(_RECEIVED[:nbytes])
         self.silent = 0
         self._buffer = buffer = self._buffer + data if self._buffer else data
         while len(buffer) >= _MBAP.size:

@@ -11,7 +11,7 @@ import aiomqtt
 from contract import messages, topics
 from contract.errors import ContractError
 from contract.limits import VERSION
-from contract.messages import Ack, DeviceEntry, Hello, State
+from contract.messages import Ack, DeviceEntry, Hello, State, Turn
 from contract.topics import Kind, Lane
 from edge.buffer.keeper import Keeper
 from edge.buffer.store import Buffer, Stored
@@ -19,12 +19,14 @@ from edge.clock import Clock
 from edge.settings import Broker
 from edge.telling import Told
 from edge.uplink.session import Session
+from edge.uplink.turns import Turns
 from edge.waiting import Wake
 
 _log = logging.getLogger(__name__)
 
 LOOK_INTERVAL_S = 30.0
 """The link looks so often at least whether something is due."""
+KEEPALIVE_LOOK_S_MAX = 5.0
 LOOK_LATER_S = 0.01
 """Later than due, so that it is due then."""
 CLOSE_TIMEOUT_S = 3.0
@@ -32,6 +34,16 @@ PUBACK_TIMEOUT_S = 120.0
 """A whole window has to pass over a slow link before its last batch is confirmed; a dead one is found sooner,
 by keepalive."""
 INCOMING_MESSAGES_MAX = 1_000
+
+
+class _Client(aiomqtt.Client):
+    """Looks after its keepalive when needed, not each second: a wake-up costs as much as some polls."""
+
+    keepalive_look_s = 1.0
+
+    async def _misc_loop(self) -> None:
+        while self._client.loop_misc() == 0:
+            await asyncio.sleep(self.keepalive_look_s)
 
 
 class Uplink:
@@ -57,6 +69,7 @@ class Uplink:
         self._delete_on_puback = delete_on_puback
         self._names = (buffer.district, buffer.gateway)
         self._wake = Wake()
+        self._turns = Turns(buffer.turn(), clock.now().s)
         self._fresh: dict[Lane, Stored] = {}
         """What was committed last, so that it need not be read from the disk that it was just written to."""
         self._lock = asyncio.Lock()
@@ -78,6 +91,7 @@ class Uplink:
     async def run(self) -> None:
         """Connect, and connect again after every loss, until cancelled."""
         failures = 0
+        await asyncio.sleep(self._turns.wait_s(self._clock.now().s, 0.0))
         while True:
             before, refused = self.connections, False
             # A task of its own: one that fails while it is cancelled would hide from us that we are to end.
@@ -94,8 +108,11 @@ class Uplink:
                 connection.cancel()
                 await asyncio.gather(connection, return_exceptions=True)
                 self._session.disconnect()
+            now_s = self._clock.now().s
+            if self.connections > before:
+                self._turns.lost(now_s)
             failures = 0 if self.connections > before and not refused else failures + 1
-            await asyncio.sleep(self._back_off_s(failures))
+            await asyncio.sleep(self._turns.wait_s(now_s, self._back_off_s(failures)))
 
     async def _connection(self) -> None:
         offline = messages.encode(State(VERSION, online=False, boot_id=self._buffer.boot_id))
@@ -120,7 +137,7 @@ class Uplink:
                 raise
 
     def _client(self, offline: bytes) -> aiomqtt.Client:
-        return aiomqtt.Client(
+        client = _Client(
             self._broker.host,
             self._broker.port,
             identifier=f"gengfu-{'-'.join(self._names)}",
@@ -132,6 +149,8 @@ class Uplink:
             max_queued_incoming_messages=INCOMING_MESSAGES_MAX,
             logger=_log.getChild("client"),
         )
+        client.keepalive_look_s = min(KEEPALIVE_LOOK_S_MAX, self._broker.keepalive_s / 6)
+        return client
 
     async def _receive(self, client: aiomqtt.Client) -> None:
         async for received in client.messages:
@@ -147,6 +166,9 @@ class Uplink:
 
     async def _acknowledged(self, lane: Lane, ack: Ack) -> None:
         async with self._lock:
+            if ack.turn is not None and ack.turn != self._turns.turn:
+                self._turns.turn = ack.turn
+                await self._keep_turn(ack.turn)
             upto = self._session.acknowledged(lane, ack, self._clock.now().s)
             if upto is None:
                 return
@@ -164,6 +186,12 @@ class Uplink:
             )
             await self._keeper.run(self._buffer.renumber)
             await self._restart()
+
+    async def _keep_turn(self, turn: Turn) -> None:
+        try:
+            await self._keeper.run(self._buffer.keep_turn, turn)
+        except sqlite3.OperationalError as error:  # it holds as long as this process runs
+            _log.error("the buffer %s refuses: %s", self._buffer.path, error)
 
     async def _restart(self) -> None:
         [held] = await self._keeper.run(self._buffer.ranges)

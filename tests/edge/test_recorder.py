@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -12,7 +12,7 @@ import pytest
 
 from contract import batches
 from contract.events import Gap
-from contract.samples import Row, Sample, spread
+from contract.samples import Measured, Row, Sample, spread
 from contract.topics import Lane
 from edge import recorder as module
 from edge.buffer.store import Buffer, Stored
@@ -47,7 +47,11 @@ class Bench:
 
     def measure(self, count: int) -> None:
         """Give it fresh samples."""
-        self.recorder.samples([self._sample() for _ in range(count)])
+        self.take([self._sample() for _ in range(count)])
+
+    def take(self, measured: Sequence[Measured]) -> None:
+        """Give it what was measured now."""
+        self.recorder.samples(measured, LoopClock().now())
 
     def happen(self) -> None:
         """Give it an event."""
@@ -180,7 +184,7 @@ def test_rows_are_divided_into_batches_as_their_samples_would_be(tmp_path: Path)
             for time_ms, size in enumerate((2, 2, 2, 7, 1, 2))
         ]
         for row in rows:
-            bench.recorder.samples([row])
+            bench.take([row])
         assert await bench.recorder.flush()
         [held] = bench.buffer.ranges()
         lane = held.lanes[Lane.TELEMETRY]
@@ -203,7 +207,7 @@ def test_a_batch_too_large_for_a_message_is_divided(tmp_path: Path) -> None:
 
     async def live() -> None:
         samples = [Sample(time_ms, name(), name(), random.random()) for time_ms in range(10_000)]
-        bench.recorder.samples(samples)
+        bench.take(samples)
         assert await bench.recorder.flush()
         kept = bench.kept()
         assert sorted(kept) == list(range(10_000))
