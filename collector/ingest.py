@@ -8,18 +8,20 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+from msgspec import structs
 from sqlalchemy.exc import DatabaseError, InternalError, OperationalError
 
-from collector import intake
+from collector import intake, registry
 from collector.database import Database
 from collector.intake import Answer, LaneKey, Outcome, Received, Rules
 from collector.journal import JournalFullError
 from collector.marks import RepeatLimiter
 from collector.metrics import Metrics
 from collector.settings import Limits
+from collector.turns import TurnBook
 from contract import messages, topics
 from contract.messages import Ack
 
@@ -55,6 +57,8 @@ class AckQueue:
     def put(self, answer: Answer) -> None:
         """Queue one; beyond ACKS_WAITING_MAX lanes the one that waits longest gives way."""
         before = self._waiting.get(answer.key, [])
+        if before and answer.ack.turn is None:
+            answer = replace(answer, ack=structs.replace(answer.ack, turn=before[-1].turn))
         self._waiting[answer.key] = [*before[-1:], answer.ack] if answer.repeats else [answer.ack]
         if len(self._waiting) > ACKS_WAITING_MAX:
             self._waiting.pop(next(iter(self._waiting)))
@@ -98,8 +102,9 @@ class Ingest:
             limits.epochs_per_gateway_max,
             limits.journal_bytes_max,
             limits.dead_letters_max,
-            limits.connections_per_s_max,
         )
+        self._turns = TurnBook(limits.connections_per_s_max)
+        self._turns.add(database.read_now(registry.names))
         self._repeats = RepeatLimiter[tuple[str, str]](limits.repeat_interval_s, REPEAT_KEYS_MAX)
         self._queue: deque[Received] = deque()
         self._queue_bytes = 0
@@ -118,11 +123,15 @@ class Ingest:
     async def run(self) -> None:
         """Commit group after group until cancelled."""
         while True:
-            group = await self._next_group()
-            for answer in (await self._commit(group)).answers:
-                key = (answer.key.gateway, str(answer.key.lane))
+            outcome = await self._commit(await self._next_group())
+            if outcome.added:
+                self._turns.add(outcome.added)
+            for answer in outcome.answers:
+                gateway = answer.key.gateway
+                key = (gateway, str(answer.key.lane))
                 if not answer.repeats or self._repeats.passes(key, self._monotonic_s()):
-                    self.acks.put(answer)
+                    turn = self._turns.to_tell(gateway, greeted=gateway in outcome.greeted)
+                    self.acks.put(replace(answer, ack=structs.replace(answer.ack, turn=turn)))
 
     def _fits(self, size: int) -> bool:
         return not self._queue or self._queue_bytes + size <= self._limits.ingest_queue_bytes_max
@@ -181,6 +190,8 @@ class Ingest:
             together.batches += outcome.batches
             together.rejected += outcome.rejected
             together.hellos += outcome.hellos
+            together.greeted |= outcome.greeted
+            together.added |= outcome.added
         return together
 
 

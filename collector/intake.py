@@ -16,8 +16,8 @@ from collector.marks import Decision, Mark, decide, reconcile
 from collector.tables import gaps, marks
 from contract import batches, messages, topics
 from contract.errors import ContractError
-from contract.limits import ROUND_S_MAX, VERSION
-from contract.messages import Ack, EpochRange, Hello, LaneRange, State, Turn
+from contract.limits import VERSION
+from contract.messages import Ack, EpochRange, Hello, LaneRange, State
 from contract.topics import Kind, Lane, Topic
 
 
@@ -58,7 +58,6 @@ class Rules:
     epochs_per_gateway_max: int
     journal_bytes_max: int
     dead_letters_max: int
-    connections_per_s_max: float
 
 
 @dataclass(slots=True)
@@ -69,6 +68,10 @@ class Outcome:
     batches: Counter[Decision] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     hellos: int = 0
+    greeted: set[str] = field(default_factory=set)
+    """Gateways that said hello."""
+    added: set[str] = field(default_factory=set)
+    """Gateways that were never heard before."""
 
 
 class Refusal(Exception):  # noqa: N818 - no error of ours: a message that is turned away
@@ -97,7 +100,6 @@ class _Group:
         self._beyond: dict[LaneKey, int] = {}  # the furthest batch behind a hole
         self._known: set[str] = set()
         self._heard: dict[str, int] = {}
-        self._greeted: set[str] = set()
         self._arrived: list[Arrived] = []
         self._outcome = Outcome()
 
@@ -118,7 +120,7 @@ class _Group:
         self._write()
         for key, is_new in self._asked.items():
             mark = self._mark(key) or Mark(0)
-            ack = Ack(VERSION, key.epoch, mark.upto, mark.digest, self._turn(key.gateway))
+            ack = Ack(VERSION, key.epoch, mark.upto, mark.digest)
             if is_new:
                 self._outcome.answers.append(Answer(key, ack, repeats=False))
             # Only a repetition tells a gateway of a hole; the first of a mark tells of progress.
@@ -181,7 +183,7 @@ class _Group:
         for epoch, lane, held in ranges:
             self._reconcile(LaneKey(hello.gateway, epoch.epoch, lane), held, hello, received.received_ms)
         registry.greeted(self._connection, hello, received.received_ms, retained=received.retained)
-        self._greeted.add(hello.gateway)
+        self._outcome.greeted.add(hello.gateway)
         self._outcome.hellos += 1
 
     def _reconcile(self, key: LaneKey, held: LaneRange, hello: Hello, received_ms: int) -> None:
@@ -220,14 +222,6 @@ class _Group:
             self._connection, topic.gateway, state, received.received_ms, retained=received.retained
         )
 
-    def _turn(self, gateway: str) -> Turn | None:
-        """Return when a gateway that has just said hello is to connect again after a loss."""
-        if gateway not in self._greeted:
-            return None
-        place, gateways = registry.place(self._connection, gateway)
-        rate = self._rules.connections_per_s_max
-        return Turn(min(place / rate, ROUND_S_MAX), min(gateways / rate, ROUND_S_MAX))
-
     def _mark(self, key: LaneKey) -> Mark | None:
         if key not in self._marks:
             row = self._connection.execute(select(marks.c.upto, marks.c.digest).where(*_is(key))).first()
@@ -244,6 +238,7 @@ class _Group:
             if registry.count(self._connection) >= self._rules.gateways_max:
                 raise Refusal("too_many_gateways", "raise gateways_max if this one belongs here")
             registry.add(self._connection, gateway, received.received_ms)
+            self._outcome.added.add(gateway)
         self._known.add(gateway)
         if alive and not received.retained:
             self._heard[gateway] = received.received_ms

@@ -20,11 +20,9 @@ def count(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(gateways)).scalar_one()
 
 
-def place(connection: Connection, gateway: str) -> tuple[int, int]:
-    """Return how many gateways come before this one by name, and how many there are."""
-    before = func.count().filter(gateways.c.gateway < gateway)
-    row = connection.execute(select(before, func.count()).select_from(gateways)).one()
-    return row[0], row[1]
+def names(connection: Connection) -> list[str]:
+    """Return every gateway that was ever heard."""
+    return list(connection.scalars(select(gateways.c.gateway)))
 
 
 def add(connection: Connection, gateway: str, heard_ms: int) -> None:

@@ -69,7 +69,7 @@ class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``digest`` is that of batch ``upto``, so that a cloned or rolled-back buffer is noticed; it is empty
     where ``upto`` is 0, or where the collector passed over a gap and never had that batch. ``turn`` is given
-    in the answer to a hello.
+    in the answer to a hello, and whenever it has changed.
     """
 
     version: int

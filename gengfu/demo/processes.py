@@ -77,6 +77,8 @@ class Child:
             self._process.wait(END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.kill()
+        if self._process.stdout:
+            self._process.stdout.close()
         return self._process.returncode
 
     def kill(self) -> None:

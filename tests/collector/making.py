@@ -26,7 +26,7 @@ EPOCH = "0123456789abcdef0123456789abcdef"
 OTHER_EPOCH = "f" * 32
 BOOT = "b" * 32
 NOW_MS = 1_800_000_000_000
-RULES = Rules("north", 10, 4, 10_000_000, 100, 50)
+RULES = Rules("north", 10, 4, 10_000_000, 100)
 PARTS = """ObjID,ObjName,DeptName1,DeptName2,DeptName3,BGID,lon,lat
 5001030132000007,供水器,城管局,自来水公司,抢修队,500103001001001,106.55,29.56
 """

@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import structs
 from sqlalchemy import event
 
 from collector.database import Database
@@ -19,7 +18,7 @@ from collector.journal import JournalFullError, head, prune
 from collector.marks import Decision
 from collector.tables import dead_letters, devices, gaps, gateways, journal, marks
 from contract import batches, messages, topics
-from contract.messages import Ack, State, Turn
+from contract.messages import Ack, State
 from contract.topics import Lane
 from tests.collector.making import (
     BOOT,
@@ -127,11 +126,7 @@ def test_a_hello_starts_a_new_lane_where_the_gateway_starts(tmp_path: Path) -> N
     with journal_database(tmp_path) as database:
         outcome = taken(database, hello(greeting(7, 9)))
         answers = {answer.key.lane: answer.ack for answer in outcome.answers}
-        turn = Turn(0, 1 / RULES.connections_per_s_max)
-        assert answers == {
-            Lane.TELEMETRY: Ack(1, EPOCH, 6, turn=turn),
-            Lane.EVENTS: Ack(1, EPOCH, 0, turn=turn),
-        }
+        assert answers == {Lane.TELEMETRY: Ack(1, EPOCH, 6), Lane.EVENTS: Ack(1, EPOCH, 0)}
         assert not any(answer.repeats for answer in outcome.answers)
         assert taken(database, up(telemetry(7))).answers[0].ack.upto == 7
         assert rows(database, gaps) == []
@@ -145,7 +140,7 @@ def test_what_the_gateway_no_longer_holds_becomes_a_gap_once(tmp_path: Path) -> 
         taken(database, up(telemetry(1)), up(telemetry(2)))
         for data in (greeting(6, 9), greeting(6, 9), greeting(2, 9)):
             [answer, _] = taken(database, hello(data)).answers
-            assert structs.replace(answer.ack, turn=None) == Ack(1, EPOCH, 5, "")
+            assert answer.ack == Ack(1, EPOCH, 5, "")
         [gap] = rows(database, gaps)
         assert gap[3:9] == (
             "collector",

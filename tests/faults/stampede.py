@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import logging
 import random
 import re
 import sys
@@ -18,9 +19,13 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from contract import batches
+from contract.batches import Content
 from contract.messages import DeviceEntry
+from contract.samples import Sample
+from contract.topics import Lane
 from edge.buffer.keeper import Inline
-from edge.buffer.store import Buffer
+from edge.buffer.store import Append, Buffer
 from edge.clock import SystemClock
 from edge.run import fresh_id
 from edge.settings import Broker
@@ -71,12 +76,13 @@ class Told:
 
 
 class Fleet:
-    """The uplinks of so many gateways."""
+    """The uplinks of so many gateways, each with a batch to send, so that it hears of its turn again."""
 
     def __init__(self, folder: Path, port: int, gateways: int) -> None:
         """Make them; ``run`` starts them."""
         self._uplinks: list[Uplink] = []
         self._sessions: list[Session] = []
+        self._buffers: list[Buffer] = []
         clock = SystemClock()
         for number in range(gateways):
             name = f"gw-{number:04}"
@@ -85,6 +91,7 @@ class Fleet:
             chance = random.Random(number)
             session = Session(held.epoch, held.lanes, LIMITS, chance)
             self._sessions.append(session)
+            self._buffers.append(buffer)
             self._uplinks.append(
                 Uplink(
                     Broker(host=HOST, port=port, keepalive_s=KEEPALIVE_S),
@@ -116,9 +123,18 @@ class Fleet:
     def missing(self) -> int:
         """How many the centre has not answered on their present connection."""
         return sum(
-            not (each.connected and all(lane.reconciled for lane in each.lanes.values()))
+            not (each.connected and each.drained and all(lane.reconciled for lane in each.lanes.values()))
             for each in self._sessions
         )
+
+    def measure(self) -> None:
+        """Give each a batch to send."""
+        now_ms = time.time_ns() // 1_000_000
+        payload = batches.samples_payload([Sample(now_ms, "meter", "energy", 1.5)])
+        for buffer, uplink in zip(self._buffers, self._uplinks, strict=True):
+            append = Append(Lane.TELEMETRY, Content.SAMPLES, payload, now_ms, now_ms, now_ms, 1)
+            for stored in buffer.append([append]):
+                uplink.stored(stored)
 
     async def all_there(self, limit_s: float) -> int:
         """Wait for everybody; return how many are missing when the time is over."""
@@ -134,6 +150,9 @@ async def play(folder: Path, broker: Mosquitto, gateways: int) -> Told:
     async with fleet.running():
         if missing := await fleet.all_there(ALL_BACK_MAX_S):
             sys.exit(f"{missing} of {gateways} gateways did not even connect once")
+        fleet.measure()
+        if missing := await fleet.all_there(ALL_BACK_MAX_S):
+            sys.exit(f"{missing} batches were not acknowledged")
         await asyncio.to_thread(broker.kill)
         before = broker.log.read_text(errors="replace")
         while fleet.missing < gateways:
@@ -164,6 +183,7 @@ def centre(folder: Path, port: int, gateways: int, per_s: float) -> Iterator[Non
 
 def stampede(gateways: int, per_s: float) -> Told:
     """Play it with a broker and a centre of its own."""
+    logging.getLogger("edge").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="gengfu-stampede-") as name:
         folder = Path(name)
         broker = Mosquitto(folder / "broker", in_child=die_with_parent)

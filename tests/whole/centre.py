@@ -12,7 +12,7 @@ from collector.journal import begin
 from contract import batches
 
 START_MS = 1_800_000_000_000
-RULES = Rules("north", 10, 1_000, 2**30, 100, 50)
+RULES = Rules("north", 10, 1_000, 2**30, 100)
 SAMPLES_PER_BATCH = 40
 
 
