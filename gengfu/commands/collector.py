@@ -5,20 +5,26 @@ import json
 import logging
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn
+from rich.progress import Progress as Bars
 
 from gengfu.words import counted
 
 if TYPE_CHECKING:
+    from collector.backup import Progress
     from collector.settings import Loaded
 
-app = typer.Typer(help="The centre: set it up, check its settings, run it.", no_args_is_help=True)
+app = typer.Typer(help="The centre: set it up, check its settings, run it, back it up.", no_args_is_help=True)
 
 EXTRA = "this command needs the collector: pip install gengfu[collector]"
 PACKAGES = ("aiomqtt", "alembic", "fastapi", "httpx", "paho", "prometheus_client", "sqlalchemy", "uvicorn")
@@ -91,6 +97,97 @@ def init(
         f"{shown} and {folder / 'parts.csv'} written\n"
         f"next: edit them, then  gengfu collector check {shown}  and  gengfu collector run --settings {shown}"
     )
+
+
+@app.command(short_help="Copy the databases, while the centre runs or not.")
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder for the backup.")],
+    settings: Annotated[Path, typer.Option(metavar="FILE", help="The centre's settings file.")],
+    as_json: AsJson = False,
+) -> None:
+    """Copy journal, state and series as they are at one moment; the centre may go on working."""
+    from collector import backup as backups
+    from collector.settings import load
+
+    loaded = load(settings)
+    with _backed_up(as_json) as progress:
+        manifest = backups.take(
+            loaded.data_folder,
+            target,
+            district=loaded.settings.district,
+            now_ms=time.time_ns() // 1_000_000,
+            progress=progress,
+        )
+    if as_json:
+        typer.echo(json.dumps(msgspec.to_builtins(manifest)))
+        return
+    size = sum(file.bytes for file in manifest.files.values())
+    _say(f"{target}: {manifest.last_id} journal entries, {size / 1024**2:.1f} MiB")
+
+
+@app.command(short_help="Put a backup back in place of the databases.")
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="A backup.")],
+    settings: Annotated[Path, typer.Option(metavar="FILE", help="The centre's settings file.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Move databases that are there aside.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put a backup back; the centre must not run. What gateways delivered since then is told as gaps."""
+    from collector import backup as backups
+    from collector.settings import load
+
+    loaded = load(settings)
+    with _backed_up(as_json) as progress:
+        manifest, aside = backups.put_back(
+            source,
+            loaded.data_folder,
+            district=loaded.settings.district,
+            replace=replace,
+            progress=progress,
+        )
+    if as_json:
+        typer.echo(json.dumps({"replaced": str(aside or ""), **msgspec.to_builtins(manifest)}))
+        return
+    _say(f"{loaded.data_folder}: as it was at {_utc(manifest.taken_ms)}, {manifest.last_id} journal entries")
+    if aside:
+        _say(f"what was there is in {aside}")
+    _say("what gateways were acknowledged since then is gone; they will name it, and it is recorded as gaps")
+
+
+@contextmanager
+def _backed_up(as_json: bool) -> Iterator["Progress"]:
+    """Show progress on a terminal; turn what is in the way into one sentence and exit code 1."""
+    with _told_plainly():
+        from collector.backup import BackupError
+
+        console = Console(stderr=True)
+        with Bars(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            console=console,
+            disable=as_json or not console.is_terminal,
+            transient=True,
+        ) as bars:
+            tasks: dict[str, TaskID] = {}
+
+            def progress(what: str, done: int, total: int) -> None:
+                if what not in tasks:
+                    tasks[what] = bars.add_task(what)
+                bars.update(tasks[what], completed=done, total=total)
+
+            try:
+                yield progress
+            except BackupError as error:
+                bars.stop()
+                _fail(str(error))
+
+
+def _utc(time_ms: int) -> str:
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _say(sentence: str) -> None:
+    Console(soft_wrap=True, highlight=False, markup=False).print(sentence)
 
 
 async def _serve(loaded: "Loaded") -> None:

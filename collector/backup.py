@@ -1,0 +1,201 @@
+"""Copies of a centre's databases: taken while it works, checked, and put back.
+
+A backup is a folder with both databases and a manifest that is written last. The series are copied before the
+journal, so their cursor never lies beyond the journal's end; each copy is one state of its database.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+STATE, SERIES = "collector.db", "series.db"
+COPIED = (SERIES, STATE)
+MANIFEST = "manifest.json"
+PAGES_AT_ONCE = 2_048
+BUSY_TIMEOUT_S = 5
+REPLACED_MAX = 1_000
+_SIDES = ("-wal", "-shm")
+_BLOCK_BYTES = 1024 * 1024
+
+Progress = Callable[[str, int, int], None]
+"""Told what is worked on, how much is done, and of how much."""
+
+
+class BackupError(RuntimeError):
+    """A backup cannot be taken or put back; the text says why and what to do."""
+
+
+class Copied(msgspec.Struct, frozen=True):
+    """One file of a backup."""
+
+    bytes: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a backup holds: the journal up to ``last_id``, taken at ``taken_ms``."""
+
+    schema: Literal[1]
+    district: str
+    taken_ms: int
+    journal_identity: str
+    last_id: int
+    files: dict[str, Copied]
+
+
+def take(folder: Path, target: Path, *, district: str, now_ms: int, progress: Progress) -> Manifest:
+    """Copy the databases in ``folder``, at work or not, to a new folder ``target``; BackupError where not."""
+    if target.exists():
+        raise BackupError(f"{target} is there already; name a folder that is not")
+    partial = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        files = {name: _copied(folder / name, partial / name, progress) for name in COPIED}
+        with closing(_opened(partial / STATE)) as db:
+            identity, last_id = db.execute("SELECT identity, last_id FROM journal_head").fetchone()
+        manifest = Manifest(1, district, now_ms, identity, last_id, files)
+        _written(partial / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
+        _synced(partial)
+        partial.rename(target)
+        _synced(target.parent)
+    except (OSError, sqlite3.Error) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise BackupError(f"no backup was made: {_reason(error)}") from error
+    return manifest
+
+
+def put_back(
+    source: Path, folder: Path, *, district: str, replace: bool, progress: Progress
+) -> tuple[Manifest, Path | None]:
+    """Make ``folder`` hold what the backup holds; databases that stand there are moved aside.
+
+    Return the manifest, and where the former databases are now, if there were any. BackupError, and nothing
+    changed, where a collector works there, the backup is damaged or another district's, or databases stand
+    there and ``replace`` is not set.
+    """
+    manifest = _read(source)
+    if manifest.district != district:
+        raise BackupError(
+            f"{source} is a backup of district {manifest.district}, the settings say {district}"
+        )
+    for name, copied in manifest.files.items():
+        if name not in COPIED or _digest(source / name, progress) != copied:
+            raise BackupError(f"{source / name} is not what was backed up; take another backup")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder):
+            standing = [folder / name for name in COPIED if (folder / name).exists()]
+            if standing and not replace:
+                raise BackupError(f"{standing[0]} is there; say --replace to move it aside")
+            fresh = {name: folder / f"{name}.new" for name in COPIED}
+            for name, path in fresh.items():
+                shutil.copyfile(source / name, path)
+                _synced(path)
+            aside = _moved_aside(folder) if standing else None
+            for name, path in fresh.items():
+                path.rename(folder / name)
+            _synced(folder)
+    except OSError as error:
+        raise BackupError(f"{folder}: {_reason(error)}") from error
+    return manifest, aside
+
+
+def _copied(path: Path, target: Path, progress: Progress) -> Copied:
+    with closing(_opened(path)) as db, closing(sqlite3.connect(target, isolation_level=None)) as copy:
+        db.execute("BEGIN")
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # holds one state, whatever is written
+        db.backup(
+            copy,
+            pages=PAGES_AT_ONCE,
+            progress=lambda _, left, total: progress(path.name, total - left, total),
+        )
+        [verdict] = copy.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(f"{path} is damaged: {verdict}")
+    _synced(target)
+    return _digest(target, progress)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there")
+    return sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S
+    )
+
+
+def _read(source: Path) -> Manifest:
+    try:
+        return msgspec.json.decode((source / MANIFEST).read_bytes(), type=Manifest)
+    except OSError as error:
+        raise BackupError(f"{source} is no backup: {_reason(error)}") from error
+    except msgspec.DecodeError as error:
+        raise BackupError(f"{source / MANIFEST} is not a manifest of this version: {error}") from error
+
+
+def _digest(path: Path, progress: Progress) -> Copied:
+    seen, done = hashlib.sha256(), 0
+    try:
+        with path.open("rb") as file:
+            total = os.fstat(file.fileno()).st_size
+            while block := file.read(_BLOCK_BYTES):
+                seen.update(block)
+                done += len(block)
+                progress(f"{path.name}, digest", done, total)
+    except OSError as error:
+        raise BackupError(f"{path}: {_reason(error)}") from error
+    return Copied(done, seen.hexdigest())
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold what a working collector holds."""
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BackupError(f"{folder} is in use by a collector; stop that one first") from error
+        yield
+
+
+def _moved_aside(folder: Path) -> Path:
+    for number in range(1, REPLACED_MAX):
+        aside = folder / f"replaced-{number}"
+        if not aside.exists():
+            break
+    else:
+        raise BackupError(f"{folder} holds {REPLACED_MAX} replaced sets of databases; remove some")
+    aside.mkdir()
+    for name in COPIED:
+        for path in (folder / name, *(folder / f"{name}{side}" for side in _SIDES)):
+            if path.exists():
+                path.rename(aside / path.name)
+    return aside
+
+
+def _written(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+    _synced(path)
+
+
+def _synced(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror.lower()}"
+    return str(error)
