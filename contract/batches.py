@@ -3,7 +3,8 @@
 Layout of the message, version 1 (big-endian)::
 
     2  magic "GF"      1  version      2  length of the header
-    n  header, msgpack array           1  packing: 0 plain, 1 zstd
+    n  header, msgpack array: ids as bytes, lane and content as their place in the enumeration
+    1  packing: 0 plain, 1 a zstd frame without its magic number
     m  payload: columns of samples, a list of events, or a tombstone
 
 The header names the batch and may be completed until the first publication; the payload never changes.
@@ -29,7 +30,8 @@ from contract.topics import Lane
 _MAGIC = b"GF"
 _PREFIX = struct.Struct(">2sBH")
 _PLAIN, _ZSTD = 0, 1
-_ZSTD_LEVEL = 3
+_ZSTD_LEVEL = 9
+_ZSTD_MAGIC = zstandard.FRAME_HEADER
 
 
 class Content(StrEnum):
@@ -40,7 +42,7 @@ class Content(StrEnum):
     TOMBSTONE = "tombstone"
 
 
-class Header(msgspec.Struct, frozen=True, array_like=True):
+class Header(msgspec.Struct, frozen=True):
     """Names a batch: (gateway, epoch, lane, sequence) is unique, and sequences are contiguous.
 
     ``created_ms`` is the commit's time at the gateway. ``backfill`` marks a batch that first left long
@@ -76,7 +78,25 @@ class Batch(msgspec.Struct, frozen=True):
     tombstone: Tombstone | None = None
 
 
-_header_decoder = msgspec.msgpack.Decoder(Header)
+_Id = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+_LANES, _CONTENTS = list(Lane), list(Content)
+
+
+class _WireHeader(msgspec.Struct, frozen=True, array_like=True):
+    """A header as it travels."""
+
+    district: Name
+    gateway: Name
+    epoch: _Id
+    lane: Annotated[int, msgspec.Meta(ge=0, lt=len(_LANES))]
+    sequence: Sequence
+    content: Annotated[int, msgspec.Meta(ge=0, lt=len(_CONTENTS))]
+    boot_id: _Id
+    created_ms: TimeMs
+    backfill: bool
+
+
+_header_decoder = msgspec.msgpack.Decoder(_WireHeader)
 _events_decoder = msgspec.msgpack.Decoder(
     Annotated[list[Event], msgspec.Meta(min_length=1, max_length=EVENTS_PER_BATCH_MAX)]
 )
@@ -102,7 +122,7 @@ def tombstone_payload(tombstone: Tombstone) -> bytes:
 
 def message(header: Header, payload: bytes) -> bytes:
     """Return the message as it is published and journalled; ContractError if it is too large."""
-    head = msgspec.msgpack.encode(header)
+    head = _head(header)
     data = _PREFIX.pack(_MAGIC, VERSION, len(head)) + head + payload
     if len(data) > MESSAGE_BYTES_MAX:
         raise ContractError(f"a batch of {len(data)} bytes, {MESSAGE_BYTES_MAX} at most")
@@ -149,13 +169,47 @@ def _split(data: bytes) -> tuple[Header, bytes]:
         header = _header_decoder.decode(data[_PREFIX.size : _PREFIX.size + length])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ContractError(f"malformed batch header: {error}") from error
-    return header, data[_PREFIX.size + length :]
+    return _header(header), data[_PREFIX.size + length :]
+
+
+def _head(header: Header) -> bytes:
+    try:
+        epoch, boot_id = bytes.fromhex(header.epoch), bytes.fromhex(header.boot_id)
+    except ValueError as error:
+        raise ContractError(f"an id in the header of {header.gateway} is not hexadecimal") from error
+    return msgspec.msgpack.encode(
+        _WireHeader(
+            header.district,
+            header.gateway,
+            epoch,
+            _LANES.index(header.lane),
+            header.sequence,
+            _CONTENTS.index(header.content),
+            boot_id,
+            header.created_ms,
+            header.backfill,
+        )
+    )
+
+
+def _header(wire: _WireHeader) -> Header:
+    return Header(
+        wire.district,
+        wire.gateway,
+        wire.epoch.hex(),
+        _LANES[wire.lane],
+        wire.sequence,
+        _CONTENTS[wire.content],
+        wire.boot_id.hex(),
+        wire.created_ms,
+        wire.backfill,
+    )
 
 
 def _packed(plain: bytes) -> bytes:
     if len(plain) > PAYLOAD_BYTES_MAX:
         raise ContractError(f"a payload of {len(plain)} bytes, {PAYLOAD_BYTES_MAX} at most")
-    small = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(plain)
+    small = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(plain)[len(_ZSTD_MAGIC) :]
     return bytes([_ZSTD]) + small if len(small) < len(plain) else bytes([_PLAIN]) + plain
 
 
@@ -165,6 +219,7 @@ def _unpacked(payload: bytes) -> bytes:
         plain = body
     elif packing == bytes([_ZSTD]):
         try:
+            body = _ZSTD_MAGIC + body
             frame = zstandard.get_frame_parameters(body)
             if frame.content_size > PAYLOAD_BYTES_MAX:  # an unknown size reads as 2**64 - 1
                 raise ContractError(

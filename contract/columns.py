@@ -1,256 +1,202 @@
 """Samples as columns: small on the wire, exact on arrival, every batch readable alone.
 
-One column a series. Times are deltas against the batch's first time and shared between series that were
-read together; values are integers with a decimal exponent where that is exact (23.4 → 234, 1), deltas of
-those, or raw float64; quality, error and clock are stored only where they differ from the plain case.
+``unpack`` makes all samples of a payload. Who wants some series only lets ``_decoder`` take it apart, which
+checks it whole and makes no sample, and has ``_unpack_column`` make those of one column.
 """
 
-import math
-import struct
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from itertools import accumulate, groupby, pairwise
-from operator import attrgetter, sub
-from typing import Annotated, Any, cast
+from itertools import accumulate, chain, islice, repeat
+from typing import Any
 
 import msgspec
 
 from contract.errors import ContractError
+from contract.gathering import pack
+from contract.layout import FLOAT32, FLOAT64, INTEGER, MIXED, PLAIN, SWITCH, Payload, state_of
 from contract.limits import INTEGER_MAX, SAMPLES_PER_BATCH_MAX, TIME_MS_MAX
-from contract.names import Name, Text, TimeMs
-from contract.samples import ClockState, Measured, Quality, Row, Sample, Value, how_many, spread
+from contract.name_tables import names
+from contract.samples import Sample
+from contract.streams import unpack_bits, unpack_floats, unpack_integers
 
-DECIMALS_MAX = 6
-_RAW, _FLOAT64, _INTEGER = -3, -2, -1  # otherwise: that many decimals
-
-Index = Annotated[int, msgspec.Meta(ge=0)]
-Packed = Sequence[int] | bytes | Sequence[Value]
-_Remarks = list[tuple[int, int, int, int, str]]
-_FLOATS, _INTEGERS = {float}, {int}
-_QUALITIES = list(Quality)
-_CLOCKS = list(ClockState)
+__all__ = ["Column", "Columns", "pack", "unpack"]
 
 
-class Column(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One series of a batch: indices into the name and time tables, and its values."""
+class Column(msgspec.Struct, frozen=True, gc=False):
+    """One series of a decoded batch: indices into the tables of names and times, and its values."""
 
-    device: Index
-    point: Index
-    times: Index
+    device: int
+    point: int
+    times: int
     form: int
-    values: Any
-    remarks: list[tuple[Index, Index, Index, Index, Text]] = []
-    """Runs of samples that are not plainly good: (index, count, quality, clock, error)."""
+    values: Sequence[Any]
+    """Those that are there; of integers and decimals the first, then steps."""
+    remarks: Sequence[tuple[int, int, int, str]] = ()
+    """Runs of samples that are not plainly good: (index, count, state, error)."""
 
 
-class Columns(msgspec.Struct, frozen=True, array_like=True):
-    """The payload of a telemetry batch."""
+class Columns(msgspec.Struct, frozen=True):
+    """A decoded batch, of which no sample is made yet; ``columns`` is ordered by device and point."""
 
-    start_ms: TimeMs
-    devices: list[Name]
-    points: list[Name]
+    devices: list[str]
+    points: list[str]
     times: list[list[int]]
     columns: list[Column]
 
 
-_decoder = msgspec.msgpack.Decoder(Columns)
-
-
-def pack(measured: Sequence[Measured]) -> bytes:
-    """Return the samples as columns in msgpack; ContractError where they cannot be carried exactly.
-
-    Samples of one series must have strictly increasing times: a series key and a time name one value.
-    """
-    total = sum(map(how_many, measured))
-    if not 1 <= total <= SAMPLES_PER_BATCH_MAX:
-        raise ContractError(f"a batch of {total} samples; 1 to {SAMPLES_PER_BATCH_MAX}")
-    start = min(map(attrgetter("time_ms"), measured))
-    by_device: defaultdict[str, list[Measured]] = defaultdict(list)
-    for each in measured:
-        by_device[each.device].append(each)
-    points: dict[str, int] = {}
-    times: dict[tuple[int, ...], int] = {}
-    together: list[int] = []
-    times_index = 0
-    columns = []
-    for device_index, device in enumerate(sorted(by_device)):
-        for point, stamps, (form, packed), remarks in _series(device, by_device[device]):
-            # Mostly they are those of the point before, which was read together with it.
-            if stamps is not together and stamps != together:
-                together = stamps
-                steps = (stamps[0] - start, *_deltas(stamps)[1:])
-                if len(steps) > 1 and min(steps[1:]) <= 0:
-                    raise ContractError(f"times of {device}/{point} do not increase strictly")
-                times_index = times.setdefault(steps, len(times))
-            point_index = points.setdefault(point, len(points))
-            columns.append(Column(device_index, point_index, times_index, form, packed, remarks))
-    return msgspec.msgpack.encode(
-        Columns(start, sorted(by_device), list(points), [list(steps) for steps in times], columns)
-    )
-
-
-def _series(
-    device: str, measured: list[Measured]
-) -> Iterator[tuple[str, list[int], tuple[int, Packed], _Remarks]]:
-    """Yield a device's series by point: times, form and values, and what is not plainly good."""
-    rows = [each for each in measured if isinstance(each, Row)]
-    names = rows[0].points if rows else ()
-    if len(rows) == len(measured) and all(row.points == names for row in rows):
-        stamps = [row.time_ms for row in rows]
-        columns = _integer_columns(rows)
-        if columns is None:
-            values = zip(*[row.values for row in rows], strict=True)
-            columns = [
-                _pack_values(f"{device}/{name}", list(column))
-                for name, column in zip(names, values, strict=True)
-            ]
-        for point, index in _sorted(names):
-            yield point, stamps, columns[index], []
-        return
-    series: defaultdict[str, list[Sample]] = defaultdict(list)
-    for sample in spread(measured):
-        series[sample.point].append(sample)
-    for point in sorted(series):
-        samples = series[point]
-        yield (
-            point,
-            [sample.time_ms for sample in samples],
-            _pack_values(f"{device}/{point}", [sample.value for sample in samples]),
-            _remarks(samples),
-        )
-
-
-@lru_cache(maxsize=256)
-def _sorted(names: tuple[str, ...]) -> list[tuple[str, int]]:
-    return sorted((name, index) for index, name in enumerate(names))
-
-
-def _integer_columns(rows: list[Row]) -> list[tuple[int, Packed]] | None:
-    """Return the columns of rows of nothing but sound integers, else None; row by row this is quick."""
-    values = [row.values for row in rows]
-    if any(set(map(type, each)) != _INTEGERS for each in values):
-        return None
-    integers = cast(list[tuple[int, ...]], values)
-    if not -INTEGER_MAX <= min(map(min, integers)) <= max(map(max, integers)) <= INTEGER_MAX:
-        return None
-    steps = [integers[0], *(map(sub, after, before) for before, after in pairwise(integers))]
-    return [(_INTEGER, column) for column in zip(*steps, strict=True)]
-
-
 def unpack(payload: bytes) -> list[Sample]:
     """Return the samples, by device, point and time; ContractError for anything malformed."""
-    try:
-        table = _decoder.decode(payload)
-        if not 1 <= sum(len(table.times[column.times]) for column in table.columns) <= SAMPLES_PER_BATCH_MAX:
-            raise ContractError(f"a batch without samples, or with more than {SAMPLES_PER_BATCH_MAX}")
-        series = {(table.devices[column.device], table.points[column.point]) for column in table.columns}
-        if len(series) != len(table.columns):
-            raise ContractError("two columns of one series in a batch")
-        return [sample for column in table.columns for sample in _unpack_column(table, column)]
-    except ContractError:
-        raise
-    except (
-        msgspec.MsgspecError,
-        struct.error,
-        LookupError,
-        TypeError,
-        ValueError,
-        ArithmeticError,
-        RecursionError,
-    ) as error:
-        raise ContractError(f"malformed telemetry payload: {error}") from error
+    table = _decoder.decode(payload)
+    return [sample for column in table.columns for sample in _unpack_column(table, column)]
 
 
-def _pack_values(name: str, values: list[Any]) -> tuple[int, Packed]:
-    """Return a column's form and values; ContractError for an integer that it cannot carry."""
-    kinds = set(map(type, values))
-    if kinds == _FLOATS:
-        for decimals in range(DECIMALS_MAX + 1):
-            scaled = _exact(values, 10**decimals)
-            if scaled is not None:
-                return decimals, _deltas(scaled)
-        return _FLOAT64, struct.pack(f"<{len(values)}d", *values)
-    integers = values if kinds == _INTEGERS else [value for value in values if type(value) is int]
-    if integers and not -INTEGER_MAX <= min(integers) <= max(integers) <= INTEGER_MAX:
-        raise ContractError(f"{name}: integer {max(integers, key=abs)} beyond ±2**53")
-    return (_INTEGER, _deltas(values)) if integers is values else (_RAW, values)
+class _Decoder:
+    """Takes a payload apart, and makes no sample yet."""
+
+    def __init__(self) -> None:
+        self._wire = msgspec.msgpack.Decoder(Payload)
+
+    def decode(self, payload: bytes) -> Columns:
+        """Return its columns by device and point; ContractError for anything malformed."""
+        try:
+            return _columns(self._wire.decode(payload))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise ContractError(f"malformed telemetry payload: {error}") from error
 
 
-def _exact(values: list[float], scale: int) -> list[int] | None:
-    """Return the integers that values × scale are, if dividing them by scale gives the very same floats."""
-    scaled = []
-    for value in values:
-        if not math.isfinite(value) or abs(value) * scale > INTEGER_MAX:
-            return None
-        whole = round(value * scale)
-        if whole / scale != value or (whole == 0 and math.copysign(1.0, value) < 0):
-            return None
-        scaled.append(whole)
-    return scaled
+_decoder = _Decoder()
 
 
-def _deltas(values: list[int]) -> list[int]:
-    return [values[0], *map(sub, values[1:], values)] if len(values) > 1 else values
+def _columns(wire: Payload) -> Columns:
+    devices, points, times = names(wire.devices), names(wire.points), _times(wire)
+    keys = list(_keys(wire, len(devices), len(points), times))
+    if not 1 <= len(keys) == len(wire.forms):
+        raise ContractError(f"{len(wire.forms)} forms for {len(keys)} columns")
+    if len({(devices[device], points[point]) for device, point, _ in keys}) != len(keys):
+        raise ContractError("two columns of one series in a batch")
+    sizes = [len(times[when]) for _, _, when in keys]
+    remarks = _remarks(wire, sizes)
+    for index, runs in remarks.items():
+        sizes[index] -= sum(count for _, count, code, error in runs if state_of(code, error)[3])
+    values = _values(wire, sizes)
+    columns = [
+        Column(*key, form, next(values), remarks.get(index, ()))
+        for index, (key, form) in enumerate(zip(keys, wire.forms, strict=True))
+    ]
+    columns.sort(key=lambda column: (devices[column.device], points[column.point]))
+    return Columns(devices, points, times, columns)
 
 
-def _remarks(rows: list[Sample]) -> _Remarks:
-    for row in rows:
-        if row.quality is not Quality.GOOD or row.error or row.clock is not ClockState.SYNCHRONISED:
-            return _runs(rows)
-    return []
+def _keys(wire: Payload, devices: int, points: int, times: list[list[int]]) -> Iterator[tuple[int, int, int]]:
+    """Yield device, point and times of each column, as far as a batch may reach."""
+    if sum(map(len, wire.shapes)) > SAMPLES_PER_BATCH_MAX:
+        raise ContractError(f"shapes of more than {SAMPLES_PER_BATCH_MAX} points")
+    indices = list(accumulate(chain.from_iterable(wire.shapes), initial=-1))[1:]
+    if not all(wire.shapes) or min(indices, default=0) < 0 or max(indices, default=-1) >= points:
+        raise ContractError("a shape without points, or of points that have no name")
+    rest = iter(indices)
+    shapes = [list(islice(rest, len(steps))) for steps in wire.shapes]
+    if len(wire.spans) % 3:
+        raise ContractError("half a span")
+    device = shape = when = -1
+    total = 0
+    for steps in zip(wire.spans[::3], wire.spans[1::3], wire.spans[2::3], strict=True):
+        device, shape, when = device + steps[0], shape + steps[1], when + steps[2]
+        if not (0 <= device < devices and 0 <= when < len(times) and 0 <= shape < len(shapes)):
+            raise ContractError("a span of what is in no table")
+        total += len(shapes[shape]) * len(times[when])
+        if total > SAMPLES_PER_BATCH_MAX:
+            raise ContractError(f"a batch with more than {SAMPLES_PER_BATCH_MAX} samples")
+        for point in shapes[shape]:
+            yield device, point, when
 
 
-def _runs(rows: list[Sample]) -> _Remarks:
-    runs = []
-    index = 0
-    for (quality, clock, error), group in groupby(rows, key=attrgetter("quality", "clock", "error")):
-        count = sum(1 for _ in group)
-        if (quality, clock, error) != (Quality.GOOD, ClockState.SYNCHRONISED, ""):
-            runs.append((index, count, _QUALITIES.index(quality), _CLOCKS.index(clock), error))
-        index += count
-    return runs
+def _times(wire: Payload) -> list[list[int]]:
+    """Return the table of times, in ms UTC."""
+    total = sum(wire.counts)
+    if not all(wire.counts) or total > SAMPLES_PER_BATCH_MAX:
+        raise ContractError(f"a table of {total} times, {SAMPLES_PER_BATCH_MAX} at most, or an empty entry")
+    offsets = unpack_integers(wire.offsets, len(wire.counts))
+    intervals = unpack_integers(wire.intervals, total - len(wire.counts))
+    if min(offsets, default=0) < 0 or min(intervals, default=1) <= 0:
+        raise ContractError("times do not increase strictly")
+    rest = iter(intervals)
+    times = [
+        list(accumulate(islice(rest, count - 1), initial=wire.start_ms + offset))
+        for count, offset in zip(wire.counts, offsets, strict=True)
+    ]
+    if any(stamps[-1] > TIME_MS_MAX for stamps in times):
+        raise ContractError("times beyond the year 9999")
+    return times
+
+
+def _remarks(wire: Payload, sizes: list[int]) -> dict[int, list[tuple[int, int, int, str]]]:
+    """Return by column what its samples are if not plainly good: (index, count, state, error)."""
+    found: defaultdict[int, list[tuple[int, int, int, str]]] = defaultdict(list)
+    ends = list(accumulate(sizes))
+    column = position = 0
+    for since, count, code, error in wire.runs:
+        position += since
+        end = position + count
+        if count < 1 or end > ends[-1]:
+            raise ContractError("a run of samples that are not in the batch")
+        while position < end:
+            while ends[column] <= position:
+                column += 1
+            until = min(end, ends[column])
+            found[column].append((position - ends[column] + sizes[column], until - position, code, error))
+            position = until
+    return found
+
+
+def _values(wire: Payload, sizes: list[int]) -> Iterator[Sequence[Any]]:
+    """Yield the values of each column; the streams must hold exactly those."""
+    held: defaultdict[int, int] = defaultdict(int)
+    columns: defaultdict[int, int] = defaultdict(int)
+    for form, size in zip(wire.forms, sizes, strict=True):
+        if not size and form != MIXED:
+            raise ContractError("a column without values, of a form for some")
+        kind = max(form, INTEGER)
+        held[kind] += size
+        columns[kind] += 1
+    if max(held) > MIXED:
+        raise ContractError(f"unknown form {max(held)} of a column")
+    if len(wire.mixed) != held[MIXED]:
+        raise ContractError(f"{len(wire.mixed)} values where {held[MIXED]} belong")
+    firsts = iter(unpack_integers(wire.firsts, columns[INTEGER]))
+    rest: dict[int, Iterator[Any]] = {
+        INTEGER: iter(unpack_integers(wire.steps, held[INTEGER] - columns[INTEGER])),
+        SWITCH: map(bool, unpack_bits(wire.switches, held[SWITCH])),
+        FLOAT32: iter(unpack_floats(wire.floats32, held[FLOAT32], "f")),
+        FLOAT64: iter(unpack_floats(wire.floats64, held[FLOAT64], "d")),
+        MIXED: iter(wire.mixed),
+    }
+    for form, size in zip(wire.forms, sizes, strict=True):
+        if form > INTEGER:
+            yield list(islice(rest[form], size))
+        else:
+            yield [next(firsts), *islice(rest[INTEGER], size - 1)]
 
 
 def _unpack_column(table: Columns, column: Column) -> list[Sample]:
+    """Return the samples of one series, by time; ContractError for an integer that no float64 holds."""
     device, point = table.devices[column.device], table.points[column.point]
-    steps = table.times[column.times]
-    if not steps:
-        raise ContractError(f"a column of {device}/{point} without times")
-    if any(step <= 0 for step in steps[1:]) or steps[0] < 0:
-        raise ContractError(f"times of {device}/{point} do not increase strictly")
-    stamps = [table.start_ms + offset for offset in accumulate(steps)]
-    if stamps[-1] > TIME_MS_MAX:
-        raise ContractError(f"times of {device}/{point} beyond the year 9999")
-    values = _unpack_values(column, len(stamps))
-    state = [(Quality.GOOD, ClockState.SYNCHRONISED, "")] * len(stamps)
-    free = 0
-    for index, count, quality, clock, error in column.remarks:
-        if count < 1 or index < free or index + count > len(stamps):
-            raise ContractError(f"a remark of {device}/{point} lies outside its column, or over another")
-        free = index + count
-        state[index : index + count] = [(_QUALITIES[quality], _CLOCKS[clock], error)] * count
+    values = column.values
+    if column.form <= INTEGER:
+        values = list(accumulate(values))
+        if not -INTEGER_MAX <= min(values) <= max(values) <= INTEGER_MAX:
+            raise ContractError(f"{device}/{point}: an integer beyond ±2**53")
+        if column.form < INTEGER:
+            scale = 10**column.form
+            values = [value / scale for value in values]
+    stamps = table.times[column.times]
+    if not column.remarks:
+        return list(map(Sample, stamps, repeat(device), repeat(point), values))
+    states = [PLAIN] * len(stamps)
+    for index, count, code, error in column.remarks:
+        states[index : index + count] = [state_of(code, error)] * count
+    there = iter(values)
     return [
-        Sample(stamp, device, point, value, quality, error, clock)
-        for stamp, value, (quality, clock, error) in zip(stamps, values, state, strict=True)
+        Sample(stamp, device, point, None if absent else next(there), quality, error, clock)
+        for stamp, (quality, clock, error, absent) in zip(stamps, states, strict=True)
     ]
-
-
-def _unpack_values(column: Column, count: int) -> list[Value]:
-    packed = column.values
-    values: list[Value]
-    if column.form == _FLOAT64:
-        values = list(struct.unpack(f"<{count}d", msgspec.convert(packed, bytes)))
-    elif column.form == _RAW:
-        values = msgspec.convert(packed, list[Value])
-    elif _INTEGER <= column.form <= DECIMALS_MAX:
-        integers = list(accumulate(msgspec.convert(packed, list[int])))
-        if any(abs(value) > INTEGER_MAX for value in integers):
-            raise ContractError("an integer beyond ±2**53")
-        scale = 10**column.form if column.form >= 0 else 0
-        values = [value / scale for value in integers] if scale else [*integers]
-    else:
-        raise ContractError(f"unknown form {column.form} of a column")
-    if len(values) != count:
-        raise ContractError(f"{len(values)} values for {count} times")
-    return values
