@@ -118,6 +118,7 @@ class _Life:
         self._centre: dict[Lane, tuple[int, str]] = {}
         self._broker: deque[Stored] = deque()
         self._open()
+        self._known = read(self._buffer)  # not nothing, where the life before ended in a power cut
 
     def step(self) -> None:
         """Let something happen."""

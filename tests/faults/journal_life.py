@@ -202,10 +202,10 @@ class _Life:
         self._pages = random.choice(CHECKPOINT_PAGES)
         self._sent: dict[tuple[Key, int], str] = {}
         self._gateways = [Gateway(f"gw-{number}", random, self._sent) for number in range(1, GATEWAYS + 1)]
-        self._last_id = 0
-        self._pruned = 0
-        self._held = 0
         self._open()
+        now = self._database.read_now(read)  # not nothing, where the life before ended in a power cut
+        self._last_id, self._held, _ = now.head
+        self._pruned = min(now.rows, default=self._last_id + 1) - 1
 
     def step(self) -> None:
         """Let something happen."""

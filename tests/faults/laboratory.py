@@ -2,19 +2,22 @@
 
 import logging
 import shutil
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
 from tests.faults import buffer_life, journal_life, power, proofs, recording
-from tests.faults.ledger import Ledger, Tally, Verdict
-from tests.faults.power import Cut, Disk
-from tests.faults.recording import Life, Operation
+from tests.faults.ledger import Ledger, Tally
+from tests.faults.power import Contents, Disk
+from tests.faults.recording import Life
 
 Target = Literal["buffer", "journal"]
 Weaken = Literal["", "normal", "off", "puback"]
 STEPS = {"buffer": 2_000, "journal": 400}
+SECOND_LIFE = 500_000
+"""What is added to the seed of the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,34 +37,52 @@ class Campaign:
         return Life(f"{self.target}_life", self.seed, self.steps or STEPS[self.target], self.weaken)
 
 
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What stands on a disk, and what its files say."""
+
+    contents: Contents
+    state: Any
+    is_new: bool
+
+
 def run(campaign: Campaign) -> Tally:
-    """Record and cut; RecorderError where the recording fails."""
+    """Record and cut; RecorderError where the recording fails.
+
+    Half of the cuts befall a second life, which began with what one of the first cuts had left.
+    """
     logging.disable(logging.ERROR)  # a corrupt buffer is told of in the tally
     folder = recording.scratch()
     try:
-        operations = recording.record(recording.build(folder), campaign.life, folder)
-        shutil.rmtree(folder / "disk")
-        cuts = power.drawn(Random(campaign.seed), operations, campaign.cuts)
-        return _cut(campaign, operations, cuts, folder / "remains")
+        library = recording.build(folder)
+        fresh: Any = buffer_life.State() if campaign.target == "buffer" else journal_life.Journal()
+        first = replace(campaign, cuts=(campaign.cuts + 1) // 2)
+        tally, left = _lived(first, library, folder, Remains({"": None}, fresh, is_new=True))
+        second = replace(campaign, cuts=campaign.cuts // 2, seed=campaign.seed + SECOND_LIFE)
+        return tally.merge([_lived(second, library, folder, left)[0]])
     finally:
         logging.disable(logging.NOTSET)
         shutil.rmtree(folder)
 
 
-def _cut(campaign: Campaign, operations: list[Operation], cuts: list[Cut], folder: Path) -> Tally:
-    fresh: Any = buffer_life.State() if campaign.target == "buffer" else journal_life.Journal()
-    ledger, disk, tally, done = Ledger(operations, fresh), Disk(), Tally(), 0
-    for cut in cuts:
+def _lived(campaign: Campaign, library: Path, folder: Path, before: Remains) -> tuple[Tally, Remains]:
+    """Return what became of one life's cuts, and what the last good one had left."""
+    random, tally, left, done = Random(campaign.seed), Tally(), before, 0
+    live, remains = folder / "live", folder / "remains"
+    power.lay_out(before.contents, live)
+    operations = recording.record(library, campaign.life, live)
+    shutil.rmtree(live)
+    disk = Disk(before.contents)
+    ledger: Ledger[Any] = Ledger(operations, deepcopy(before.state), is_new=before.is_new)
+    for cut in power.drawn(random, operations, campaign.cuts):
         for operation in operations[done : cut.position]:
             disk.apply(operation)
         done = cut.position
-        folder.mkdir()
-        power.lay_out(disk.after(cut), folder)
-        verdict: Verdict
-        if campaign.target == "buffer":
-            verdict = proofs.of_buffer(folder, ledger.at(done))
-        else:
-            verdict = proofs.of_journal(folder, ledger.at(done))
+        contents, moment = disk.after(cut), ledger.at(done)
+        power.lay_out(contents, remains)
+        verdict = (proofs.of_buffer if campaign.target == "buffer" else proofs.of_journal)(remains, moment)
         tally.add(verdict, f"{campaign}, {cut}")
-        shutil.rmtree(folder)
-    return tally
+        if verdict.stands and not moment.is_new:
+            left = Remains(contents, deepcopy(verdict.stands), is_new=False)
+        shutil.rmtree(remains)
+    return tally, left

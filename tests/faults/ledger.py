@@ -30,7 +30,9 @@ class Moment(Generic[StateT]):
 
     promised: StateT
     possible: tuple[StateT, ...]
-    transactions: int
+    is_new: bool
+    """Nothing was ever promised yet."""
+
     earlier: frozenset[int] | set[int]
     """Hashes of what the files said after earlier transactions."""
 
@@ -38,16 +40,16 @@ class Moment(Generic[StateT]):
 class Ledger(Generic[StateT]):
     """Follows the marks of a record; ask for moments in their order."""
 
-    def __init__(self, operations: list[Operation], fresh: StateT) -> None:
-        """Stand before the first operation."""
+    def __init__(self, operations: list[Operation], before: StateT, *, is_new: bool) -> None:
+        """Stand before the first operation; what is ``before`` a life that is not new is promised already."""
         self._marks = [
             (index, json.loads(operation.data))
             for index, operation in enumerate(operations)
             if operation.kind is Kind.MARK
         ]
         self._at = 0
-        self._state = fresh
-        self._transactions = 0
+        self._state = before
+        self._is_new = is_new
         self._under_way = False
         self._earlier: set[int] = set()
 
@@ -61,7 +63,7 @@ class Ledger(Generic[StateT]):
             following = deepcopy(self._state)
             following.apply(next(mark["end"] for _, mark in self._marks[self._at :] if "end" in mark))
             possible.append(following)
-        return Moment(self._state, tuple(possible), self._transactions, self._earlier)
+        return Moment(self._state, tuple(possible), self._is_new, self._earlier)
 
     def _pass(self, mark: dict[str, Any]) -> None:
         if "begin" in mark:
@@ -72,7 +74,7 @@ class Ledger(Generic[StateT]):
             self._earlier.add(hash(self._state.said()))
             self._state.apply(mark["end"])
             self._earlier.discard(hash(self._state.said()))
-            self._transactions += 1
+            self._is_new = False
             self._under_way = False
 
 
@@ -84,6 +86,8 @@ class Verdict:
     corrupt: int = 0
     gaps: int = 0
     words: list[str] = field(default_factory=list)
+    stands: Known | None = None
+    """Which of the possible states was found, if it was one."""
 
     def is_lost(self, count: int, words: str) -> None:
         """Note promises that are broken."""
@@ -103,7 +107,8 @@ class Verdict:
     def compare(self, found: Known, moment: Moment[Any]) -> None:
         """Hold what was found against what may be."""
         said = found.said()
-        if any(said == state.said() for state in moment.possible):
+        self.stands = next((state for state in moment.possible if state.said() == said), None)
+        if self.stands:
             return
         if hash(said) in moment.earlier:
             self.is_lost(0 if self.lost else 1, "an earlier state has come back")

@@ -45,6 +45,10 @@ class Cut:
     filler: Filler
 
 
+Contents = dict[str, bytes | None]
+"""What stands on a disk: files by path, None for a folder, "" for the whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Write:
     offset: int
@@ -116,10 +120,14 @@ def drawn(random: Random, operations: list[Operation], count: int) -> list[Cut]:
 class Disk:
     """The disk during a recorded life; give it the operations one after the other."""
 
-    def __init__(self) -> None:
-        """Begin with an empty folder that is sure to be there."""
-        self._safe: dict[str, _Node] = {"": None}
-        self._now: dict[str, _Node] = {"": None}
+    def __init__(self, contents: Contents | None = None) -> None:
+        """Begin with an empty folder, or with what an earlier cut has left; all of that is sure."""
+        self._safe: dict[str, _Node] = {
+            path: None if data is None else _File(bytearray(data))
+            for path, data in (contents or {"": None}).items()
+            if not path.endswith("-shm")
+        }
+        self._now = dict(self._safe)
         self._pending: list[_Naming] = []
         self._open: dict[int, tuple[str, _Node]] = {}
         self._written: deque[bytes] = deque(maxlen=STALE_WRITES_MAX)
@@ -148,14 +156,14 @@ class Disk:
             case Kind.MARK:
                 pass
 
-    def contents(self) -> dict[str, bytes | None]:
-        """Return everything as a running system sees it: files by path, None for a folder."""
+    def contents(self) -> Contents:
+        """Return everything as a running system sees it."""
         for node in self._now.values():
             if node is not None:
                 node.sync()
         return {path: None if node is None else bytes(node.safe) for path, node in self._now.items()}
 
-    def after(self, cut: Cut) -> dict[str, bytes | None]:
+    def after(self, cut: Cut) -> Contents:
         """Return what stands on the disk after a power cut at this moment; the disk itself lives on."""
         random = Random(cut.seed)
         names = dict(self._safe)
@@ -166,7 +174,7 @@ class Disk:
                 stopped |= touched
             else:
                 _rename(names, naming)
-        left = {
+        left: Contents = {
             path: None if node is None else self._remains(node, cut, random)
             for path, node in sorted(names.items())
             if all(parent in names for parent in _parents(path))
@@ -305,8 +313,8 @@ def _place(image: bytearray, offset: int, data: bytes) -> None:
     image[offset : offset + len(data)] = data
 
 
-def lay_out(contents: dict[str, bytes | None], folder: Path) -> None:
-    """Write what a disk holds into an empty folder."""
+def lay_out(contents: Contents, folder: Path) -> None:
+    """Write what a disk holds into a new folder."""
     for path, data in contents.items():
         if data is None:
             (folder / path).mkdir(exist_ok=True)

@@ -26,7 +26,7 @@ from tests.faults.laboratory import Campaign, Target, Weaken
 from tests.faults.ledger import Tally
 
 WORKERS = 2
-CUTS_PER_LIFE = 250
+CUTS_PER_CAMPAIGN = 500
 CONTROL_SHARE = 10
 """Of the cuts, one in so many again for each control."""
 
@@ -35,8 +35,8 @@ Kind = tuple[Target, Weaken]
 
 def campaigns(target: Target, weaken: Weaken, cuts: int, seed: int) -> Iterator[Campaign]:
     """Divide the cuts among lives."""
-    for index, begin in enumerate(range(0, cuts, CUTS_PER_LIFE)):
-        yield Campaign(target, seed * 1_000_000 + index, min(CUTS_PER_LIFE, cuts - begin), weaken)
+    for index, begin in enumerate(range(0, cuts, CUTS_PER_CAMPAIGN)):
+        yield Campaign(target, seed * 1_000_000 + index, min(CUTS_PER_CAMPAIGN, cuts - begin), weaken)
 
 
 def planned(targets: list[Target], cuts: int, seed: int, weaken: Weaken) -> list[Campaign]:

@@ -46,8 +46,8 @@ def of_buffer(folder: Path, moment: Moment[buffer_life.State]) -> Verdict:
 def _judge_buffer(buffer: Buffer, moment: Moment[buffer_life.State], verdict: Verdict) -> None:
     _check(buffer._db.execute("PRAGMA integrity_check(5)").fetchall(), verdict)
     found = buffer_life.read(buffer)
-    if not moment.transactions:  # nothing is promised yet, and so no epoch
-        moment = Moment(moment.promised, (buffer_life.State(found.epoch),), 0, set())
+    if moment.is_new:  # nothing is promised yet, and so no epoch
+        moment = Moment(moment.promised, (buffer_life.State(found.epoch),), True, set())
     same = [state for state in moment.possible if state.epoch == found.epoch]
     owed = (same or [moment.promised])[0].owed
     for lane, held in found.lanes.items():

@@ -280,21 +280,25 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
         return done;                                                                  \
     }
 
-#define GATHERS_AT(name, offset_type)                                                 \
-    ssize_t name(int fd, const struct iovec *parts, int count, offset_type offset)    \
+#define GATHERS_AT(name, parameters, arguments)                                       \
+    ssize_t name parameters                                                           \
     {                                                                                 \
         REAL(name);                                                                   \
         pthread_mutex_lock(&lock);                                                    \
-        ssize_t done = real(fd, parts, count, offset);                                \
-        gathered(fd, parts, count, done, offset);                                     \
+        ssize_t done = real arguments;                                                \
+        int64_t at = offset == -1 ? just_before(fd, done) : offset;                   \
+        gathered(fd, parts, count, done, at);                                         \
         pthread_mutex_unlock(&lock);                                                  \
         return done;                                                                  \
     }
 
 WRITES_AT(pwrite, off_t)
 WRITES_AT(pwrite64, off64_t)
-GATHERS_AT(pwritev, off_t)
-GATHERS_AT(pwritev64, off64_t)
+#define PARTS int fd, const struct iovec *parts, int count
+GATHERS_AT(pwritev, (PARTS, off_t offset), (fd, parts, count, offset))
+GATHERS_AT(pwritev64, (PARTS, off64_t offset), (fd, parts, count, offset))
+GATHERS_AT(pwritev2, (PARTS, off_t offset, int flags), (fd, parts, count, offset, flags))
+GATHERS_AT(pwritev64v2, (PARTS, off64_t offset, int flags), (fd, parts, count, offset, flags))
 
 static int resized(int fd, int answer)
 {

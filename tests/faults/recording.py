@@ -78,10 +78,10 @@ def build(folder: Path) -> Path:
     return library
 
 
-def record(library: Path, life: Life, folder: Path) -> list[Operation]:
-    """Let the workload live in ``folder``/disk and return everything it did there, in order."""
-    disk, log = folder.resolve() / "disk", folder.resolve() / "log"
-    disk.mkdir()
+def record(library: Path, life: Life, disk: Path) -> list[Operation]:
+    """Let the workload live in the folder ``disk`` and return everything it did there, in order."""
+    disk = disk.resolve()
+    log = disk.with_name(f"{disk.name}.log")
     told = [str(disk), str(life.seed), str(life.steps), life.weaken]
     done = subprocess.run(
         [sys.executable, "-m", f"tests.faults.{life.workload}", *told],
@@ -94,7 +94,9 @@ def record(library: Path, life: Life, folder: Path) -> list[Operation]:
     )
     if done.returncode != 0:
         raise RecorderError(f"{life} failed with {done.returncode}:\n{done.stderr}")
-    return read(log.read_bytes())
+    operations = read(log.read_bytes())
+    log.unlink()
+    return operations
 
 
 def read(log: bytes) -> list[Operation]:

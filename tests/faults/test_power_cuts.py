@@ -3,10 +3,11 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from tests.faults import laboratory, recording
+from tests.faults import buffer_life, journal_life, laboratory, recording
 from tests.faults.laboratory import Campaign, Target, Weaken
 from tests.faults.power import Disk
 from tests.faults.recording import Life
@@ -47,17 +48,27 @@ def test_damage_is_seen(target: Target) -> None:
     assert laboratory.run(Campaign(target, seed=11, cuts=CUTS, weaken="off", steps=150)).corrupt > 0
 
 
-@pytest.mark.parametrize("target", ["buffer", "journal"])
-def test_the_record_misses_nothing(target: Target, folder: Path) -> None:
+@pytest.mark.parametrize("workload", ["buffer_life", "journal_life", "every_call"])
+def test_the_record_misses_nothing(workload: str, folder: Path) -> None:
     """Replayed to its end it yields the very files that the recorded process left."""
-    life = Life(f"{target}_life", seed=12, steps=500)
-    disk = Disk()
-    for operation in recording.record(recording.build(folder), life, folder):
-        disk.apply(operation)
     root = folder / "disk"
+    root.mkdir()
+    disk = Disk()
+    for operation in recording.record(recording.build(folder), Life(workload, seed=12, steps=500), root):
+        disk.apply(operation)
     left = {
         str(path.relative_to(root)): path.read_bytes() if path.is_file() else None
         for path in root.rglob("*")
         if not path.name.endswith("-shm")
     }
     assert disk.contents() == {"": None} | left
+
+
+def test_only_the_index_of_the_wal_is_mapped(folder: Path) -> None:
+    """What SQLite wrote through a map of the database the recorder would not see."""
+    buffer = buffer_life.opened(folder / "buffer", Random(1))
+    assert buffer._db.execute("PRAGMA mmap_size").fetchone() == (0,)
+    buffer.close()
+    journal = journal_life.opened(folder / "journal")
+    assert journal.read_now(lambda one: one.exec_driver_sql("PRAGMA mmap_size").scalar()) == 0
+    journal.close()
