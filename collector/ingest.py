@@ -190,6 +190,7 @@ class Ingest:
             together.batches += outcome.batches
             together.rejected += outcome.rejected
             together.hellos += outcome.hellos
+            together.states += outcome.states
             together.greeted |= outcome.greeted
             together.added |= outcome.added
         return together

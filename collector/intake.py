@@ -68,6 +68,7 @@ class Outcome:
     batches: Counter[Decision] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     hellos: int = 0
+    states: int = 0
     greeted: set[str] = field(default_factory=set)
     """Gateways that said hello."""
     added: set[str] = field(default_factory=set)
@@ -143,7 +144,7 @@ class _Group:
             case Kind.STATE if received.payload:
                 self._state(topic, received)
             case Kind.HELLO | Kind.STATE:
-                pass
+                self._outcome.states += 1
             case _:
                 raise Refusal("kind", f"nobody sends {topic.kind} to a collector")
 
@@ -221,6 +222,7 @@ class _Group:
         registry.changed_state(
             self._connection, topic.gateway, state, received.received_ms, retained=received.retained
         )
+        self._outcome.states += 1
 
     def _mark(self, key: LaneKey) -> Mark | None:
         if key not in self._marks:

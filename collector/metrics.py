@@ -19,6 +19,7 @@ class Metrics:
             self.batches.labels(str(decision))
         self.rejected = self._counter("messages_rejected", "Messages refused and dead-lettered.", "reason")
         self.hellos = self._counter("hellos", "Hellos answered.")
+        self.states = self._counter("states", "States heard, and hellos or states taken back.")
         self.acknowledgements = self._counter(
             "acknowledgements_sent", "Acknowledgements the broker has taken."
         )
@@ -47,6 +48,7 @@ class Metrics:
         for reason, count in outcome.rejected.items():
             self.rejected.labels(reason).inc(count)
         self.hellos.inc(outcome.hellos)
+        self.states.inc(outcome.states)
 
     def text(self) -> bytes:
         """Return everything as Prometheus reads it."""

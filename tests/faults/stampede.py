@@ -127,10 +127,15 @@ class Fleet:
             for each in self._sessions
         )
 
-    def measure(self) -> None:
+    @property
+    def epochs(self) -> list[str]:
+        """The epochs of their buffers now."""
+        return [session.epoch for session in self._sessions]
+
+    def measure(self, value: float = 1.5) -> None:
         """Give each a batch to send."""
         now_ms = time.time_ns() // 1_000_000
-        payload = batches.samples_payload([Sample(now_ms, "meter", "energy", 1.5)])
+        payload = batches.samples_payload([Sample(now_ms, "meter", "energy", value)])
         for buffer, uplink in zip(self._buffers, self._uplinks, strict=True):
             append = Append(Lane.TELEMETRY, Content.SAMPLES, payload, now_ms, now_ms, now_ms, 1)
             for stored in buffer.append([append]):
@@ -167,16 +172,16 @@ async def play(folder: Path, broker: Mosquitto, gateways: int) -> Told:
 
 
 @contextlib.contextmanager
-def centre(folder: Path, port: int, gateways: int, per_s: float) -> Iterator[None]:
-    """Run a real centre."""
+def centre(folder: Path, port: int, gateways: int, per_s: float) -> Iterator[tuple[str, int]]:
+    """Run a real centre; give its URL and process id."""
     settings = folder / "centre.toml"
     settings.write_text(CENTRE.format(district=DISTRICT, port=port, gateways=gateways, per_s=per_s))
     child = Child(
         "centre", ["gengfu.main", "collector", "run", "--settings", str(settings)], folder / "centre.log"
     )
-    child.start()
+    url = child.start()["url"]
     try:
-        yield
+        yield url, child.pid or 0
     finally:
         child.end()
 
