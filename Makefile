@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup demo test check bench lock clean help
+.PHONY: setup demo test check bench faults lock clean help
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ check: setup ## style, types, import contracts, profiles
 
 bench: setup ## every benchmark in bench/, one after the other
 	@set -e; for file in $$(grep -l '"figures"' bench/*.py); do echo "== $$file"; $(BIN)/python -m bench.$$(basename $$file .py); done
+
+faults: setup ## the fault laboratory, hours; ARGS="--short" for minutes
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 lock: setup ## write requirements.lock anew (needs uv)
 	@uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

@@ -228,6 +228,7 @@ async def play(folder: Path, port: int, url: str, pid: int, total: int, seed: in
             async with aiomqtt.Client(
                 HOST, port, protocol=aiomqtt.ProtocolVersion.V5, identifier="stranger"
             ) as client:
+                client.pending_calls_threshold = 2 * IN_FLIGHT
                 for begin in range(0, total, IN_FLIGHT):
                     if begin % (IN_FLIGHT * 10) == 0:
                         sent_values.append(float(begin))
