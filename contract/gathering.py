@@ -70,7 +70,7 @@ class _Gathered:
 
     def span(self, device: str, names: tuple[str, ...], times: tuple[int, ...]) -> None:
         """Begin columns of these points that were read together; a column of each has to follow."""
-        if any(after <= before for before, after in pairwise(times)):
+        if len(times) > 1 and min(map(sub, times[1:], times)) <= 0:
             raise ContractError(f"times of {device}/{names[0]} do not increase strictly")
         another = self.devices[-1:] != [device]
         if another:
@@ -84,24 +84,26 @@ class _Gathered:
         """Take a column of integers, or of decimals made integers."""
         self.forms.append(form)
         self.firsts.append(values[0])
-        self.steps += map(sub, values[1:], values)
+        if len(values) > 1:
+            self.steps += map(sub, values[1:], values)
 
     def values(self, series: str, values: list[Any]) -> None:
         """Take a column of whatever is there; ContractError for an integer that cannot be carried."""
         kinds = set(map(type, values))
-        integers = values if kinds == _INTEGERS else [value for value in values if type(value) is int]
-        if integers and not -INTEGER_MAX <= min(integers) <= max(integers) <= INTEGER_MAX:
-            raise ContractError(f"{series}: integer {max(integers, key=abs)} beyond ±2**53")
-        if integers and integers is values:
-            self.integers(INTEGER, integers)
-        elif kinds == _FLOATS:
+        if kinds == _FLOATS:
             self._floats(values)
         elif kinds == _SWITCHES:
             self.forms.append(SWITCH)
             self.switches += bytes(values)
         else:
-            self.forms.append(MIXED)
-            self.mixed += values
+            integers = values if kinds == _INTEGERS else [value for value in values if type(value) is int]
+            if integers and not -INTEGER_MAX <= min(integers) <= max(integers) <= INTEGER_MAX:
+                raise ContractError(f"{series}: integer {max(integers, key=abs)} beyond ±2**53")
+            if kinds == _INTEGERS:
+                self.integers(INTEGER, integers)
+            else:
+                self.forms.append(MIXED)
+                self.mixed += values
 
     def _floats(self, values: list[float]) -> None:
         for decimals in range(DECIMALS_MAX + 1):
@@ -200,17 +202,22 @@ def _gather_rows(batch: _Gathered, device: str, rows: list[Row]) -> None:
 
 
 def _gather_column(batch: _Gathered, series: str, samples: list[Sample]) -> None:
-    values = [sample.value for sample in samples if sample.value is not None]
-    batch.values(series, values)
-    if len(values) == len(samples) and all(
-        sample.quality is Quality.GOOD and not sample.error and sample.clock is ClockState.SYNCHRONISED
-        for sample in samples
-    ):
-        batch.plain += len(samples)
-    else:
+    values = [sample.value for sample in samples]
+    absent = None in values
+    batch.values(series, [value for value in values if value is not None] if absent else values)
+    if absent or not _plainly_good(samples):
         batch.states(
             [(sample.quality, sample.clock, sample.error, sample.value is None) for sample in samples]
         )
+    else:
+        batch.plain += len(samples)
+
+
+def _plainly_good(samples: list[Sample]) -> bool:
+    for sample in samples:
+        if sample.quality is not Quality.GOOD or sample.error or sample.clock is not ClockState.SYNCHRONISED:
+            return False
+    return True
 
 
 _Order = Callable[[tuple[Any, ...]], tuple[Any, ...]]

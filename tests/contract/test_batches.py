@@ -334,13 +334,13 @@ def test_a_foreign_version_is_named() -> None:
 
 
 def test_a_day_of_steady_readings_is_small() -> None:
-    """Twenty points read together ten times: under four bytes a sample, names and times included."""
+    """Twenty points read together ten times: under two bytes a sample, names and times included."""
     samples = [
         Sample(1_700_000_000_000 + tick * 5000, "station", f"point_{index}", (index * 100 + tick % 7) / 10)
         for index in range(20)
         for tick in range(10)
     ]
-    assert len(batches.message(header(), batches.samples_payload(samples))) < 4 * len(samples)
+    assert len(batches.message(header(), batches.samples_payload(samples))) < 2 * len(samples)
 
 
 @pytest.mark.parametrize("value", ["x" * 501, 2**53 + 1])
