@@ -127,7 +127,7 @@ async def play(folder: Path) -> None:
     recording = asyncio.create_task(recorder.run())
     cabinet = Cabinet(SEED)
     for second in range(HOUR_S):
-        recorder.samples(cabinet.second(second))
+        recorder.samples(cabinet.second(second), LoopClock().now())
         await asyncio.sleep(1)
     await recorder.flush()
     await asyncio.sleep(2 * ACKNOWLEDGED_AFTER_S)

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
-from tests.faults import buffer_life, journal_life, power, proofs, recording
+from tests.faults import buffer_life, cuts, journal_life, power, proofs, recording
 from tests.faults.ledger import Ledger, Tally
 from tests.faults.power import Contents, Disk
 from tests.faults.recording import Life
@@ -74,7 +74,7 @@ def _lived(campaign: Campaign, library: Path, folder: Path, before: Remains) -> 
     shutil.rmtree(live)
     disk = Disk(before.contents)
     ledger: Ledger[Any] = Ledger(operations, deepcopy(before.state), is_new=before.is_new)
-    for cut in power.drawn(random, operations, campaign.cuts):
+    for cut in cuts.drawn(random, operations, campaign.cuts):
         for operation in operations[done : cut.position]:
             disk.apply(operation)
         done = cut.position

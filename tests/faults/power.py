@@ -12,10 +12,10 @@ SQLite's index of a WAL (-shm) is not recorded: it is missing afterwards, or ful
 import os
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from random import Random
 
+from tests.faults.cuts import Cut, Filler
 from tests.faults.recording import Kind, Operation
 
 SECTOR_BYTES = 512
@@ -24,25 +24,6 @@ TORN_SHARE = 0.3
 
 STALE_WRITES_MAX = 64
 INDEX_BYTES, INDEX_SHARE = 32_768, 0.25
-
-
-class Filler(StrEnum):
-    """What stands where a file has grown and its data has not arrived."""
-
-    ZEROS = "zeros"
-    NOISE = "noise"
-    STALE = "stale"
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A power cut: after so many operations; ``arrives`` is the share of unsynced sectors that arrive."""
-
-    position: int
-    seed: int
-    arrives: float
-    torn: bool
-    filler: Filler
 
 
 Contents = dict[str, bytes | None]
@@ -92,29 +73,6 @@ class _Naming:
     """A change of names that happens as a whole; "" stands for nothing under that name any more."""
 
     names: tuple[tuple[str, "_Node | str"], ...]
-
-
-def drawn(random: Random, operations: list[Operation], count: int) -> list[Cut]:
-    """Return cuts by the order of their positions; half of them lie beside a sync, a name or a promise."""
-    turns = [
-        index
-        for index, operation in enumerate(operations)
-        if operation.kind not in (Kind.WRITE, Kind.OPEN, Kind.CLOSE)
-    ]
-    cuts = []
-    for _ in range(count):
-        near = random.random() < 0.5
-        position = random.choice(turns) + random.randrange(2) if near else random.randrange(len(operations))
-        cuts.append(
-            Cut(
-                position,
-                random.getrandbits(48),
-                random.choice((0.0, 0.1, 0.5, 0.9, 0.99, 1.0)),
-                random.random() < 0.3,
-                random.choice(list(Filler)),
-            )
-        )
-    return sorted(cuts, key=lambda cut: cut.position)
 
 
 class Disk:

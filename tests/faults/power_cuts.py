@@ -27,8 +27,8 @@ from tests.faults.ledger import Tally
 
 WORKERS = 2
 CUTS_PER_CAMPAIGN = 500
-CONTROL_SHARE = 10
-"""Of the cuts, one in so many again for each control."""
+CONTROL_SHARE, CONTROL_CUTS_MIN = 10, 50
+"""Of the cuts, one in so many again for each control; fewer might show nothing."""
 
 Kind = tuple[Target, Weaken]
 
@@ -43,7 +43,7 @@ def planned(targets: list[Target], cuts: int, seed: int, weaken: Weaken) -> list
     """Return everything that is to be run."""
     kinds: list[tuple[Target, Weaken, int]] = [(target, weaken, cuts) for target in targets]
     if not weaken:
-        few = max(cuts // CONTROL_SHARE, 1)
+        few = max(cuts // CONTROL_SHARE, CONTROL_CUTS_MIN)
         kinds += [(target, "normal", few) for target in targets]
         kinds += [(target, "off", few) for target in targets]
         kinds += [("buffer", "puback", few)] if "buffer" in targets else []

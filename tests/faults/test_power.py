@@ -2,7 +2,8 @@
 
 from random import Random
 
-from tests.faults.power import Cut, Disk, Filler
+from tests.faults.cuts import Cut, Filler
+from tests.faults.power import Disk
 from tests.faults.recording import Kind, Operation
 
 FILE, FOLDER = 3, 4

@@ -13,7 +13,7 @@ from tests.faults.power import Disk
 from tests.faults.recording import Life
 
 CUTS = 100
-CONTROL_CUTS = 25
+CONTROL_CUTS = 40
 
 
 @pytest.fixture
@@ -38,14 +38,14 @@ def test_a_power_cut_costs_nothing_that_was_promised(target: Target) -> None:
 )
 def test_a_weakened_product_loses_in_the_same_cuts(target: Target, weaken: Weaken) -> None:
     """Without a sync at each commit, or with a deletion on the broker's word, the laboratory sees losses."""
-    tally = laboratory.run(Campaign(target, seed=11, cuts=CONTROL_CUTS, weaken=weaken, steps=150))
+    tally = laboratory.run(Campaign(target, seed=11, cuts=CONTROL_CUTS, weaken=weaken, steps=100))
     assert tally.lost > 0
 
 
 @pytest.mark.parametrize("target", ["buffer", "journal"])
 def test_damage_is_seen(target: Target) -> None:
     """Without any sync files are damaged, and the laboratory says so."""
-    assert laboratory.run(Campaign(target, seed=11, cuts=CUTS, weaken="off", steps=150)).corrupt > 0
+    assert laboratory.run(Campaign(target, seed=11, cuts=CONTROL_CUTS, weaken="off", steps=100)).corrupt > 0
 
 
 @pytest.mark.parametrize("workload", ["buffer_life", "journal_life", "every_call"])
@@ -54,7 +54,7 @@ def test_the_record_misses_nothing(workload: str, folder: Path) -> None:
     root = folder / "disk"
     root.mkdir()
     disk = Disk()
-    for operation in recording.record(recording.build(folder), Life(workload, seed=12, steps=500), root):
+    for operation in recording.record(recording.build(folder), Life(workload, seed=12, steps=300), root):
         disk.apply(operation)
     left = {
         str(path.relative_to(root)): path.read_bytes() if path.is_file() else None
