@@ -94,10 +94,12 @@ def _lay_over(connection: Connection, series_id: int, run: Run) -> int:
 
 
 def _replace(
-    connection: Connection, series_id: int, old: Iterable[Row[Any]], rows: list[dict[str, Any]]
+    connection: Connection, series_id: int, old: Sequence[Row[Any]], rows: list[dict[str, Any]]
 ) -> None:
-    if keys := [row.first_ms for row in old]:
-        connection.execute(delete(blocks).where(blocks.c.series_id == series_id, blocks.c.first_ms.in_(keys)))
+    """Write rows in place of old ones, between which there are no others."""
+    if old:
+        reach = and_(blocks.c.first_ms >= old[0].first_ms, blocks.c.first_ms <= old[-1].first_ms)
+        connection.execute(delete(blocks).where(blocks.c.series_id == series_id, reach))
     connection.execute(plain_insert(blocks), rows)
 
 

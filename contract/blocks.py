@@ -28,7 +28,7 @@ from contract.limits import INTEGER_MAX, SAMPLES_PER_BATCH_MAX, TIME_MS_MAX
 from contract.names import Text
 from contract.samples import ClockState, Quality, Sample, Value
 
-BLOCK_BYTES_MAX = 64 * 1024 * 1024
+UNPACKED_BYTES_MAX = 64 * 1024 * 1024
 """After decompression; a block that would unpack to more is damaged."""
 
 _RAW, _FLOAT64, _INTEGER = -3, -2, -1  # otherwise: that many decimals
@@ -365,8 +365,8 @@ def unpack(data: bytes) -> Run:
         if zlib.crc32(body) != checksum or packing not in {_PLAIN, _ZSTD}:
             raise ContractError("a damaged block: its checksum does not fit")
         if packing == _ZSTD:
-            if zstandard.get_frame_parameters(body).content_size > BLOCK_BYTES_MAX:
-                raise ContractError(f"a block that unpacks to more than {BLOCK_BYTES_MAX} bytes")
+            if zstandard.get_frame_parameters(body).content_size > UNPACKED_BYTES_MAX:
+                raise ContractError(f"a block that unpacks to more than {UNPACKED_BYTES_MAX} bytes")
             body = _zstd.decompress(body)
         packed = _decoder.decode(body)
         times = list(accumulate(packed.steps))
