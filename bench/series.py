@@ -211,6 +211,7 @@ def live(folder: Path, batches_max: int) -> dict[str, float]:
         centre.close()
     return {
         "live_batches_per_s": round(batches_max / spent.wall_s),
+        "live_cpu_ms_per_batch": round(spent.cpu_s / batches_max * 1e3, 2),
         "live_bytes_per_sample": round(before / count, 2),
         "live_bytes_per_sample_compacted": round(after / count, 2),
         "live_compact_cpu_us_per_sample": round(compacted.cpu_s / count * 1e6, 3),

@@ -19,8 +19,9 @@ from collector.metrics import Metrics
 from collector.series_tables import blocks, cursor, series, undecodable
 from collector.series_tables import newest as newest_table
 from contract import blocks as packing
-from contract.blocks import Gathering
+from contract import runs
 from contract.errors import ContractError
+from contract.runs import Gathering
 from contract.samples import Sample
 
 UNDECODABLE_MAX = 1_000
@@ -119,9 +120,9 @@ class SeriesProjection:
         return stored, failed
 
     def _put(self, connection: Connection, gathered: dict[int, Gathering]) -> None:
-        runs = {series_id: some.run() for series_id, some in gathered.items()}
-        series_blocks.put(connection, runs, self._newest_ms)
-        for series_id, run in runs.items():
+        found = {series_id: some.run() for series_id, some in gathered.items()}
+        series_blocks.put(connection, found, self._newest_ms)
+        for series_id, run in found.items():
             self._newest_ms[series_id] = max(run.times[-1], self._newest_ms.get(series_id, -1))
 
     def _look_up(self, connection: Connection, key: tuple[str, str, str]) -> int:
@@ -186,7 +187,7 @@ def _newest_until(connection: Connection, row: Row[Any], until_ms: int) -> Sampl
         .limit(1)
     )
     for _, run in series_blocks.laid_open(connection.execute(query).all()):
-        return packing.samples(packing.between(run, 0, until_ms + 1), row.device, row.point)[-1]
+        return runs.samples(runs.between(run, 0, until_ms + 1), row.device, row.point)[-1]
     return None
 
 
@@ -208,9 +209,9 @@ def history(
     found: list[Sample] = []
     with connection.execute(series_blocks.overlapping(series_id, from_ms, to_ms - 1)) as rows:
         for _, run in series_blocks.laid_open(rows):
-            wanted = packing.between(run, from_ms, to_ms)
-            wanted = packing.part(wanted, 0, min(limit - len(found), len(wanted.times)))
-            found += packing.samples(wanted, key[1], key[2])
+            wanted = runs.between(run, from_ms, to_ms)
+            wanted = runs.part(wanted, 0, min(limit - len(found), len(wanted.times)))
+            found += runs.samples(wanted, key[1], key[2])
             if len(found) >= limit:
                 break
     return found

@@ -14,8 +14,9 @@ from sqlalchemy import insert as plain_insert
 
 from collector.database import insert
 from collector.series_tables import FRAGMENTS_MAX, blocks, newest, newest_due
-from contract.blocks import Run, combined, divided, last, pack, part, unpack
+from contract.blocks import last, pack, unpack
 from contract.errors import ContractError
+from contract.runs import Run, combined, divided, part
 
 _log = logging.getLogger(__name__)
 
