@@ -107,10 +107,12 @@ def lift(message: bytes) -> Lifted:
 
 def _lifted(table: columns.Columns, plain_bytes: int) -> Lifted:
     """The one place that knows how the wire's columns are laid out."""
-    stamps = [_stamps(table.start_ms, steps) for steps in table.times]
+    stamps: dict[int, list[int]] = {}
     found = []
     count = 0
     for column in table.columns:
+        if column.times not in stamps:
+            stamps[column.times] = _stamps(table.start_ms, table.times[column.times])
         times = stamps[column.times]
         count += len(times)
         if count > SAMPLES_PER_BATCH_MAX:

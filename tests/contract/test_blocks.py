@@ -142,6 +142,32 @@ def test_a_column_that_is_none_is_refused(column: object) -> None:
             blocks.lift(data)
 
 
+@pytest.mark.parametrize(
+    ("steps", "is_sound"),
+    [
+        ([0, 1, 1], True),
+        ([-1, 1, 1], False),
+        ([0, 0, 1], False),
+        ([0, 1, -1], False),
+        ([0, 1], False),
+        ([], False),
+        ([0, 1, 253_402_300_799_999 - 5 - 1], True),
+        ([0, 1, 253_402_300_799_999 - 5], False),
+    ],
+)
+def test_times_that_are_none_are_refused(steps: list[int], is_sound: bool) -> None:
+    """They increase strictly and end with the year 9999; a table that nobody uses is nobody's concern."""
+    payload: object = (5, ["d"], ["p"], [steps, []], [(0, 0, 0, -1, [1, 2, 3], [])])
+    data = batches.message(header(), b"\0" + msgspec.msgpack.encode(payload))
+    if is_sound:
+        assert shown(lifted(data)) == shown(batches.decode(data).samples)
+        return
+    with pytest.raises(ContractError):
+        batches.decode(data)
+    with pytest.raises(ContractError):
+        blocks.lift(data)
+
+
 @given(sent=st.lists(one_series(), min_size=1, max_size=6))
 def test_the_later_of_two_runs_wins_and_each_time_comes_once(sent: list[list[Sample]]) -> None:
     """However they overlap, and whatever forms their values have."""
