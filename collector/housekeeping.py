@@ -21,7 +21,7 @@ JOURNAL_FILL = 0.9
 """The journal is brought down to this part of its limit, so that there is room until the next round."""
 
 ROWS_AT_ONCE_MAX = 5_000
-SAMPLES_AT_ONCE_MAX = 20_000
+BLOCKS_AT_ONCE_MAX = 2_000
 TRANSACTIONS_PER_ROUND_MAX = 50
 """Of each kind: what is not dropped in a round is the next one's work, and commits go in between."""
 
@@ -53,7 +53,7 @@ class Housekeeping:
             await asyncio.sleep(self._limits.housekeeping_interval_s)
 
     async def round(self) -> None:
-        """Drop what is too much or too old."""
+        """Drop what is too much or too old, and merge the small blocks of the series."""
         now_ms = self._now_ms()
         passed = min([await projection.position() for projection in self._projections])
         before_ms = now_ms - self._limits.journal_retention_days * DAY_MS
@@ -69,6 +69,9 @@ class Housekeeping:
         for key, old in _old(events_before_ms):
             await self._drop_rows(key, old)
         await self._drop_samples(now_ms - self._limits.series_retention_days * DAY_MS)
+        for _ in range(TRANSACTIONS_PER_ROUND_MAX):
+            if not await self._store.write(series.compact):
+                break
 
     async def _drop_rows(self, key: "Column[int]", old: Sequence[ColumnElement[bool]]) -> None:
         for _ in range(TRANSACTIONS_PER_ROUND_MAX):
@@ -83,7 +86,7 @@ class Housekeeping:
                     series.drop_older,
                     before_ms=before_ms,
                     after_series=self._after_series,
-                    samples_max=SAMPLES_AT_ONCE_MAX,
+                    blocks_max=BLOCKS_AT_ONCE_MAX,
                 )
             )
             if not more:

@@ -1,32 +1,42 @@
 """The embedded series store: a projection of the journal's samples into ``series.db``, and how to read it.
 
-A key is (gateway, device, point, time), all from the batch, so a replay overwrites and never doubles.
+A key is (gateway, device, point, time), all from the batch, so a replay overwrites and never doubles. Samples
+are kept in blocks: those that a series has in one slice of the journal become one, without a look at each.
 """
 
-import math
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, delete, select, tuple_
 from sqlalchemy import insert as plain_insert
 
-from collector import journal
+from collector import journal, series_blocks
 from collector.database import Database, insert
 from collector.journal import Entry, Slice
 from collector.metrics import Metrics
-from collector.series_tables import CLOCKS, QUALITIES, cursor, samples, series, undecodable
-from contract import batches
+from collector.series_tables import blocks, cursor, series, undecodable
+from collector.series_tables import newest as newest_table
+from contract import blocks as packing
+from contract import runs
 from contract.errors import ContractError
-from contract.samples import ClockState, Quality, Sample, Value
+from contract.runs import Gathering
+from contract.samples import Sample
 
 UNDECODABLE_MAX = 1_000
-ROWS_AT_ONCE_MAX = 10_000
+SAMPLES_AT_ONCE_MAX = 200_000
+PLAIN_BYTES_AT_ONCE_MAX = 16 * 1024 * 1024
+"""So much is gathered before it is written, within one transaction."""
+
+SERIES_KNOWN_MAX = 200_000
 SERIES_PER_PASS_MAX = 200
+SERIES_COMPACTED_MAX = 100
+"""In one transaction."""
+
 FUTURE_MS_MAX = 600_000
 """A gateway's clock may be so much ahead of ours."""
 
-_NONE, _BOOL, _INT, _FLOAT, _TEXT = range(5)
 _ONLY = 1
 
 
@@ -50,6 +60,7 @@ class SeriesProjection:
         self._state, self._store, self._metrics = state, store, metrics
         self._batches_max = batches_max
         self._ids: dict[tuple[str, str, str], int] = {}
+        self._newest_ms: dict[int, int] = {}
 
     def prepare(self) -> None:
         """Fit the cursor to the journal: one of another journal, or ahead of a restored one, starts again."""
@@ -71,7 +82,7 @@ class SeriesProjection:
         try:
             stored, failed = await self._store.write(lambda connection: self._project(connection, following))
         except BaseException:
-            self._ids.clear()  # ids given in a transaction that was rolled back
+            self._forget()  # ids given in a transaction that was rolled back
             raise
         self._metrics.samples.inc(stored)
         self._metrics.undecodable.labels(self.name).inc(failed)
@@ -82,59 +93,54 @@ class SeriesProjection:
         await self._store.write(lambda connection: _move_cursor(connection, 0))
 
     def _project(self, connection: Connection, following: Slice) -> tuple[int, int]:
-        rows: list[dict[str, Any]] = []
-        stored = failed = 0
+        if len(self._ids) > SERIES_KNOWN_MAX:
+            self._forget()
+        gathered: defaultdict[int, Gathering] = defaultdict(Gathering)
+        stored = failed = count = plain_bytes = 0
         for entry in following.entries:
             try:
-                decoded = batches.decode(entry.message).samples
+                lifted = packing.lift(entry.message)
             except ContractError as error:
                 _note_undecodable(connection, entry, error)
                 failed += 1
                 continue
-            rows += (self._row(connection, entry.gateway, sample) for sample in decoded)
-            stored += len(decoded)
-            if len(rows) >= ROWS_AT_ONCE_MAX:
-                _store(connection, rows)
-                rows = []
-        _store(connection, rows)
+            if count + lifted.samples > SAMPLES_AT_ONCE_MAX or plain_bytes > PLAIN_BYTES_AT_ONCE_MAX:
+                self._put(connection, gathered)
+                gathered.clear()
+                count = plain_bytes = 0
+            gateway, ids = entry.gateway, self._ids
+            for device, point, run in lifted.series:
+                key = (gateway, device, point)
+                gathered[ids[key] if key in ids else self._look_up(connection, key)].add(run)
+            count += lifted.samples
+            plain_bytes += lifted.plain_bytes
+            stored += lifted.samples
+        self._put(connection, gathered)
         _move_cursor(connection, following.upto)
         return stored, failed
 
-    def _row(self, connection: Connection, gateway: str, sample: Sample) -> dict[str, Any]:
-        kind, number, text = _spelled(sample.value)
-        return {
-            "series_id": self._series_id(connection, (gateway, sample.device, sample.point)),
-            "time_ms": sample.time_ms,
-            "kind": kind,
-            "number": number,
-            "text": text,
-            "quality": QUALITIES.index(sample.quality),
-            "error": sample.error or None,
-            "clock": CLOCKS.index(sample.clock),
-        }
+    def _put(self, connection: Connection, gathered: dict[int, Gathering]) -> None:
+        found = {series_id: some.run() for series_id, some in gathered.items()}
+        series_blocks.put(connection, found, self._newest_ms)
+        for series_id, run in found.items():
+            self._newest_ms[series_id] = max(run.times[-1], self._newest_ms.get(series_id, -1))
 
-    def _series_id(self, connection: Connection, key: tuple[str, str, str]) -> int:
-        if key not in self._ids:
+    def _look_up(self, connection: Connection, key: tuple[str, str, str]) -> int:
+        """Return the id of a series, new where there is none, and remember how far it reaches."""
+        query = select(series.c.id, newest_table.c.time_ms).outerjoin(newest_table).where(*_is(key))
+        row = connection.execute(query).first()
+        if row is None:
             names = {"gateway": key[0], "device": key[1], "point": key[2]}
-            statement = insert(connection, series).values(**names)
-            connection.execute(
-                statement.on_conflict_do_nothing(index_elements=["gateway", "device", "point"])
-            )
-            where = [series.c[name] == value for name, value in names.items()]
-            self._ids[key] = connection.execute(select(series.c.id).where(*where)).scalar_one()
+            connection.execute(plain_insert(series).values(**names))
+            row = connection.execute(query).one()
+        self._ids[key] = row.id
+        if row.time_ms is not None:
+            self._newest_ms[row.id] = row.time_ms
         return self._ids[key]
 
-
-def _store(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    statement = insert(connection, samples)
-    new = statement.excluded
-    columns = ("kind", "number", "text", "quality", "error", "clock")
-    statement = statement.on_conflict_do_update(
-        index_elements=["series_id", "time_ms"], set_={name: new[name] for name in columns}
-    )
-    connection.execute(statement, rows)
+    def _forget(self) -> None:
+        self._ids.clear()
+        self._newest_ms.clear()
 
 
 def newest(
@@ -151,12 +157,9 @@ def newest(
     One that lies in the future, by a clock that was wrong, hides no other: it is the newest only where there
     is nothing else.
     """
-    older = samples.alias()
-    last = select(func.max(older.c.time_ms)).where(older.c.series_id == series.c.id)
-    believed = last.where(older.c.time_ms <= now_ms + FUTURE_MS_MAX)
     query = (
-        _readings()
-        .where(samples.c.time_ms == func.coalesce(believed.scalar_subquery(), last.scalar_subquery()))
+        select(series, newest_table.c.time_ms, newest_table.c.data)
+        .join(newest_table)
         .order_by(series.c.gateway, series.c.device, series.c.point)
         .limit(limit)
     )
@@ -166,106 +169,86 @@ def newest(
         query = query.where(series.c.device == device)
     if after:
         query = query.where(tuple_(series.c.gateway, series.c.device, series.c.point) > tuple_(*after))
-    return [_reading(row) for row in connection.execute(query)]
+    found = []
+    for row in connection.execute(query).all():
+        believed = None
+        if row.time_ms > now_ms + FUTURE_MS_MAX:
+            believed = _newest_until(connection, row, now_ms + FUTURE_MS_MAX)
+        sample = believed or packing.sample(row.data, row.time_ms, row.device, row.point)
+        found.append(Reading(row.gateway, row.device, row.point, sample))
+    return found
+
+
+def _newest_until(connection: Connection, row: Row[Any], until_ms: int) -> Sample | None:
+    query = (
+        select(blocks)
+        .where(blocks.c.series_id == row.id, blocks.c.first_ms <= until_ms)
+        .order_by(blocks.c.first_ms.desc())
+        .limit(1)
+    )
+    for _, run in series_blocks.laid_open(connection.execute(query).all()):
+        return runs.samples(runs.between(run, 0, until_ms + 1), row.device, row.point)[-1]
+    return None
 
 
 def is_known(connection: Connection, key: tuple[str, str, str]) -> bool:
     """Whether anything of this series has ever been stored."""
-    query = select(series.c.id).where(
-        and_(series.c.gateway == key[0], series.c.device == key[1], series.c.point == key[2])
-    )
-    return connection.execute(query).first() is not None
+    return connection.execute(select(series.c.id).where(*_is(key))).first() is not None
 
 
 def history(
     connection: Connection, key: tuple[str, str, str], *, from_ms: int, to_ms: int, limit: int
 ) -> list[Sample]:
-    """Return the samples of one series with from_ms <= time < to_ms, oldest first."""
-    query = (
-        _readings()
-        .where(
-            and_(series.c.gateway == key[0], series.c.device == key[1], series.c.point == key[2]),
-            samples.c.time_ms >= from_ms,
-            samples.c.time_ms < to_ms,
-        )
-        .order_by(samples.c.time_ms)
-        .limit(limit)
-    )
-    return [_reading(row).sample for row in connection.execute(query)]
+    """Return the samples of one series with from_ms <= time < to_ms, oldest first.
+
+    What a damaged block held is left out and logged.
+    """
+    series_id = connection.execute(select(series.c.id).where(*_is(key))).scalar()
+    if series_id is None:
+        return []
+    found: list[Sample] = []
+    with connection.execute(series_blocks.overlapping(series_id, from_ms, to_ms - 1)) as rows:
+        for _, run in series_blocks.laid_open(rows):
+            wanted = runs.between(run, from_ms, to_ms)
+            wanted = runs.part(wanted, 0, min(limit - len(found), len(wanted.times)))
+            found += runs.samples(wanted, key[1], key[2])
+            if len(found) >= limit:
+                break
+    return found
 
 
 def drop_older(
-    connection: Connection, before_ms: int, after_series: int, samples_max: int
+    connection: Connection, before_ms: int, after_series: int, blocks_max: int
 ) -> tuple[int, bool]:
-    """Delete samples before ``before_ms`` of the next series, up to ``samples_max`` of them.
+    """Delete blocks that end before ``before_ms`` of the next series, up to ``blocks_max`` of them.
 
     Return the id to go on from, 0 at the end, and whether it stopped early because there were so many.
     """
     query = select(series.c.id).where(series.c.id > after_series).order_by(series.c.id)
     ids = list(connection.scalars(query.limit(SERIES_PER_PASS_MAX)))
-    left, done = samples_max, after_series
+    left, done = blocks_max, after_series
     for series_id in ids:
-        old = [samples.c.series_id == series_id, samples.c.time_ms < before_ms]
-        first_kept = select(samples.c.time_ms).where(*old).order_by(samples.c.time_ms).offset(left).limit(1)
+        # They follow each other without an overlap, so those that begin before end before, but for the last.
+        old = [blocks.c.series_id == series_id, blocks.c.first_ms < before_ms, blocks.c.last_ms < before_ms]
+        first_kept = select(blocks.c.first_ms).where(*old).order_by(blocks.c.first_ms).offset(left).limit(1)
         stop_ms = connection.execute(first_kept).scalar()
         if stop_ms is not None:
-            connection.execute(delete(samples).where(*old, samples.c.time_ms < stop_ms))
+            connection.execute(delete(blocks).where(*old, blocks.c.first_ms < stop_ms))
             return done, True
-        left -= connection.execute(delete(samples).where(*old)).rowcount
+        left -= connection.execute(delete(blocks).where(*old)).rowcount
+        last = [newest_table.c.series_id == series_id, newest_table.c.time_ms < before_ms]
+        connection.execute(delete(newest_table).where(*last))
         done = series_id
     return (done if len(ids) == SERIES_PER_PASS_MAX else 0), False
 
 
-def _readings() -> Select[Any]:
-    return select(
-        series.c.gateway,
-        series.c.device,
-        series.c.point,
-        samples.c.time_ms,
-        samples.c.kind,
-        samples.c.number,
-        samples.c.text,
-        samples.c.quality,
-        samples.c.error,
-        samples.c.clock,
-    ).join(samples, samples.c.series_id == series.c.id)
+def compact(connection: Connection) -> bool:
+    """Merge the small blocks of some series that have many; False where there are none left."""
+    return series_blocks.compact(connection, SERIES_COMPACTED_MAX) == SERIES_COMPACTED_MAX
 
 
-def _reading(row: Row[Any]) -> Reading:
-    quality: Quality = QUALITIES[row.quality]
-    clock: ClockState = CLOCKS[row.clock]
-    value = _read_back(row.kind, row.number, row.text)
-    sample = Sample(row.time_ms, row.device, row.point, value, quality, row.error or "", clock)
-    return Reading(row.gateway, row.device, row.point, sample)
-
-
-def _spelled(value: Value) -> tuple[int, float | None, str | None]:
-    """Return kind, number and text; NaN has no number, because SQL has none for it."""
-    match value:
-        case None:
-            return _NONE, None, None
-        case bool():
-            return _BOOL, float(value), None
-        case int():
-            return _INT, float(value), None  # the contract ends at 2**53: exact
-        case float():
-            return _FLOAT, None if math.isnan(value) else value, None
-        case str():
-            return _TEXT, None, value
-
-
-def _read_back(kind: int, number: float | None, text: str | None) -> Value:
-    match kind:
-        case 0:
-            return None
-        case 1:
-            return bool(number)
-        case 2:
-            return int(number or 0)
-        case 3:
-            return math.nan if number is None else number
-        case _:
-            return text
+def _is(key: tuple[str, str, str]) -> list[ColumnElement[bool]]:
+    return [series.c.gateway == key[0], series.c.device == key[1], series.c.point == key[2]]
 
 
 def _position(connection: Connection) -> int:

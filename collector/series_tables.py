@@ -1,27 +1,28 @@
 """The tables of ``series.db``, a projection of the journal. ``migrations/series`` makes them.
 
-A value is (kind, number, text), so that every type comes back as it was; quality and clock are the positions
-in ``QUALITIES`` and ``CLOCKS``, which only ever grow at their end.
+A block holds samples of one series as ``contract.blocks`` packs them. Those of a series never overlap.
 """
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    Float,
     ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from collector.tables import BigId
-from contract.samples import ClockState, Quality
 
 SERIES = MetaData()
-QUALITIES = (Quality.GOOD, Quality.UNCERTAIN, Quality.STALE, Quality.UNPOWERED, Quality.BAD)
-CLOCKS = (ClockState.SYNCHRONISED, ClockState.HOLDOVER, ClockState.UNSET)
+FRAGMENTS_MAX = 64
+"""A series with so many small blocks is due to be compacted."""
 
 series = Table(
     "series",
@@ -33,19 +34,27 @@ series = Table(
     UniqueConstraint("gateway", "device", "point", name="series_name"),
 )
 
-samples = Table(
-    "samples",
+blocks = Table(
+    "blocks",
     SERIES,
     Column("series_id", BigId, ForeignKey("series.id"), primary_key=True, autoincrement=False),
-    Column("time_ms", BigInteger, primary_key=True, autoincrement=False),
-    Column("kind", SmallInteger, nullable=False),
-    Column("number", Float),
-    Column("text", String(500)),
-    Column("quality", SmallInteger, nullable=False),
-    Column("error", String(500)),
-    Column("clock", SmallInteger, nullable=False),
+    Column("first_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_ms", BigInteger, nullable=False),
+    Column("samples", Integer, nullable=False),  # how many
+    Column("data", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
+
+newest = Table(
+    "newest",
+    SERIES,
+    Column("series_id", BigId, ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),  # contract.blocks.last
+    Column("fragments", Integer, nullable=False),  # small blocks written since the series was compacted
+)
+newest_due = text(f"fragments >= {FRAGMENTS_MAX}")
+Index("newest_due", newest.c.series_id, sqlite_where=newest_due, postgresql_where=newest_due)
 
 cursor = Table(
     "cursor",

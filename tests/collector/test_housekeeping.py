@@ -8,9 +8,9 @@ from random import Random
 import pytest
 from sqlalchemy import func, select
 
-from collector import housekeeping, journal, series
+from collector import housekeeping, journal, series, series_blocks
 from collector.journal import head
-from collector.series_tables import samples
+from collector.series_tables import blocks, newest
 from collector.service import Collector
 from collector.settings import Limits
 from collector.tables import STATE, alarms, events, gaps
@@ -80,18 +80,20 @@ def test_a_large_journal_is_dropped_in_small_steps(tmp_path: Path, monkeypatch: 
         assert collector.state.read_now(head).batches == 2
 
 
-def test_old_samples_are_dropped_in_small_steps(tmp_path: Path) -> None:
+def test_old_samples_are_dropped_in_small_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step goes on where the one before stopped, in the middle of a series if need be."""
+    monkeypatch.setattr(series_blocks, "BLOCK_SAMPLES_MAX", 1)
     old = [Sample(number, device, "flow", number) for device in ("a", "b", "c") for number in range(50)]
     with standing(settings(tmp_path), Clock()) as collector:
         given(collector, [up(telemetry(1, [*old, Sample(NOW_MS, "b", "flow", 1)]))])
         asyncio.run(projected(collector))
         after, more, left = 0, True, [151]
         while more:
-            step = partial(series.drop_older, before_ms=1_000, after_series=after, samples_max=40)
+            step = partial(series.drop_older, before_ms=1_000, after_series=after, blocks_max=40)
             after, more = collector.store.write_now(step)
-            left.append(len(rows(collector.store, samples)))
+            left.append(len(rows(collector.store, blocks)))
         assert (after, left) == (0, [151, 111, 71, 31, 1])
+        assert [row[1] for row in rows(collector.store, newest)] == [NOW_MS]
 
 
 def test_what_happened_long_ago_is_dropped_but_for_what_belongs_to_a_case(

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from pathlib import Path
+from random import Random
 
 import pytest
 from sqlalchemy import update
@@ -10,7 +11,8 @@ from sqlalchemy import update
 from collector import series
 from collector.journal import head
 from collector.series import Reading
-from collector.series_tables import cursor, samples, undecodable
+from collector.series_tables import blocks, cursor, undecodable
+from collector.series_tables import newest as newest_table
 from collector.series_tables import series as series_table
 from collector.service import Collector
 from contract import batches
@@ -29,13 +31,14 @@ from tests.collector.making import (
     up,
 )
 
-KEY = ("gw-1", "meter", "pressure")
 
-
-def history(collector: Collector, from_ms: int = 0, to_ms: int = 10**15) -> list[Sample]:
-    """Return the stored samples of the one series."""
+def history(
+    collector: Collector, from_ms: int = 0, to_ms: int = 10**15, point: str = "pressure"
+) -> list[Sample]:
+    """Return the stored samples of a point of the one device."""
+    key = ("gw-1", "meter", point)
     return collector.store.read_now(
-        lambda connection: series.history(connection, KEY, from_ms=from_ms, to_ms=to_ms, limit=1000)
+        lambda connection: series.history(connection, key, from_ms=from_ms, to_ms=to_ms, limit=1000)
     )
 
 
@@ -71,7 +74,7 @@ def test_a_replay_from_the_beginning_leaves_identical_tables(tmp_path: Path) -> 
         given(collector, [up(telemetry(number)) for number in (1, 2, 3)])
         given(collector, [up(telemetry(4, again)), up(tombstone(5, 3))])
         asyncio.run(projected(collector))
-        tables = [series_table, samples, cursor]
+        tables = [series_table, blocks, newest_table, cursor]
         before = [rows(collector.store, table) for table in tables]
         assert [sample.value for sample in history(collector)] == [99.5, 2, 3]
         asyncio.run(collector.series.rewind())
@@ -146,13 +149,15 @@ def test_ids_given_in_a_transaction_that_failed_are_forgotten(tmp_path: Path) ->
         given(collector, [up(telemetry(1))])
         connection = collector.store._connection
         connection.connection.driver_connection.execute("PRAGMA max_page_count = 1")  # type: ignore[union-attr]
-        big = [Sample(NOW_MS + number, "meter", "note", "x" * 400) for number in range(200)]
+        noise = Random(1)
+        big = [Sample(NOW_MS + at, "meter", "note", noise.randbytes(200).hex()) for at in range(200)]
         given(collector, [up(telemetry(2, big))])
         with pytest.raises(Exception, match="full"):
             asyncio.run(projected(collector))
         connection.connection.driver_connection.execute("PRAGMA max_page_count = 1000000")  # type: ignore[union-attr]
         asyncio.run(projected(collector))
-        assert len(rows(collector.store, samples)) == 201
+        assert len(history(collector, point="note")) == 200
+        assert len(history(collector)) == 1
 
 
 def test_samples_older_than_their_retention_are_dropped(tmp_path: Path) -> None:

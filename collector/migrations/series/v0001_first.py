@@ -36,27 +36,31 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("journal_id"),
     )
     op.create_table(
-        "samples",
+        "blocks",
         sa.Column("series_id", BIG_ID, autoincrement=False, nullable=False),
-        sa.Column("time_ms", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.SmallInteger(), nullable=False),
-        sa.Column("number", sa.Float(), nullable=True),
-        sa.Column("text", sa.String(length=500), nullable=True),
-        sa.Column("quality", sa.SmallInteger(), nullable=False),
-        sa.Column("error", sa.String(length=500), nullable=True),
-        sa.Column("clock", sa.SmallInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["series_id"],
-            ["series.id"],
-        ),
-        sa.PrimaryKeyConstraint("series_id", "time_ms"),
+        sa.Column("first_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("last_ms", sa.BigInteger(), nullable=False),
+        sa.Column("samples", sa.Integer(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["series_id"], ["series.id"]),
+        sa.PrimaryKeyConstraint("series_id", "first_ms"),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "newest",
+        sa.Column("series_id", BIG_ID, autoincrement=False, nullable=False),
+        sa.Column("time_ms", sa.BigInteger(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.Column("fragments", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["series_id"], ["series.id"]),
+        sa.PrimaryKeyConstraint("series_id"),
+    )
+    due = sa.text("fragments >= 64")
+    op.create_index("newest_due", "newest", ["series_id"], sqlite_where=due, postgresql_where=due)
 
 
 def downgrade() -> None:
     """Remove the tables."""
-    op.drop_table("samples")
-    op.drop_table("undecodable")
-    op.drop_table("series")
-    op.drop_table("cursor")
+    op.drop_index("newest_due", "newest")
+    for name in ("newest", "blocks", "undecodable", "series", "cursor"):
+        op.drop_table(name)
