@@ -180,6 +180,32 @@ def test_a_renumbered_buffer_that_sends_everything_again_doubles_nothing(tmp_pat
         assert sum(row[3] for row in rows(collector.store, blocks)) == len(before) == 70
 
 
+def test_what_comes_again_after_a_restart_is_merged_as_well(tmp_path: Path) -> None:
+    """How far a series reaches is known from the store, not only from what this process has written."""
+    with standing(settings(tmp_path), Clock()) as collector:
+        given(collector, [up(telemetry(1, [Sample(NOW_MS + at, "meter", "flow", at) for at in range(10)]))])
+        asyncio.run(projected(collector))
+    with standing(settings(tmp_path), Clock()) as collector:
+        given(collector, [up(telemetry(2, [Sample(NOW_MS + at, "meter", "flow", -1) for at in (2, 20)]))])
+        asyncio.run(projected(collector))
+        assert [sample.value for sample in history(collector)] == [0, 1, -1, *range(3, 10), -1]
+
+
+def test_a_batch_that_lies_over_many_blocks_is_merged_in_parts(tmp_path: Path) -> None:
+    """No more than OVERLAP_BLOCKS_MAX blocks are opened at once, and none is forgotten."""
+    with standing(settings(tmp_path, limits="projection_batches_max = 1"), Clock()) as collector:
+        for number in range(1, 151):
+            given(collector, [up(telemetry(number, [Sample(NOW_MS + 2 * number, "meter", "flow", number)]))])
+        asyncio.run(projected(collector))
+        assert len(rows(collector.store, blocks)) == 150 > 4 * series_blocks.OVERLAP_BLOCKS_MAX
+        over = [Sample(NOW_MS + at, "meter", "flow", -at) for at in range(3, 300, 3)]
+        given(collector, [up(telemetry(151, over))])
+        asyncio.run(projected(collector))
+        values = {2 * number: number for number in range(1, 151)} | {at: -at for at in range(3, 300, 3)}
+        assert [sample.value for sample in history(collector)] == [values[at] for at in sorted(values)]
+        assert_apart(collector)
+
+
 def test_small_blocks_become_few_and_nothing_that_can_be_read_changes(tmp_path: Path) -> None:
     """A batch a transaction leaves a block each; housekeeping merges them once there are enough."""
     with standing(settings(tmp_path, limits="projection_batches_max = 1"), Clock()) as collector:
