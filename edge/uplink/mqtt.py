@@ -27,6 +27,8 @@ LOOK_INTERVAL_S = 30.0
 """The link looks so often at least whether something is due."""
 LOOK_LATER_S = 0.01
 """Later than due, so that it is due then."""
+OPEN_LOOK_S = 1.0
+"""So often at least whether the buffer is open."""
 CLOSE_TIMEOUT_S = 3.0
 PUBACK_TIMEOUT_S = 120.0
 """A whole window has to pass over a slow link before its last batch is confirmed; a dead one is found sooner,
@@ -61,6 +63,7 @@ class Uplink:
         """What was committed last, so that it need not be read from the disk that it was just written to."""
         self._lock = asyncio.Lock()
         """Held while an acknowledgement is checked: nobody knows whether the epoch still stands."""
+        self._life = 0
         self.connections = 0
         self._told = Told(f"broker {broker.host}:{broker.port}")
 
@@ -79,6 +82,8 @@ class Uplink:
         """Connect, and connect again after every loss, until cancelled."""
         failures = 0
         while True:
+            while not self._buffer.is_open:  # there is no epoch to say hello with
+                await asyncio.sleep(OPEN_LOOK_S)
             before, refused = self.connections, False
             # A task of its own: one that fails while it is cancelled would hide from us that we are to end.
             connection = asyncio.create_task(self._connection())
@@ -147,6 +152,8 @@ class Uplink:
 
     async def _acknowledged(self, lane: Lane, ack: Ack) -> None:
         async with self._lock:
+            if self._buffer.life != self._life:
+                return  # the epoch may be another; nothing of this one is known here yet
             upto = self._session.acknowledged(lane, ack, self._clock.now().s)
             if upto is None:
                 return
@@ -166,7 +173,9 @@ class Uplink:
             await self._restart()
 
     async def _restart(self) -> None:
+        life = self._buffer.life
         [held] = await self._keeper.run(self._buffer.ranges)
+        self._life = life
         self._fresh.clear()  # what was renumbered is not sent by its old number
         self._session.restart(held.epoch, held.lanes)
 
@@ -186,6 +195,8 @@ class Uplink:
     async def _next(self) -> Stored | None:
         """Return what is to be sent now, if anything, and count it as sent."""
         async with self._lock:
+            if self._buffer.life != self._life:
+                await self._restart()  # the buffer was opened anew: take it as it is
             due = self._session.next_to_send()
             if due is None:
                 return None
