@@ -32,6 +32,7 @@ SCHEMA = (
 RULES, LEARNT, RUN, EPOCH = "rules", "learnt", "run", "epoch"
 """Keys in ``meta``; ``run`` holds since when a gateway has been at work, and is gone after a clean end."""
 
+PAGE_BYTES = 4096
 WAL_BYTES_MAX = 8 * 1024 * 1024
 """A write-ahead log that has grown beyond is cut when it is used anew."""
 MISSES_MAX = 10_000
@@ -65,6 +66,7 @@ def connected(path: Path) -> sqlite3.Connection:
     """Return the open file; sqlite3.Error where that cannot be done."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
     try:
+        db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")

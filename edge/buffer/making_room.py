@@ -83,15 +83,30 @@ def _oldest(db: sqlite3.Connection, lane: Lane) -> Iterator[Held]:
 
 def _bury(db: sqlite3.Connection, lane: Lane, sequence: int, usage: Usage, step: Step) -> Usage:
     """Replace one batch by its tombstone."""
-    first_ms, last_ms, count, content, payload = db.execute(
-        "SELECT first_ms, last_ms, count, content, payload FROM batches WHERE lane = ? AND sequence = ?",
+    rowid, boot_id, created_ms, first_ms, last_ms, count, content, payload = db.execute(
+        "SELECT rowid, boot_id, created_ms, first_ms, last_ms, count, content, payload FROM batches"
+        " WHERE lane = ? AND sequence = ?",
         (lane, sequence),
     ).fetchone()
     step.losses += _gaps_in(content, payload)
     tombstone = batches.tombstone_payload(Tombstone(first_ms, last_ms, count, "buffer full"))
+    # Deleted and inserted, because a row that only shrinks leaves its page as it is: nothing would be free.
+    db.execute("DELETE FROM batches WHERE rowid = ?", (rowid,))
     db.execute(
-        "UPDATE batches SET content = ?, payload = ? WHERE lane = ? AND sequence = ?",
-        (Content.TOMBSTONE, tombstone, lane, sequence),
+        "INSERT INTO batches (rowid, lane, sequence, content, boot_id, created_ms, first_ms, last_ms, count,"
+        " payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            rowid,
+            lane,
+            sequence,
+            Content.TOMBSTONE,
+            boot_id,
+            created_ms,
+            first_ms,
+            last_ms,
+            count,
+            tombstone,
+        ),
     )
     step.batches += 1
     return usage._replace(

@@ -132,6 +132,10 @@ class Buffer:
             opened = self._opened()
         if isinstance(opened, str):
             raise BufferUnusableError(opened)
+        if (
+            self.ballast.size_bytes
+        ):  # what is in the log must fit into the file, too, once the ballast is gone
+            opened.db.execute(f"PRAGMA wal_autocheckpoint = {_pages(self.ballast.size_bytes)}")
         self._file, self.quarantined = opened.db, opened.quarantined or self.quarantined
         self._usage, self._owed, self._begun = opened.usage, Ledger(opened.owed), False
         try:
@@ -425,3 +429,8 @@ class Buffer:
                 if self._file is not None and db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
+
+
+def _pages(ballast_bytes: int) -> int:
+    """Return to how many pages the write-ahead log may grow: half of the ballast, at most SQLite's own."""
+    return max(4, min(1_000, ballast_bytes // 2 // file.PAGE_BYTES))

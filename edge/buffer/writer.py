@@ -80,10 +80,10 @@ class Writer:
         self._full = True
         self._buffer.stop_growing()
         needed = sum(ROW_BYTES + len(item.payload) for item in items)
-        for needs_room in (False, True):
+        for times in (0, 1, 2, 4, 8):  # pages are not free before everything in them is
             try:
-                if needs_room:
-                    self._make_room(needed)
+                if times:
+                    self._make_room(times * needed)
                 return Committed(self._append(items, commit, owed))
             except sqlite3.OperationalError as error:
                 if not is_full(error):
@@ -93,7 +93,8 @@ class Writer:
             raise refusal
         self._buffer.may_grow()
         try:
-            return Committed(self._append(vital, commit, owed), refused=str(refusal))
+            stored = self._append(vital, commit, owed)
+            return Committed(stored, str(refusal) if len(vital) < len(items) else "")
         finally:
             self._buffer.stop_growing()
 
