@@ -287,9 +287,9 @@ class World:
             self.client.cut()
 
     def _keep_within(self, share: float) -> None:
-        before = self._held()
+        before = self.held()
         self.buffer.keep_within(round(self.buffer.octets * share))
-        gone = before - self._held()
+        gone = before - self.held()
         self.let_go |= gone
         self.owed -= gone - self.centre.seen
         if self.owed_by_gateway < len(gone) * SAMPLES_PER_BATCH:
@@ -300,7 +300,8 @@ class World:
         """How many samples the buffer knows to have let go and has not told."""
         return sum(loss.count or 0 for loss in self.buffer._owed)
 
-    def _held(self) -> set[int]:
+    def held(self) -> set[int]:
+        """Return the serials of all batches on disk; call it on the keeper."""
         [held] = self.buffer.ranges()
         found = [
             self.buffer.read(lane, sequence)
