@@ -86,6 +86,11 @@ class Recorder:
         """Take what the drivers know now; it is committed with the next samples."""
         self._learnt = learnt
 
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """How many samples and events are not on disk."""
+        return self._pending, len(self._events)
+
     async def run(self) -> None:
         """Commit until cancelled."""
         loop = asyncio.get_running_loop()

@@ -176,6 +176,8 @@ async def _serve(
             task.cancel()
         ended = await asyncio.gather(*background, return_exceptions=True)
         clean = await recorder.flush()
+        if not clean:
+            _log.error("the disk never took %d samples and %d events: they are lost", *recorder.waiting)
         await reporting.renew(stopped=True)
         await keeper.run(buffer.close, clean=clean)
         await keeper.close()

@@ -13,6 +13,7 @@ from edge.buffer.losses import Loss
 from edge.buffer.retention import ROW_BYTES
 from edge.buffer.store import Append, Buffer, Stored
 from edge.clock import Moment
+from edge.telling import Told
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Writer:
         """Begin with a disk that has room, as far as anybody knows."""
         self._buffer, self._bytes_max = buffer, bytes_max
         self._full = False
+        self._making_room = Told(f"making room in the buffer {buffer.path}")
 
     def commit(self, commit: Commit) -> Committed:
         """Put it on disk, with what is owed and lost as gaps; sqlite3.OperationalError where nothing is."""
@@ -61,11 +63,12 @@ class Writer:
             committed = self._squeezed(items, commit, owed, error)
         try:
             self._buffer.keep_within(self._bytes_max)
+            self._making_room.works()
             if self._buffer.ballast.build() and self._full:
                 self._buffer.may_grow()
                 self._full = False
         except sqlite3.OperationalError as error:
-            _log.error("the buffer %s cannot make room: %s", self._buffer.path, error)
+            self._making_room.failed(str(error))
         return committed
 
     def _append(self, items: list[Append], commit: Commit, owed: list[Loss]) -> list[Stored]:
