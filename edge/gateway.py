@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from contract.events import Gap
+from contract.events import AlarmCleared
 from contract.samples import Measured, Sample, spread
 from device_profiles.decoder import Decoder
 from device_profiles.schema import Profile
@@ -79,17 +80,29 @@ class Gateway:
         self._switching: set[asyncio.Task[str]] = set()
 
     def attach(self, recorder: Recorder, buffer: Buffer) -> None:
-        """Say where samples and events go, and take up what a former run remembered."""
+        """Say where samples and events go, and take up what a former run remembered.
+
+        A buffer that is opened later tells it then.
+        """
         self._recorder = recorder
-        now = self._clock.now()
-        self._do(self.engine.recall(buffer.remembered(), now))
-        learnt = buffer.learnt()
+        recorder.on_opened = self._recall
+        if buffer.is_open:
+            self._recall(buffer.remembered(), buffer.learnt())
+
+    def _recall(self, remembered: Mapping[str, Any], learnt: Mapping[str, Any]) -> None:
+        """Take up what a former run remembered; where this one has come to something else, that stands."""
+        now, ours = self._clock.now(), self.engine.remembered()
+        alarms = dict(remembered.get("alarms", {}))
+        for key, alarm_id in ours["alarms"].items():
+            if alarms.get(key, alarm_id) != alarm_id:  # raised anew meanwhile: the old occurrence is over
+                rule, device, point = key.split("/")
+                self._do([Emit(AlarmCleared(alarms[key], now.wall_ms, rule, device, point, clock=now.clock))])
+        controls = dict(remembered.get("controls", {}))
+        known = {"alarms": alarms | ours["alarms"], "controls": controls | ours["controls"]}
+        self._do(self.engine.recall(known, now))
         for driver in self._drivers():
-            if driver.device.name in learnt:
+            if driver.device.name in learnt and not driver.reads.learnt.count:
                 driver.reads.remember(lessons.from_data(learnt[driver.device.name]))
-        if buffer.quarantined:
-            reason = f"the buffer was corrupt and is set aside as {buffer.quarantined.name}"
-            recorder.event(Gap(self._ids(), now.wall_ms, "gateway", reason, 0, now.wall_ms, clock=now.clock))
 
     def stop(self) -> None:
         """Ask ``run`` to end."""

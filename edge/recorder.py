@@ -1,7 +1,6 @@
 """Between measuring and keeping: gathers samples, commits them by policy, events at once."""
 
 import asyncio
-import logging
 import math
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -14,17 +13,21 @@ from contract.limits import EVENTS_PER_BATCH_MAX, MESSAGE_BYTES_MAX
 from contract.samples import Measured, Row, how_many
 from contract.topics import Lane
 from edge.buffer.keeper import Keeper
-from edge.buffer.store import Append, Buffer, Stored
+from edge.buffer.losses import EVENTS_UNSTORED, SAMPLES_UNSTORED, Ledger, Loss
+from edge.buffer.store import Append, Buffer, BufferUnusableError, Stored
+from edge.buffer.writer import Commit, Writer
 from edge.clock import Clock, Moment
+from edge.telling import Told
 from edge.waiting import Wake
-
-_log = logging.getLogger(__name__)
 
 PENDING_SAMPLES_MAX = 50_000
 PENDING_EVENTS_MAX = 10_000
+"""Events beyond take the place of samples; without samples, the oldest events go."""
 PAYLOAD_BYTES_SENT_MAX = MESSAGE_BYTES_MAX - 4 * 1024
 """What a message holds beside its header; a batch that packs to more is divided."""
 RETRY_S = 1.0
+RETRY_MAX_S = 10.0
+"""The wait after a refusal, doubled each time up to this; an event tries at once."""
 EARLY_FROM = 0.9
 """After this part of the flush interval fresh samples are committed at once: the gateway is awake already."""
 
@@ -32,8 +35,9 @@ EARLY_FROM = 0.9
 class Recorder:
     """Holds what is not on disk yet: telemetry for a flush interval, events for an instant.
 
-    A disk that refuses costs no control and no crash: what is pending waits, bounded, and what does not fit
-    any more is counted in ``dropped_samples`` and ``dropped_events``.
+    A disk that refuses costs no control and no crash: what is pending waits, bounded, telemetry gives way
+    first, and what does not fit any more is counted in ``dropped_samples`` and ``dropped_events`` and told as
+    a gap as soon as the disk takes it. A buffer that is not open is opened as soon as its disk allows.
     """
 
     def __init__(
@@ -50,19 +54,21 @@ class Recorder:
     ) -> None:
         """``remembered`` is what the rules want kept with their events; ``on_stored`` wakes the uplink."""
         self._buffer, self._keeper, self._clock = buffer, keeper, clock
-        self._interval_s, self._batch_max, self._bytes_max = (
-            flush_interval_s,
-            samples_per_batch_max,
-            bytes_max,
-        )
+        self._writer = Writer(buffer, bytes_max)
+        self._interval_s, self._batch_max = flush_interval_s, samples_per_batch_max
         self._remembered, self._on_stored = remembered, on_stored
+        self.on_opened: Callable[[dict[str, Any], dict[str, Any]], None] = lambda _rules, _learnt: None
+        """Called with what rules and drivers had kept there, when the buffer was opened here."""
         self._measured: list[Measured] = []
         self._pending = 0  # samples that these stand for
         self._events: list[Event] = []
         self._learnt: dict[str, Any] | None = None
         self._early_s = math.inf
+        self._lost = Ledger()
         self._wake = Wake()
         self._lock = asyncio.Lock()
+        self._told = Told(f"the buffer {buffer.path}")
+        self._refused = 0  # commits in a row
         self.dropped_samples = 0
         self.dropped_events = 0
 
@@ -71,7 +77,8 @@ class Recorder:
         self._measured += measured
         self._pending += sum(map(how_many, measured))
         self._drop_surplus()
-        if self._pending >= self._batch_max or now.s >= self._early_s:
+        due = self._pending >= self._batch_max or now.s >= self._early_s
+        if due and not self._refused:
             self._wake.set()
 
     def event(self, event: Event) -> None:
@@ -84,6 +91,11 @@ class Recorder:
         """Take what the drivers know now; it is committed with the next samples."""
         self._learnt = learnt
 
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """How many samples and events are not on disk."""
+        return self._pending, len(self._events)
+
     async def run(self) -> None:
         """Commit until cancelled."""
         flush_at_s = self._clock.now().s + self._interval_s
@@ -91,12 +103,17 @@ class Recorder:
             await self._wake.wait(flush_at_s - self._clock.now().s)
             now_s = self._clock.now().s
             due = now_s >= min(self._early_s, flush_at_s)
-            if due:
+            if not await self.flush(everything=due):
+                self._early_s = math.inf
+                flush_at_s = now_s + min(RETRY_S * 2.0 ** (min(self._refused, 10) - 1), RETRY_MAX_S)
+            elif due:
                 flush_at_s = now_s + self._interval_s
                 self._early_s = now_s + EARLY_FROM * self._interval_s
-            if not await self.flush(everything=due):
-                await asyncio.sleep(RETRY_S)
-                self._wake.set()
+
+    async def open(self) -> None:
+        """Open the buffer; BufferUnusableError, OSError or sqlite3.Error where that cannot be done now."""
+        async with self._lock:
+            await self._open()
 
     async def flush(self, *, everything: bool = True) -> bool:
         """Commit events and full batches, with ``everything`` the rest too; False where the disk refuses.
@@ -105,11 +122,7 @@ class Recorder:
         is still pending.
         """
         async with self._lock:
-            while (
-                self._events
-                or self._pending >= (1 if everything else self._batch_max)
-                or (everything and self._learnt is not None)
-            ):
+            while self._is_due(everything=everything):
                 commit = asyncio.create_task(self._commit(everything=everything))
                 try:
                     done = await asyncio.shield(commit)
@@ -120,37 +133,63 @@ class Recorder:
                     return False
         return True
 
+    def _is_due(self, *, everything: bool) -> bool:
+        if self._events or self._pending >= (1 if everything else self._batch_max):
+            return True
+        owes = self._lost or self._learnt is not None or not self._buffer.is_open or self._buffer.owed
+        return everything and bool(owes)
+
+    async def _open(self) -> None:
+        if not self._buffer.is_open:
+            await self._keeper.run(self._buffer.open)
+            remembered = await self._keeper.run(self._buffer.remembered)
+            self.on_opened(remembered, await self._keeper.run(self._buffer.learnt))
+
     async def _commit(self, *, everything: bool) -> bool:
+        try:
+            await self._open()
+        except (sqlite3.Error, OSError, BufferUnusableError) as error:
+            return self._waits(str(error))
         events = self._events[:EVENTS_PER_BATCH_MAX]
         # Out of the pending lists, so that what overflows meanwhile is not what is being committed.
         del self._events[: len(events)]
         measured = self._taken_batch() if everything or self._pending >= self._batch_max else []
-        items = [*self._of_events(events), *self._of_samples(measured)]
-        learnt = self._taken_learnt()
+        lost, learnt = self._lost.take(), self._taken_learnt()
+        now = self._clock.now()
+        commit = Commit(
+            [*self._of_events(events), *self._of_samples(measured)],
+            lost,
+            now,
+            self._remembered() if events else None,
+            learnt,
+        )
         try:
-            remember = self._remembered() if events else None
-            stored = await self._keeper.run(self._keep, items, remember, learnt)
+            committed = await self._keeper.run(self._writer.commit, commit)
         except sqlite3.Error as error:
-            _log.error("the buffer %s refuses: %s; what is pending waits", self._buffer.path, error)
-            self._events[:0], self._measured[:0] = events, measured
-            self._pending += sum(map(how_many, measured))
+            self._events[:0] = events
+            for loss in lost:
+                self._lost.add(loss)
             self._learnt = learnt if self._learnt is None else self._learnt
-            self._drop_surplus()
-            return False
-        for batch in stored:
+            self._put_back(measured)
+            return self._waits(str(error))
+        for batch in committed.stored:
             self._on_stored(batch)
+        if committed.refused:
+            self._put_back(measured)
+            return self._waits(committed.refused)
+        self._refused = 0
+        self._told.works()
         return True
 
-    def _keep(
-        self, items: list[Append], remember: dict[str, Any] | None, learnt: dict[str, Any] | None
-    ) -> list[Stored]:
-        """Commit, then make room; on the keeper's thread."""
-        stored = self._buffer.append(items, remember, learnt)
-        try:
-            self._buffer.keep_within(self._bytes_max)
-        except sqlite3.Error as error:
-            _log.error("the buffer %s cannot make room: %s", self._buffer.path, error)
-        return stored
+    def _waits(self, reason: str) -> bool:
+        self._refused += 1
+        self._told.failed(f"{reason}; what is measured waits in memory")
+        return False
+
+    def _put_back(self, measured: list[Measured]) -> None:
+        self._measured[:0] = measured
+        self._pending += sum(map(how_many, measured))
+        self._drop_surplus()
 
     def _taken_learnt(self) -> dict[str, Any] | None:
         learnt, self._learnt = self._learnt, None
@@ -173,14 +212,25 @@ class Recorder:
         return batch
 
     def _drop_surplus(self) -> None:
-        dropped = 0
-        while self._pending - dropped > PENDING_SAMPLES_MAX:
-            dropped += how_many(self._measured.pop(0))
-        self._pending -= dropped
-        self.dropped_samples += dropped
-        if (surplus := len(self._events) - PENDING_EVENTS_MAX) > 0:
+        events_over = max(0, len(self._events) - PENDING_EVENTS_MAX)
+        samples_max = max(0, PENDING_SAMPLES_MAX - events_over)
+        if self._pending > samples_max:
+            gone, dropped = 0, 0
+            while self._pending - dropped > samples_max:
+                dropped += how_many(self._measured[gone])
+                gone += 1
+            self._lose(SAMPLES_UNSTORED, self._measured[:gone], dropped)
+            del self._measured[:gone]
+            self._pending -= dropped
+            self.dropped_samples += dropped
+        if (surplus := events_over - PENDING_SAMPLES_MAX) > 0:
+            self._lose(EVENTS_UNSTORED, self._events[:surplus], surplus)
             del self._events[:surplus]
             self.dropped_events += surplus
+
+    def _lose(self, reason: str, rows: Sequence[Measured | Event], count: int) -> None:
+        times = [row.time_ms for row in rows]
+        self._lost.add(Loss(reason, min(times), max(times), count))
 
     def _of_events(self, events: list[Event]) -> list[Append]:
         if not events:

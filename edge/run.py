@@ -8,6 +8,7 @@ import logging
 import os
 import random
 import signal
+import sqlite3
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 from device_profiles.schema import Profile
 from edge import checks, line_report
 from edge.buffer.keeper import Keeper, OnThread
-from edge.buffer.store import Buffer, BufferUnusableError
+from edge.buffer.store import DISK_FAULTS, NOTHING_HELD, Buffer, BufferUnusableError
 from edge.clock import Clock, SystemClock
 from edge.gateway import Gateway
 from edge.line_report import Reporter
@@ -36,6 +37,9 @@ from edge.uplink.mqtt import Uplink
 from edge.uplink.session import Limits, Session
 
 _log = logging.getLogger(__name__)
+
+OPEN_PATIENCE_S = 10.0
+"""A large buffer takes a while to be checked; what is measured meanwhile waits in memory."""
 
 
 def fresh_id() -> str:
@@ -64,20 +68,37 @@ def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callabl
         settings.broker.port,
         state,
     )
-    buffer = Buffer(state / "buffer.db", settings.district, settings.gateway, fresh_id(), fresh_id)
+    buffer = Buffer(
+        state / "buffer.db",
+        settings.district,
+        settings.gateway,
+        fresh_id(),
+        fresh_id,
+        lambda: SystemClock().now().wall_ms,
+        ballast_bytes=settings.buffer.ballast_bytes,
+        quarantined_files_max=settings.buffer.quarantined_files_max,
+        open_now=False,
+    )
     try:
         asyncio.run(_serve(settings, profiles, buffer, delete_on_puback=delete_on_puback, ready=ready))
     finally:
-        os.close(lock)
+        if lock is not None:
+            os.close(lock)
 
 
-def _locked(folder: Path) -> int:
-    """Return a descriptor that holds the folder's lock: two gateways on one buffer would tear it apart."""
+def _locked(folder: Path) -> int | None:
+    """Return a descriptor that holds the folder's lock: two gateways on one buffer would tear it apart.
+
+    None where the disk is full or broken: that must not keep a gateway from its work.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
+        if error.errno in DISK_FAULTS:
+            _log.error("%s: cannot be locked against another gateway: %s", folder, reason)
+            return None
         raise BufferUnusableError(
             f"{folder}: cannot be used: {reason}; name another state_folder, or mend its permissions"
         ) from error
@@ -102,7 +123,6 @@ async def _serve(
     clock, keeper = SystemClock(), OnThread()
     gateway = Gateway(settings, profiles, _lines(settings), clock, fresh_id)
     randomness = random.Random()  # noqa: S311 - spreads retries, guards nothing
-    [held] = await keeper.run(buffer.ranges)
     kept = settings.buffer
     limits = Limits(
         kept.window_batches_max,
@@ -112,7 +132,7 @@ async def _serve(
     )
     uplink = Uplink(
         settings.broker,
-        Session(held.epoch, held.lanes, limits, randomness),
+        Session(NOTHING_HELD.epoch, NOTHING_HELD.lanes, limits, randomness),  # it takes up the buffer itself
         buffer,
         keeper,
         clock,
@@ -132,6 +152,7 @@ async def _serve(
         on_stored=uplink.stored,
     )
     gateway.attach(recorder, buffer)
+    await _opened(recorder)
     reporting = _Reporting(gateway, settings.gateway, buffer.path.parent, keeper, clock)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -154,9 +175,11 @@ async def _serve(
         for task in background:
             task.cancel()
         ended = await asyncio.gather(*background, return_exceptions=True)
-        await recorder.flush()
+        clean = await recorder.flush()
+        if not clean:
+            _log.error("the disk never took %d samples and %d events: they are lost", *recorder.waiting)
         await reporting.renew(stopped=True)
-        await keeper.run(buffer.close)
+        await keeper.run(buffer.close, clean=clean)
         await keeper.close()
     for failure in ended:
         if isinstance(failure, Exception):
@@ -184,6 +207,16 @@ class _Reporting:
             self._told.failed(error.strerror or str(error))
         else:
             self._told.works()
+
+
+async def _opened(recorder: Recorder) -> None:
+    """Open the buffer and wait for it, so that rules begin where they left off; a disk may hang, though."""
+    opening = asyncio.create_task(recorder.open())
+    with contextlib.suppress(
+        TimeoutError, OSError, sqlite3.Error
+    ):  # the recorder tries again, and tells of it
+        await asyncio.wait_for(asyncio.shield(opening), OPEN_PATIENCE_S)
+    opening.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
 
 async def _drained(uplink: Uplink, limit_s: float) -> None:

@@ -76,6 +76,8 @@ class Buffer(Strict):
     flush_interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 5
     samples_per_batch_max: int = Field(default=5000, ge=1, le=10_000)
     bytes_max: int = Field(default=256 * 1024 * 1024, ge=64 * 1024)
+    ballast_bytes: int = Field(default=1024 * 1024, ge=0, le=1024 * 1024 * 1024)
+    quarantined_files_max: int = Field(default=3, ge=1, le=100)
     window_batches_max: int = Field(default=32, ge=1, le=1000)
     window_bytes_max: int = Field(default=1024 * 1024, ge=256 * 1024)
     acknowledge_timeout_s: Seconds = 10

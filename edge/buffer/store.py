@@ -4,6 +4,7 @@ The row holds header columns and the payload; the message is made of both when i
 acknowledged mark live in rows of their own, so they survive an empty table. Blocking: call it on one thread.
 """
 
+import errno
 import json
 import logging
 import sqlite3
@@ -16,29 +17,20 @@ from typing import Any
 import msgspec
 
 from contract import batches
-from contract.batches import Content, Header, Tombstone
+from contract.batches import Content, Header
 from contract.messages import EpochRange, LaneRange, Turn
 from contract.topics import Lane
-from edge.buffer.retention import TOMBSTONE_BYTES, Held, surplus
+from edge.buffer import file, making_room, opening
+from edge.buffer.ballast import Ballast
+from edge.buffer.losses import LET_GO, Ledger, Loss
+from edge.buffer.retention import ROW_BYTES, Usage
 
 _log = logging.getLogger(__name__)
 
-_SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE lanes (
-  lane TEXT PRIMARY KEY, next_sequence INTEGER NOT NULL,
-  acked_upto INTEGER NOT NULL, acked_digest TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE batches (
-  lane TEXT NOT NULL, sequence INTEGER NOT NULL, content TEXT NOT NULL, boot_id TEXT NOT NULL,
-  created_ms INTEGER NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,
-  count INTEGER NOT NULL, payload BLOB NOT NULL, PRIMARY KEY (lane, sequence)
-);
-"""
-_RULES, _LEARNT, _TURN = "rules", "learnt", "turn"
-"""Keys of what is remembered, in ``meta``."""
-_TOMBSTONES_AT_ONCE = 100
+DISK_FAULTS = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE)
+)
+"""What a disk says that is full or broken; anything else is a mistake in the settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,60 +55,149 @@ class Stored:
     message: bytes
 
 
+NOTHING_HELD = EpochRange("0" * 32, {lane: LaneRange(1, 1) for lane in Lane})
+"""What is known of a buffer that was not opened yet."""
+
+
 class BufferUnusableError(Exception):
     """The buffer cannot be used; the text says which file and why."""
 
 
+class BufferClosedError(sqlite3.OperationalError):
+    """The buffer is not open: its disk refuses, or it was found corrupt just now."""
+
+
 class Buffer:
-    """The open buffer of one gateway."""
+    """The buffer of one gateway.
 
-    def __init__(self, path: Path, district: str, gateway: str, boot_id: str, ids: Callable[[], str]) -> None:
-        """Open or create the file; a corrupt one is set aside and replaced, and ``quarantined`` names it.
+    Every call but ``open`` and ``close`` raises sqlite3.OperationalError where the disk refuses, and
+    BufferClosedError, which is one, where it is not open. A file that is found corrupt is closed; ``open``
+    sets it aside then.
+    """
 
-        BufferUnusableError where the folder cannot be written.
+    def __init__(
+        self,
+        path: Path,
+        district: str,
+        gateway: str,
+        boot_id: str,
+        ids: Callable[[], str],
+        wall_ms: Callable[[], int] = lambda: 0,
+        *,
+        ballast_bytes: int = 0,
+        quarantined_files_max: int = 3,
+        open_now: bool = True,
+    ) -> None:
+        """Open or create the file; a disk that refuses leaves it closed, unless ``open_now`` is False.
+
+        BufferUnusableError where the folder cannot be one, or another version wrote the file.
         """
         self.path = path
         self.district, self.gateway, self.boot_id = district, gateway, boot_id
         self.quarantined: Path | None = None
-        self._ids = ids
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        self.new_id, self._wall_ms = ids, wall_ms
+        self._quarantined_files_max = quarantined_files_max
+        self.ballast = Ballast(path.with_name("ballast"), ballast_bytes)
+        self.life = 0
+        """Counts how often it was opened: with each the epoch may be another."""
+        self._file: sqlite3.Connection | None = None
+        self._begun = self._has_run = False
+        self._usage = {lane: Usage() for lane in Lane}
+        self._owed = Ledger()
+        self._heard = False
+        """Whether the centre has acknowledged anything since losses were told last."""
+        if open_now:
             try:
-                self._db = _opened(path)
-                self._prepare()
-            except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError):
-                    raise
-                _log.error("the buffer %s is corrupt and is set aside: %s", path, error)
-                self.quarantined = _set_aside(path)
-                self._db = _opened(path)
-                self._prepare()
-        except (OSError, sqlite3.Error) as error:
-            raise BufferUnusableError(f"{path}: the buffer cannot be opened: {error}") from error
+                self.open()
+            except (OSError, sqlite3.Error) as error:
+                _log.error("the buffer %s cannot be opened: %s", path, error)
+
+    def open(self) -> None:
+        """Open it if it is not; OSError or sqlite3.Error where the disk refuses, for another try later.
+
+        A corrupt file is set aside and replaced, ``quarantined`` names it, and what it still gives is taken
+        over under the new epoch. BufferUnusableError as above.
+        """
+        if self._file is not None:
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno in DISK_FAULTS:
+                raise
+            raise BufferUnusableError(f"{self.path}: the buffer cannot be opened: {error}") from error
+        try:
+            opened = self._opened()
+        except (OSError, sqlite3.Error):
+            if not self.ballast.release():
+                raise
+            opened = self._opened()
+        if isinstance(opened, str):
+            raise BufferUnusableError(opened)
+        if (
+            self.ballast.size_bytes
+        ):  # what is in the log must fit into the file, too, once the ballast is gone
+            opened.db.execute(f"PRAGMA wal_autocheckpoint = {_pages(self.ballast.size_bytes)}")
+        self._file, self.quarantined = opened.db, opened.quarantined or self.quarantined
+        self._usage, self._owed, self._begun = opened.usage, Ledger(opened.owed), False
+        try:
+            with self._transaction() as db:
+                self._begin(db)
+        except sqlite3.OperationalError as error:
+            _log.warning("the buffer %s is open, but takes nothing yet: %s", self.path, error)
+        if not self.ballast.size_bytes:
+            self.ballast.release()
+        self.ballast.build()
+        self.life += 1
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether it is open."""
+        return self._file is not None
 
     @property
     def epoch(self) -> str:
         """Random id of this buffer's life."""
-        value: str = self._db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0]
+        with self._reading() as db:
+            value: str = db.execute("SELECT value FROM meta WHERE key = ?", (file.EPOCH,)).fetchone()[0]
         return value
+
+    @property
+    def octets(self) -> int:
+        """What it holds, in bytes."""
+        return sum(usage.octets for usage in self._usage.values())
+
+    @property
+    def events_octets(self) -> int:
+        """What of it are events."""
+        return self._usage[Lane.EVENTS].octets
+
+    @property
+    def owed(self) -> list[Loss]:
+        """Losses to be told now; what was let go waits until the centre has been heard."""
+        return [loss for loss in self._owed if self._heard or loss.reason not in LET_GO]
 
     def append(
         self,
         items: list[Append],
         remember: dict[str, Any] | None = None,
         learnt: dict[str, Any] | None = None,
+        told: list[Loss] | None = None,
     ) -> list[Stored]:
         """Commit the items, what the rules remember and what the drivers learnt in one transaction.
 
-        Returns the items as stored; None leaves what was remembered or learnt before.
+        Returns the items as stored; None leaves what was remembered or learnt before. ``told`` is what of
+        ``owed`` the items tell.
         """
         stored = []
         with self._transaction() as db:
+            self._begin(db)
+            epoch = self.epoch if items else ""
             for item in items:
                 [sequence] = db.execute(
-                    "UPDATE lanes SET next_sequence = next_sequence + 1 WHERE lane = ?"
+                    "UPDATE lanes SET next_sequence = next_sequence + 1, committed_ms = ? WHERE lane = ?"
                     " RETURNING next_sequence - 1",
-                    (item.lane,),
+                    (item.created_ms, item.lane),
                 ).fetchone()
                 db.execute(
                     "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -132,32 +213,44 @@ class Buffer:
                         item.payload,
                     ),
                 )
-                header = self._header(item.lane, sequence, (item.content, self.boot_id, item.created_ms))
+                usage = self._usage[item.lane]
+                self._usage[item.lane] = usage._replace(octets=usage.octets + ROW_BYTES + len(item.payload))
+                header = self._header(
+                    epoch, item.lane, sequence, (item.content, self.boot_id, item.created_ms)
+                )
                 stored.append(Stored(item.lane, sequence, batches.message(header, item.payload)))
             if remember is not None:
-                self._set(_RULES, json.dumps(remember))
+                self._set(file.RULES, json.dumps(remember))
             if learnt is not None:
-                self._set(_LEARNT, json.dumps(learnt))
+                self._set(file.LEARNT, json.dumps(learnt))
+            if told:
+                reasons = {loss.reason for loss in told}
+                db.executemany("DELETE FROM owed WHERE reason = ?", [(reason,) for reason in reasons])
+                self._owed = Ledger(loss for loss in self._owed if loss.reason not in reasons)
+        if told:
+            self._heard = False
         return stored
 
     def read(self, lane: Lane, sequence: int) -> Stored | None:
         """Return one batch as it will be sent, or None if it is not held."""
-        row = self._db.execute(
-            "SELECT content, boot_id, created_ms, payload FROM batches WHERE lane = ? AND sequence = ?",
-            (lane, sequence),
-        ).fetchone()
-        if row is None:
-            return None
-        header = self._header(lane, sequence, row[:3])
+        with self._reading() as db:
+            row = db.execute(
+                "SELECT content, boot_id, created_ms, payload FROM batches WHERE lane = ? AND sequence = ?",
+                (lane, sequence),
+            ).fetchone()
+            if row is None:
+                return None
+            header = self._header(self.epoch, lane, sequence, row[:3])
         return Stored(lane, sequence, batches.message(header, row[3]))
 
     def ranges(self) -> list[EpochRange]:
         """Return what each lane holds, for the hello."""
         lanes = {}
-        for lane, following in self._db.execute("SELECT lane, next_sequence FROM lanes"):
-            [first] = self._db.execute("SELECT min(sequence) FROM batches WHERE lane = ?", (lane,)).fetchone()
-            lanes[lane] = LaneRange(first or following, following)
-        return [EpochRange(self.epoch, lanes)]
+        with self._reading() as db:
+            for lane, following in db.execute("SELECT lane, next_sequence FROM lanes").fetchall():
+                [first] = db.execute("SELECT min(sequence) FROM batches WHERE lane = ?", (lane,)).fetchone()
+                lanes[lane] = LaneRange(first or following, following)
+            return [EpochRange(self.epoch, lanes)]
 
     def acknowledge(self, lane: Lane, upto: int, digest: str) -> bool:
         """Delete what the centre has committed; False, and nothing deleted, where the digest contradicts.
@@ -165,9 +258,10 @@ class Buffer:
         A contradiction means that this file is a copy or was rolled back: what the centre has under these
         sequences is something else.
         """
-        following, acked, acked_digest = self._db.execute(
-            "SELECT next_sequence, acked_upto, acked_digest FROM lanes WHERE lane = ?", (lane,)
-        ).fetchone()
+        with self._reading() as db:
+            following, acked, acked_digest = db.execute(
+                "SELECT next_sequence, acked_upto, acked_digest FROM lanes WHERE lane = ?", (lane,)
+            ).fetchone()
         if upto >= following:
             return False
         held = self.read(lane, upto)
@@ -180,10 +274,11 @@ class Buffer:
                 return False
         elif upto == acked and digest and acked_digest and digest != acked_digest:
             return False
+        self._heard = True
         if upto <= acked:
             return True
         with self._transaction() as db:
-            db.execute("DELETE FROM batches WHERE lane = ? AND sequence <= ?", (lane, upto))
+            self._usage[lane] = making_room.delete(db, lane, upto, self._usage[lane])
             db.execute(
                 "UPDATE lanes SET acked_upto = ?, acked_digest = ? WHERE lane = ?", (upto, digest, lane)
             )
@@ -208,118 +303,146 @@ class Buffer:
                     "UPDATE lanes SET next_sequence = ?, acked_upto = 0, acked_digest = '' WHERE lane = ?",
                     (len(sequences) + 1, lane),
                 )
-            self._set("epoch", self._ids())
+            self._set(file.EPOCH, self.new_id())
+            db.execute("UPDATE owed SET first_sequence = 0, last_sequence = 0")
+            self._owed = self._owed.without_sequences()
+            self._usage = opening.usage(db)
 
     def keep_within(self, bytes_max: int) -> int:
-        """Replace the oldest telemetry by tombstones until the payloads fit; return how many were dropped."""
-        [held] = self._db.execute("SELECT coalesce(sum(length(payload)), 0) FROM batches").fetchone()
-        if held <= bytes_max:
-            return 0
-        rows = self._db.execute(
-            "SELECT sequence, length(payload) FROM batches WHERE lane = ? AND content = ?"
-            " AND length(payload) > ? ORDER BY sequence LIMIT ?",
-            (Lane.TELEMETRY, Content.SAMPLES, TOMBSTONE_BYTES, _TOMBSTONES_AT_ONCE),
-        )
-        chosen = surplus([Held(*row) for row in rows], held, bytes_max)
-        with self._transaction() as db:
-            for sequence in chosen:
-                first_ms, last_ms, count = db.execute(
-                    "SELECT first_ms, last_ms, count FROM batches WHERE lane = ? AND sequence = ?",
-                    (Lane.TELEMETRY, sequence),
-                ).fetchone()
-                tombstone = Tombstone(first_ms, last_ms, count, "buffer full")
-                db.execute(
-                    "UPDATE batches SET content = ?, payload = ? WHERE lane = ? AND sequence = ?",
-                    (Content.TOMBSTONE, batches.tombstone_payload(tombstone), Lane.TELEMETRY, sequence),
-                )
-        return len(chosen)
+        """Let the oldest telemetry, at last the oldest events give way until all fits.
+
+        Returns how many batches became tombstones or, counted in ``owed``, were let go.
+        """
+        dropped = 0
+        while making_room.is_needed(self._usage, bytes_max):
+            with self._transaction() as db:
+                step = making_room.give_way(db, self._usage, bytes_max)
+                for loss in step.losses:
+                    opening.set_owed(db, self._owed.add(loss))
+            if not step.batches:
+                break
+            dropped += step.batches
+        return dropped
+
+    def stop_growing(self) -> None:
+        """The disk is full: give the ballast away, and let the file use nothing but what it has."""
+        self.ballast.release()
+        with self._reading() as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            [pages] = db.execute("PRAGMA page_count").fetchone()
+            db.execute(f"PRAGMA max_page_count = {pages}")
+
+    def may_grow(self) -> None:
+        """Let the file grow again."""
+        with self._reading() as db:
+            db.execute(f"PRAGMA max_page_count = {opening.PAGES_MAX}")
 
     def remembered(self) -> dict[str, Any]:
         """Return what the rules last remembered."""
-        return self._get(_RULES)
+        return self._get(file.RULES)
 
     def learnt(self) -> dict[str, Any]:
         """Return what the drivers last learnt, by device."""
-        return self._get(_LEARNT)
+        return self._get(file.LEARNT)
 
     def turn(self) -> Turn | None:
         """Return the gateway's turn to connect again, as the centre gave it last."""
-        found = self._get(_TURN)
+        found = self._get(file.TURN)
         return msgspec.convert(found, Turn) if found else None
 
     def keep_turn(self, turn: Turn) -> None:
         """Keep the gateway's turn across restarts: when power returns, a whole city starts at once."""
         with self._transaction():
-            self._set(_TURN, msgspec.json.encode(turn).decode())
+            self._set(file.TURN, msgspec.json.encode(turn).decode())
 
     def forget(self, lane: Lane, upto: int) -> None:
         """Delete without the centre's acknowledgement: only for showing what is lost that way."""
         with self._transaction() as db:
-            db.execute("DELETE FROM batches WHERE lane = ? AND sequence <= ?", (lane, upto))
+            self._usage[lane] = making_room.delete(db, lane, upto, self._usage[lane])
 
-    def close(self) -> None:
-        """Close the file; everything committed is on disk already."""
-        self._db.close()
+    def close(self, *, clean: bool = True) -> None:
+        """Close the file; everything committed is on disk already.
 
-    def _header(self, lane: Lane, sequence: int, columns: tuple[str, str, int]) -> Header:
-        content, boot_id, created_ms = columns
-        return Header(
-            self.district, self.gateway, self.epoch, lane, sequence, Content(content), boot_id, created_ms
+        With ``clean`` the next start knows that nothing went missing here.
+        """
+        if self._file is None:
+            return
+        if clean and self._begun:
+            try:
+                with self._transaction() as db:
+                    db.execute("DELETE FROM meta WHERE key = ?", (file.RUN,))
+            except sqlite3.OperationalError as error:
+                _log.warning("the buffer %s cannot be told a clean end: %s", self.path, error)
+        self._let_go()
+
+    def _opened(self) -> opening.Opened | str:
+        return opening.opened(
+            self.path, self.new_id, self._wall_ms(), self._quarantined_files_max, ends_run=not self._has_run
         )
 
-    def _prepare(self) -> None:
-        [version] = self._db.execute("PRAGMA user_version").fetchone()
-        if version not in (0, _SCHEMA_VERSION):
-            raise BufferUnusableError(
-                f"{self.path}: written by another version ({version}); this one knows {_SCHEMA_VERSION}"
-            )
-        if version == _SCHEMA_VERSION:
-            [verdict] = self._db.execute("PRAGMA quick_check(1)").fetchone()
-            if verdict != "ok":
-                raise sqlite3.DatabaseError(verdict)
+    def _let_go(self) -> None:
+        db, self._file = self._file, None
+        if db is not None:
+            db.close()
+
+    def _header(self, epoch: str, lane: Lane, sequence: int, columns: tuple[str, str, int]) -> Header:
+        content, boot_id, created_ms = columns
+        return Header(
+            self.district, self.gateway, epoch, lane, sequence, Content(content), boot_id, created_ms
+        )
+
+    def _begin(self, db: sqlite3.Connection) -> None:
+        """Note that a run is at work; one that is noted already had no clean end."""
+        if self._begun:
             return
-        with self._transaction() as db:
-            for statement in _SCHEMA.split(";"):
-                if statement.strip():
-                    db.execute(statement)
-            db.executemany("INSERT INTO lanes VALUES (?, 1, 0, '')", [(lane,) for lane in Lane])
-            self._set("epoch", self._ids())
-            db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        loss = opening.begin(db, self._wall_ms())
+        if loss and not self._has_run:
+            opening.set_owed(db, self._owed.add(loss))
+        self._begun = self._has_run = True
+
+    def _set(self, key: str, value: str) -> None:
+        opening.set_value(self._db, key, value)
 
     def _get(self, key: str) -> dict[str, Any]:
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        with self._reading() as db:
+            row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         found: dict[str, Any] = json.loads(row[0]) if row else {}
         return found
 
-    def _set(self, key: str, value: str) -> None:
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._file is None:
+            raise BufferClosedError(f"{self.path} is not open")
+        return self._file
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Lend the open file; where it is found corrupt it is closed, and ``open`` will set it aside."""
+        db = self._db
+        try:
+            yield db
+        except sqlite3.Error as error:
+            if not file.is_damage(error):
+                raise
+            self._let_go()
+            raise BufferClosedError(f"{self.path} is corrupt: {error}") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+        """Lend the open file for one commit; where it fails, what is known in memory goes back with it."""
+        before = dict(self._usage), Ledger(self._owed), self._begun, self._has_run
+        with self._reading() as db:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                self._usage, self._owed, self._begun, self._has_run = before
+                if self._file is not None and db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    return db
-
-
-def _set_aside(path: Path) -> Path:
-    number = 1
-    while (target := path.with_name(f"{path.name}.corrupt-{number}")).exists():
-        number += 1
-    for suffix in ("-wal", "-shm"):
-        side = path.with_name(path.name + suffix)
-        if side.exists():
-            side.rename(target.with_name(target.name + suffix))
-    path.rename(target)
-    return target
+def _pages(ballast_bytes: int) -> int:
+    """Return to how many pages the write-ahead log may grow: half of the ballast, at most SQLite's own."""
+    return max(4, min(1_000, ballast_bytes // 2 // file.PAGE_BYTES))

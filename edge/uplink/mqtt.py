@@ -7,6 +7,7 @@ import sqlite3
 from random import Random
 
 import aiomqtt
+import msgspec
 
 from contract import messages, topics
 from contract.errors import ContractError
@@ -29,6 +30,8 @@ LOOK_INTERVAL_S = 30.0
 KEEPALIVE_LOOK_S_MAX = 5.0
 LOOK_LATER_S = 0.01
 """Later than due, so that it is due then."""
+OPEN_LOOK_S = 1.0
+"""So often at least whether the buffer is open."""
 CLOSE_TIMEOUT_S = 3.0
 PUBACK_TIMEOUT_S = 120.0
 """A whole window has to pass over a slow link before its last batch is confirmed; a dead one is found sooner,
@@ -69,11 +72,12 @@ class Uplink:
         self._delete_on_puback = delete_on_puback
         self._names = (buffer.district, buffer.gateway)
         self._wake = Wake()
-        self._turns = Turns(buffer.turn(), clock.now().s)
+        self._turns = Turns(None, clock.now().s)
         self._fresh: dict[Lane, Stored] = {}
         """What was committed last, so that it need not be read from the disk that it was just written to."""
         self._lock = asyncio.Lock()
         """Held while an acknowledgement is checked: nobody knows whether the epoch still stands."""
+        self._life = 0
         self.connections = 0
         self._told = Told(f"broker {broker.host}:{broker.port}")
 
@@ -91,8 +95,10 @@ class Uplink:
     async def run(self) -> None:
         """Connect, and connect again after every loss, until cancelled."""
         failures = 0
-        await asyncio.sleep(self._turns.wait_s(self._clock.now().s, 0.0))
+        await self._opened()
+        await self._recall_turn()
         while True:
+            await self._opened()
             before, refused = self.connections, False
             # A task of its own: one that fails while it is cancelled would hide from us that we are to end.
             connection = asyncio.create_task(self._connection())
@@ -113,6 +119,19 @@ class Uplink:
                 self._turns.lost(now_s)
             failures = 0 if self.connections > before and not refused else failures + 1
             await asyncio.sleep(self._turns.wait_s(now_s, self._back_off_s(failures)))
+
+    async def _opened(self) -> None:
+        """Wait for the buffer: without it there is no epoch to say hello with."""
+        while not self._buffer.is_open:
+            await asyncio.sleep(OPEN_LOOK_S)
+
+    async def _recall_turn(self) -> None:
+        """Wait for the turn that a former run was given: all gateways may have started together."""
+        try:
+            self._turns.turn = await self._keeper.run(self._buffer.turn)
+        except (sqlite3.Error, msgspec.MsgspecError) as error:
+            _log.error("the buffer %s does not tell the turn: %s", self._buffer.path, error)
+        await asyncio.sleep(self._turns.wait_s(self._clock.now().s, 0.0))
 
     async def _connection(self) -> None:
         offline = messages.encode(State(VERSION, online=False, boot_id=self._buffer.boot_id))
@@ -166,6 +185,8 @@ class Uplink:
 
     async def _acknowledged(self, lane: Lane, ack: Ack) -> None:
         async with self._lock:
+            if self._buffer.life != self._life:
+                return  # the epoch may be another; nothing of this one is known here yet
             if ack.turn is not None and ack.turn != self._turns.turn:
                 self._turns.turn = ack.turn
                 await self._keep_turn(ack.turn)
@@ -194,7 +215,9 @@ class Uplink:
             _log.error("the buffer %s refuses: %s", self._buffer.path, error)
 
     async def _restart(self) -> None:
+        life = self._buffer.life
         [held] = await self._keeper.run(self._buffer.ranges)
+        self._life = life
         self._fresh.clear()  # what was renumbered is not sent by its old number
         self._session.restart(held.epoch, held.lanes)
 
@@ -214,6 +237,8 @@ class Uplink:
     async def _next(self) -> Stored | None:
         """Return what is to be sent now, if anything, and count it as sent."""
         async with self._lock:
+            if self._buffer.life != self._life:
+                await self._restart()  # the buffer was opened anew: take it as it is
             due = self._session.next_to_send()
             if due is None:
                 return None

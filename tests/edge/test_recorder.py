@@ -4,17 +4,19 @@ import asyncio
 import itertools
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from contract import batches
+from contract.batches import Batch
 from contract.events import Gap
 from contract.samples import Measured, Row, Sample, spread
 from contract.topics import Lane
 from edge import recorder as module
+from edge.buffer.losses import EVENTS_UNSTORED, SAMPLES_UNSTORED
 from edge.buffer.store import Buffer, Stored
 from edge.recorder import Recorder
 from simulators.virtual_loop import run_virtually
@@ -60,15 +62,35 @@ class Bench:
     def kept(self) -> Counter[int | str]:
         """Return how often each sample (by time) and event (by id) is on disk."""
         found: Counter[int | str] = Counter()
+        for batch in self._batches():
+            found.update([sample.time_ms for sample in batch.samples])
+            found.update([event.id for event in batch.events if event not in self._gaps(batch)])
+        return found
+
+    def gaps(self) -> dict[str, Gap]:
+        """Return the gaps on disk that tell of losses, by reason; there is one each."""
+        found = [gap for batch in self._batches() for gap in self._gaps(batch)]
+        assert len({gap.reason for gap in found}) == len(found)
+        return {gap.reason: gap for gap in found}
+
+    def counted(self) -> Counter[str]:
+        """Return how many samples or events are told as lost, by reason."""
+        told: Counter[str] = Counter()
+        for batch in self._batches():
+            for gap in self._gaps(batch):
+                told[gap.reason] += gap.count or 0
+        return told
+
+    def _gaps(self, batch: Batch) -> list[Gap]:
+        return [event for event in batch.events if isinstance(event, Gap) and event.reason != "test"]
+
+    def _batches(self) -> Iterator[Batch]:
         [held] = self.buffer.ranges()
         for lane in Lane:
             for sequence in range(held.lanes[lane].first, held.lanes[lane].next):
                 stored = self.buffer.read(lane, sequence)
                 assert stored
-                batch = batches.decode(stored.message)
-                found.update([sample.time_ms for sample in batch.samples])
-                found.update([event.id for event in batch.events if isinstance(event, Gap)])
-        return found
+                yield batches.decode(stored.message)
 
     def _sample(self) -> Sample:
         self._time_ms += 1
@@ -148,6 +170,12 @@ def test_what_overflows_during_a_commit_is_counted_and_nothing_else_is_missing(
         dropped = bench.recorder.dropped_samples + bench.recorder.dropped_events
         assert dropped > 0
         assert len(kept) + dropped == taken
+        assert bench.counted() == Counter(
+            {
+                SAMPLES_UNSTORED: bench.recorder.dropped_samples,
+                EVENTS_UNSTORED: bench.recorder.dropped_events,
+            }
+        )
         bench.buffer.close()
 
     bench = Bench(tmp_path, meanwhile)
@@ -233,6 +261,61 @@ def test_what_drivers_learnt_waits_for_the_disk_and_needs_no_samples(tmp_path: P
         assert await bench.recorder.flush()
         assert bench.buffer.learnt() == {}
         assert bench.buffer.remembered() == {}
+        bench.buffer.close()
+
+    bench = Bench(tmp_path)
+    run_virtually(live())
+
+
+def test_on_a_dead_disk_telemetry_gives_way_to_events_and_all_of_it_is_told_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is on disk and what the gaps tell, with first and last time, is what was taken."""
+    monkeypatch.setattr(module, "PENDING_SAMPLES_MAX", 20)
+    monkeypatch.setattr(module, "PENDING_EVENTS_MAX", 5)
+
+    async def live() -> None:
+        bench.buffer._db.execute("PRAGMA query_only = ON")
+        bench.measure(30)
+        assert not await bench.recorder.flush()
+        for _ in range(15):
+            bench.happen()
+        assert not await bench.recorder.flush()
+        assert (bench.recorder.dropped_samples, bench.recorder.dropped_events) == (20, 0)
+        for _ in range(15):
+            bench.happen()
+        assert (bench.recorder.dropped_samples, bench.recorder.dropped_events) == (30, 5)
+        assert not await bench.recorder.flush()
+        bench.buffer._db.execute("PRAGMA query_only = OFF")
+        assert await bench.recorder.flush()
+        gaps = bench.gaps()
+        samples, events = gaps[SAMPLES_UNSTORED], gaps[EVENTS_UNSTORED]
+        assert (samples.from_ms, samples.to_ms, samples.count) == (1, 30, 30)
+        assert (events.from_ms, events.to_ms, events.count) == (1, 1, 5)
+        assert len(bench.kept()) == 25
+        bench.measure(3)
+        assert await bench.recorder.flush()
+        assert len(bench.gaps()) == 2
+        bench.buffer.close()
+
+    bench = Bench(tmp_path)
+    run_virtually(live())
+
+
+def test_an_event_does_not_wait_for_the_next_try(tmp_path: Path) -> None:
+    """What a disk refuses is tried again ever later; an event is tried, and all with it, at once."""
+
+    async def live() -> None:
+        running = asyncio.create_task(bench.recorder.run())
+        bench.buffer._db.execute("PRAGMA query_only = ON")
+        bench.measure(1)
+        await asyncio.sleep(63)  # between two tries
+        bench.buffer._db.execute("PRAGMA query_only = OFF")
+        bench.happen()
+        await asyncio.sleep(0.2)
+        assert len(bench.kept()) == 2
+        running.cancel()
+        await asyncio.wait({running})
         bench.buffer.close()
 
     bench = Bench(tmp_path)

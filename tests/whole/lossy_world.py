@@ -27,7 +27,7 @@ from edge.settings import Broker
 from edge.uplink.mqtt import Uplink
 from edge.uplink.session import Limits, Session
 from tests.edge.virtual_gateway import LoopClock
-from tests.whole.centre import SAMPLES_PER_BATCH, START_MS, Centre
+from tests.whole.centre import SAMPLES_PER_BATCH, START_MS, Centre, serial_of
 from tests.whole.threadlike import ThreadLike
 
 
@@ -107,6 +107,8 @@ class World:
         self.loses, self.doubles, self.delay_s = 0.0, 0.0, 0.05
         self.owed: set[int] = set()
         """Serials that were committed at the gateway and not lost together with a card."""
+        self.let_go: set[int] = set()
+        """Serials that retention has let go altogether."""
         self.rolled_back = False
         self.drained = False
         self.left: list[EpochRange] = []
@@ -177,10 +179,12 @@ class World:
             await self._commit(Lane.TELEMETRY)
 
     async def squeeze(self) -> None:
-        """Replace the older half of what waits by tombstones."""
-        [held] = self.buffer.ranges()
-        waiting = held.lanes[Lane.TELEMETRY].next - held.lanes[Lane.TELEMETRY].first
-        await self.keeper.run(self.buffer.keep_within, waiting * 200)
+        """Replace some of the oldest by tombstones; of many of these, let the oldest go."""
+        await self.keeper.run(self._keep_within, 0.6)
+
+    async def crush(self) -> None:
+        """Let nearly everything go."""
+        await self.keeper.run(self._keep_within, 0.1)
 
     async def copy_card(self) -> None:
         """Keep an image of the card as it is now."""
@@ -281,6 +285,30 @@ class World:
         self.calls_to_cut -= 1
         if self.calls_to_cut == 0 and self.client:
             self.client.cut()
+
+    def _keep_within(self, share: float) -> None:
+        before = self.held()
+        self.buffer.keep_within(round(self.buffer.octets * share))
+        gone = before - self.held()
+        self.let_go |= gone
+        self.owed -= gone - self.centre.seen
+        if self.owed_by_gateway < len(gone) * SAMPLES_PER_BATCH:
+            raise AssertionError("what is let go is not counted")
+
+    @property
+    def owed_by_gateway(self) -> int:
+        """How many samples the buffer knows to have let go and has not told."""
+        return sum(loss.count or 0 for loss in self.buffer._owed)
+
+    def held(self) -> set[int]:
+        """Return the serials of all batches on disk; call it on the keeper."""
+        [held] = self.buffer.ranges()
+        found = [
+            self.buffer.read(lane, sequence)
+            for lane in Lane
+            for sequence in range(held.lanes[lane].first, held.lanes[lane].next)
+        ]
+        return {serial_of(batches.decode(stored.message)) for stored in found if stored}
 
     async def _commit(self, lane: Lane) -> None:
         self._serial += 1

@@ -17,6 +17,7 @@ ACTS = [
     "event",
     "many",
     "squeeze",
+    "crush",
     "restart_gateway",
     "copy_card",
     "roll_back_card",

@@ -13,6 +13,7 @@ import pytest
 
 from contract import batches
 from contract.batches import Content
+from contract.events import Gap
 from contract.samples import Sample
 from contract.topics import Lane
 from edge.buffer.store import Append, Buffer, BufferUnusableError, Stored
@@ -102,14 +103,16 @@ def test_renumbering_keeps_everything_under_a_new_epoch(tmp_path: Path) -> None:
 def test_beyond_its_limit_the_oldest_telemetry_becomes_tombstones(tmp_path: Path) -> None:
     """Every drop is counted and keeps its number; events stay."""
     buffer = opened(tmp_path)
-    events = Append(Lane.EVENTS, Content.EVENTS, b"\x00" + os.urandom(5000), 1, 1, 1, 1)
+    alarm = Gap("e" * 32, 1, "gateway", "test", 0, 1)
+    payload = batches.events_payload([alarm])
+    events = Append(Lane.EVENTS, Content.EVENTS, payload, 1, 1, 1, 1)
     noisy = [
         Append(Lane.TELEMETRY, Content.SAMPLES, b"\x00" + os.urandom(2000), at, at, at + 5, 6)
         for at in range(10)
     ]
     buffer.append([events, *noisy])
     dropped = buffer.keep_within(16_100)
-    assert dropped == 5
+    assert dropped == 4
     found = [buffer.read(Lane.TELEMETRY, sequence) for sequence in range(1, 11)]
     decoded = [batches.read_header(batch.message).content for batch in found if batch]
     assert decoded == [Content.TOMBSTONE] * dropped + [Content.SAMPLES] * (10 - dropped)

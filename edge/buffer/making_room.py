@@ -1,0 +1,142 @@
+"""What retention has chosen, done: batches replaced by tombstones, oldest rows let go and counted."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from contract import batches
+from contract.batches import Content, Header, Tombstone
+from contract.events import Gap
+from contract.topics import Lane
+from edge.buffer.losses import EVENTS_LET_GO, SAMPLES_LET_GO, Loss, of_gap
+from edge.buffer.retention import ROW_BYTES, TOMBSTONE_BYTES, Held, Usage, excess, let_go, quotas, surplus
+
+_ROWS_AT_ONCE = 1_000
+_REASON = {Lane.TELEMETRY: SAMPLES_LET_GO, Lane.EVENTS: EVENTS_LET_GO}
+
+
+@dataclass(slots=True)
+class Step:
+    """What one transaction has dropped, and what is to be told of it."""
+
+    batches: int = 0
+    losses: list[Loss] = field(default_factory=list)
+
+
+def is_needed(usage: Mapping[Lane, Usage], bytes_max: int) -> bool:
+    """Say whether a lane has more than it may; looks at no row."""
+    lanes = quotas(bytes_max, usage[Lane.EVENTS].octets)
+    return any(not excess(usage[lane], lane_max, bytes_max).none for lane, lane_max in lanes.items())
+
+
+def give_way(db: sqlite3.Connection, usage: dict[Lane, Usage], bytes_max: int) -> Step:
+    """Drop so many of the oldest batches as fit into one transaction; ``usage`` follows."""
+    step = Step()
+    for lane, lane_max in quotas(bytes_max, usage[Lane.EVENTS].octets).items():
+        over = excess(usage[lane], lane_max, bytes_max)
+        if over.none:
+            continue
+        if over.octets > 0:
+            live = list(_live(db, lane, usage[lane].live_from))
+            for sequence in surplus(live, over.octets):
+                usage[lane] = _bury(db, lane, sequence, usage[lane], step)
+            if not live:  # what is small stays small: it need not be looked at again
+                [last] = db.execute("SELECT max(sequence) FROM batches WHERE lane = ?", (lane,)).fetchone()
+                usage[lane] = usage[lane]._replace(live_from=last or 0)
+            over = excess(usage[lane], lane_max, bytes_max)
+            if over.none or len(live) == _ROWS_AT_ONCE:
+                continue
+        if upto := let_go(_oldest(db, lane), over):
+            usage[lane] = _let_go(db, lane, upto, usage[lane], step)
+    return step
+
+
+def delete(db: sqlite3.Connection, lane: Lane, upto: int, usage: Usage) -> Usage:
+    """Delete a lane's rows up to a sequence; return what it takes then."""
+    octets, tombstones = db.execute(
+        "SELECT coalesce(sum(length(payload) + ?), 0),"
+        " coalesce(sum(iif(content = ?, length(payload) + ?, 0)), 0)"
+        " FROM batches WHERE lane = ? AND sequence <= ?",
+        (ROW_BYTES, Content.TOMBSTONE, ROW_BYTES, lane, upto),
+    ).fetchone()
+    db.execute("DELETE FROM batches WHERE lane = ? AND sequence <= ?", (lane, upto))
+    return usage._replace(octets=usage.octets - octets, tombstone_octets=usage.tombstone_octets - tombstones)
+
+
+def _live(db: sqlite3.Connection, lane: Lane, live_from: int) -> Iterator[Held]:
+    rows = db.execute(
+        "SELECT sequence, length(payload) + ? FROM batches WHERE lane = ? AND sequence >= ? AND content != ?"
+        " AND length(payload) + ? > ? ORDER BY sequence LIMIT ?",
+        (ROW_BYTES, lane, live_from, Content.TOMBSTONE, ROW_BYTES, TOMBSTONE_BYTES, _ROWS_AT_ONCE),
+    )
+    return (Held(sequence, octets) for sequence, octets in rows)
+
+
+def _oldest(db: sqlite3.Connection, lane: Lane) -> Iterator[Held]:
+    rows = db.execute(
+        "SELECT sequence, length(payload) + ?, content = ? FROM batches WHERE lane = ?"
+        " ORDER BY sequence LIMIT ?",
+        (ROW_BYTES, Content.TOMBSTONE, lane, _ROWS_AT_ONCE),
+    )
+    return (Held(sequence, octets, bool(tombstone)) for sequence, octets, tombstone in rows)
+
+
+def _bury(db: sqlite3.Connection, lane: Lane, sequence: int, usage: Usage, step: Step) -> Usage:
+    """Replace one batch by its tombstone."""
+    rowid, boot_id, created_ms, first_ms, last_ms, count, content, payload = db.execute(
+        "SELECT rowid, boot_id, created_ms, first_ms, last_ms, count, content, payload FROM batches"
+        " WHERE lane = ? AND sequence = ?",
+        (lane, sequence),
+    ).fetchone()
+    step.losses += _gaps_in(content, payload)
+    tombstone = batches.tombstone_payload(Tombstone(first_ms, last_ms, count, "buffer full"))
+    # Deleted and inserted, because a row that only shrinks leaves its page as it is: nothing would be free.
+    db.execute("DELETE FROM batches WHERE rowid = ?", (rowid,))
+    db.execute(
+        "INSERT INTO batches (rowid, lane, sequence, content, boot_id, created_ms, first_ms, last_ms, count,"
+        " payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            rowid,
+            lane,
+            sequence,
+            Content.TOMBSTONE,
+            boot_id,
+            created_ms,
+            first_ms,
+            last_ms,
+            count,
+            tombstone,
+        ),
+    )
+    step.batches += 1
+    return usage._replace(
+        octets=usage.octets - len(payload) + len(tombstone),
+        live_from=sequence,
+        tombstone_octets=usage.tombstone_octets + ROW_BYTES + len(tombstone),
+    )
+
+
+def _let_go(db: sqlite3.Connection, lane: Lane, upto: int, usage: Usage, step: Step) -> Usage:
+    """Delete the oldest rows, and count what they held or stood for."""
+    where = (lane, upto)
+    first, from_ms, to_ms, count, rows = db.execute(
+        "SELECT min(sequence), min(first_ms), max(last_ms), sum(count), count(*) FROM batches"
+        " WHERE lane = ? AND sequence <= ?",
+        where,
+    ).fetchone()
+    for content, payload in db.execute(
+        "SELECT content, payload FROM batches WHERE lane = ? AND sequence <= ?", where
+    ):
+        step.losses += _gaps_in(content, payload)
+    step.losses.append(Loss(_REASON[lane], from_ms, to_ms, count, first, upto))
+    step.batches += rows
+    return delete(db, lane, upto, usage)
+
+
+def _gaps_in(content: str, payload: bytes) -> list[Loss]:
+    """Return the losses that a batch of events was to tell: they are not lost with it."""
+    if content != Content.EVENTS:
+        return []
+    header = Header("x", "x", "0" * 32, Lane.EVENTS, 1, Content.EVENTS, "0" * 32, 0)
+    events = batches.decode(batches.message(header, payload)).events
+    return [of_gap(event) for event in events if isinstance(event, Gap)]
