@@ -97,7 +97,7 @@ class Recorder:
         flush_at = loop.time() + self._interval_s
         while True:
             await self._wake.wait(flush_at - loop.time())
-            due = loop.time() >= flush_at
+            due = loop.time() >= flush_at or self._refused > 0  # a disk that takes again gets all of it
             if await self.flush(everything=due):
                 flush_at = loop.time() + self._interval_s if due else flush_at
             else:
