@@ -102,7 +102,8 @@ class Recorder:
         while True:
             await self._wake.wait(flush_at_s - self._clock.now().s)
             now_s = self._clock.now().s
-            due = now_s >= min(self._early_s, flush_at_s)
+            # A disk that takes again gets all of it.
+            due = now_s >= min(self._early_s, flush_at_s) or self._refused > 0
             if not await self.flush(everything=due):
                 self._early_s = math.inf
                 flush_at_s = now_s + min(RETRY_S * 2.0 ** (min(self._refused, 10) - 1), RETRY_MAX_S)

@@ -66,7 +66,7 @@ def test_it_says_what_does_not_work_shares_its_folder_with_nobody_and_ends_when_
     rest = first.communicate(timeout=30)[1]
     assert first.returncode == 0
     assert "Traceback" not in told + rest
-    assert told.count("does not work") == 1
+    assert told.count("rs485-1 does not work") == 1
     report = line_report.read(tmp_path / "state")
     assert report.stopped
     assert [device.state for device in report.lines[0].devices] == ["no_line"]
