@@ -1,7 +1,7 @@
 """A gateway's buffer lives, and tells the recorder what it promises: ``folder seed steps [weaken]``.
 
-Batches in both lanes, what rules remember and drivers learnt, hours without a link, a broker that queues, a
-centre that commits and acknowledges, retention, restarts, a renumbering. ``normal`` and ``off`` weaken
+Batches in both lanes, what rules remember and drivers learnt, stretches without a link, a broker that queues,
+a centre that commits and acknowledges, retention, restarts, a renumbering. ``normal`` and ``off`` weaken
 SQLite's synchronous; ``puback`` deletes what the broker has confirmed, as delete_on_puback does.
 """
 
