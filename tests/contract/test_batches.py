@@ -84,7 +84,7 @@ def test_every_sample_arrives_exactly_as_it_left(samples: list[Sample]) -> None:
     assert list(map(repr, arrived)) == list(map(repr, expected))
 
 
-plain = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.booleans()
+plain = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.booleans() | st.none()
 
 
 @st.composite
@@ -261,6 +261,26 @@ def test_every_way_to_break_a_batch_is_refused(changes: dict[str, Any]) -> None:
     """Names, indices, times, forms, streams, runs and sizes are all checked on arrival."""
     with pytest.raises(ContractError):
         batches.decode(hostile(**changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"spans": [0, 1, 1]}, {"spans": [1, 0, 1]}, {"spans": [1, 1, 0]}, {"shapes": [[0]]}],
+    ids=["device", "shape", "times", "point"],
+)
+def test_what_lies_before_the_first_of_a_table_is_not_its_last(changes: dict[str, Any]) -> None:
+    """A batch of one series, in which the last of each table would be the right one."""
+    with pytest.raises(ContractError, match=r"no table|no name"):
+        batches.decode(hostile(TWO[:2], **changes))
+
+
+@pytest.mark.parametrize("form", range(11))
+def test_a_column_of_nothing_has_no_form_for_something(form: int) -> None:
+    """One that has no first value would take a step less than none."""
+    nothing = [Sample(1_000, "d", "a", None, Quality.BAD, "timeout")]
+    assert batches.decode(hostile(nothing)).samples == nothing
+    with pytest.raises(ContractError, match="without values"):
+        batches.decode(hostile(nothing, forms=bytes([form]), firsts=b"\x00", steps=b"\x00"))
 
 
 @pytest.mark.parametrize("field", Payload.__struct_fields__)
