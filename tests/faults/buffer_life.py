@@ -57,11 +57,13 @@ class State:
             self.lanes[lane].digests[sequence] = digest
             self.lanes[lane].following = sequence + 1
             self.owed[lane].add(sequence)
-        for sequence, digest in change.get("tombstones", []):
-            self.lanes[str(Lane.TELEMETRY)].digests[sequence] = digest
+        for lane, sequence, digest in change.get("tombstones", []):
+            self.lanes[lane].digests[sequence] = digest
         for lane, upto, digest in change.get("acked", []):
             self.lanes[lane].acked = upto, digest
-        for lane, upto in change.get("deleted", []):
+        for lane, upto in change.get("let_go", []):
+            self.owed[lane] = {sequence for sequence in self.owed[lane] if sequence > upto}
+        for lane, upto in (*change.get("deleted", []), *change.get("let_go", [])):
             held = self.lanes[lane]
             held.digests = {sequence: digest for sequence, digest in held.digests.items() if sequence > upto}
         for lane, numbers in change.get("renumbered", {}).items():
@@ -211,15 +213,18 @@ class _Life:
         self._done(acked=[(str(lane), upto, digest)], deleted=[(str(lane), upto)])
 
     def _keep_within(self) -> None:
-        [size] = self._buffer._db.execute("SELECT coalesce(sum(length(payload)), 0) FROM batches").fetchone()
         few = sum(len(held.digests) for held in self._known.lanes.values()) < HELD_MAX
         self._marker.begin()
-        self._buffer.keep_within(round(size * (0.9 if few else 0.3)))
-        lane = str(Lane.TELEMETRY)
-        now, before = read(self._buffer).lanes[lane].digests, self._known.lanes[lane].digests
-        self._done(
-            tombstones=[(number, digest) for number, digest in now.items() if digest != before[number]]
-        )
+        self._buffer.keep_within(round(self._buffer.octets * (0.9 if few else 0.3)))
+        held = read(self._buffer).lanes
+        tombstones: list[tuple[str, int, str]] = []
+        gone: list[tuple[str, int]] = []
+        for lane, before in self._known.lanes.items():
+            now = held[lane].digests
+            tombstones += [(lane, *each) for each in now.items() if each[1] != before.digests[each[0]]]
+            if lost := before.digests.keys() - now.keys():
+                gone.append((lane, max(lost)))
+        self._done(tombstones=tombstones, let_go=gone)
 
     def _renumber(self) -> None:
         """As after an acknowledgement that contradicts: what is under way belongs to the old epoch."""
