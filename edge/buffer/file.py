@@ -144,6 +144,9 @@ class Wreck:
         seen: dict[Lane, int] = {}
         while rowid <= last and misses < MISSES_MAX:
             sequence_and_row = self._row(rowid)
+            if sequence_and_row and sequence_and_row[0] <= seen.get(sequence_and_row[1].lane, 0):
+                sequence_and_row = None  # pages that lead to each other give the same rows without end
+                self.unreadable = True
             misses = 0 if sequence_and_row else misses + 1
             if sequence_and_row:
                 sequence, row = sequence_and_row
