@@ -186,11 +186,12 @@ class LinePoller:
         device.timeout_s = unit.learnt_timeout_s()
         answers: list[tuple[Block, Words]] = []
         answers_s = []
-        cycle = Cycle(device.reads, began)
+        cycle, tally = Cycle(device.reads, began), self.tallies[turn.device]
         while (block := cycle.block) is not None:
             words, error, answer_s = await device.read_block(block)
             cycle.take(error, answer_s)
-            self._note(device, error)
+            if error or tally.no_line:
+                self._note(device, error)
             if not error:
                 answers.append((block, words))
             if answer_s is not None:

@@ -31,6 +31,23 @@ Asking = Generator[Block, str, None]
 class Cycle:
     """One round of requests: ask ``block``, tell ``take``; it is over when ``block`` is None."""
 
+    __slots__ = (
+        "_before",
+        "_beyond",
+        "_blocks",
+        "_errors",
+        "_good",
+        "_good_before",
+        "_now",
+        "_plan",
+        "_refused",
+        "_silent",
+        "_taken",
+        "_tries",
+        "block",
+        "told",
+    )
+
     def __init__(self, plan: LearntPlan, now: Moment) -> None:
         """Begin with the plan's first block."""
         self._before = plan.learnt
