@@ -49,7 +49,9 @@ def _judge_buffer(buffer: Buffer, moment: Moment[buffer_life.State], verdict: Ve
     if moment.is_new:  # nothing is promised yet, and so no epoch
         moment = Moment(moment.promised, (buffer_life.State(found.epoch),), True, set())
     same = [state for state in moment.possible if state.epoch == found.epoch]
-    owed = (same or [moment.promised])[0].owed
+    # What retention let go in the transaction under way is owed no more, if that one arrived.
+    exact = [state for state in same if state.said() == found.said()]
+    owed = (exact or same or [moment.promised])[0].owed
     for lane, held in found.lanes.items():
         missing = owed[lane] - set(held.digests) if same else owed[lane]
         if missing:
