@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ import msgspec
 
 STATE, SERIES = "collector.db", "series.db"
 COPIED = (SERIES, STATE)
+UNFINISHED = ".new"
+"""Ends the names of databases that are being put back."""
 MANIFEST = "manifest.json"
 PAGES_AT_ONCE = 2_048
 BUSY_TIMEOUT_S = 5
@@ -55,10 +58,10 @@ def take(folder: Path, target: Path, *, district: str, now_ms: int, progress: Pr
     """Copy the databases in ``folder``, at work or not, to a new folder ``target``; BackupError where not."""
     if target.exists():
         raise BackupError(f"{target} is there already; name a folder that is not")
-    partial = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = None
     try:
-        partial.mkdir(parents=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         files = {name: _copied(folder / name, partial / name, progress) for name in COPIED}
         with closing(_opened(partial / STATE)) as db:
             identity, last_id = db.execute("SELECT identity, last_id FROM journal_head").fetchone()
@@ -68,7 +71,8 @@ def take(folder: Path, target: Path, *, district: str, now_ms: int, progress: Pr
         partial.rename(target)
         _synced(target.parent)
     except (OSError, sqlite3.Error) as error:
-        shutil.rmtree(partial, ignore_errors=True)
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
         raise BackupError(f"no backup was made: {_reason(error)}") from error
     return manifest
 
@@ -96,10 +100,15 @@ def put_back(
             standing = [folder / name for name in COPIED if (folder / name).exists()]
             if standing and not replace:
                 raise BackupError(f"{standing[0]} is there; say --replace to move it aside")
-            fresh = {name: folder / f"{name}.new" for name in COPIED}
-            for name, path in fresh.items():
-                shutil.copyfile(source / name, path)
-                _synced(path)
+            fresh = {name: folder / f"{name}{UNFINISHED}" for name in COPIED}
+            try:
+                for name, path in fresh.items():
+                    shutil.copyfile(source / name, path)
+                    _synced(path)
+            except OSError:
+                for path in fresh.values():
+                    path.unlink(missing_ok=True)
+                raise
             aside = _moved_aside(folder) if standing else None
             for name, path in fresh.items():
                 path.rename(folder / name)
@@ -107,6 +116,11 @@ def put_back(
     except OSError as error:
         raise BackupError(f"{folder}: {_reason(error)}") from error
     return manifest, aside
+
+
+def interrupted(folder: Path) -> bool:
+    """Say whether databases were being put back there, and those that stood there are moved aside already."""
+    return any((folder / f"{name}{UNFINISHED}").exists() and not (folder / name).exists() for name in COPIED)
 
 
 def _copied(path: Path, target: Path, progress: Progress) -> Copied:

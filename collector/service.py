@@ -17,7 +17,7 @@ from alembic.util import CommandError
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
-from collector import journal
+from collector import backup, journal
 from collector.alarms import AlarmProjection
 from collector.api import Sources, application
 from collector.cases import CaseBook
@@ -207,6 +207,8 @@ def _databases(folder: Path) -> Iterator[tuple[Database, Database]]:
             folder.mkdir(parents=True, exist_ok=True)
             lock = stack.enter_context((folder / "lock").open("w"))
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if backup.interrupted(folder):
+                raise CollectorError(f"{folder}: a restore was interrupted; run it again with --replace")
             for name, schema in (("collector.db", "state"), ("series.db", "series")):
                 opened.append(Database(folder / name, schema))
                 stack.callback(opened[-1].close)

@@ -139,6 +139,11 @@ def read_header(data: bytes) -> Header:
     return _split(data)[0]
 
 
+def plain_payload(data: bytes) -> bytes:
+    """Return the unpacked payload of a batch message; ContractError for anything malformed or oversized."""
+    return _unpacked(_split(data)[1])
+
+
 def decode(data: bytes) -> Batch:
     """Return the whole batch; ContractError for anything malformed, oversized or of another version."""
     header, payload = _split(data)

@@ -87,32 +87,15 @@ _zstd = _Zstd()
 
 def lift(message: bytes) -> Lifted:
     """Return a batch message of samples as runs; ContractError for anything malformed."""
-    _, payload = batches._split(message)
-    plain = batches._unpacked(payload)
-    try:
-        return _lifted(columns._decoder.decode(plain), len(plain))
-    except ContractError:
-        raise
-    except (
-        msgspec.MsgspecError,
-        struct.error,
-        LookupError,
-        TypeError,
-        ValueError,
-        ArithmeticError,
-        RecursionError,
-    ) as error:
-        raise ContractError(f"malformed telemetry payload: {error}") from error
-
-
-def _lifted(table: columns.Columns, plain_bytes: int) -> Lifted:
+    plain = batches.plain_payload(message)
+    table = columns.decode(plain)
     found = []
     count = 0
     for column in table.columns:
         times = table.times[column.times]
         count += len(times)
         found.append((table.devices[column.device], table.points[column.point], _run(column, times)))
-    return Lifted(found, count, plain_bytes)
+    return Lifted(found, count, len(plain))
 
 
 def _run(column: columns.Column, times: list[int]) -> Run:

@@ -1,7 +1,7 @@
 """Samples as columns: small on the wire, exact on arrival, every batch readable alone.
 
-``unpack`` makes all samples of a payload. Who wants some series only lets ``_decoder`` take it apart, which
-checks it whole and makes no sample, and has ``_unpack_column`` make those of one column.
+``unpack`` makes all samples of a payload. Who wants some series only lets ``decode`` take it apart, which
+checks it whole and makes no sample, and has ``samples_of`` make those of one column.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ from contract.name_tables import names
 from contract.samples import Sample
 from contract.streams import unpack_bits, unpack_floats, unpack_integers
 
-__all__ = ["Column", "Columns", "pack", "unpack"]
+__all__ = ["Column", "Columns", "decode", "pack", "samples_of", "unpack"]
 
 
 class Column(msgspec.Struct, frozen=True, gc=False):
@@ -46,25 +46,19 @@ class Columns(msgspec.Struct, frozen=True):
 
 def unpack(payload: bytes) -> list[Sample]:
     """Return the samples, by device, point and time; ContractError for anything malformed."""
-    table = _decoder.decode(payload)
-    return [sample for column in table.columns for sample in _unpack_column(table, column)]
+    table = decode(payload)
+    return [sample for column in table.columns for sample in samples_of(table, column)]
 
 
-class _Decoder:
-    """Takes a payload apart, and makes no sample yet."""
-
-    def __init__(self) -> None:
-        self._wire = msgspec.msgpack.Decoder(Payload)
-
-    def decode(self, payload: bytes) -> Columns:
-        """Return its columns by device and point; ContractError for anything malformed."""
-        try:
-            return _columns(self._wire.decode(payload))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise ContractError(f"malformed telemetry payload: {error}") from error
+def decode(payload: bytes) -> Columns:
+    """Return the columns by device and point, without a sample yet; ContractError for anything malformed."""
+    try:
+        return _columns(_wire.decode(payload))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ContractError(f"malformed telemetry payload: {error}") from error
 
 
-_decoder = _Decoder()
+_wire = msgspec.msgpack.Decoder(Payload)
 
 
 def _columns(wire: Payload) -> Columns:
@@ -178,7 +172,7 @@ def _values(wire: Payload, sizes: list[int]) -> Iterator[Sequence[Any]]:
             yield [next(firsts), *islice(rest[INTEGER], size - 1)]
 
 
-def _unpack_column(table: Columns, column: Column) -> list[Sample]:
+def samples_of(table: Columns, column: Column) -> list[Sample]:
     """Return the samples of one series, by time; ContractError for an integer that no float64 holds."""
     device, point = table.devices[column.device], table.points[column.point]
     values = column.values

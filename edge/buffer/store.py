@@ -134,9 +134,8 @@ class Buffer:
             opened = self._opened()
         if isinstance(opened, str):
             raise BufferUnusableError(opened)
-        if (
-            self.ballast.size_bytes
-        ):  # what is in the log must fit into the file, too, once the ballast is gone
+        if self.ballast.size_bytes:
+            # What is in the log must fit into the file, too, once the ballast is gone.
             opened.db.execute(f"PRAGMA wal_autocheckpoint = {_pages(self.ballast.size_bytes)}")
         self._file, self.quarantined = opened.db, opened.quarantined or self.quarantined
         self._usage, self._owed, self._begun = opened.usage, Ledger(opened.owed), False

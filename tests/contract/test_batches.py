@@ -320,11 +320,11 @@ def test_a_batch_may_not_name_more_samples_than_a_batch_holds() -> None:
 def test_a_column_gives_its_samples_without_those_of_the_others() -> None:
     """What is wrong with one series is told when that one is asked for, and by name."""
     samples = [*TWO, Sample(1_000, "e", "a", None, Quality.BAD, "timeout"), Sample(9_000, "e", "a", -0.0)]
-    table = columns._decoder.decode(columns.pack(samples))
+    table = columns.decode(columns.pack(samples))
     keys = [(table.devices[column.device], table.points[column.point]) for column in table.columns]
     assert keys == [("d", "a"), ("d", "b"), ("e", "a")]
-    assert columns._unpack_column(table, table.columns[2]) == samples[3:]
-    assert columns._unpack_column(table, table.columns[0]) == samples[:2]
+    assert columns.samples_of(table, table.columns[2]) == samples[3:]
+    assert columns.samples_of(table, table.columns[0]) == samples[:2]
 
 
 def test_a_decompression_bomb_is_refused_unread() -> None:

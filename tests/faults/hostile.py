@@ -31,7 +31,7 @@ from contract.limits import MESSAGE_BYTES_MAX
 from contract.messages import Ack, EpochRange, Hello, LaneRange, State
 from contract.samples import ClockState, Sample
 from contract.topics import Lane
-from gengfu.demo.processes import die_with_parent
+from gengfu.demo.processes import Child, die_with_parent
 from simulators.mosquitto import HOST, Mosquitto
 from tests.faults.stampede import DISTRICT, Fleet, centre
 
@@ -203,7 +203,7 @@ async def counted(url: str) -> int:
     return round(sum(float(value) for _, value in COUNTED.findall(text)))
 
 
-async def play(folder: Path, port: int, url: str, pid: int, total: int, seed: int) -> dict[str, float]:
+async def play(folder: Path, port: int, url: str, child: Child, total: int, seed: int) -> dict[str, float]:
     """Let the stranger publish while one gateway works; return the figures."""
     chance = random.Random(seed)
     stranger, fleet = Stranger(chance), Fleet(folder, port, 1)
@@ -224,6 +224,7 @@ async def play(folder: Path, port: int, url: str, pid: int, total: int, seed: in
         async with fleet.running():
             if await fleet.all_there(SETTLE_S_MAX):
                 sys.exit("the gateway did not connect")
+            pid = child.pid or 0
             rss = rss_mib(pid), rss_mib(os.getpid())
             async with aiomqtt.Client(
                 HOST, port, protocol=aiomqtt.ProtocolVersion.V5, identifier="stranger"
@@ -254,6 +255,7 @@ async def play(folder: Path, port: int, url: str, pid: int, total: int, seed: in
         "hostile_lost": sum(value not in kept for value in sent_values),
         "hostile_doubled": sum(count - 1 for count in kept.values()),
         "hostile_unacknowledged": missing,
+        "hostile_crashes": fleet.fallen + int(bool(child.fallen)),
     }
 
 
@@ -280,9 +282,8 @@ def main() -> None:
         broker = Mosquitto(folder / "broker", in_child=die_with_parent)
         broker.start()
         try:
-            with centre(folder, broker.port, 3, 50) as (url, pid):
-                figures = asyncio.run(play(folder, broker.port, url, pid, given.messages, given.seed))
-                figures["hostile_crashes"] = int(not Path(f"/proc/{pid}").exists())
+            with centre(folder, broker.port, 3, 50) as (url, child):
+                figures = asyncio.run(play(folder, broker.port, url, child, given.messages, given.seed))
         finally:
             broker.stop()
     conditions = {"seed": given.seed}

@@ -80,6 +80,8 @@ class Fleet:
 
     def __init__(self, folder: Path, port: int, gateways: int) -> None:
         """Make them; ``run`` starts them."""
+        self.fallen = 0
+        """Uplinks that ended by themselves."""
         self._uplinks: list[Uplink] = []
         self._sessions: list[Session] = []
         self._buffers: list[Buffer] = []
@@ -115,6 +117,7 @@ class Fleet:
         try:
             yield
         finally:
+            self.fallen += sum(task.done() for task in tasks)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -172,8 +175,8 @@ async def play(folder: Path, broker: Mosquitto, gateways: int) -> Told:
 
 
 @contextlib.contextmanager
-def centre(folder: Path, port: int, gateways: int, per_s: float) -> Iterator[tuple[str, int]]:
-    """Run a real centre; give its URL and process id."""
+def centre(folder: Path, port: int, gateways: int, per_s: float) -> Iterator[tuple[str, Child]]:
+    """Run a real centre; give its URL and the process."""
     settings = folder / "centre.toml"
     settings.write_text(CENTRE.format(district=DISTRICT, port=port, gateways=gateways, per_s=per_s))
     child = Child(
@@ -181,7 +184,7 @@ def centre(folder: Path, port: int, gateways: int, per_s: float) -> Iterator[tup
     )
     url = child.start()["url"]
     try:
-        yield url, child.pid or 0
+        yield url, child
     finally:
         child.end()
 
