@@ -75,11 +75,12 @@ class InfluxStore:
         except (ApiException, InfluxDBError) as error:
             status = getattr(error, "status", None) or getattr(error.response, "status", None)
             text = f"{self._url}, {what}, answers {status}: {_reason(error)}"
-            raise (LinesRefusedError if status in _REFUSED else StoreError)(text) from error
+            raise (LinesRefusedError if status in _REFUSED else StoreError)(text) from None
         except StoreError:
             raise
         except (HTTPError, httpx.HTTPError, OSError) as error:
-            raise StoreError(f"{self._url}, {what}, does not answer: {str(error)[:300]}") from error
+            text = f"{self._url}, {what}, does not answer: {str(error)[:300]}"
+            raise StoreError(text) from None  # pages of a library's inside help nobody
 
 
 def _reason(error: Exception) -> str:

@@ -43,7 +43,8 @@ def made(samples: list[Sample]) -> list[str]:
 
 def expected(sample: Sample) -> dict[str, Any]:
     """Return the fields of a sample, told another way."""
-    value, fields = sample.value, {}
+    value = sample.value
+    fields: dict[str, Any] = {}
     if isinstance(value, str):
         fields["text"] = re.sub(r"[\n\r\0]", " ", value)
     elif value is not None and math.isfinite(value):
