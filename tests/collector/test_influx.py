@@ -249,9 +249,13 @@ def test_a_store_that_is_down_is_told_and_holds_nobody_up(tmp_path: Path) -> Non
                 return "projection store-archive: cannot go on" in answer.text
 
             await until(told)
-            figures = (await client.get(f"{collector.url}/metrics")).text
-            assert 'gengfu_projection_lag_batches{projection="store-archive"} 2.0' in figures
-            assert 'gengfu_projection_lag_batches{projection="series"} 0.0' in figures
+
+            async def behind() -> bool:
+                figures = (await client.get(f"{collector.url}/metrics")).text
+                lag = "gengfu_projection_lag_batches{projection="
+                return f'{lag}"store-archive"}} 2.0' in figures and f'{lag}"series"}} 0.0' in figures
+
+            await until(behind)
             await asyncio.to_thread(store.start)
 
             async def there() -> bool:
