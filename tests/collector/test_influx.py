@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -412,6 +413,26 @@ def test_a_store_that_takes_nothing_at_all_is_waited_for(status: int, tmp_path: 
         refusing.word = "poison"  # it was mended
         asyncio.run(forward(projection, written=1))
     assert len(refusing.lines) == PER_BATCH
+
+
+def test_a_store_that_never_answers_keeps_nobody_else_waiting(tmp_path: Path) -> None:
+    """It is given up after ``timeout_s``; the event loop goes on meanwhile."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        loaded = wanting(tmp_path, url, more="timeout_s = 1")
+        with standing(loaded, World.real()) as collector:
+
+            async def scenario() -> int:
+                advancing = asyncio.create_task(collector.series_stores[0].advance())
+                turns = 0
+                while not advancing.done():
+                    await asyncio.sleep(0.01)
+                    turns += 1
+                with pytest.raises(StoreError, match="does not answer: timed out"):
+                    await advancing
+                return turns
+
+            assert asyncio.run(scenario()) > 5
 
 
 def test_a_new_store_begins_with_what_the_journal_holds_and_nothing_is_called_lost(tmp_path: Path) -> None:
