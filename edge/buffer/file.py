@@ -29,7 +29,7 @@ SCHEMA = (
     "CREATE TABLE owed (reason TEXT PRIMARY KEY, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL,"
     " count INTEGER, first_sequence INTEGER NOT NULL, last_sequence INTEGER NOT NULL) WITHOUT ROWID",
 )
-RULES, LEARNT, RUN, EPOCH, TURN = "rules", "learnt", "run", "epoch", "turn"
+RULES, LEARNT, RUN, EPOCH, TURN, LINK_USE = "rules", "learnt", "run", "epoch", "turn", "link_use"
 """Keys in ``meta``; ``run`` holds since when a gateway has been at work, and is gone after a clean end."""
 
 PAGE_BYTES = 4096
@@ -164,7 +164,7 @@ class Wreck:
     def remembered(self) -> dict[str, str]:
         """Return what rules and drivers had kept, as it was written."""
         found = {}
-        for key in (RULES, LEARNT):
+        for key in (RULES, LEARNT, LINK_USE):
             value = self._value("SELECT value FROM meta WHERE key = ?", key)
             with contextlib.suppress(TypeError, ValueError):
                 if isinstance(value, str) and isinstance(json.loads(value), dict):
