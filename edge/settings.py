@@ -13,6 +13,9 @@ from edge.lines.line import Direction
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
 
+MONTHLY_BYTES_MIN = 1024 * 1024
+"""A batch of telemetry may be a quarter of it."""
+
 Name = ProfileName
 PointName = Annotated[
     str,
@@ -71,6 +74,15 @@ class Broker(Strict):
     monthly_bytes_max: int = Field(default=0, ge=0, le=10**15)
     monthly_burst_days: Annotated[float, Field(ge=0.1, le=31)] = 3
     packet_extra_bytes: int = Field(default=0, ge=0, le=1000)
+
+    @model_validator(mode="after")
+    def _holds_a_batch(self) -> Self:
+        if 0 < self.monthly_bytes_max < MONTHLY_BYTES_MIN:
+            raise ValueError(
+                f"monthly_bytes_max = {self.monthly_bytes_max} carries next to nothing; "
+                f"give {MONTHLY_BYTES_MIN} at least, or 0 for no budget"
+            )
+        return self
 
 
 class Buffer(Strict):

@@ -113,8 +113,12 @@ class Allowance:
             return 0.0
         month = self._month
         days = UNKNOWN_DAYS if month is None else (month.ends_ms - month.begins_ms) / DAY_MS
-        wait_s = short * days * DAY_MS / 1000 / self.plan.monthly_bytes_max
-        return wait_s if month is None else min(wait_s, (month.ends_ms - self._wall_ms(now)) / 1000)
+        budget = self.plan.monthly_bytes_max
+        wait_s = short * days * DAY_MS / 1000 / budget
+        if month is None:
+            return wait_s
+        rest_s = (month.ends_ms - self._wall_ms(now)) / 1000
+        return rest_s if self._used(now).octets + octets > budget else min(wait_s, rest_s)
 
     def expected(self, now: Moment) -> int | None:
         """Return what the month will have used at this pace; None where that cannot be said yet."""
