@@ -9,6 +9,7 @@ import msgspec
 from contract.limits import MESSAGE_BYTES_MAX
 from device_profiles import catalogue
 from device_profiles.schema import Profile
+from edge import report_checks
 from edge.lines.ports import by_path
 from edge.settings import Control, Device, Ref, SerialLine, SerialSide, Settings, ref
 from firmware_shims.base import ShimError
@@ -35,6 +36,7 @@ def load(path: Path) -> tuple[Settings, dict[str, Profile]]:
     problems += _duplicates(settings, file)
     problems += _inventory(settings, file)
     problems += _rules(settings, points, file)
+    problems += report_checks.problems(settings, points.sound(profiles), file)
     if problems:
         raise TomlFileError(problems)
     return settings, profiles
@@ -61,6 +63,7 @@ def notes(
                 f"{device.name}: {device.profile} leaves the factory at {factory}, the line runs at {runs}; "
                 "fine if you set the device so"
             )
+    yield from report_checks.notes(settings)
 
 
 class _Points:
@@ -79,6 +82,10 @@ class _Points:
             misspelt = set(device.points) - set(profile.names)
             read = profile.names if misspelt or not device.points else device.points
             self.of |= {Ref(device.name, name): profile for name in read}
+
+    def sound(self, profiles: dict[str, Profile]) -> dict[str, Profile]:
+        """Return the profiles of devices without a mistake of their own."""
+        return {name: profile for name, profile in profiles.items() if name not in self._unsound}
 
     def is_unknown(self, point: Ref) -> bool:
         """Whether the point is certainly not there."""

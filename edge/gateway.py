@@ -9,6 +9,7 @@ from contract.events import AlarmCleared
 from contract.samples import Measured, Sample, spread
 from device_profiles.decoder import Decoder
 from device_profiles.schema import Profile
+from edge import reporting
 from edge.buffer.store import Buffer
 from edge.clock import Clock, Moment
 from edge.drivers import lessons
@@ -42,6 +43,7 @@ class Gateway:
         self._clock, self._ids = clock, ids
         self.lines = lines
         self.engine = Engine(settings, ids)
+        self.reporting = reporting.of(settings, profiles)
         self._stamps = Stamps()
         self._poller_of: dict[str, LinePoller] = {}
         self.pollers: list[LinePoller] = []
@@ -127,6 +129,8 @@ class Gateway:
             ended = await asyncio.gather(*polling, *ticking, return_exceptions=True)
             for line in self.lines.values():
                 await line.close()
+            if self._recorder and self.reporting:
+                self._recorder.samples(self.reporting.rest(), self._clock.now())
         for failure in ended:
             if isinstance(failure, Exception):
                 raise failure  # an error of ours: fall, and be started again
@@ -143,6 +147,8 @@ class Gateway:
             self._do(self.engine.observe(samples, now))
             if self._fed:
                 self._heed_feeders(samples)
+        if self.reporting:
+            measured = self.reporting.take(measured, now.s)
         if self._recorder:
             self._recorder.samples(measured, now)
 

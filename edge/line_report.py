@@ -3,7 +3,6 @@
 It is no telemetry: it tells of the gateway's own work, is of use on the spot, and is worth nothing tomorrow.
 """
 
-import os
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,14 +11,17 @@ from typing import Literal
 
 import msgspec
 
+from edge import report_file
 from edge.clock import Moment
 from edge.lines.line import Line
 from edge.lines.listening import Seen
 from edge.polling import LinePoller
+from edge.report_file import ReportUnreadableError
 from edge.schedule import Turn, quantile
 
+__all__ = ["Report", "ReportUnreadableError", "Reporter", "read", "write"]
+
 FILE_NAME = "lines.json"
-FILE_MODE = 0o640
 FILE_BYTES_MAX = 4 * 1024 * 1024
 """1,000 devices take less than half a MiB; whatever is larger is not ours."""
 WRITE_INTERVAL_S = 10.0
@@ -78,10 +80,6 @@ class Report(msgspec.Struct, frozen=True):
     lines: list[LineReport]
 
 
-class ReportUnreadableError(Exception):
-    """There is no report to show; the text says which file, why, and what to do."""
-
-
 class Reporter:
     """Makes reports of pollers and lines that are at work."""
 
@@ -115,40 +113,12 @@ class Reporter:
 
 def write(folder: Path, report: Report) -> None:
     """Replace the folder's report in one step; OSError where that cannot be done."""
-    data = msgspec.json.encode(report)
-    fresh = folder / f".{FILE_NAME}.new"
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, FILE_MODE)  # whatever the umask is
-        file.write(data)
-    fresh.replace(folder / FILE_NAME)
+    report_file.write(folder / FILE_NAME, report)
 
 
 def read(folder: Path) -> Report:
     """Return the folder's report; ReportUnreadableError says why there is none."""
-    path = folder / FILE_NAME
-    try:
-        with path.open("rb") as file:
-            data = file.read(FILE_BYTES_MAX + 1)
-    except FileNotFoundError as error:
-        raise ReportUnreadableError(
-            f"{path} is not there: with these settings no gateway has run for {WRITE_INTERVAL_S:.0f} s yet; "
-            "start it with `gengfu edge run`"
-        ) from error
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ReportUnreadableError(
-            f"{path}: cannot be read: {reason}; read it as root, or as the user that the gateway runs as"
-        ) from error
-    try:
-        if len(data) > FILE_BYTES_MAX:
-            raise msgspec.DecodeError("it is too large")
-        return msgspec.json.decode(data, type=Report)
-    except msgspec.DecodeError as error:
-        raise ReportUnreadableError(
-            f"{path}: is no report of this version: {error}; a running gateway renews it "
-            f"every {WRITE_INTERVAL_S:.0f} s"
-        ) from error
+    return report_file.read(folder / FILE_NAME, Report, WRITE_INTERVAL_S, FILE_BYTES_MAX)
 
 
 def _device(poller: LinePoller, turn: Turn, share: float) -> DeviceReport:

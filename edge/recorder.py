@@ -76,6 +76,9 @@ class Recorder:
         self._refused = 0  # commits in a row
         self.dropped_samples = 0
         self.dropped_events = 0
+        self.stored_samples = 0
+        self.stored_octets = 0
+        """What these samples took as batches, which is what is sent."""
 
     def samples(self, measured: Sequence[Measured], now: Moment) -> None:
         """Take samples; a full batch is committed at once."""
@@ -185,6 +188,10 @@ class Recorder:
             return self._waits(committed.refused)
         self._refused = 0
         self._told.works()
+        self.stored_samples += sum(map(how_many, measured))
+        self.stored_octets += sum(
+            len(batch.message) for batch in committed.stored if batch.lane is Lane.TELEMETRY
+        )
         return True
 
     def _waits(self, reason: str) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from contract.events import ClockStepped
 from contract.samples import ClockState
 from device_profiles.schema import Profile
-from edge import checks, kernel_time, known_time, line_report
+from edge import checks, kernel_time, known_time, line_report, link_report
 from edge.buffer.keeper import Keeper, OnThread
 from edge.buffer.store import DISK_FAULTS, NOTHING_HELD, Buffer, BufferUnusableError
 from edge.clock import Clock, Step, SystemClock, Timeline, wall_is_credible
@@ -35,6 +35,7 @@ from edge.settings import SerialOverTcp as SerialOverTcpSettings
 from edge.settings import Settings
 from edge.settings import TcpLine as TcpLineSettings
 from edge.telling import Told
+from edge.uplink.budget import Plan
 from edge.uplink.mqtt import Uplink
 from edge.uplink.session import Limits, Session
 
@@ -145,6 +146,9 @@ async def _serve(
         randomness,
         software=_software(),
         devices=settings.inventory,
+        plan=Plan(
+            settings.broker.monthly_bytes_max, settings.broker.monthly_burst_days, settings.utc_offset_min
+        ),
         delete_on_puback=delete_on_puback,
         synchronise_wait_s=settings.clock.synchronise_wait_s,
     )
@@ -165,8 +169,10 @@ async def _serve(
     if buffer.is_open:
         with contextlib.suppress(sqlite3.Error):
             clock.timeline.known(await keeper.run(buffer.committed_ms))
-    reporting = _Reporting(gateway, settings.gateway, buffer.path.parent, keeper, clock)
     keeping = _KeepingTime(buffer.path.parent, keeper, clock)
+    broker = f"{settings.broker.host}:{settings.broker.port}"
+    link = link_report.Reporter(settings.gateway, broker, uplink, recorder, gateway.reporting)
+    reporting = _Reporting(gateway, settings.gateway, link, buffer, keeper, clock)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, gateway.stop)
@@ -192,6 +198,7 @@ async def _serve(
         clean = await recorder.flush()
         if not clean:
             _log.error("the disk never took %d samples and %d events: they are lost", *recorder.waiting)
+        await uplink.keep_use()
         await reporting.renew(stopped=True)
         await keeping.keep()
         await keeper.run(buffer.close, clean=clean)
@@ -245,12 +252,21 @@ class _KeepingTime:
 
 
 class _Reporting:
-    """Renews the report of the lines while the gateway runs; a disk that refuses stops nothing."""
+    """Renews the reports of lines and link while the gateway runs; a disk that refuses stops nothing."""
 
-    def __init__(self, gateway: Gateway, name: str, folder: Path, keeper: Keeper, clock: Clock) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        name: str,
+        link: link_report.Reporter,
+        buffer: Buffer,
+        keeper: Keeper,
+        clock: Clock,
+    ) -> None:
         self._reporter = Reporter(name, gateway.poller_of_line, gateway.lines, clock.now())
-        self._folder, self._keeper, self._clock = folder, keeper, clock
-        self._told = Told(f"the report {folder / line_report.FILE_NAME}")
+        self._link, self._buffer = link, buffer
+        self._folder, self._keeper, self._clock = buffer.path.parent, keeper, clock
+        self._told = Told(f"the reports in {self._folder}")
 
     async def run(self) -> None:
         while True:
@@ -258,11 +274,14 @@ class _Reporting:
             await self.renew()
 
     async def renew(self, *, stopped: bool = False) -> None:
-        report = self._reporter.report(self._clock.now(), stopped=stopped)
+        lines = self._reporter.report(self._clock.now(), stopped=stopped)
         try:
-            await self._keeper.run(line_report.write, self._folder, report)
-        except OSError as error:
-            self._told.failed(error.strerror or str(error))
+            await self._keeper.run(line_report.write, self._folder, lines)
+            held = await self._keeper.run(link_report.held, self._buffer)
+            link = self._link.report(held, self._clock.now(), stopped=stopped)
+            await self._keeper.run(link_report.write, self._folder, link)
+        except (OSError, sqlite3.Error) as error:
+            self._told.failed(getattr(error, "strerror", None) or str(error))
         else:
             self._told.works()
 

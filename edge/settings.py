@@ -13,6 +13,9 @@ from edge.lines.line import Direction
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
 
+MONTHLY_BYTES_MIN = 1024 * 1024
+"""A batch of telemetry may be a quarter of it."""
+
 Name = ProfileName
 PointName = Annotated[
     str,
@@ -68,6 +71,18 @@ class Broker(Strict):
     connect_timeout_s: Seconds = 10
     reconnect_min_s: Seconds = 1
     reconnect_max_s: Seconds = 60
+    monthly_bytes_max: int = Field(default=0, ge=0, le=10**15)
+    monthly_burst_days: Annotated[float, Field(ge=0.1, le=31)] = 3
+    packet_extra_bytes: int = Field(default=0, ge=0, le=1000)
+
+    @model_validator(mode="after")
+    def _holds_a_batch(self) -> Self:
+        if 0 < self.monthly_bytes_max < MONTHLY_BYTES_MIN:
+            raise ValueError(
+                f"monthly_bytes_max = {self.monthly_bytes_max} carries next to nothing; "
+                f"give {MONTHLY_BYTES_MIN} at least, or 0 for no budget"
+            )
+        return self
 
 
 class Buffer(Strict):
@@ -145,6 +160,36 @@ class TcpLine(Strict):
 Line = Annotated[SerialLine | SerialOverTcp | TcpLine, Field(discriminator="kind")]
 
 
+class Report(Strict):
+    """Which of the measured samples of a point are kept and sent."""
+
+    mode: Literal["every", "on_change", "mean"] = "every"
+    deadband: float = Field(default=0, ge=0)
+    shortest_s: SecondsOrNone = 0
+    longest_s: Seconds = 900
+    interval_s: Annotated[float, Field(ge=0.1, le=86400)] = 60
+
+    @model_validator(mode="after")
+    def _uses_its_keys(self) -> Self:
+        keys = {"on_change": {"deadband", "shortest_s", "longest_s"}, "mean": {"interval_s"}}
+        for mode, its_own in keys.items():
+            if mode != self.mode and (strangers := sorted(its_own & self.model_fields_set)):
+                raise ValueError(
+                    f'{strangers[0]} is of mode "{mode}" only; remove it, or write mode = "{mode}"'
+                )
+        if self.longest_s < self.shortest_s:
+            raise ValueError(
+                f"longest_s is less than shortest_s; give {self.shortest_s:g} at least, or a lower shortest_s"
+            )
+        return self
+
+
+class DeviceReport(Report):
+    """The same for some points of a device; without points, for all that no other names."""
+
+    points: list[Name] = Field(default=[], max_length=1000)
+
+
 class Device(Strict):
     """One device on a line."""
 
@@ -159,6 +204,7 @@ class Device(Strict):
     interval_s: Annotated[float, Field(ge=0.05, le=86400)] = 5
     timeout_s: Annotated[float, Field(ge=0.01, le=60)] = 0.5
     pause_s: Annotated[float, Field(ge=0, le=60)] = 0
+    report: list[DeviceReport] = Field(default=[], max_length=100)
     title: str = Field(default="", max_length=80)
     part: str = Field(
         default="", pattern=r"^([0-9]{16})?$", json_schema_extra={"form": "16 digits, or empty"}
@@ -253,9 +299,11 @@ class Settings(Strict):
     gateway: Name
     state_folder: str = Field(default="state", min_length=1, max_length=255)
     profile_folders: list[str] = Field(default=[], max_length=16)
+    utc_offset_min: int = Field(default=480, ge=-720, le=840)
     broker: Broker
     buffer: Buffer = Buffer()
     clock: Clock = Clock()
+    report: Report = Report()
     lines: list[Line] = Field(min_length=1, max_length=64)
     devices: list[Device] = Field(min_length=1, max_length=1000)
     alarms: list[Alarm] = Field(default=[], max_length=1000)

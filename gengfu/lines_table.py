@@ -1,13 +1,12 @@
 """How a report of the lines looks at a terminal of 80 columns."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
 from rich.console import RenderableType
 from rich.table import Table
 
+from gengfu.report_age import span, when
 from gengfu.words import counted
 
 if TYPE_CHECKING:
@@ -26,14 +25,11 @@ COLUMNS = (
     "last error",
 )
 NUMBERS = COLUMNS[1:2] + COLUMNS[3:9]
-LATE_S = 30
-"""A running gateway renews its report three times as often."""
-DAY_S = 86_400
 
 
 def parts(report: "Report", now_ms: int) -> Iterator[RenderableType]:
     """Yield what to print: when and whose, then each line with its devices."""
-    yield from _when(report, now_ms)
+    yield from when(report, now_ms)
     for line in report.lines:
         yield ""
         yield _heading(line, report.window_s)
@@ -44,39 +40,8 @@ def parts(report: "Report", now_ms: int) -> Iterator[RenderableType]:
                 yield _absent(device)
 
 
-def as_data(report: "Report", now_ms: int) -> dict[str, Any]:
-    """Return the report as it is, with its age and whether a gateway is still renewing it."""
-    plain: dict[str, Any] = msgspec.to_builtins(report)
-    age_s = (now_ms - report.written_ms) / 1000
-    return plain | {"age_s": age_s, "current": not report.stopped and 0 <= age_s <= LATE_S}
-
-
-def _when(report: "Report", now_ms: int) -> Iterator[str]:
-    age_s = (now_ms - report.written_ms) / 1000
-    written = datetime.fromtimestamp(report.written_ms / 1000).astimezone()
-    today = timedelta(seconds=abs(age_s)) < timedelta(days=1)
-    moment = f"{written:%H:%M:%S}" if today else f"{written:%Y-%m-%d %H:%M:%S}"
-    if age_s < -1:
-        yield f"gateway {report.gateway}, as of {moment}"
-        yield "that is still to come: this clock or the gateway's was set back"
-        return
-    yield f"gateway {report.gateway}, as of {moment}, {_span(max(0.0, age_s))} ago"
-    if report.stopped:
-        yield "the gateway was stopped then"
-    elif age_s > LATE_S:
-        yield "the gateway may not be running: it renews these figures every ten seconds"
-
-
-def _span(age_s: float) -> str:
-    for unit_s, unit in ((DAY_S, "day"), (3600, "h"), (60, "min")):
-        if age_s >= unit_s:
-            number = int(age_s // unit_s)
-            return counted(number, unit) if unit == "day" else f"{number} {unit}"
-    return f"{age_s:.0f} s"
-
-
 def _heading(line: "LineReport", window_s: float) -> str:
-    told = f"{line.line}: {100 * line.share:.1f} % of the last {_span(window_s)} in use"
+    told = f"{line.line}: {100 * line.share:.1f} % of the last {span(window_s)} in use"
     return told if line.seen is None else f"{told}, {counted(line.seen.stray_bytes, 'stray byte')}"
 
 
@@ -119,7 +84,7 @@ def _error(device: "DeviceReport", now_ms: int) -> str:
     if not device.last_error:
         return ""
     age_s = max(0.0, (now_ms - device.last_error_ms) / 1000)
-    return f"{device.last_error.replace('_', ' ')}, {_span(age_s)} ago"  # broken between words
+    return f"{device.last_error.replace('_', ' ')}, {span(age_s)} ago"  # broken between words
 
 
 def _seconds(value: float | None) -> str:

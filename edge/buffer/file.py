@@ -32,7 +32,8 @@ SCHEMA = (
     "CREATE TABLE owed (reason TEXT PRIMARY KEY, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL,"
     " count INTEGER, first_sequence INTEGER NOT NULL, last_sequence INTEGER NOT NULL) WITHOUT ROWID",
 )
-RULES, LEARNT, RUN, EPOCH, TURN, OFFSETS = "rules", "learnt", "run", "epoch", "turn", "offsets"
+RULES, LEARNT, RUN, EPOCH, TURN = "rules", "learnt", "run", "epoch", "turn"
+OFFSETS, LINK_USE = "offsets", "link_use"
 """Keys in ``meta``; ``run`` holds since when a gateway has been at work, and is gone after a clean end,
 ``offsets`` by boot what was missing in its times before its clock was synchronised."""
 
@@ -171,7 +172,7 @@ class Wreck:
     def remembered(self) -> dict[str, str]:
         """Return what rules and drivers had kept, as it was written."""
         found = {}
-        for key in (RULES, LEARNT, OFFSETS):
+        for key in (RULES, LEARNT, OFFSETS, LINK_USE):
             value = self._value("SELECT value FROM meta WHERE key = ?", key)
             with contextlib.suppress(TypeError, ValueError):
                 if isinstance(value, str) and isinstance(json.loads(value), dict):

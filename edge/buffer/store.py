@@ -371,6 +371,22 @@ class Buffer:
             [committed_ms] = db.execute("SELECT max(committed_ms) FROM lanes").fetchone()
         return int(committed_ms)
 
+    def link_use(self) -> dict[str, Any]:
+        """Return what the link had carried by month, as it was kept last."""
+        return self._get(file.LINK_USE)
+
+    def keep_link_use(self, use: dict[str, Any]) -> None:
+        """Keep what the link has carried across restarts."""
+        with self._transaction():
+            self._set(file.LINK_USE, json.dumps(use))
+
+    def backlog(self) -> dict[Lane, tuple[int, int | None]]:
+        """Return by lane the bytes that are held, and the oldest batch's first time if there is one."""
+        oldest = "SELECT first_ms FROM batches WHERE lane = ? ORDER BY sequence LIMIT 1"
+        with self._reading() as db:
+            rows = {lane: db.execute(oldest, (lane,)).fetchone() for lane in Lane}
+        return {lane: (self._usage[lane].octets, row[0] if row else None) for lane, row in rows.items()}
+
     def forget(self, lane: Lane, upto: int) -> None:
         """Delete without the centre's acknowledgement: only for showing what is lost that way."""
         with self._transaction() as db:

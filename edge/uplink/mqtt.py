@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import logging
+import math
 import sqlite3
 from random import Random
+from typing import Any
 
 import aiomqtt
 import msgspec
@@ -20,6 +22,8 @@ from edge.buffer.store import Buffer, Stored
 from edge.clock import Clock
 from edge.settings import Broker
 from edge.telling import Told
+from edge.uplink.budget import Allowance, Plan, Use
+from edge.uplink.metering import Meter, carried
 from edge.uplink.session import Session
 from edge.uplink.turns import Turns
 from edge.waiting import Wake
@@ -45,10 +49,21 @@ class _Client(aiomqtt.Client):
     """Looks after its keepalive when needed, not each second: a wake-up costs as much as some polls."""
 
     keepalive_look_s = 1.0
+    meter: Meter
+    clock: Clock
 
     async def _misc_loop(self) -> None:
         while self._client.loop_misc() == 0:
             await asyncio.sleep(self.keepalive_look_s)
+
+    # Paho calls these where it likes, also on the thread that connects.
+    def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:
+        self._loop.call_soon_threadsafe(self.meter.opened, sock)
+        super()._on_socket_open(client, userdata, sock)
+
+    def _on_socket_close(self, client: Any, userdata: Any, sock: Any) -> None:
+        self._loop.call_soon_threadsafe(self.meter.closed, carried(sock), self.clock.now())
+        super()._on_socket_close(client, userdata, sock)
 
 
 class Uplink:
@@ -65,10 +80,11 @@ class Uplink:
         *,
         software: str,
         devices: list[DeviceEntry],
+        plan: Plan | None = None,
         delete_on_puback: bool = False,
         synchronise_wait_s: float = 0,
     ) -> None:
-        """``delete_on_puback`` is for showing what is lost that way, never for service.
+        """``plan`` is the monthly budget; ``delete_on_puback`` is for showing what is lost that way.
 
         The first connection gives an unset clock ``synchronise_wait_s`` to be synchronised over the same
         link: what was measured without it is then sent with its right times.
@@ -86,6 +102,11 @@ class Uplink:
         """Held while an acknowledgement is checked: nobody knows whether the epoch still stands."""
         self._life = 0
         self.connections = 0
+        self.connected_since_ms: int | None = None
+        self.last_error, self.last_error_ms = "", 0
+        self.meter = Meter(Allowance(plan or Plan(), clock.now()), broker.packet_extra_bytes)
+        self._held_octets = 1
+        """The size of the batch that the budget keeps waiting, as far as it is known."""
         self._told = Told(f"broker {broker.host}:{broker.port}")
 
     def stored(self, batch: Stored) -> None:
@@ -100,6 +121,11 @@ class Uplink:
         return self._session.leaves_at_once(lane)
 
     @property
+    def session(self) -> Session:
+        """Where both lanes stand."""
+        return self._session
+
+    @property
     def drained(self) -> bool:
         """Say whether the centre has everything that is on disk."""
         return self._session.drained
@@ -108,6 +134,7 @@ class Uplink:
         """Connect, and connect again after every loss, until cancelled."""
         failures = 0
         await self._opened()
+        await self._recall_use()
         await self._recall_turn()
         while True:
             await self._opened()
@@ -119,6 +146,7 @@ class Uplink:
                 connection.result()
             except* (aiomqtt.MqttError, OSError, TimeoutError) as lost:
                 self._told.failed(_first(lost))
+                self.last_error, self.last_error_ms = _first(lost)[:200], self._clock.now().wall_ms
             except* sqlite3.OperationalError as refusal:
                 refused = True
                 _log.error("the buffer %s refuses: %s", self._buffer.path, refusal.exceptions[0])
@@ -126,6 +154,7 @@ class Uplink:
                 connection.cancel()
                 await asyncio.gather(connection, return_exceptions=True)
                 self._session.disconnect()
+                self.connected_since_ms = None
             now_s = self._clock.now().s
             if self.connections > before:
                 self._turns.lost(now_s)
@@ -145,6 +174,25 @@ class Uplink:
             _log.error("the buffer %s does not tell the turn: %s", self._buffer.path, error)
         await asyncio.sleep(self._turns.wait_s(self._clock.now().s, 0.0))
 
+    async def _recall_use(self) -> None:
+        """Take up what a former run counted of the month's bytes."""
+        try:
+            if kept := await self._keeper.run(self._buffer.link_use):
+                self.meter.allowance.recall(msgspec.convert(kept, Use), self._clock.now())
+        except (sqlite3.Error, msgspec.ValidationError, ValueError) as error:
+            _log.error("the buffer %s does not tell the month's bytes: %s", self._buffer.path, error)
+
+    async def keep_use(self, *, everything: bool = True) -> None:
+        """Keep the count of the month's bytes; without ``everything`` only if it is time to."""
+        now = self._clock.now()
+        self.meter.count(now)
+        use = self.meter.taken(now) if everything else self.meter.unsaved(now)
+        if use is not None:
+            try:
+                await self._keeper.run(self._buffer.keep_link_use, msgspec.to_builtins(use))
+            except sqlite3.Error as error:  # it is tried again with the next
+                _log.error("the buffer %s refuses: %s", self._buffer.path, error)
+
     async def _connection(self) -> None:
         offline = messages.encode(State(VERSION, online=False, boot_id=self._buffer.boot_id))
         async with self._client(offline) as client:
@@ -153,6 +201,7 @@ class Uplink:
             online = messages.encode(State(VERSION, online=True, boot_id=self._buffer.boot_id))
             await client.publish(topics.state(*self._names), online, qos=1, retain=True)
             self.connections += 1
+            self.connected_since_ms = self._clock.now().wall_ms
             self._told.works()
             await self._restart()  # a lost connection may have left a renumbering half told
             await self._clock_set()
@@ -181,6 +230,7 @@ class Uplink:
             max_queued_incoming_messages=INCOMING_MESSAGES_MAX,
             logger=_log.getChild("client"),
         )
+        client.meter, client.clock = self.meter, self._clock
         client.keepalive_look_s = min(KEEPALIVE_LOOK_S_MAX, self._broker.keepalive_s / 6)
         return client
 
@@ -247,11 +297,14 @@ class Uplink:
             self._session.tick(now_s)
             if self._session.hello_due(now_s):
                 hello = messages.encode(await self._hello())
+                self.meter.handed(len(hello))
                 await client.publish(topics.hello(*self._names), hello, qos=1, retain=True)
+                self.meter.arrived(len(hello), self._clock.now())
             while (stored := await self._next()) is not None:
                 tasks.create_task(self._publish(client, stored))
                 await asyncio.sleep(0)
-            idle_s = self._session.idle_s(self._clock.now().s)
+            await self.keep_use(everything=False)
+            idle_s = min(self._session.idle_s(self._clock.now().s), self._budget_wait_s() or math.inf)
             await self._wake.wait(min(LOOK_INTERVAL_S, idle_s + LOOK_LATER_S))
 
     async def _next(self) -> Stored | None:
@@ -259,7 +312,7 @@ class Uplink:
         async with self._lock:
             if self._buffer.life != self._life:
                 await self._restart()  # the buffer was opened anew: take it as it is
-            due = self._session.next_to_send()
+            due = self._session.next_to_send(self._may_send)
             if due is None:
                 return None
             fresh = self._fresh.pop(due[0], None)
@@ -269,13 +322,37 @@ class Uplink:
                 stored = await self._keeper.run(self._buffer.to_send, *due, self._clock.now())
             if stored is None:
                 await self._restart()  # deleted meanwhile: take the buffer as it is
-            else:
-                self._session.sent(*due, len(stored.message), self._clock.now().s)
+                return None
+            octets = len(stored.message)
+            if stored.lane is Lane.TELEMETRY:
+                self._held_octets = octets
+                if not self._may_send(stored.lane):
+                    return None
+                self._held_octets = 1
+            self._session.sent(*due, octets, self._clock.now().s)
+            self.meter.handed(octets)
             return stored
+
+    def _may_send(self, lane: Lane) -> bool:
+        """Say whether the month's budget has room; alarms do not ask."""
+        return lane is Lane.EVENTS or self._budget_wait_s() <= 0
+
+    @property
+    def budget_holds(self) -> bool:
+        """Say whether telemetry waits for the month's budget only."""
+        lane = self._session.lanes[Lane.TELEMETRY]
+        return lane.sent < lane.last and not self._may_send(Lane.TELEMETRY)
+
+    def _budget_wait_s(self) -> float:
+        unanswered = len(self._session.lanes[Lane.TELEMETRY].under_way)
+        return self.meter.wait_s(self._held_octets, unanswered, self._clock.now())
 
     async def _publish(self, client: aiomqtt.Client, stored: Stored) -> None:
         topic = topics.up(*self._names, stored.lane)
-        await client.publish(topic, stored.message, qos=1, timeout=PUBACK_TIMEOUT_S)
+        try:
+            await client.publish(topic, stored.message, qos=1, timeout=PUBACK_TIMEOUT_S)
+        finally:
+            self.meter.arrived(len(stored.message), self._clock.now())
         if self._delete_on_puback:
             await self._keeper.run(self._buffer.forget, stored.lane, stored.sequence)
 

@@ -6,7 +6,7 @@ Nothing is deleted but on the centre's own acknowledgement (contract/messages.py
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
@@ -104,10 +104,11 @@ class Session:
         self._hello_s = now_s
         return True
 
-    def next_to_send(self) -> tuple[Lane, int] | None:
+    def next_to_send(self, may_send: Callable[[Lane], bool] = lambda _lane: True) -> tuple[Lane, int] | None:
         """Return the batch to send next, events first; None while its window is full or nothing waits.
 
         Each lane has a window of its own: an alarm does not wait for telemetry to be acknowledged.
+        ``may_send`` is asked of a lane that could send, such as whether the month's budget has room.
         """
         if not self.connected:
             return None
@@ -115,7 +116,7 @@ class Session:
             lane = self.lanes[name]
             probing = lane.patience > 0 and lane.under_way  # a silent centre is asked with one batch
             waiting = lane.reconciled and lane.sent < lane.last
-            if waiting and not probing and self._has_room(lane):
+            if waiting and not probing and self._has_room(lane) and may_send(name):
                 return name, lane.sent + 1
         return None
 

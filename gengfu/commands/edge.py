@@ -2,16 +2,22 @@
 
 import json
 import logging
+import os
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from gengfu.words import counted
 
-app = typer.Typer(help="The gateway in the cabinet: run it, check it, watch its lines.", no_args_is_help=True)
+R = TypeVar("R")
+
+app = typer.Typer(
+    help="The gateway in the cabinet: run it, check it, watch lines and link.", no_args_is_help=True
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -85,22 +91,54 @@ def lines(
     last 256; shares are of the last five minutes; timeouts and errors are counted since the start.
     """
     from edge import line_report
-    from edge.settings import Settings
     from gengfu import lines_table
+
+    report = _read(settings, line_report.read)
+    now_ms = time.time_ns() // 1_000_000
+    _show(report, lines_table.parts(report, now_ms), now_ms, as_json=as_json)
+
+
+@app.command(short_help="Show how the link to the centre is doing.")
+def link(
+    settings: Annotated[Path, typer.Argument(metavar="FILE", help="The gateway's settings file.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show how the link to the centre is doing: connection, backlog, the month's bytes, report policies.
+
+    A running gateway renews the figures every ten seconds. Bytes of the month are those of IP packets, both
+    ways; what waits is told as it stands on disk; measured and reported samples are counted since the start.
+    """
+    from edge import link_report
+    from gengfu import link_table
+    from gengfu.language import language
+
+    report = _read(settings, link_report.read)
+    now_ms = time.time_ns() // 1_000_000
+    _show(report, link_table.parts(report, now_ms, language(os.environ)), now_ms, as_json=as_json)
+
+
+def _read(settings: Path, read: Callable[[Path], R]) -> R:
+    """Return a report out of the state folder that the settings name, or say why there is none, and exit."""
+    from edge.report_file import ReportUnreadableError
+    from edge.settings import Settings
     from toml_files import TomlFile
 
     folder = settings.parent / TomlFile.read(settings).parse(Settings).state_folder
     try:
-        report = line_report.read(folder)
-    except line_report.ReportUnreadableError as error:
+        return read(folder)
+    except ReportUnreadableError as error:
         Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(str(error))
         raise typer.Exit(1) from error
-    now_ms = time.time_ns() // 1_000_000
+
+
+def _show(report: object, parts: Iterable[RenderableType], now_ms: int, *, as_json: bool) -> None:
+    from gengfu import report_age
+
     if as_json:
-        typer.echo(json.dumps(lines_table.as_data(report, now_ms), ensure_ascii=False))
+        typer.echo(json.dumps(report_age.as_data(report, now_ms), ensure_ascii=False))
         return
     console = Console(highlight=False, markup=False, emoji=False)
-    for part in lines_table.parts(report, now_ms):
+    for part in parts:
         console.print(part)
 
 
