@@ -31,7 +31,9 @@ _SEGMENTS_AT, _RECEIVED_AT, _SENT_AT = 136, 128, 200
 class Connection(Protocol):
     """What of a socket is needed here."""
 
-    family: int
+    @property
+    def family(self) -> int:
+        """AF_INET or AF_INET6."""
 
     def getsockopt(self, level: int, option: int, size: int, /) -> bytes:
         """Return the option's bytes."""

@@ -16,7 +16,7 @@ from gengfu.words import counted
 R = TypeVar("R")
 
 app = typer.Typer(
-    help="The gateway in the cabinet: run it, check it, watch lines and link.", no_args_is_help=True
+    help="The gateway in the cabinet: run, check and watch it.", no_args_is_help=True
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
