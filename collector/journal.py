@@ -148,6 +148,18 @@ def read(connection: Connection, after: int, *, samples: bool, batches_max: int)
     return Slice(entries, end.last_id, end.last_id)
 
 
+def find(connection: Connection, gateway: str, epoch: str, lane: str, sequence: int) -> bytes | None:
+    """Return the message of one batch, if it is still there."""
+    query = select(journal.c.message).where(
+        journal.c.gateway == gateway,
+        journal.c.epoch == epoch,
+        journal.c.lane == str(lane),
+        journal.c.sequence == sequence,
+    )
+    message: bytes | None = connection.execute(query).scalar()
+    return message
+
+
 def prune(connection: Connection, *, passed: int, bytes_max: int, before_ms: int) -> int:
     """Drop the oldest batches that are older than ``before_ms`` or beyond ``bytes_max``; return how many.
 

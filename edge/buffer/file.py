@@ -29,7 +29,7 @@ SCHEMA = (
     "CREATE TABLE owed (reason TEXT PRIMARY KEY, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL,"
     " count INTEGER, first_sequence INTEGER NOT NULL, last_sequence INTEGER NOT NULL) WITHOUT ROWID",
 )
-RULES, LEARNT, RUN, EPOCH, TURN = "rules", "learnt", "run", "epoch", "turn"
+RULES, LEARNT, RUN, EPOCH, TURN, FORMER = "rules", "learnt", "run", "epoch", "turn", "former"
 """Keys in ``meta``; ``run`` holds since when a gateway has been at work, and is gone after a clean end."""
 
 PAGE_BYTES = 4096
