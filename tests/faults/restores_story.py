@@ -37,6 +37,7 @@ PAUSE_S_MAX = 0.04
 WORK_S_MAX = 0.6
 STEPS = (2, 4)
 ROUNDS_MAX = 2_400
+CONTROL_ROUNDS_MAX = 100
 ROUND_S = 0.05
 """Within so many rounds everything must be drained; two clones take the connection from each other."""
 STATE, SERIES = "collector.db", "series.db"
@@ -244,6 +245,7 @@ class Story:
         self._backups: list[Path] = []
         self._serial = time.time_ns() // 1_000_000
         self._lives = 0
+        self._rounds_max = CONTROL_ROUNDS_MAX if trusting else ROUNDS_MAX
         self._must: set[int] = set()
         """Held by a file or the centre after the last fault, or committed since."""
         self._gone: dict[int, set[Place]] = {}
@@ -282,7 +284,7 @@ class Story:
         for name in self._running:
             await self._retire(name)
         await self._drain()
-        for _ in range(ROUNDS_MAX):
+        for _ in range(self._rounds_max):
             if self._centre.projected:
                 return
             await asyncio.sleep(ROUND_S)
@@ -337,7 +339,7 @@ class Story:
 
     async def _drain(self) -> None:
         """Wait until all have nothing left; two that share a name take the connection from each other."""
-        for _ in range(ROUNDS_MAX):
+        for _ in range(self._rounds_max):
             if all(gateway.drained for gateway in self._all()):
                 return
             await asyncio.sleep(ROUND_S)
