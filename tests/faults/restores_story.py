@@ -70,7 +70,32 @@ class Figures:
             setattr(self, name, getattr(self, name) + value)
 
 
-class Trusting(Buffer):
+class Noting(Buffer):
+    """Notes by which acknowledgement each sample was deleted."""
+
+    def __init__(self, *given: Any) -> None:
+        """Open the buffer."""
+        self.deleted: dict[int, Place] = {}
+        super().__init__(*given)
+
+    def acknowledge(self, lane: Lane, upto: int, digest: str) -> bool:
+        """Do as the buffer does."""
+        before, place = self.held(), (self.epoch, str(lane), upto)
+        done = super().acknowledge(lane, upto, digest)
+        self.deleted |= dict.fromkeys(before - self.held(), place)
+        return done
+
+    def held(self) -> set[int]:
+        """Return what the file holds."""
+        found = set()
+        for name, held in self.ranges()[0].lanes.items():
+            for sequence in range(held.first, held.next):
+                if stored := self.read(Lane(name), sequence):
+                    found |= serials(stored.message)
+        return found
+
+
+class Trusting(Noting):
     """Believes every acknowledgement, whatever its digest: what the control shows."""
 
     def acknowledge(self, lane: Lane, upto: int, digest: str) -> bool:
@@ -89,7 +114,7 @@ class Gateway:
         self.folder, self.name = folder, names[1]
         self.known: set[int] = set()
         """What this card ever knew of."""
-        kind = Trusting if trusting else Buffer
+        kind = Trusting if trusting else Noting
         self.buffer = kind(folder / "buffer.db", *names, fresh_id(), fresh_id)
         [held, *_] = self.buffer.ranges()
         broker = Broker(host=HOST, port=port, keepalive_s=KEEPALIVE_S, reconnect_min_s=0.1, reconnect_max_s=1)
@@ -123,15 +148,6 @@ class Gateway:
             self.uplink.stored(stored)
         self.known.add(serial)
 
-    def held(self) -> set[int]:
-        """Return what the file holds."""
-        found = set()
-        for name, held in self.buffer.ranges()[0].lanes.items():
-            for sequence in range(held.first, held.next):
-                if stored := self.buffer.read(Lane(name), sequence):
-                    found |= serials(stored.message)
-        return found
-
     def copied(self, target: Path) -> "Image":
         """Copy the card while it is in use, as an imager finds it between two commits."""
         target.mkdir(parents=True)
@@ -140,11 +156,12 @@ class Gateway:
                 shutil.copyfile(self.folder / name, target / name)
         return Image(target, frozenset(self.known))
 
-    @property
-    def drained(self) -> bool:
-        """Say whether the centre has everything, by the file itself."""
+    def drained(self, marks: dict[tuple[str, str, str], int]) -> bool:
+        """Say whether nothing is held, and the centre's marks say that it knows."""
+        [held] = self.buffer.ranges()
         return self.uplink.drained and all(
-            held.first == held.next for held in self.buffer.ranges()[0].lanes.values()
+            lane.first == lane.next == marks.get((self.name, held.epoch, name), -1) + 1
+            for name, lane in held.lanes.items()
         )
 
 
@@ -211,6 +228,11 @@ class Centre:
         )
         return bool(self._rows(STATE, query, place))
 
+    def marks(self) -> dict[tuple[str, str, str], int]:
+        """Return up to where it has each lane of each epoch of each gateway."""
+        rows = self._rows(STATE, "SELECT gateway, epoch, lane, upto FROM marks")
+        return {(gateway, epoch, lane): upto for gateway, epoch, lane, upto in rows}
+
     def series(self) -> Counter[int]:
         """Return the times of all samples of its series."""
         rows = self._rows(SERIES, "SELECT data FROM blocks")
@@ -250,6 +272,8 @@ class Story:
         """Held by a file or the centre after the last fault, or committed since."""
         self._gone: dict[int, set[Place]] = {}
         """What a centre lost and nobody held, and where it had been."""
+        self._seen: dict[int, set[Place]] = {}
+        """What was in centres that are gone, and where."""
 
     async def play(self) -> Figures:
         """Let it happen and judge it."""
@@ -286,13 +310,13 @@ class Story:
         await self._drain()
         for _ in range(self._rounds_max):
             if self._centre.projected:
-                return
+                break
             await asyncio.sleep(ROUND_S)
-        self.figures.stalled += 1
+        self.figures.stalled += not self._centre.projected
+        self._look()
 
     def _judge(self) -> None:
         """Look for all that was ever there."""
-        self._look()
         there = self._centre.journalled()
         self.figures.lost += len(self._must - set(there))
         series = self._centre.series()
@@ -340,10 +364,11 @@ class Story:
     async def _drain(self) -> None:
         """Wait until all have nothing left; two that share a name take the connection from each other."""
         for _ in range(self._rounds_max):
-            if all(gateway.drained for gateway in self._all()):
+            marks = self._centre.marks()
+            if all(gateway.drained(marks) for gateway in self._all()):
                 return
             await asyncio.sleep(ROUND_S)
-        self.figures.stalled += sum(not gateway.drained for gateway in self._all())
+        self.figures.stalled += sum(not gateway.drained(self._centre.marks()) for gateway in self._all())
 
     # What befalls them
 
@@ -411,6 +436,8 @@ class Story:
         await self._centre.stop(hard=self._random.random() < 0.5)
         self._look()
         before = self._centre.journalled()
+        for serial, places in before.items():
+            self._seen.setdefault(serial, set()).update(places)
         await replace()
         self._promise_what_is_left(before)
         await self._centre.start()
@@ -419,14 +446,24 @@ class Story:
 
     def _look(self) -> None:
         """Count what was promised and is nowhere. Files first: what leaves them is in the journal."""
-        held = {serial for gateway in self._all() if gateway.buffer.is_open for serial in gateway.held()}
-        gone = self._must - held - self._centre.journalled().keys()
-        self.figures.lost += len(gone)
+        working = [gateway.buffer for gateway in self._all() if gateway.buffer.is_open]
+        held = {serial for buffer in working for serial in buffer.held()}
+        there = self._centre.journalled()
+        gone = self._must - held - there.keys()
         self._must -= gone
+        former = {place for places in self._seen.values() for place in places}
+        now = {place for places in there.values() for place in places}
+        deleted = {serial: place for buffer in working for serial, place in buffer.deleted.items()}
+        for serial in gone:
+            # An acknowledgement may be under way when its centre goes; another one has not that batch.
+            if deleted.get(serial) in former - now and serial in self._seen:
+                self._gone.setdefault(serial, set()).update(self._seen[serial])
+            else:
+                self.figures.lost += 1
 
     def _promise_what_is_left(self, before: dict[int, set[Place]]) -> None:
         """Take leave of what a fault has destroyed; ``before`` says what the centre had."""
-        held = {serial for gateway in self._all() for serial in gateway.held()}
+        held = {serial for gateway in self._all() for serial in gateway.buffer.held()}
         left = self._must & (held | self._centre.journalled().keys())
         for serial in self._must - left:
             if serial in before:
