@@ -60,10 +60,14 @@ class Report:
 
 @dataclass(slots=True)
 class _Lane:
-    """How far the journal's rows of a lane reach; ``digest`` is the last one's."""
+    """How far the journal's rows of a lane reach; ``digest`` is the last one's.
+
+    ``may_be_alone``: that one cannot be decoded, and may have outlived those around it.
+    """
 
     last: int
     digest: str
+    may_be_alone: bool
 
 
 def check(folder: Path, progress: Progress) -> Report:
@@ -161,12 +165,18 @@ def _journal(connection: sqlite3.Connection, report: Report, progress: Progress)
         key = (names[0], names[1], names[2])
         if size != len(message):
             report.found(where, f"says {size} bytes and has {len(message)}", RESTORE)
-        undecodable += not _batch(key, sequence, content, message, report, where)
+        is_decodable = _batch(key, sequence, content, message, report, where)
+        undecodable += not is_decodable
         before = lanes.get(key)
-        if before and sequence != before.last + 1 and not _named(connection, key, before.last, sequence):
+        if (
+            before
+            and not before.may_be_alone
+            and sequence != before.last + 1
+            and not _named(connection, key, before.last, sequence)
+        ):
             told = f"batch {sequence} of {_told(key)} follows {before.last}, and no gap names what is between"
             report.found(where, told, RESTORE)
-        lanes[key] = _Lane(sequence, batches.digest(message))
+        lanes[key] = _Lane(sequence, batches.digest(message), not is_decodable)
     if last_id > head[0]:
         report.found("journal_head", f"says last id {head[0]}, and {last_id} is there", RESTORE)
     if (count, octets) != head[1:]:
@@ -224,9 +234,9 @@ def _marks(connection: sqlite3.Connection, lanes: dict[Key, _Lane], report: Repo
         if lane.last > upto:
             report.found(where, f"says {upto}, and the journal has {lane.last}", remedy)
         elif digest and digest != CONTESTED:
-            if lane.last < upto:
+            if lane.last < upto and not lane.may_be_alone:
                 report.found(where, f"says {upto}, and the journal ends at {lane.last}", remedy)
-            elif lane.digest != digest:
+            elif lane.last == upto and lane.digest != digest:
                 report.found(where, f"batch {upto} in the journal is another than was acknowledged", remedy)
     report.looked_at["marks"] = count
 

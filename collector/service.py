@@ -28,7 +28,7 @@ from collector.ingest import Ingest
 from collector.metrics import Metrics
 from collector.mqtt import Link
 from collector.outbox import Outbox
-from collector.projections import Keeper
+from collector.projections import Keeper, Redone
 from collector.series import SeriesProjection
 from collector.settings import Http, Loaded
 
@@ -159,6 +159,16 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
                 server.should_exit = True
                 for task in work:
                     task.cancel()
+
+
+async def redo(loaded: Loaded, world: World) -> dict[str, Redone]:
+    """Decode again what could not be decoded, while no centre works there; CollectorError where one does.
+
+    Returns what became of it, by projection.
+    """
+    with _databases(loaded.data_folder) as (state, store):
+        collector = Collector(loaded, world, state, store)
+        return {each.name: await each.redo() for each in (collector.series, collector.alarms)}
 
 
 class _Server(uvicorn.Server):

@@ -44,7 +44,8 @@ def main() -> None:
     parser.add_argument("--control-stories", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    logging.getLogger("edge").setLevel(logging.CRITICAL)
+    for noisy in ("edge", "asyncio"):  # two that take the connection from each other tell it each time
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="gengfu-restores-") as name:
         folder = Path(name)
         broker = Mosquitto(folder / "broker", in_child=die_with_parent)
