@@ -80,6 +80,8 @@ host = "127.0.0.1"
 port = %d
 [buffer]
 stop_drain_s = %g
+[clock]
+source = "wall"
 """
 DEVICE = """[[lines]]
 kind = "tcp"

@@ -40,9 +40,14 @@ class Housekeeping:
         limits: Limits,
         *,
         now_ms: Callable[[], int],
+        series_stores: Sequence[Projection] = (),
     ) -> None:
-        """``state`` holds journal and events, ``store`` the series; nothing unprojected is dropped."""
+        """``state`` holds journal and events, ``store`` the series; nothing unprojected is dropped.
+
+        But ``series_stores``, which are others' to keep at work, are waited for only while there is room.
+        """
         self._state, self._store, self._projections = state, store, projections
+        self._series_stores = series_stores
         self._limits, self._now_ms = limits, now_ms
         self._after_series = 0
 
@@ -58,17 +63,15 @@ class Housekeeping:
     async def round(self) -> None:
         """Drop what is too much or too old, and merge the small blocks of the series."""
         now_ms = self._now_ms()
-        passed = min([await projection.position() for projection in self._projections])
+        ours = min([await projection.position() for projection in self._projections])
+        theirs = [await projection.position() for projection in self._series_stores]
         before_ms = now_ms - self._limits.journal_retention_days * DAY_MS
         journal_max = self._limits.journal_bytes_max
         room = max(journal_max - round(journal_max * JOURNAL_FILL), self._limits.commit_bytes_max)
         spare = await self._undecodable(round(journal_max * UNDECODABLE_SHARE), before_ms)
-        while await self._state.write(
-            lambda connection: journal.prune(
-                connection, passed=passed, bytes_max=journal_max - room, before_ms=before_ms, spare=spare
-            )
-        ):
-            pass
+        await self._prune(min([ours, *theirs]), journal_max - room, before_ms, spare)
+        if theirs:
+            await self._prune(ours, journal_max - room, before_ms=0, spare=spare)
         events_before_ms = now_ms - self._limits.events_retention_days * DAY_MS
         for key, old in _old(events_before_ms):
             await self._drop_rows(key, old)
@@ -84,6 +87,14 @@ class Housekeeping:
         return await self._state.read(
             partial(journal.spared, ids=waiting, bytes_max=bytes_max, before_ms=before_ms)
         )
+
+    async def _prune(self, passed: int, bytes_max: int, before_ms: int, spare: set[int]) -> None:
+        while await self._state.write(
+            lambda connection: journal.prune(
+                connection, passed=passed, bytes_max=bytes_max, before_ms=before_ms, spare=spare
+            )
+        ):
+            pass
 
     async def _drop_rows(self, key: "Column[int]", old: Sequence[ColumnElement[bool]]) -> None:
         for _ in range(TRANSACTIONS_PER_ROUND_MAX):

@@ -160,7 +160,7 @@ class _Group:
         if (header.district, header.gateway, header.lane) != (topic.district, topic.gateway, topic.name):
             told = f"{header.district}/{header.gateway}/{header.lane}"
             raise Refusal("topic_disagrees", f"the header says {told}")
-        key = LaneKey(header.gateway, header.epoch, header.lane)
+        key = _key_of(header)
         mark = self._mark(key)
         decision = decide(mark, header.sequence)
         if mark and decision is Decision.HAVE and self._contradicts(key, mark, header, received.payload):
@@ -180,19 +180,20 @@ class _Group:
     def _contradicts(self, key: LaneKey, mark: Mark, header: Header, message: bytes) -> bool:
         """Say whether another batch stands under this number: another buffer wrote it, a copy of this one.
 
-        A tombstone contradicts nothing: what it replaced had come before.
+        A tombstone contradicts nothing: what it replaced had come before. Headers may differ: what is open in
+        one is settled when the batch leaves, and a disk may not have taken that.
         """
         if header.content is Content.TOMBSTONE:
             return False
-        if header.sequence == mark.upto:
-            return bool(mark.digest) and mark.digest != batches.digest(message)
-        for arrived in self._arrived:
-            if (LaneKey(arrived.header.gateway, arrived.header.epoch, arrived.header.lane)) == key and (
-                arrived.header.sequence == header.sequence
-            ):
-                return arrived.message != message
-        standing = journal.find(self._connection, key.gateway, key.epoch, key.lane, header.sequence)
-        return standing is not None and standing != message
+        of_group = (each.message for each in self._arrived if each.header.sequence == header.sequence)
+        standing = next((each for each in of_group if _key_of(batches.read_header(each)) == key), None)
+        standing = standing or journal.find(
+            self._connection, key.gateway, key.epoch, key.lane, header.sequence
+        )
+        if standing is not None:
+            return batches.packed_payload(standing) != batches.packed_payload(message)
+        is_last = header.sequence == mark.upto
+        return is_last and bool(mark.digest) and mark.digest != batches.digest(message)
 
     def _hello(self, topic: Topic, received: Received) -> None:
         try:
@@ -332,6 +333,10 @@ class _Group:
 def _lanes(epoch: EpochRange) -> list[tuple[str, LaneRange]]:
     """Return the lanes that this version knows."""
     return [(name, held) for name, held in epoch.lanes.items() if name in list(Lane)]
+
+
+def _key_of(header: Header) -> LaneKey:
+    return LaneKey(header.gateway, header.epoch, header.lane)
 
 
 def _keyed(key: LaneKey) -> dict[str, str | int]:

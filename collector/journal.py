@@ -7,7 +7,7 @@ the transaction of the connection they are given.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy import insert as plain_insert
 
 from collector.tables import journal, journal_head
@@ -111,6 +111,12 @@ def append(connection: Connection, arrived: Sequence[Arrived], bytes_max: int) -
         connection.execute(plain_insert(journal), rows)
         _move_head(connection, end.last_id + len(rows), end.batches + len(rows), end.bytes + size)
     return end.last_id + len(rows)
+
+
+def first_id(connection: Connection) -> int:
+    """Return the id of the oldest batch there is; of the next to come where there is none."""
+    first: int | None = connection.execute(select(func.min(journal.c.id))).scalar()
+    return head(connection).last_id + 1 if first is None else first
 
 
 def read(connection: Connection, after: int, *, samples: bool, batches_max: int) -> Slice:

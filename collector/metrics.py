@@ -27,6 +27,22 @@ class Metrics:
         self.undecodable = self._counter(
             "batches_undecodable", "Journalled batches that did not decode.", "projection"
         )
+        self.store_samples = self._counter(
+            "store_samples_sent",
+            "Samples that a series store answered for, repetitions included.",
+            "projection",
+        )
+        self.store_rewinds = self._counter(
+            "store_rewinds", "Times that a series store was sent again what had not settled.", "projection"
+        )
+        self.store_batches_lost = self._counter(
+            "store_batches_lost",
+            "Batches that left a full journal before a series store had them for certain.",
+            "projection",
+        )
+        self.store_lines_refused = self._counter(
+            "store_lines_refused", "Samples that a series store does not take.", "projection"
+        )
         self.broker_connections = self._counter("broker_connections", "Connections made to the broker.")
         self.posts = self._counter("case_posts", "Requests to the city platform, by outcome.", "outcome")
         self.broker_connected = self._gauge("broker_connected", "1 while connected to the broker.")
@@ -49,6 +65,16 @@ class Metrics:
             self.rejected.labels(reason).inc(count)
         self.hellos.inc(outcome.hellos)
         self.states.inc(outcome.states)
+
+    def show_store(self, name: str) -> None:
+        """Show the counters of a series store at once."""
+        for counter in (
+            self.store_samples,
+            self.store_rewinds,
+            self.store_batches_lost,
+            self.store_lines_refused,
+        ):
+            counter.labels(name)
 
     def text(self) -> bytes:
         """Return everything as Prometheus reads it."""

@@ -24,13 +24,15 @@ from collector.cases import CaseBook
 from collector.database import Database
 from collector.health import Health
 from collector.housekeeping import Housekeeping
+from collector.influx import InfluxStore
 from collector.ingest import Ingest
 from collector.metrics import Metrics
 from collector.mqtt import Link
 from collector.outbox import Outbox
-from collector.projections import Keeper, Redone
+from collector.projections import Keeper, Projection, Redone
 from collector.series import SeriesProjection
-from collector.settings import Http, Loaded
+from collector.series_stores import StoreProjection
+from collector.settings import Http, Loaded, SeriesStore
 
 START_TIMEOUT_S = 10.0
 START_POLL_S = 0.01
@@ -88,9 +90,11 @@ class Collector:
             batches_max=limits.projection_batches_max,
             dead_letters_max=limits.dead_letters_max,
         )
-        projections = (self.series, self.alarms)
+        projections: tuple[Projection, ...] = (self.series, self.alarms)
+        self.series_stores = [self._series_store(store, loaded, world) for store in settings.series_stores]
         self.keepers = [
-            Keeper(projection, self.metrics, monotonic_s=world.monotonic_s) for projection in projections
+            Keeper(projection, self.metrics, monotonic_s=world.monotonic_s)
+            for projection in (*projections, *self.series_stores)
         ]
         self.ingest = Ingest(
             state,
@@ -113,7 +117,9 @@ class Collector:
             self.outbox = Outbox(
                 settings.platform, state, self.metrics, now_ms=world.now_ms, random=world.random
             )
-        self.housekeeping = Housekeeping(state, store, projections, limits, now_ms=world.now_ms)
+        self.housekeeping = Housekeeping(
+            state, store, projections, limits, now_ms=world.now_ms, series_stores=self.series_stores
+        )
         self.health = Health(
             state,
             self.metrics,
@@ -135,6 +141,30 @@ class Collector:
         if self.outbox:
             yield self.outbox.run()
 
+    def close(self) -> None:
+        """Close the connections to series stores, once nothing runs any more."""
+        for store in self.series_stores:
+            store.close()
+
+    def _series_store(self, settings: SeriesStore, loaded: Loaded, world: World) -> StoreProjection:
+        store = InfluxStore(
+            url=settings.url,
+            org=settings.org,
+            bucket=settings.bucket,
+            token=loaded.tokens.get(settings.name, ""),
+            timeout_s=settings.timeout_s,
+        )
+        return StoreProjection(
+            settings.name,
+            self.state,
+            store,
+            self.metrics,
+            settle_s=settings.store_settle_s,
+            lines_max=settings.lines_per_write_max,
+            batches_max=loaded.settings.limits.projection_batches_max,
+            monotonic_s=world.monotonic_s,
+        )
+
     def _wake(self) -> None:
         for keeper in self.keepers:
             keeper.wake()
@@ -143,8 +173,11 @@ class Collector:
 @contextlib.asynccontextmanager
 async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
     """Run a centre while the context is open; CollectorError where it cannot start."""
-    with _listener(loaded.settings.http) as listener, _databases(loaded.data_folder) as (state, store):
-        collector = Collector(loaded, world, state, store)
+    with (
+        _listener(loaded.settings.http) as listener,
+        _databases(loaded.data_folder) as (state, store),
+        contextlib.closing(Collector(loaded, world, state, store)) as collector,
+    ):
         server = _Server(_configuration(collector.app))
         async with asyncio.TaskGroup() as tasks:
             work = [tasks.create_task(loop) for loop in collector.loops()]
@@ -168,7 +201,11 @@ async def redo(loaded: Loaded, world: World) -> dict[str, Redone]:
     """
     with _databases(loaded.data_folder) as (state, store):
         collector = Collector(loaded, world, state, store)
-        return {each.name: await each.redo() for each in (collector.series, collector.alarms)}
+        done = {each.name: await each.redo() for each in (collector.series, collector.alarms)}
+        if done[collector.series.name].decoded:
+            for each in collector.series_stores:
+                await each.rewind()  # they passed these batches; what they have is overwritten
+        return done
 
 
 class _Server(uvicorn.Server):

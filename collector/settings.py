@@ -1,13 +1,13 @@
 """The centre's settings: one TOML file. ``settings.example.toml`` beside this module is its manual."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from collector.parts import Part, load_parts
 from device_profiles import catalogue
@@ -16,6 +16,8 @@ from toml_files import Problem, TomlFile, TomlFileError
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
 UTC_OFFSET_STEP_MIN = 15
+STORES_MAX = 4
+TOKEN_BYTES_MAX = 4096
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Name = ProfileName
@@ -84,12 +86,28 @@ class Limits(Strict):
         return self
 
 
+def _names_a_host(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        sound = bool(parts.hostname) and parts.port != 0 and bool(httpx.URL(url).host)
+    except (ValueError, httpx.InvalidURL):
+        sound = False
+    if not sound:
+        raise ValueError("is no address; write http://host:port/path")
+    return url
+
+
+Url = Annotated[
+    str,
+    Field(pattern=r"^https?://[^\s]+$", max_length=500, json_schema_extra={"form": "http://host:port/path"}),
+    AfterValidator(_names_a_host),
+]
+
+
 class Platform(Strict):
     """The city platform that takes the cases."""
 
-    url: str = Field(
-        pattern=r"^https?://[^\s]+$", max_length=500, json_schema_extra={"form": "http://host:port/path"}
-    )
+    url: Url
     idempotency_header: str = Field(
         default="Idempotency-Key",
         pattern=r"^[A-Za-z0-9-]*$",
@@ -103,17 +121,19 @@ class Platform(Strict):
     retry_after_max_s: Seconds = 3600
     attempts_max: Count = 1000
 
-    @field_validator("url")
-    @classmethod
-    def _names_a_host(cls, url: str) -> str:
-        try:
-            parts = urlsplit(url)
-            sound = bool(parts.hostname) and parts.port != 0 and bool(httpx.URL(url).host)
-        except (ValueError, httpx.InvalidURL):
-            sound = False
-        if not sound:
-            raise ValueError("is no address; write http://host:port/path")
-        return url
+
+class SeriesStore(Strict):
+    """A series store outside the centre that is sent every sample."""
+
+    name: Annotated[Name, Field(max_length=24)]
+    kind: Literal["influxdb"]
+    url: Url
+    org: str = Field(default="", max_length=200)
+    bucket: str = Field(default="gengfu", min_length=1, max_length=200)
+    token_file: str = Field(default="", max_length=255)
+    timeout_s: Annotated[float, Field(gt=0, le=300)] = 10
+    store_settle_s: Annotated[float, Field(ge=1, le=86_400)] = 60
+    lines_per_write_max: int = Field(default=5000, ge=1, le=50_000)
 
 
 class Cases(Strict):
@@ -159,6 +179,7 @@ class Settings(Strict):
     limits: Limits = Limits()
     platform: Platform | None = None
     cases: Cases = Cases()
+    series_stores: list[SeriesStore] = Field(default=[], max_length=STORES_MAX)
     case_classes: list[CaseClass] = Field(default=[], max_length=1000)
 
     @field_validator("utc_offset_min")
@@ -175,12 +196,13 @@ class Settings(Strict):
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings with what they point to: absolute data folder, parts by code, profiles by id."""
+    """Settings with what they point to: data folder (absolute), parts, profiles, tokens of series stores."""
 
     settings: Settings
     data_folder: Path
     parts: dict[str, Part]
     profiles: dict[str, Profile]
+    tokens: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 def load(path: Path) -> Loaded:
@@ -202,9 +224,28 @@ def load(path: Path) -> Loaded:
             parts = load_parts(path.parent / settings.parts_file)
         except TomlFileError as error:
             problems += error.problems
+    tokens: dict[str, str] = {}
+    for index, store in enumerate(settings.series_stores):
+        if store.token_file:
+            try:
+                tokens[store.name] = _token(path.parent / store.token_file)
+            except (OSError, ValueError) as error:
+                what = f"{store.token_file}: {str(getattr(error, 'strerror', '') or error).lower()}"
+                remedy = "name a readable file that holds the token and nothing else"
+                problems.append(file.problem(("series_stores", index, "token_file"), what, remedy))
     if problems:
         raise TomlFileError(problems)
-    return Loaded(settings, (path.parent / settings.data_folder).absolute(), parts, profiles)
+    return Loaded(settings, (path.parent / settings.data_folder).absolute(), parts, profiles, tokens)
+
+
+def _token(path: Path) -> str:
+    """Return the one word that the file holds; OSError or ValueError where there is none."""
+    with path.open("rb") as opened:
+        raw = opened.read(TOKEN_BYTES_MAX + 1)
+    token = raw.strip()
+    if not token or len(raw) > TOKEN_BYTES_MAX or not all(0x21 <= byte <= 0x7E for byte in token):
+        raise ValueError("holds no token: one word of ASCII, no spaces")
+    return token.decode("ascii")
 
 
 def case_number(template: str, district: str, date: str, code: str, number: int) -> str:
@@ -219,3 +260,9 @@ def _duplicates(settings: Settings, file: TomlFile) -> Iterator[Problem]:
             what = f"problem {entry.problem!r} is given twice"
             yield file.problem(("case_classes", index, "problem"), what, "keep one of them")
         seen.add(entry.problem)
+    names: set[str] = set()
+    for index, store in enumerate(settings.series_stores):
+        if store.name in names:
+            what = f"series store {store.name!r} is given twice"
+            yield file.problem(("series_stores", index, "name"), what, "give each a name of its own")
+        names.add(store.name)

@@ -19,11 +19,11 @@ from typing import Annotated
 import msgspec
 import zstandard
 
-from contract import columns
+from contract import columns, rebasing
 from contract.errors import ContractError
 from contract.events import Event
 from contract.limits import EVENTS_PER_BATCH_MAX, MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX, VERSION
-from contract.names import Epoch, Mark, Name, Sequence, Text, TimeMs
+from contract.names import Epoch, Mark, Name, OffsetMs, Sequence, Text, TimeMs
 from contract.samples import Measured, Sample
 from contract.topics import Lane
 
@@ -46,7 +46,9 @@ class Header(msgspec.Struct, frozen=True):
     """Names a batch: (gateway, epoch, lane, sequence) is unique, and sequences are contiguous.
 
     ``created_ms`` is the commit's time at the gateway. ``backfill`` marks a batch that first left long
-    after it was taken, so that its events notify nobody.
+    after it was taken, so that its events notify nobody. ``offset_ms`` is what was found to be missing in
+    its times when the clock of boot ``boot_id`` was first synchronised: it is added to all that is marked
+    unset. A batch of samples that has one holds nothing else.
     """
 
     district: Name
@@ -58,6 +60,7 @@ class Header(msgspec.Struct, frozen=True):
     boot_id: Epoch
     created_ms: TimeMs
     backfill: bool = False
+    offset_ms: OffsetMs | None = None
 
 
 class Tombstone(msgspec.Struct, frozen=True):
@@ -94,6 +97,7 @@ class _WireHeader(msgspec.Struct, frozen=True, array_like=True):
     boot_id: _Id
     created_ms: TimeMs
     backfill: bool
+    offset_ms: OffsetMs | None = None
 
 
 _header_decoder = msgspec.msgpack.Decoder(_WireHeader)
@@ -139,25 +143,47 @@ def read_header(data: bytes) -> Header:
     return _split(data)[0]
 
 
+def packed_payload(data: bytes) -> bytes:
+    """Return the payload as it travels, whatever the header says; ContractError as above."""
+    return _split(data)[1]
+
+
 def plain_payload(data: bytes) -> bytes:
     """Return the unpacked payload of a batch message; ContractError for anything malformed or oversized."""
     return _unpacked(_split(data)[1])
 
 
 def decode(data: bytes) -> Batch:
-    """Return the whole batch; ContractError for anything malformed, oversized or of another version."""
+    """Return the whole batch, on the right times where its header tells the offset.
+
+    ContractError for anything malformed, oversized or of another version.
+    """
     header, payload = _split(data)
     plain = _unpacked(payload)
+    offset_ms = header.offset_ms
     try:
         match header.content:
             case Content.SAMPLES:
-                return Batch(header, samples=columns.unpack(plain))
+                samples = columns.unpack(plain)
+                if offset_ms is not None:
+                    samples = rebasing.samples(samples, offset_ms)
+                return Batch(header, samples=samples)
             case Content.EVENTS:
-                return Batch(header, events=_events_decoder.decode(plain))
+                events = _events_decoder.decode(plain)
+                if offset_ms is not None:
+                    events = rebasing.events(events, offset_ms)
+                return Batch(header, events=events)
             case Content.TOMBSTONE:
-                return Batch(header, tombstone=_tombstone_decoder.decode(plain))
+                return Batch(header, tombstone=_shifted(_tombstone_decoder.decode(plain), offset_ms or 0))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ContractError(f"malformed {header.content} payload: {error}") from error
+
+
+def _shifted(tombstone: Tombstone, offset_ms: int) -> Tombstone:
+    first_ms, last_ms = (
+        rebasing.time_ms(at_ms, offset_ms) for at_ms in (tombstone.first_ms, tombstone.last_ms)
+    )
+    return Tombstone(first_ms, last_ms, tombstone.count, tombstone.reason)
 
 
 def _split(data: bytes) -> tuple[Header, bytes]:
@@ -193,6 +219,7 @@ def _head(header: Header) -> bytes:
             boot_id,
             header.created_ms,
             header.backfill,
+            header.offset_ms,
         )
     )
 
@@ -208,6 +235,7 @@ def _header(wire: _WireHeader) -> Header:
         wire.boot_id.hex(),
         wire.created_ms,
         wire.backfill,
+        wire.offset_ms,
     )
 
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 import zstandard
 
-from contract import batches, columns, layout
+from contract import batches, columns, layout, rebasing
 from contract.errors import ContractError
 from contract.limits import INTEGER_MAX
 from contract.names import Text
@@ -88,13 +88,17 @@ _zstd = _Zstd()
 def lift(message: bytes) -> Lifted:
     """Return a batch message of samples as runs; ContractError for anything malformed."""
     plain = batches.plain_payload(message)
+    offset_ms = batches.read_header(message).offset_ms
     table = columns.decode(plain)
     found = []
     count = 0
     for column in table.columns:
         times = table.times[column.times]
         count += len(times)
-        found.append((table.devices[column.device], table.points[column.point], _run(column, times)))
+        run = _run(column, times)
+        if offset_ms is not None:
+            run = rebasing.run(run, offset_ms)
+        found.append((table.devices[column.device], table.points[column.point], run))
     return Lifted(found, count, len(plain))
 
 

@@ -115,4 +115,18 @@ class Gap(msgspec.Struct, frozen=True, tag="gap"):
     clock: ClockState = ClockState.SYNCHRONISED
 
 
-Event = AlarmRaised | AlarmCleared | ControlChanged | CommandResult | Gap
+class ClockStepped(msgspec.Struct, frozen=True, tag="clock_stepped"):
+    """The gateway's time was, and was then found to be; ``before`` and ``clock`` say what either is worth.
+
+    Where ``to_ms`` is earlier and ``clock`` is holdover, times go on slowly until they are right again.
+    """
+
+    id: EventId
+    time_ms: TimeMs
+    from_ms: TimeMs
+    to_ms: TimeMs
+    before: ClockState
+    clock: ClockState = ClockState.SYNCHRONISED
+
+
+Event = AlarmRaised | AlarmCleared | ControlChanged | CommandResult | Gap | ClockStepped

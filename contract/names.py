@@ -15,6 +15,8 @@ Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN, max_length=NAME_CHARACT
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_CHARACTERS_MAX)]
 TimeMs = Annotated[int, msgspec.Meta(ge=0, le=TIME_MS_MAX)]
 """UTC, milliseconds since 1970-01-01T00:00:00Z."""
+OffsetMs = Annotated[int, msgspec.Meta(ge=-TIME_MS_MAX, le=TIME_MS_MAX)]
+"""Milliseconds to be added to a time."""
 
 Sequence = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 Mark = Annotated[int, msgspec.Meta(ge=0, le=2**62)]

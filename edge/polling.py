@@ -29,11 +29,13 @@ Take = Callable[[Sequence[Measured], Moment], None]
 
 
 class Stamps:
-    """Times of a device's samples increase strictly, whatever the wall clock does."""
+    """Times of a device's samples increase strictly, until time itself begins anew."""
 
     def __init__(self) -> None:
         """Nothing stamped yet."""
         self._last: dict[str, int] = {}
+        self._of_former_era: dict[str, int] = {}
+        self._era = 0
 
     def row(self, device: str, names: tuple[str, ...], values: tuple[Value, ...], now: Moment) -> Row:
         """Return plainly good values as the row of this moment; the clock must be synchronised."""
@@ -54,7 +56,14 @@ class Stamps:
         ]
 
     def _next_ms(self, device: str, now: Moment) -> int:
-        time_ms = self._last[device] = max(now.wall_ms, self._last.get(device, -1) + 1)
+        if now.era != self._era:
+            self._era = now.era
+            self._of_former_era |= self._last
+            self._last.clear()
+        time_ms = max(now.wall_ms, self._last.get(device, -1) + 1)
+        if self._of_former_era:  # the first of an era may be earlier, but is never the same sample
+            time_ms += time_ms == self._of_former_era.pop(device, -1)
+        self._last[device] = time_ms
         return time_ms
 
 

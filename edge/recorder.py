@@ -10,7 +10,7 @@ from contract import batches
 from contract.batches import Content
 from contract.events import Event
 from contract.limits import EVENTS_PER_BATCH_MAX, MESSAGE_BYTES_MAX
-from contract.samples import Measured, Row, how_many
+from contract.samples import ClockState, Measured, Row, how_many
 from contract.topics import Lane
 from edge.buffer.keeper import Keeper
 from edge.buffer.losses import EVENTS_UNSTORED, SAMPLES_UNSTORED, Ledger, Loss
@@ -51,12 +51,17 @@ class Recorder:
         bytes_max: int,
         remembered: Callable[[], dict[str, Any]],
         on_stored: Callable[[Stored], None],
+        leaves_at_once: Callable[[Lane], bool] = lambda _lane: False,
     ) -> None:
-        """``remembered`` is what the rules want kept with their events; ``on_stored`` wakes the uplink."""
+        """``remembered`` is what the rules want kept with their events; ``on_stored`` wakes the uplink.
+
+        ``leaves_at_once`` says whether the uplink is waiting for what is committed.
+        """
         self._buffer, self._keeper, self._clock = buffer, keeper, clock
         self._writer = Writer(buffer, bytes_max)
         self._interval_s, self._batch_max = flush_interval_s, samples_per_batch_max
         self._remembered, self._on_stored = remembered, on_stored
+        self._leaves_at_once = leaves_at_once
         self.on_opened: Callable[[dict[str, Any], dict[str, Any]], None] = lambda _rules, _learnt: None
         """Called with what rules and drivers had kept there, when the buffer was opened here."""
         self._measured: list[Measured] = []
@@ -197,11 +202,19 @@ class Recorder:
         return learnt
 
     def _taken_batch(self) -> list[Measured]:
-        """Take as much as a batch holds, oldest first; a row too large for any batch goes as samples."""
+        """Take as much as a batch holds, oldest first; a row too large for any batch goes as samples.
+
+        In a batch no device's times go back, and either all times are unset or none.
+        """
         taken, size = 0, 0
+        last: dict[str, int] = {}
+        unset = bool(self._measured) and _is_unset(self._measured[0])
         for each in self._measured:
             if size + how_many(each) > self._batch_max:
                 break
+            if each.time_ms < last.get(each.device, 0) or _is_unset(each) != unset:
+                break
+            last[each.device] = each.time_ms
             taken, size = taken + 1, size + how_many(each)
         if not taken and self._measured:
             [row] = self._measured[:1]
@@ -253,4 +266,18 @@ class Recorder:
         self, lane: Lane, content: Content, payload: bytes, rows: Sequence[Measured | Event], count: int
     ) -> Append:
         times = [row.time_ms for row in rows]
-        return Append(lane, content, payload, self._clock.now().wall_ms, min(times), max(times), count)
+        return Append(
+            lane,
+            content,
+            payload,
+            self._clock.now().wall_ms,
+            min(times),
+            max(times),
+            count,
+            live=self._leaves_at_once(lane),
+            unset=any(map(_is_unset, rows)),
+        )
+
+
+def _is_unset(each: Measured | Event) -> bool:
+    return not isinstance(each, Row) and each.clock is ClockState.UNSET

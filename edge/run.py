@@ -13,11 +13,13 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from contract.events import ClockStepped
+from contract.samples import ClockState
 from device_profiles.schema import Profile
-from edge import checks, line_report
+from edge import checks, kernel_time, known_time, line_report
 from edge.buffer.keeper import Keeper, OnThread
 from edge.buffer.store import DISK_FAULTS, NOTHING_HELD, Buffer, BufferUnusableError
-from edge.clock import Clock, SystemClock
+from edge.clock import Clock, Step, SystemClock, Timeline, wall_is_credible
 from edge.gateway import Gateway
 from edge.line_report import Reporter
 from edge.lines.ascii_mode import Ascii
@@ -68,19 +70,22 @@ def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callabl
         settings.broker.port,
         state,
     )
+    clock = _clock(settings, state)
     buffer = Buffer(
         state / "buffer.db",
         settings.district,
         settings.gateway,
         fresh_id(),
         fresh_id,
-        lambda: SystemClock().now().wall_ms,
+        lambda: clock.latest.wall_ms,
+        offset_ms=lambda: clock.timeline.offset_ms,
+        backfill_after_s=settings.buffer.backfill_after_s,
         ballast_bytes=settings.buffer.ballast_bytes,
         quarantined_files_max=settings.buffer.quarantined_files_max,
         open_now=False,
     )
     try:
-        asyncio.run(_serve(settings, profiles, buffer, delete_on_puback=delete_on_puback, ready=ready))
+        asyncio.run(_serve(settings, profiles, buffer, clock, delete_on_puback=delete_on_puback, ready=ready))
     finally:
         if lock is not None:
             os.close(lock)
@@ -116,11 +121,12 @@ async def _serve(
     settings: Settings,
     profiles: dict[str, Profile],
     buffer: Buffer,
+    clock: SystemClock,
     *,
     delete_on_puback: bool,
     ready: Callable[[], None],
 ) -> None:
-    clock, keeper = SystemClock(), OnThread()
+    keeper = OnThread()
     gateway = Gateway(settings, profiles, _lines(settings), clock, fresh_id)
     randomness = random.Random()  # noqa: S311 - spreads retries, guards nothing
     kept = settings.buffer
@@ -140,6 +146,7 @@ async def _serve(
         software=_software(),
         devices=settings.inventory,
         delete_on_puback=delete_on_puback,
+        synchronise_wait_s=settings.clock.synchronise_wait_s,
     )
     recorder = Recorder(
         buffer,
@@ -150,10 +157,16 @@ async def _serve(
         bytes_max=kept.bytes_max,
         remembered=gateway.engine.remembered,
         on_stored=uplink.stored,
+        leaves_at_once=uplink.leaves_at_once,
     )
     gateway.attach(recorder, buffer)
+    clock.timeline.on_step = lambda step: _tell_step(recorder, step)
     await _opened(recorder)
+    if buffer.is_open:
+        with contextlib.suppress(sqlite3.Error):
+            clock.timeline.known(await keeper.run(buffer.committed_ms))
     reporting = _Reporting(gateway, settings.gateway, buffer.path.parent, keeper, clock)
+    keeping = _KeepingTime(buffer.path.parent, keeper, clock)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, gateway.stop)
@@ -161,6 +174,7 @@ async def _serve(
         asyncio.create_task(uplink.run()),
         asyncio.create_task(recorder.run()),
         asyncio.create_task(reporting.run()),
+        asyncio.create_task(keeping.run()),
     ]
     for task in background:
         task.add_done_callback(lambda _: gateway.stop())  # none ends but by an error of ours
@@ -179,11 +193,55 @@ async def _serve(
         if not clean:
             _log.error("the disk never took %d samples and %d events: they are lost", *recorder.waiting)
         await reporting.renew(stopped=True)
+        await keeping.keep()
         await keeper.run(buffer.close, clean=clean)
         await keeper.close()
     for failure in ended:
         if isinstance(failure, Exception):
             raise failure
+
+
+def _clock(settings: Settings, state: Path) -> SystemClock:
+    timeline = Timeline(
+        known_time.read(state),
+        step_ms_max=settings.clock.step_ms_max,
+        hold_back_s_max=settings.clock.hold_back_s_max,
+    )
+    vouches = kernel_time.synchronised if settings.clock.source == "kernel" else wall_is_credible
+    clock = SystemClock(timeline, vouches)
+    now = clock.now()
+    if now.clock is ClockState.UNSET:
+        _log.warning(
+            "the clock is not synchronised: samples are marked until it is; see [clock] in the settings"
+        )
+    return clock
+
+
+def _tell_step(recorder: Recorder, step: Step) -> None:
+    _log.warning("time was %d ms and is found to be %d ms", step.from_ms, step.to_ms)
+    now = step.moment
+    recorder.event(ClockStepped(fresh_id(), now.wall_ms, step.from_ms, step.to_ms, step.before, now.clock))
+
+
+class _KeepingTime:
+    """Keeps the latest time for the next boot; a disk that refuses stops nothing."""
+
+    def __init__(self, folder: Path, keeper: Keeper, clock: Clock) -> None:
+        self._folder, self._keeper, self._clock = folder, keeper, clock
+        self._told = Told(f"the time in {folder / known_time.FILE_NAME}")
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(known_time.KEEP_INTERVAL_S)
+            await self.keep()
+
+    async def keep(self) -> None:
+        try:
+            await self._keeper.run(known_time.keep, self._folder, self._clock.now().wall_ms)
+        except (OSError, OverflowError) as error:
+            self._told.failed(str(error))
+        else:
+            self._told.works()
 
 
 class _Reporting:

@@ -83,6 +83,16 @@ class Buffer(Strict):
     acknowledge_timeout_s: Seconds = 10
     acknowledge_timeout_max_s: Seconds = 120
     stop_drain_s: SecondsOrNone = 5
+    backfill_after_s: Seconds = 300
+
+
+class Clock(Strict):
+    """What vouches for the wall clock, and how its steps are taken."""
+
+    source: Literal["kernel", "wall"] = "kernel"
+    step_ms_max: int = Field(default=500, ge=50, le=60_000)
+    hold_back_s_max: SecondsOrNone = 3600
+    synchronise_wait_s: SecondsOrNone = 30
 
 
 class SerialSide(Strict):
@@ -245,6 +255,7 @@ class Settings(Strict):
     profile_folders: list[str] = Field(default=[], max_length=16)
     broker: Broker
     buffer: Buffer = Buffer()
+    clock: Clock = Clock()
     lines: list[Line] = Field(min_length=1, max_length=64)
     devices: list[Device] = Field(min_length=1, max_length=1000)
     alarms: list[Alarm] = Field(default=[], max_length=1000)

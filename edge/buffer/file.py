@@ -18,19 +18,31 @@ from contract.topics import Lane
 
 _log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE lanes (lane TEXT PRIMARY KEY, next_sequence INTEGER NOT NULL, acked_upto INTEGER NOT NULL,"
     " acked_digest TEXT NOT NULL, committed_ms INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE batches (lane TEXT NOT NULL, sequence INTEGER NOT NULL, content TEXT NOT NULL,"
     " boot_id TEXT NOT NULL, created_ms INTEGER NOT NULL, first_ms INTEGER NOT NULL,"
-    " last_ms INTEGER NOT NULL, count INTEGER NOT NULL, payload BLOB NOT NULL, PRIMARY KEY (lane, sequence))",
+    " last_ms INTEGER NOT NULL, count INTEGER NOT NULL, live INTEGER NOT NULL, unset INTEGER NOT NULL,"
+    " offset_ms INTEGER, payload BLOB NOT NULL, PRIMARY KEY (lane, sequence))",
+    "CREATE TABLE settled (lane TEXT NOT NULL, upto INTEGER NOT NULL, backfill INTEGER NOT NULL,"
+    " offset_ms INTEGER, PRIMARY KEY (lane, upto)) WITHOUT ROWID",
     "CREATE TABLE owed (reason TEXT PRIMARY KEY, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL,"
     " count INTEGER, first_sequence INTEGER NOT NULL, last_sequence INTEGER NOT NULL) WITHOUT ROWID",
 )
-RULES, LEARNT, RUN, EPOCH, TURN, FORMER = "rules", "learnt", "run", "epoch", "turn", "former"
-"""Keys in ``meta``; ``run`` holds since when a gateway has been at work, and is gone after a clean end."""
+RULES, LEARNT, RUN, EPOCH, TURN, OFFSETS, FORMER = (
+    "rules",
+    "learnt",
+    "run",
+    "epoch",
+    "turn",
+    "offsets",
+    "former",
+)
+"""Keys in ``meta``; ``run`` holds since when a gateway has been at work, and is gone after a clean end,
+``offsets`` by boot what was missing in its times before its clock was synchronised."""
 
 PAGE_BYTES = 4096
 WAL_BYTES_MAX = 8 * 1024 * 1024
@@ -115,6 +127,9 @@ class Row:
     first_ms: int
     last_ms: int
     count: int
+    live: int
+    unset: int
+    offset_ms: int | None
     payload: bytes
 
 
@@ -164,7 +179,7 @@ class Wreck:
     def remembered(self) -> dict[str, str]:
         """Return what rules and drivers had kept, as it was written."""
         found = {}
-        for key in (RULES, LEARNT):
+        for key in (RULES, LEARNT, OFFSETS):
             value = self._value("SELECT value FROM meta WHERE key = ?", key)
             with contextlib.suppress(TypeError, ValueError):
                 if isinstance(value, str) and isinstance(json.loads(value), dict):
@@ -218,8 +233,8 @@ class Wreck:
         try:
             row = (
                 self._db.execute(
-                    "SELECT sequence, lane, content, boot_id, created_ms, first_ms, last_ms, count, payload"
-                    " FROM batches WHERE rowid = ?",
+                    "SELECT sequence, lane, content, boot_id, created_ms, first_ms, last_ms, count, live,"
+                    " unset, offset_ms, payload FROM batches WHERE rowid = ?",
                     (rowid,),
                 ).fetchone()
                 if self._db
@@ -245,7 +260,19 @@ def _check(sequence: int, row: Row) -> None:
     times = (row.created_ms, row.first_ms, row.last_ms)
     if not all(0 <= time_ms <= TIME_MS_MAX for time_ms in times) or row.count < 0 or sequence < 1:
         raise ValueError("no batch")
-    header = Header("x", "x", "0" * 32, row.lane, sequence, row.content, row.boot_id, row.created_ms)
+    if row.live not in (0, 1) or row.unset not in (0, 1):
+        raise ValueError("no batch")
+    header = Header(
+        "x",
+        "x",
+        "0" * 32,
+        row.lane,
+        sequence,
+        row.content,
+        row.boot_id,
+        row.created_ms,
+        offset_ms=row.offset_ms,
+    )
     batches.decode(batches.message(header, row.payload))
 
 

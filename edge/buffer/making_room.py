@@ -61,6 +61,7 @@ def delete(db: sqlite3.Connection, lane: Lane, upto: int, usage: Usage) -> Usage
         (ROW_BYTES, Content.TOMBSTONE, ROW_BYTES, lane, upto),
     ).fetchone()
     db.execute("DELETE FROM batches WHERE lane = ? AND sequence <= ?", (lane, upto))
+    db.execute("DELETE FROM settled WHERE lane = ? AND upto <= ?", (lane, upto))
     return usage._replace(octets=usage.octets - octets, tombstone_octets=usage.tombstone_octets - tombstones)
 
 
@@ -84,9 +85,9 @@ def _oldest(db: sqlite3.Connection, lane: Lane) -> Iterator[Held]:
 
 def _bury(db: sqlite3.Connection, lane: Lane, sequence: int, usage: Usage, step: Step) -> Usage:
     """Replace one batch by its tombstone."""
-    rowid, boot_id, created_ms, first_ms, last_ms, count, content, payload = db.execute(
-        "SELECT rowid, boot_id, created_ms, first_ms, last_ms, count, content, payload FROM batches"
-        " WHERE lane = ? AND sequence = ?",
+    rowid, content, first_ms, last_ms, count, payload, *header = db.execute(
+        "SELECT rowid, content, first_ms, last_ms, count, payload, boot_id, created_ms, live, unset,"
+        " offset_ms FROM batches WHERE lane = ? AND sequence = ?",
         (lane, sequence),
     ).fetchone()
     step.losses += _gaps_in(content, payload)
@@ -94,20 +95,9 @@ def _bury(db: sqlite3.Connection, lane: Lane, sequence: int, usage: Usage, step:
     # Deleted and inserted, because a row that only shrinks leaves its page as it is: nothing would be free.
     db.execute("DELETE FROM batches WHERE rowid = ?", (rowid,))
     db.execute(
-        "INSERT INTO batches (rowid, lane, sequence, content, boot_id, created_ms, first_ms, last_ms, count,"
-        " payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            rowid,
-            lane,
-            sequence,
-            Content.TOMBSTONE,
-            boot_id,
-            created_ms,
-            first_ms,
-            last_ms,
-            count,
-            tombstone,
-        ),
+        "INSERT INTO batches (rowid, lane, sequence, content, first_ms, last_ms, count, payload, boot_id,"
+        " created_ms, live, unset, offset_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (rowid, lane, sequence, Content.TOMBSTONE, first_ms, last_ms, count, tombstone, *header),
     )
     step.batches += 1
     return usage._replace(

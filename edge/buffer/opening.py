@@ -152,10 +152,11 @@ def _insert(db: sqlite3.Connection, rows: list[file.Row]) -> None:
                 " WHERE lane = ? RETURNING next_sequence - 1",
                 (row.created_ms, row.lane),
             ).fetchone()
-            columns = (row.boot_id, row.created_ms, row.first_ms, row.last_ms, row.count, row.payload)
+            columns = (row.boot_id, row.created_ms, row.first_ms, row.last_ms, row.count)
+            header = (row.live, row.unset, row.offset_ms)
             db.execute(
-                "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (row.lane, sequence, row.content, *columns),
+                "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (row.lane, sequence, row.content, *columns, *header, row.payload),
             )
 
 

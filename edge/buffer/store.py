@@ -17,13 +17,14 @@ from typing import Any
 import msgspec
 
 from contract import batches
-from contract.batches import Content, Header
+from contract.batches import Content
 from contract.messages import CONTESTED, EpochRange, LaneRange, Turn
 from contract.topics import Lane
-from edge.buffer import file, making_room, opening
+from edge.buffer import file, making_room, opening, sending
 from edge.buffer.ballast import Ballast
 from edge.buffer.losses import LET_GO, Ledger, Loss
 from edge.buffer.retention import ROW_BYTES, Usage
+from edge.clock import Moment
 
 _log = logging.getLogger(__name__)
 
@@ -44,15 +45,24 @@ class Append:
     first_ms: int
     last_ms: int
     count: int
+    live: bool = False
+    """Whether it leaves as soon as it is committed: then it is no backfill, and nothing about it is open."""
+    unset: bool = False
+    """Whether any of it was stamped before the clock was ever set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A batch as it will be sent."""
+    """A batch as it will be sent, if it is ``settled``; else its header may still be completed."""
 
     lane: Lane
     sequence: int
     message: bytes
+    settled: bool = True
+
+
+BOOTS_MAX = 16
+"""Of so many boots it is kept what was missing in their times."""
 
 
 NOTHING_HELD = EpochRange("0" * 32, {lane: LaneRange(1, 1) for lane in Lane})
@@ -88,18 +98,23 @@ class Buffer:
         ids: Callable[[], str],
         wall_ms: Callable[[], int] = lambda: 0,
         *,
+        offset_ms: Callable[[], int | None] = lambda: None,
+        backfill_after_s: float = 300,
         ballast_bytes: int = 0,
         quarantined_files_max: int = 3,
         open_now: bool = True,
     ) -> None:
         """Open or create the file; a disk that refuses leaves it closed, unless ``open_now`` is False.
 
+        ``offset_ms`` tells what is missing in the times of this boot that were stamped before its clock was
+        set, None as long as nobody knows; what is first sent ``backfill_after_s`` later is marked.
         BufferUnusableError where the folder cannot be one, or another version wrote the file.
         """
         self.path = path
         self.district, self.gateway, self.boot_id = district, gateway, boot_id
         self.quarantined: Path | None = None
-        self.new_id, self._wall_ms = ids, wall_ms
+        self.new_id, self._wall_ms, self._offset_ms = ids, wall_ms, offset_ms
+        self._backfill_after_ms = round(backfill_after_s * 1000)
         self._quarantined_files_max = quarantined_files_max
         self.ballast = Ballast(path.with_name("ballast"), ballast_bytes)
         self.life = 0
@@ -108,6 +123,8 @@ class Buffer:
         self._begun = self._has_run = False
         self._usage = {lane: Usage() for lane in Lane}
         self._owed = Ledger()
+        self._has_unset = False
+        """Whether it holds something of this boot whose times will yet be known."""
         self._heard = False
         """Whether the centre has acknowledged anything since losses were told last."""
         if open_now:
@@ -197,31 +214,12 @@ class Buffer:
             self._begin(db)
             epoch = self.epoch if items else ""
             for item in items:
-                [sequence] = db.execute(
-                    "UPDATE lanes SET next_sequence = next_sequence + 1, committed_ms = ? WHERE lane = ?"
-                    " RETURNING next_sequence - 1",
-                    (item.created_ms, item.lane),
-                ).fetchone()
-                db.execute(
-                    "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        item.lane,
-                        sequence,
-                        item.content,
-                        self.boot_id,
-                        item.created_ms,
-                        item.first_ms,
-                        item.last_ms,
-                        item.count,
-                        item.payload,
-                    ),
-                )
-                usage = self._usage[item.lane]
-                self._usage[item.lane] = usage._replace(octets=usage.octets + ROW_BYTES + len(item.payload))
-                header = self._header(
-                    epoch, item.lane, sequence, (item.content, self.boot_id, item.created_ms)
-                )
-                stored.append(Stored(item.lane, sequence, batches.message(header, item.payload)))
+                row = self._inserted(db, item)
+                settled = sending.LIVE if row.live else None
+                stored.append(self._stored(item.lane, row, item.payload, settled, epoch))
+            if items:
+                db.execute("UPDATE lanes SET committed_ms = ?", (items[-1].created_ms,))
+                self._keep_offset(db)
             if remember is not None:
                 self._set(file.RULES, json.dumps(remember))
             if learnt is not None:
@@ -235,25 +233,50 @@ class Buffer:
         return stored
 
     def read(self, lane: Lane, sequence: int) -> Stored | None:
-        """Return one batch as it will be sent, or None if it is not held."""
+        """Return one batch as it is now, None if it is not held; ``to_send`` may complete its header."""
         with self._reading() as db:
-            row = db.execute(
-                "SELECT content, boot_id, created_ms, payload FROM batches WHERE lane = ? AND sequence = ?",
-                (lane, sequence),
-            ).fetchone()
-            if row is None:
+            found = sending.row(db, lane, sequence)
+            if found is None:
                 return None
-            header = self._header(self.epoch, lane, sequence, row[:3])
-        return Stored(lane, sequence, batches.message(header, row[3]))
+            row, payload = found
+            return self._stored(lane, row, payload, sending.settled(db, lane, row))
+
+    def to_send(self, lane: Lane, sequence: int, now: Moment) -> Stored | None:
+        """Return one batch as it leaves, the first time and ever after; None if it is not held.
+
+        What was open in its header is settled, and on disk, before this returns. Where the disk refuses that,
+        it leaves all the same.
+        """
+        with self._reading() as db:
+            found = sending.row(db, lane, sequence)
+            if found is None:
+                return None
+            row, payload = found
+            settled = sending.settled(db, lane, row)
+        if settled is None:
+            settled = self._settled(lane, row, now)
+        return self._stored(lane, row, payload, settled)
+
+    def _settled(self, lane: Lane, row: sending.Row, now: Moment) -> sending.Settled:
+        with self._reading() as db:
+            offsets = sending.offsets(db)
+        if (offset_ms := self._offset_ms()) is not None:
+            offsets[self.boot_id] = offset_ms
+        known = sending.Now(now, self.boot_id, self._backfill_after_ms, offsets)
+        try:
+            with self._transaction() as db:
+                self._keep_offset(db)
+                return sending.settle(db, lane, row.sequence, known)
+        except BufferClosedError:
+            raise
+        except sqlite3.OperationalError as error:
+            _log.debug("the buffer %s cannot keep in which form a batch leaves: %s", self.path, error)
+            return sending.verdict_of(row, known)
 
     def ranges(self) -> list[EpochRange]:
         """Return what each lane holds, for the hello."""
-        lanes = {}
         with self._reading() as db:
-            for lane, following in db.execute("SELECT lane, next_sequence FROM lanes").fetchall():
-                [first] = db.execute("SELECT min(sequence) FROM batches WHERE lane = ?", (lane,)).fetchone()
-                lanes[lane] = LaneRange(first or following, following)
-            return [EpochRange(self.epoch, lanes)]
+            return [sending.ranges(db, self.epoch)]
 
     def former(self) -> list[EpochRange]:
         """Return the epochs before this one, the newest first, by where each lane of theirs ended."""
@@ -271,15 +294,18 @@ class Buffer:
             following, acked, acked_digest = db.execute(
                 "SELECT next_sequence, acked_upto, acked_digest FROM lanes WHERE lane = ?", (lane,)
             ).fetchone()
-        if upto >= following or digest == CONTESTED:
-            return False
-        held = self.read(lane, upto)
+            if upto >= following or digest == CONTESTED:
+                return False
+            held = sending.row(db, lane, upto)
+            settled = sending.settled(db, lane, held[0]) if held else None
         if held is not None:
+            row, payload = held
             if not digest:
                 return False  # the centre passed over what a buffer had lost; this one has it
             # A tombstone may have replaced what was sent before: the centre then has the better part.
-            replaced = batches.read_header(held.message).content is Content.TOMBSTONE
-            if not replaced and batches.digest(held.message) != digest:
+            offset_ms = settled and settled.offset_ms
+            possible = sending.digests(self._names(), lane, row, payload, offset_ms)
+            if row.content != Content.TOMBSTONE and digest not in possible:
                 return False
         elif upto == acked and digest and acked_digest and digest != acked_digest:
             return False
@@ -299,22 +325,7 @@ class Buffer:
         ended = {lane: LaneRange(lanes.first, lanes.first) for lane, lanes in held.lanes.items()}
         former = [EpochRange(held.epoch, ended), *self.former()][:FORMER_EPOCHS_MAX]
         with self._transaction() as db:
-            for lane in Lane:
-                sequences = [
-                    row[0]
-                    for row in db.execute(
-                        "SELECT sequence FROM batches WHERE lane = ? ORDER BY sequence", (lane,)
-                    )
-                ]
-                # Ascending, and the new number is never above the old one: no collision on the way.
-                db.executemany(
-                    "UPDATE batches SET sequence = ? WHERE lane = ? AND sequence = ?",
-                    [(number, lane, old) for number, old in enumerate(sequences, 1)],
-                )
-                db.execute(
-                    "UPDATE lanes SET next_sequence = ?, acked_upto = 0, acked_digest = '' WHERE lane = ?",
-                    (len(sequences) + 1, lane),
-                )
+            sending.renumber(db)
             self._set(file.EPOCH, self.new_id())
             self._set(file.FORMER, msgspec.json.encode(former).decode())
             db.execute("UPDATE owed SET first_sequence = 0, last_sequence = 0")
@@ -368,6 +379,12 @@ class Buffer:
         with self._transaction():
             self._set(file.TURN, msgspec.json.encode(turn).decode())
 
+    def committed_ms(self) -> int:
+        """Return when anything was committed last, by the gateway's time then; 0 if never."""
+        with self._reading() as db:
+            [committed_ms] = db.execute("SELECT max(committed_ms) FROM lanes").fetchone()
+        return int(committed_ms)
+
     def forget(self, lane: Lane, upto: int) -> None:
         """Delete without the centre's acknowledgement: only for showing what is lost that way."""
         with self._transaction() as db:
@@ -398,11 +415,60 @@ class Buffer:
         if db is not None:
             db.close()
 
-    def _header(self, epoch: str, lane: Lane, sequence: int, columns: tuple[str, str, int]) -> Header:
-        content, boot_id, created_ms = columns
-        return Header(
-            self.district, self.gateway, epoch, lane, sequence, Content(content), boot_id, created_ms
+    def _inserted(self, db: sqlite3.Connection, item: Append) -> sending.Row:
+        """Keep an item under the next number of its lane."""
+        [sequence] = db.execute(
+            "UPDATE lanes SET next_sequence = next_sequence + 1 WHERE lane = ? RETURNING next_sequence - 1",
+            (item.lane,),
+        ).fetchone()
+        offset_ms = self._offset_ms() if item.unset else None
+        self._has_unset |= item.unset
+        db.execute(
+            "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                item.lane,
+                sequence,
+                item.content,
+                self.boot_id,
+                item.created_ms,
+                item.first_ms,
+                item.last_ms,
+                item.count,
+                item.live,
+                item.unset,
+                offset_ms,
+                item.payload,
+            ),
         )
+        usage = self._usage[item.lane]
+        self._usage[item.lane] = usage._replace(octets=usage.octets + ROW_BYTES + len(item.payload))
+        return sending.Row(
+            sequence, item.content, self.boot_id, item.created_ms, item.live, item.unset, offset_ms
+        )
+
+    def _stored(
+        self,
+        lane: Lane,
+        row: sending.Row,
+        payload: bytes,
+        settled: sending.Settled | None,
+        epoch: str = "",
+    ) -> Stored:
+        header = sending.header(self._names(epoch), lane, row, settled or sending.LIVE)
+        return Stored(lane, row.sequence, batches.message(header, payload), settled=settled is not None)
+
+    def _names(self, epoch: str = "") -> tuple[str, str, str]:
+        return self.district, self.gateway, epoch or self.epoch
+
+    def _keep_offset(self, db: sqlite3.Connection) -> None:
+        """Keep what is missing in the times of this boot, once it is known, for what is not sent yet."""
+        offset_ms = self._offset_ms()
+        if offset_ms is None or not self._has_unset:
+            return
+        known = sending.offsets(db)
+        newest = list(known.items())[-(BOOTS_MAX - 1) :]
+        self._set(file.OFFSETS, json.dumps({**dict(newest), self.boot_id: offset_ms}))
+        self._has_unset = False
 
     def _begin(self, db: sqlite3.Connection) -> None:
         """Note that a run is at work; one that is noted already had no clean end."""
@@ -443,14 +509,14 @@ class Buffer:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Lend the open file for one commit; where it fails, what is known in memory goes back with it."""
-        before = dict(self._usage), Ledger(self._owed), self._begun, self._has_run
+        before = dict(self._usage), Ledger(self._owed), self._begun, self._has_run, self._has_unset
         with self._reading() as db:
             try:
                 db.execute("BEGIN IMMEDIATE")
                 yield db
                 db.execute("COMMIT")
             except BaseException:
-                self._usage, self._owed, self._begun, self._has_run = before
+                self._usage, self._owed, self._begun, self._has_run, self._has_unset = before
                 if self._file is not None and db.in_transaction:
                     db.execute("ROLLBACK")
                 raise

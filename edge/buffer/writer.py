@@ -7,6 +7,7 @@ from typing import Any
 
 from contract import batches
 from contract.batches import Content
+from contract.samples import ClockState
 from contract.topics import Lane
 from edge.buffer.file import is_full
 from edge.buffer.losses import Loss
@@ -113,4 +114,9 @@ class Writer:
         gaps = [loss.told(self._buffer.new_id(), now) for loss in losses]
         first_ms, last_ms = min(gap.from_ms for gap in gaps), max(gap.to_ms for gap in gaps)
         payload = batches.events_payload(list(gaps))
-        return [Append(Lane.EVENTS, Content.EVENTS, payload, now.wall_ms, first_ms, last_ms, len(gaps))]
+        unset = now.clock is ClockState.UNSET
+        return [
+            Append(
+                Lane.EVENTS, Content.EVENTS, payload, now.wall_ms, first_ms, last_ms, len(gaps), unset=unset
+            )
+        ]

@@ -13,6 +13,7 @@ from contract import messages, topics
 from contract.errors import ContractError
 from contract.limits import VERSION
 from contract.messages import Ack, DeviceEntry, Hello, State, Turn
+from contract.samples import ClockState
 from contract.topics import Kind, Lane
 from edge.buffer.keeper import Keeper
 from edge.buffer.store import Buffer, Stored
@@ -33,6 +34,7 @@ LOOK_LATER_S = 0.01
 """Later than due, so that it is due then."""
 OPEN_LOOK_S = 1.0
 """So often at least whether the buffer is open."""
+CLOCK_LOOK_S = 1.0
 CLOSE_TIMEOUT_S = 3.0
 PUBACK_TIMEOUT_S = 120.0
 """A whole window has to pass over a slow link before its last batch is confirmed; a dead one is found sooner,
@@ -65,12 +67,17 @@ class Uplink:
         software: str,
         devices: list[DeviceEntry],
         delete_on_puback: bool = False,
+        synchronise_wait_s: float = 0,
     ) -> None:
-        """``delete_on_puback`` is for showing what is lost that way, never for service."""
+        """``delete_on_puback`` is for showing what is lost that way, never for service.
+
+        The first connection gives an unset clock ``synchronise_wait_s`` to be synchronised over the same
+        link: what was measured without it is then sent with its right times.
+        """
         self._broker, self._session, self._buffer = broker, session, buffer
         self._keeper, self._clock, self._random = keeper, clock, random
         self._software, self._devices = software, devices
-        self._delete_on_puback = delete_on_puback
+        self._delete_on_puback, self._synchronise_wait_s = delete_on_puback, synchronise_wait_s
         self._names = (buffer.district, buffer.gateway)
         self._wake = Wake()
         self._turns = Turns(None, clock.now().s)
@@ -86,8 +93,13 @@ class Uplink:
     def stored(self, batch: Stored) -> None:
         """A batch was committed: send it as soon as the window allows."""
         self._session.appended(batch.lane, batch.sequence)
-        self._fresh[batch.lane] = batch
+        if batch.settled:
+            self._fresh[batch.lane] = batch
         self._wake.set()
+
+    def leaves_at_once(self, lane: Lane) -> bool:
+        """Say whether what is committed now is sent without a wait."""
+        return self._session.leaves_at_once(lane)
 
     @property
     def drained(self) -> bool:
@@ -145,6 +157,7 @@ class Uplink:
             self.connections += 1
             self._told.works()
             await self._restart()  # a lost connection may have left a renumbering half told
+            await self._clock_set()
             self._session.connect()
             try:
                 async with asyncio.TaskGroup() as tasks:
@@ -213,6 +226,13 @@ class Uplink:
             await self._keeper.run(self._buffer.renumber)
             await self._restart()
 
+    async def _clock_set(self) -> None:
+        """Wait for the first synchronisation, once and not for ever."""
+        until_s = self._clock.now().s + self._synchronise_wait_s
+        self._synchronise_wait_s = 0.0
+        while (now := self._clock.now()).clock is ClockState.UNSET and now.s < until_s:
+            await asyncio.sleep(CLOCK_LOOK_S)
+
     async def _keep_turn(self, turn: Turn) -> None:
         try:
             await self._keeper.run(self._buffer.keep_turn, turn)
@@ -251,7 +271,7 @@ class Uplink:
             if fresh is not None and fresh.sequence == due[1]:
                 stored: Stored | None = fresh
             else:
-                stored = await self._keeper.run(self._buffer.read, *due)
+                stored = await self._keeper.run(self._buffer.to_send, *due, self._clock.now())
             if stored is None:
                 await self._restart()  # deleted meanwhile: take the buffer as it is
             else:

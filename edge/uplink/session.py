@@ -119,6 +119,12 @@ class Session:
                 return name, lane.sent + 1
         return None
 
+    def leaves_at_once(self, lane_name: Lane) -> bool:
+        """Say whether what is committed now would be the next to send, without a wait."""
+        lane = self.lanes[lane_name]
+        waits = not (self.connected and lane.reconciled) or lane.sent < lane.last or lane.patience > 0
+        return not waits and self._has_room(lane)
+
     def sent(self, lane_name: Lane, sequence: int, size: int, now_s: float) -> None:
         """A batch was handed to the link."""
         lane = self.lanes[lane_name]

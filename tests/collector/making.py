@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -186,12 +186,14 @@ def settings(
 
 
 @contextmanager
-def standing(loaded: Loaded, clock: Clock) -> Iterator[Collector]:
+def standing(loaded: Loaded, clock: Clock | World) -> Iterator[Collector]:
     """Put a centre together without running its loops."""
+    world = clock.world() if isinstance(clock, Clock) else clock
     state = Database(loaded.data_folder / "collector.db", "state")
     store = Database(loaded.data_folder / "series.db", "series")
     try:
-        yield Collector(loaded, clock.world(), state, store)
+        with closing(Collector(loaded, world, state, store)) as collector:
+            yield collector
     finally:
         state.close()
         store.close()

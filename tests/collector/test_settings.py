@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from collector.database import Database
 from collector.parts import HEADER, load_parts
 from collector.series_tables import SERIES
-from collector.settings import EXAMPLE, Settings, load
+from collector.settings import EXAMPLE, SeriesStore, Settings, load
 from collector.tables import STATE
 from gengfu.commands.collector import app
 from toml_files import TomlFile, TomlFileError
@@ -58,6 +58,10 @@ def test_the_example_tells_every_key_with_its_default() -> None:
         assert model == getattr(plain, table)
     assert full.platform is not None
     assert set(written["platform"]) == set(type(full.platform).model_fields)
+    assert plain.series_stores == []
+    [series_store] = full.series_stores
+    assert set(written["series_stores"][0]) == set(SeriesStore.model_fields)
+    assert series_store == SeriesStore(name="archive", kind="influxdb", url="http://127.0.0.1:8086")
     assert set(written) == {"schema" if name == "schema_version" else name for name in Settings.model_fields}
 
 
@@ -85,6 +89,41 @@ def test_mistakes_are_told_by_line_and_key(text: str, said: str, tmp_path: Path)
     """One line each."""
     [problem] = mistakes(tmp_path, f'schema = 1\ndistrict = "north"\n{GOOD}{text}')
     assert problem.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ('kind = "graphite"', "collector.toml:7: series_stores[0].kind"),
+        ('url = "influx.example"', "collector.toml:8: series_stores[0].url"),
+        ("store_settle_s = 0", "collector.toml:9: series_stores[0].store_settle_s"),
+        ('token = "secret"', "collector.toml:9: series_stores[0].token: is not a key"),
+        ('token_file = "missing"', "collector.toml:9: series_stores[0].token_file: missing: no such file"),
+        ('token_file = "empty"', "collector.toml:9: series_stores[0].token_file: empty: holds no token"),
+        ('token_file = "words"', "collector.toml:9: series_stores[0].token_file: words: holds no token"),
+    ],
+)
+def test_mistakes_of_a_series_store_are_told(keys: str, said: str, tmp_path: Path) -> None:
+    """The token itself is never written in the settings, nor told."""
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "words").write_text("my secret\n")
+    table = {"name": '"archive"', "kind": '"influxdb"', "url": '"http://127.0.0.1:8086"'}
+    key, _, value = keys.partition(" = ")
+    lines = [f"{name} = {told}" for name, told in (table | {key: value}).items()]
+    text = "\n".join(["[[series_stores]]", *lines])
+    [problem] = mistakes(tmp_path, f'schema = 1\ndistrict = "north"\n{GOOD}{text}\n')
+    assert problem.startswith(said)
+    assert "secret" not in problem
+
+
+def test_two_series_stores_of_one_name_are_a_mistake(tmp_path: Path) -> None:
+    """Each has its cursor under its name."""
+    one = '[[series_stores]]\nname = "a"\nkind = "influxdb"\nurl = "http://127.0.0.1:1"\n'
+    [problem] = mistakes(tmp_path, f'schema = 1\ndistrict = "north"\n{GOOD}{one}{one}')
+    assert problem == (
+        "collector.toml:10: series_stores[1].name: series store 'a' is given twice; "
+        "give each a name of its own"
+    )
 
 
 @pytest.mark.parametrize(
