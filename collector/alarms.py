@@ -4,6 +4,9 @@ It lives in the journal's own database, so an alarm, its case, the case's outbox
 transaction.
 """
 
+from dataclasses import replace
+from functools import partial
+
 import msgspec
 from sqlalchemy import Connection, select, update
 from sqlalchemy import insert as plain_insert
@@ -13,12 +16,14 @@ from collector.cases import CaseBook, Trigger
 from collector.database import Database, insert
 from collector.journal import Entry
 from collector.metrics import Metrics
+from collector.projections import Redone
 from collector.tables import alarms, cursors, events, gaps
 from contract import batches
 from contract.batches import Batch, Tombstone
 from contract.errors import ContractError
 from contract.events import AlarmCleared, AlarmRaised, Event, Gap, Priority
 
+REDONE_AT_ONCE_MAX = 100
 EVENTS_AT_ONCE_MAX = 500
 """A transaction ends with the batch that reaches it: commits of what arrives wait for the same thread."""
 
@@ -58,6 +63,30 @@ class AlarmProjection:
         """Begin anew from what the journal holds."""
         await self._state.write(lambda connection: _move_cursor(connection, 0))
         self._looked_upto = 0
+
+    async def redo(self) -> Redone:
+        """Try the batches again that could not be decoded; what they tell is late, and notifies nobody."""
+        waiting = await self._state.read(dead_letters.waiting)
+        done = Redone()
+        for begin in range(0, len(waiting), REDONE_AT_ONCE_MAX):
+            some = waiting[begin : begin + REDONE_AT_ONCE_MAX]
+            done += await self._state.write(partial(self._redo, ids=some))
+        return done
+
+    def _redo(self, connection: Connection, ids: list[int]) -> Redone:
+        standing = journal.entries(connection, ids)
+        settled = set(ids) - {entry.id for entry in standing}
+        gone = len(settled)
+        for entry in standing:
+            try:
+                batch = batches.decode(entry.message)
+            except ContractError:
+                continue
+            self._take(connection, replace(entry, backfill=True), batch)
+            settled.add(entry.id)
+        self._settle(connection)
+        dead_letters.settled(connection, settled)
+        return Redone(len(settled) - gone, len(ids) - len(settled), gone)
 
     def _project(self, connection: Connection) -> tuple[bool, int]:
         after = _position(connection)

@@ -1,6 +1,11 @@
-"""What could not be used, kept for a look: the newest, and of each its beginning."""
+"""What could not be used, kept for a look: the newest, and of each its beginning.
 
-from sqlalchemy import Connection, delete, func, select
+A batch that was journalled and cannot be decoded is whole in the journal, and can be tried again later.
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, delete, select
 
 from collector.database import insert
 from collector.tables import dead_letters
@@ -34,6 +39,20 @@ def keep(
 
 
 def trim(connection: Connection, letters_max: int) -> None:
-    """Drop the oldest beyond ``letters_max``."""
-    newest = connection.execute(select(func.max(dead_letters.c.id))).scalar() or 0
-    connection.execute(delete(dead_letters).where(dead_letters.c.id <= newest - letters_max))
+    """Drop the oldest beyond ``letters_max`` of either kind: a flood of one costs none of the other."""
+    for kind in (dead_letters.c.journal_id.is_(None), dead_letters.c.journal_id.is_not(None)):
+        beyond = select(dead_letters.c.id).where(kind).order_by(dead_letters.c.id.desc()).offset(letters_max)
+        last = connection.execute(beyond.limit(1)).scalar()
+        if last is not None:
+            connection.execute(delete(dead_letters).where(kind, dead_letters.c.id <= last))
+
+
+def waiting(connection: Connection) -> list[int]:
+    """Return the journal ids of batches that could not be decoded, the oldest first."""
+    query = select(dead_letters.c.journal_id).where(dead_letters.c.journal_id.is_not(None))
+    return list(connection.scalars(query.order_by(dead_letters.c.journal_id)))
+
+
+def settled(connection: Connection, journal_ids: Iterable[int]) -> None:
+    """Drop the letters of batches that need not be tried again."""
+    connection.execute(delete(dead_letters).where(dead_letters.c.journal_id.in_(list(journal_ids))))

@@ -8,7 +8,7 @@ from functools import partial
 from sqlalchemy import Column, ColumnElement, Connection, delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from collector import journal, series
+from collector import dead_letters, journal, series
 from collector.database import Database
 from collector.projections import Projection
 from collector.settings import Limits
@@ -19,6 +19,9 @@ _log = logging.getLogger(__name__)
 DAY_MS = 86_400_000
 JOURNAL_FILL = 0.9
 """The journal is brought down to this part of its limit, so that there is room until the next round."""
+
+UNDECODABLE_SHARE = 0.1
+"""Of the journal's limit: so much of it may be batches that only wait to be decoded by a later version."""
 
 ROWS_AT_ONCE_MAX = 5_000
 BLOCKS_AT_ONCE_MAX = 2_000
@@ -65,9 +68,10 @@ class Housekeeping:
         before_ms = now_ms - self._limits.journal_retention_days * DAY_MS
         journal_max = self._limits.journal_bytes_max
         room = max(journal_max - round(journal_max * JOURNAL_FILL), self._limits.commit_bytes_max)
-        await self._prune(min([ours, *theirs]), journal_max - room, before_ms)
+        spare = await self._undecodable(round(journal_max * UNDECODABLE_SHARE), before_ms)
+        await self._prune(min([ours, *theirs]), journal_max - room, before_ms, spare)
         if theirs:
-            await self._prune(ours, journal_max - room, before_ms=0)
+            await self._prune(ours, journal_max - room, before_ms=0, spare=spare)
         events_before_ms = now_ms - self._limits.events_retention_days * DAY_MS
         for key, old in _old(events_before_ms):
             await self._drop_rows(key, old)
@@ -76,10 +80,18 @@ class Housekeeping:
             if not await self._store.write(series.compact):
                 break
 
-    async def _prune(self, passed: int, bytes_max: int, before_ms: int) -> None:
+    async def _undecodable(self, bytes_max: int, before_ms: int) -> set[int]:
+        """Return the batches that a later version may decode: they stay as long as their age allows."""
+        waiting = await self._store.read(series.waiting_to_decode)
+        waiting += await self._state.read(dead_letters.waiting)
+        return await self._state.read(
+            partial(journal.spared, ids=waiting, bytes_max=bytes_max, before_ms=before_ms)
+        )
+
+    async def _prune(self, passed: int, bytes_max: int, before_ms: int, spare: set[int]) -> None:
         while await self._state.write(
             lambda connection: journal.prune(
-                connection, passed=passed, bytes_max=bytes_max, before_ms=before_ms
+                connection, passed=passed, bytes_max=bytes_max, before_ms=before_ms, spare=spare
             )
         ):
             pass

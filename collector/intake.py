@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, delete, func, select
 
 from collector import dead_letters, journal, registry
 from collector.database import insert
@@ -15,10 +15,14 @@ from collector.journal import Arrived
 from collector.marks import Decision, Mark, decide, reconcile
 from collector.tables import gaps, marks
 from contract import batches, messages, topics
+from contract.batches import Content, Header
 from contract.errors import ContractError
 from contract.limits import VERSION
-from contract.messages import Ack, EpochRange, Hello, LaneRange, State
+from contract.messages import CONTESTED, Ack, EpochRange, Hello, LaneRange, State
 from contract.topics import Kind, Lane, Topic
+
+GONE = "the gateway no longer holds what was never received"
+UNKNOWN_HERE = "delivered before this centre, or its backup, knew of it; the gateway no longer holds it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +160,12 @@ class _Group:
         if (header.district, header.gateway, header.lane) != (topic.district, topic.gateway, topic.name):
             told = f"{header.district}/{header.gateway}/{header.lane}"
             raise Refusal("topic_disagrees", f"the header says {told}")
-        key = LaneKey(header.gateway, header.epoch, header.lane)
+        key = _key_of(header)
         mark = self._mark(key)
         decision = decide(mark, header.sequence)
+        if mark and decision is Decision.HAVE and self._contradicts(key, mark, header, received.payload):
+            decision = Decision.CONTESTED
+            self._move(key, Mark(mark.upto, CONTESTED), received.received_ms)
         if decision is Decision.TAKE:
             self._admit(header.gateway, received)
             if mark is None:
@@ -169,6 +176,24 @@ class _Group:
             self._beyond[key] = max(header.sequence, self._beyond.get(key, 0))
         self._asked[key] = self._asked.get(key, False) or decision is Decision.TAKE
         self._outcome.batches[decision] += 1
+
+    def _contradicts(self, key: LaneKey, mark: Mark, header: Header, message: bytes) -> bool:
+        """Say whether another batch stands under this number: another buffer wrote it, a copy of this one.
+
+        A tombstone contradicts nothing: what it replaced had come before. Headers may differ: what is open in
+        one is settled when the batch leaves, and a disk may not have taken that.
+        """
+        if header.content is Content.TOMBSTONE:
+            return False
+        of_group = (each.message for each in self._arrived if each.header.sequence == header.sequence)
+        standing = next((each for each in of_group if _key_of(batches.read_header(each)) == key), None)
+        standing = standing or journal.find(
+            self._connection, key.gateway, key.epoch, key.lane, header.sequence
+        )
+        if standing is not None:
+            return batches.packed_payload(standing) != batches.packed_payload(message)
+        is_last = header.sequence == mark.upto
+        return is_last and bool(mark.digest) and mark.digest != batches.digest(message)
 
     def _hello(self, topic: Topic, received: Received) -> None:
         try:
@@ -182,7 +207,10 @@ class _Group:
             raise Refusal("malformed_hello", "a lane that ends before it begins")
         self._admit(hello.gateway, received)
         for epoch, lane, held in ranges:
-            self._reconcile(LaneKey(hello.gateway, epoch.epoch, lane), held, hello, received.received_ms)
+            key = LaneKey(hello.gateway, epoch.epoch, lane)
+            self._reconcile(key, held, hello, received.received_ms)
+            if epoch is hello.epochs[0] or held.first < held.next:
+                self._asked[key] = True
         registry.greeted(self._connection, hello, received.received_ms, retained=received.retained)
         self._outcome.greeted.add(hello.gateway)
         self._outcome.hellos += 1
@@ -190,20 +218,21 @@ class _Group:
     def _reconcile(self, key: LaneKey, held: LaneRange, hello: Hello, received_ms: int) -> None:
         mark = self._mark(key)
         if mark is None:
-            self._admit_epoch(key)
+            self._make_room({epoch.epoch for epoch in hello.epochs}, key)
         moved, jump = reconcile(mark, held.first)
         if jump:
-            from_ms = self._connection.execute(select(marks.c.moved_ms).where(*_is(key))).scalar()
+            moved_ms = self._connection.execute(select(marks.c.moved_ms).where(*_is(key))).scalar()
+            from_ms = min(moved_ms or received_ms, hello.sent_ms) if mark else 0
             statement = insert(self._connection, gaps).values(
                 key=f"jump/{key.gateway}/{key.epoch}/{key.lane}/{jump.first}",
                 gateway=key.gateway,
                 origin="collector",
-                reason="the gateway no longer holds what was never received",
+                reason=GONE if mark else UNKNOWN_HERE,
                 epoch=key.epoch,
                 lane=str(key.lane),
                 first_sequence=jump.first,
                 last_sequence=jump.last,
-                from_ms=min(from_ms or received_ms, hello.sent_ms),
+                from_ms=from_ms,
                 to_ms=hello.sent_ms,
                 count=None,
                 recorded_ms=received_ms,
@@ -211,7 +240,6 @@ class _Group:
             self._connection.execute(statement.on_conflict_do_nothing(index_elements=["key"]))
         if moved != mark:
             self._move(key, moved, received_ms)
-        self._asked[key] = True
 
     def _state(self, topic: Topic, received: Received) -> None:
         try:
@@ -246,14 +274,40 @@ class _Group:
             self._heard[gateway] = received.received_ms
 
     def _admit_epoch(self, key: LaneKey) -> None:
-        """Refuse a gateway's epoch that is one too many."""
-        query = select(marks.c.epoch).where(marks.c.gateway == key.gateway).distinct()
-        epochs = set(self._connection.scalars(query))
-        epochs |= {moved.epoch for moved in self._moved if moved.gateway == key.gateway}
+        """Refuse a batch of an epoch that is one too many; a hello makes room for it."""
+        epochs = self._epochs(key.gateway)
         if key.epoch not in epochs and len(epochs) >= self._rules.epochs_per_gateway_max:
-            raise Refusal(
-                "too_many_epochs", "raise epochs_per_gateway_max if its buffers were really so many"
-            )
+            raise Refusal("too_many_epochs", "its gateway's hello did not name this epoch")
+
+    def _make_room(self, listed: set[str], key: LaneKey) -> None:
+        """Forget the epochs whose marks have stood longest, none that the gateway lists, for a new one.
+
+        Should one of them be named again after all, it begins where the gateway begins, as if never heard.
+        """
+        epochs = self._epochs(key.gateway)
+        if key.epoch in epochs:
+            return
+        giving_way = sorted(epochs.keys() - listed, key=lambda epoch: epochs[epoch])
+        for epoch in giving_way[: max(0, len(epochs) + 1 - self._rules.epochs_per_gateway_max)]:
+            gone = [marks.c.gateway == key.gateway, marks.c.epoch == epoch]
+            self._connection.execute(delete(marks).where(*gone))
+            for lane in Lane:
+                lane_key = LaneKey(key.gateway, epoch, lane)
+                self._marks[lane_key] = None
+                self._moved.pop(lane_key, None)
+
+    def _epochs(self, gateway: str) -> dict[str, int]:
+        """Return a gateway's epochs, and when a mark of each moved last."""
+        query = (
+            select(marks.c.epoch, func.max(marks.c.moved_ms))
+            .where(marks.c.gateway == gateway)
+            .group_by(marks.c.epoch)
+        )
+        epochs = {row[0]: row[1] for row in self._connection.execute(query)}
+        for moved, moved_ms in self._moved.items():
+            if moved.gateway == gateway:
+                epochs[moved.epoch] = max(moved_ms, epochs.get(moved.epoch, 0))
+        return epochs
 
     def _write(self) -> None:
         if self._arrived:
@@ -279,6 +333,10 @@ class _Group:
 def _lanes(epoch: EpochRange) -> list[tuple[str, LaneRange]]:
     """Return the lanes that this version knows."""
     return [(name, held) for name, held in epoch.lanes.items() if name in list(Lane)]
+
+
+def _key_of(header: Header) -> LaneKey:
+    return LaneKey(header.gateway, header.epoch, header.lane)
 
 
 def _keyed(key: LaneKey) -> dict[str, str | int]:

@@ -4,7 +4,7 @@ Ids rise by one a batch and are never reused, so a projection's cursor is one nu
 the transaction of the connection they are given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -154,16 +154,54 @@ def read(connection: Connection, after: int, *, samples: bool, batches_max: int)
     return Slice(entries, end.last_id, end.last_id)
 
 
-def prune(connection: Connection, *, passed: int, bytes_max: int, before_ms: int) -> int:
+def find(connection: Connection, gateway: str, epoch: str, lane: str, sequence: int) -> bytes | None:
+    """Return the message of one batch, if it is still there."""
+    query = select(journal.c.message).where(
+        journal.c.gateway == gateway,
+        journal.c.epoch == epoch,
+        journal.c.lane == str(lane),
+        journal.c.sequence == sequence,
+    )
+    message: bytes | None = connection.execute(query).scalar()
+    return message
+
+
+def entries(connection: Connection, ids: Sequence[int]) -> list[Entry]:
+    """Return those of the batches that are still there, in the order of the journal."""
+    columns = [journal.c[name] for name in Entry.__dataclass_fields__]
+    query = select(*columns).where(journal.c.id.in_(ids)).order_by(journal.c.id)
+    return [Entry(*row) for row in connection.execute(query)]
+
+
+def spared(connection: Connection, ids: Collection[int], *, bytes_max: int, before_ms: int) -> set[int]:
+    """Return which of the batches may stay though their turn to go has come: the newest, up to so many bytes.
+
+    Those that are older than ``before_ms`` go with the others.
+    """
+    query = select(journal.c.id, journal.c.bytes).where(
+        journal.c.id.in_(ids), journal.c.received_ms >= before_ms
+    )
+    found: set[int] = set()
+    for row in connection.execute(query.order_by(journal.c.id.desc())):
+        bytes_max -= row.bytes
+        if bytes_max < 0:
+            break
+        found.add(row.id)
+    return found
+
+
+def prune(
+    connection: Connection, *, passed: int, bytes_max: int, before_ms: int, spare: Collection[int] = ()
+) -> int:
     """Drop the oldest batches that are older than ``before_ms`` or beyond ``bytes_max``; return how many.
 
-    Only what every projection has ``passed`` may go. A call drops a little, so that no commit waits long for
-    it; 0 says that nothing is left to drop.
+    Only what every projection has ``passed`` may go, and nothing of ``spare``. A call drops a little, so that
+    no commit waits long for it; 0 says that nothing is left to drop.
     """
     end = head(connection)
     query = (
         select(journal.c.id, journal.c.bytes, journal.c.received_ms)
-        .where(journal.c.id <= passed)
+        .where(journal.c.id <= passed, journal.c.id.not_in(spare))
         .order_by(journal.c.id)
         .limit(PRUNE_BATCHES_MAX)
     )
@@ -178,7 +216,7 @@ def prune(connection: Connection, *, passed: int, bytes_max: int, before_ms: int
         count += 1
         last = row.id
     if count:
-        connection.execute(delete(journal).where(journal.c.id <= last))
+        connection.execute(delete(journal).where(journal.c.id <= last, journal.c.id.not_in(spare)))
         _move_head(connection, end.last_id, end.batches - count, left)
     return count
 

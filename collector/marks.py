@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from contract.messages import CONTESTED
+
 Key = TypeVar("Key")
 
 
@@ -18,6 +20,7 @@ class Decision(StrEnum):
     TAKE = "taken"  # it continues the mark: journal it, advance, acknowledge
     HAVE = "duplicate"  # it is in the journal: repeat the acknowledgement
     HOLE = "hole"  # something before it is missing: repeat the acknowledgement at once
+    CONTESTED = "contested"  # two buffers number alike: nothing more of this epoch is taken
     UNKNOWN = "unknown"  # no mark, and not the first: answer 0, and the gateway says hello
 
 
@@ -27,6 +30,11 @@ class Mark:
 
     upto: int
     digest: str = ""
+
+    @property
+    def is_contested(self) -> bool:
+        """Whether two batches came under one number, so that nobody can say whose the next one is."""
+        return self.digest == CONTESTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,8 @@ def decide(mark: Mark | None, sequence: int) -> Decision:
     """Say what to do with batch ``sequence``."""
     if mark is None:
         return Decision.TAKE if sequence == 1 else Decision.UNKNOWN
+    if mark.is_contested:
+        return Decision.CONTESTED
     if sequence == mark.upto + 1:
         return Decision.TAKE
     return Decision.HAVE if sequence <= mark.upto else Decision.HOLE
@@ -49,13 +59,14 @@ def decide(mark: Mark | None, sequence: int) -> Decision:
 def reconcile(mark: Mark | None, first: int) -> tuple[Mark, Jump | None]:
     """Return the mark after a hello that holds batches from ``first`` on, and what is lost for good.
 
-    A new lane begins where the gateway begins. A hello may be old, so a mark never moves back.
+    A lane without a mark begins where the gateway begins; what it had delivered before is not known here. A
+    hello may be old, so a mark never moves back.
     """
-    if mark is None:
-        return Mark(first - 1), None
-    if first > mark.upto + 1:
-        return Mark(first - 1), Jump(mark.upto + 1, first - 1)
-    return mark, None
+    known = mark or Mark(0)
+    if first <= known.upto + 1:
+        return known, None
+    digest = CONTESTED if known.is_contested else ""
+    return Mark(first - 1, digest), Jump(known.upto + 1, first - 1)
 
 
 class RepeatLimiter(Generic[Key]):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,6 +16,21 @@ POLL_INTERVAL_S = 1.0
 """A commit wakes the loop; this is for the case that it was missed."""
 
 RETRY_INTERVAL_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Redone:
+    """Of the batches that could not be decoded: how many are now, still cannot be, or are gone."""
+
+    decoded: int = 0
+    undecodable: int = 0
+    gone: int = 0
+
+    def __add__(self, other: "Redone") -> "Redone":
+        """Return both together."""
+        return Redone(
+            self.decoded + other.decoded, self.undecodable + other.undecodable, self.gone + other.gone
+        )
 
 
 class Projection(Protocol):

@@ -7,6 +7,7 @@ are kept in blocks: those that a series has in one slice of the journal become o
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, select, tuple_
@@ -16,6 +17,7 @@ from collector import journal, series_blocks
 from collector.database import Database, insert
 from collector.journal import Entry, Slice
 from collector.metrics import Metrics
+from collector.projections import Redone
 from collector.series_tables import blocks, cursor, series, undecodable
 from collector.series_tables import newest as newest_table
 from contract import blocks as packing
@@ -25,6 +27,7 @@ from contract.runs import Gathering
 from contract.samples import Sample
 
 UNDECODABLE_MAX = 1_000
+REDONE_AT_ONCE_MAX = 100
 SAMPLES_AT_ONCE_MAX = 200_000
 PLAIN_BYTES_AT_ONCE_MAX = 16 * 1024 * 1024
 """So much is gathered before it is written, within one transaction."""
@@ -92,6 +95,36 @@ class SeriesProjection:
         """Begin anew from what the journal holds."""
         await self._store.write(lambda connection: _move_cursor(connection, 0))
 
+    async def redo(self) -> Redone:
+        """Try the batches again that could not be decoded, as long as the journal has them."""
+        waiting = await self._store.read(waiting_to_decode)
+        done = Redone()
+        for begin in range(0, len(waiting), REDONE_AT_ONCE_MAX):
+            some = waiting[begin : begin + REDONE_AT_ONCE_MAX]
+            standing = await self._state.read(partial(journal.entries, ids=some))
+            try:
+                done += await self._store.write(partial(self._redo, ids=some, standing=standing))
+            except BaseException:
+                self._forget()
+                raise
+        return done
+
+    def _redo(self, connection: Connection, ids: list[int], standing: list[Entry]) -> Redone:
+        settled = set(ids) - {entry.id for entry in standing}
+        gone = len(settled)
+        for entry in standing:
+            try:
+                lifted = packing.lift(entry.message)
+            except ContractError:
+                continue
+            gathered: defaultdict[int, Gathering] = defaultdict(Gathering)
+            for device, point, run in lifted.series:
+                gathered[self._id(connection, (entry.gateway, device, point))].add(run)
+            self._put(connection, gathered)
+            settled.add(entry.id)
+        connection.execute(delete(undecodable).where(undecodable.c.journal_id.in_(settled)))
+        return Redone(len(settled) - gone, len(ids) - len(settled), gone)
+
     def _project(self, connection: Connection, following: Slice) -> tuple[int, int]:
         if len(self._ids) > SERIES_KNOWN_MAX:
             self._forget()
@@ -124,6 +157,9 @@ class SeriesProjection:
         series_blocks.put(connection, found, self._newest_ms)
         for series_id, run in found.items():
             self._newest_ms[series_id] = max(run.times[-1], self._newest_ms.get(series_id, -1))
+
+    def _id(self, connection: Connection, key: tuple[str, str, str]) -> int:
+        return self._ids[key] if key in self._ids else self._look_up(connection, key)
 
     def _look_up(self, connection: Connection, key: tuple[str, str, str]) -> int:
         """Return the id of a series, new where there is none, and remember how far it reaches."""
@@ -277,6 +313,11 @@ def _note_undecodable(connection: Connection, entry: Entry, error: ContractError
     ).scalar()
     if newest_id is not None:
         connection.execute(delete(undecodable).where(undecodable.c.journal_id <= newest_id))
+
+
+def waiting_to_decode(connection: Connection) -> list[int]:
+    """Return the journal ids of batches that did not decode, the oldest first."""
+    return list(connection.scalars(select(undecodable.c.journal_id).order_by(undecodable.c.journal_id)))
 
 
 def recent_undecodable(connection: Connection, limit: int) -> Iterable[tuple[int, str]]:

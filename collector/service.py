@@ -29,7 +29,7 @@ from collector.ingest import Ingest
 from collector.metrics import Metrics
 from collector.mqtt import Link
 from collector.outbox import Outbox
-from collector.projections import Keeper, Projection
+from collector.projections import Keeper, Projection, Redone
 from collector.series import SeriesProjection
 from collector.series_stores import StoreProjection
 from collector.settings import Http, Loaded, SeriesStore
@@ -192,6 +192,20 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
                 server.should_exit = True
                 for task in work:
                     task.cancel()
+
+
+async def redo(loaded: Loaded, world: World) -> dict[str, Redone]:
+    """Decode again what could not be decoded, while no centre works there; CollectorError where one does.
+
+    Returns what became of it, by projection.
+    """
+    with _databases(loaded.data_folder) as (state, store):
+        collector = Collector(loaded, world, state, store)
+        done = {each.name: await each.redo() for each in (collector.series, collector.alarms)}
+        if done[collector.series.name].decoded:
+            for each in collector.series_stores:
+                await each.rewind()  # they passed these batches; what they have is overwritten
+        return done
 
 
 class _Server(uvicorn.Server):

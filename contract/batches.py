@@ -143,6 +143,11 @@ def read_header(data: bytes) -> Header:
     return _split(data)[0]
 
 
+def packed_payload(data: bytes) -> bytes:
+    """Return the payload as it travels, whatever the header says; ContractError as above."""
+    return _split(data)[1]
+
+
 def plain_payload(data: bytes) -> bytes:
     """Return the unpacked payload of a batch message; ContractError for anything malformed or oversized."""
     return _unpacked(_split(data)[1])

@@ -19,6 +19,10 @@ RoundS = Annotated[float, msgspec.Meta(ge=0, le=ROUND_S_MAX)]
 AckDigest = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?\Z")]
 
 
+CONTESTED = "0" * 32
+"""As the digest of an acknowledgement: two buffers number alike, so nothing may be deleted in this epoch."""
+
+
 class LaneRange(msgspec.Struct, frozen=True):
     """What a lane still holds: sequences ``first`` to ``next - 1`` (equal when it is empty)."""
 
@@ -27,7 +31,7 @@ class LaneRange(msgspec.Struct, frozen=True):
 
 
 class EpochRange(msgspec.Struct, frozen=True):
-    """An epoch that still holds rows, or the current one; lanes by name."""
+    """The current epoch, or a former one, which may be empty; lanes by name."""
 
     epoch: Epoch
     lanes: Annotated[dict[Name, LaneRange], msgspec.Meta(max_length=8)]
@@ -68,7 +72,8 @@ class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
     """Cumulative: the collector has committed every batch of this epoch and lane up to ``upto``.
 
     ``digest`` is that of batch ``upto``, so that a cloned or rolled-back buffer is noticed; it is empty
-    where ``upto`` is 0, or where the collector passed over a gap and never had that batch. ``turn`` is given
+    where ``upto`` is 0, or where the collector passed over a gap and never had that batch. CONTESTED ends
+    the epoch: what the gateway holds has to come in another. ``turn`` is given
     in the answer to a hello, and whenever it has changed.
     """
 

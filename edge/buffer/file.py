@@ -33,7 +33,7 @@ SCHEMA = (
     " count INTEGER, first_sequence INTEGER NOT NULL, last_sequence INTEGER NOT NULL) WITHOUT ROWID",
 )
 RULES, LEARNT, RUN, EPOCH, TURN = "rules", "learnt", "run", "epoch", "turn"
-OFFSETS, LINK_USE = "offsets", "link_use"
+OFFSETS, FORMER, LINK_USE = "offsets", "former", "link_use"
 """Keys in ``meta``; ``run`` holds since when a gateway has been at work, and is gone after a clean end,
 ``offsets`` by boot what was missing in its times before its clock was synchronised."""
 

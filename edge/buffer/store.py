@@ -18,7 +18,7 @@ import msgspec
 
 from contract import batches
 from contract.batches import Content
-from contract.messages import EpochRange, LaneRange, Turn
+from contract.messages import CONTESTED, EpochRange, LaneRange, Turn
 from contract.topics import Lane
 from edge.buffer import file, making_room, opening, sending
 from edge.buffer.ballast import Ballast
@@ -67,6 +67,10 @@ BOOTS_MAX = 16
 
 NOTHING_HELD = EpochRange("0" * 32, {lane: LaneRange(1, 1) for lane in Lane})
 """What is known of a buffer that was not opened yet."""
+
+
+FORMER_EPOCHS_MAX = 8
+"""So many are remembered, so that a centre that was restored learns what it had of them."""
 
 
 class BufferUnusableError(Exception):
@@ -274,6 +278,12 @@ class Buffer:
         with self._reading() as db:
             return [sending.ranges(db, self.epoch)]
 
+    def former(self) -> list[EpochRange]:
+        """Return the epochs before this one, the newest first, by where each lane of theirs ended."""
+        with self._reading() as db:
+            row = db.execute("SELECT value FROM meta WHERE key = ?", (file.FORMER,)).fetchone()
+        return msgspec.json.decode(row[0], type=list[EpochRange]) if row else []
+
     def acknowledge(self, lane: Lane, upto: int, digest: str) -> bool:
         """Delete what the centre has committed; False, and nothing deleted, where the digest contradicts.
 
@@ -284,7 +294,7 @@ class Buffer:
             following, acked, acked_digest = db.execute(
                 "SELECT next_sequence, acked_upto, acked_digest FROM lanes WHERE lane = ?", (lane,)
             ).fetchone()
-            if upto >= following:
+            if upto >= following or digest == CONTESTED:
                 return False
             held = sending.row(db, lane, upto)
             settled = sending.settled(db, lane, held[0]) if held else None
@@ -311,9 +321,13 @@ class Buffer:
 
     def renumber(self) -> None:
         """Begin a new epoch: everything held is numbered anew from 1, in order, and nothing is deleted."""
+        [held] = self.ranges()
+        ended = {lane: LaneRange(lanes.first, lanes.first) for lane, lanes in held.lanes.items()}
+        former = [EpochRange(held.epoch, ended), *self.former()][:FORMER_EPOCHS_MAX]
         with self._transaction() as db:
             sending.renumber(db)
             self._set(file.EPOCH, self.new_id())
+            self._set(file.FORMER, msgspec.json.encode(former).decode())
             db.execute("UPDATE owed SET first_sequence = 0, last_sequence = 0")
             self._owed = self._owed.without_sequences()
             self._usage = opening.usage(db)

@@ -24,6 +24,7 @@ from edge.settings import Broker
 from edge.telling import Told
 from edge.uplink.budget import Allowance, Plan, Use
 from edge.uplink.metering import Meter, carried
+from edge.uplink.renumberings import Renumberings
 from edge.uplink.session import Session
 from edge.uplink.turns import Turns
 from edge.waiting import Wake
@@ -96,6 +97,7 @@ class Uplink:
         self._names = (buffer.district, buffer.gateway)
         self._wake = Wake()
         self._turns = Turns(None, clock.now().s)
+        self._renumberings = Renumberings()
         self._fresh: dict[Lane, Stored] = {}
         """What was committed last, so that it need not be read from the disk that it was just written to."""
         self._lock = asyncio.Lock()
@@ -262,6 +264,9 @@ class Uplink:
             except sqlite3.OperationalError as error:  # deleting can wait: acknowledgements are cumulative
                 _log.error("the buffer %s refuses: %s", self._buffer.path, error)
                 return
+            if not self._renumberings.may(self._clock.now().s):
+                self._session.doubt()
+                return
             _log.warning(
                 "the centre has another batch %d of lane %s: this buffer is a copy or was rolled back; "
                 "everything it holds goes into a new epoch",
@@ -365,7 +370,7 @@ class Uplink:
             self._software,
             now.wall_ms,
             now.clock,
-            await self._keeper.run(self._buffer.ranges),
+            await self._keeper.run(self._buffer.ranges) + await self._keeper.run(self._buffer.former),
             self._devices,
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
-from contract.messages import Ack, LaneRange
+from contract.messages import CONTESTED, Ack, LaneRange
 from contract.topics import Lane
 
 HELLO_INTERVAL_S = 5.0
@@ -143,13 +143,14 @@ class Session:
         if ack.epoch != self.epoch:
             return None
         lane.heard_s = now_s
-        if not lane.reconciled:
+        contested = ack.digest == CONTESTED
+        if not lane.reconciled and not contested:
             return self._reconcile(lane, ack)
-        if ack.upto + 1 < lane.first:
+        if ack.upto + 1 < lane.first and not contested:
             self._want_hello()  # the centre waits for what is gone: tell it what there is
             return None
-        if ack.upto > lane.last:
-            return ack.upto  # more than we ever had: the digest check will tell
+        if ack.upto > lane.last or contested:
+            return ack.upto  # more than we ever had, or another's, too: the digest check will tell
         if ack.upto > lane.acked:
             self._advance(lane, ack.upto)
             lane.patience = 0
@@ -159,6 +160,15 @@ class Session:
             lane.gone_back_s = now_s
             self._go_back(lane)
         return None
+
+    def doubt(self) -> None:
+        """An acknowledgement contradicts the buffer: send nothing until a hello was answered well.
+
+        Hellos follow each other ever more slowly as long as the answers contradict.
+        """
+        for lane in self.lanes.values():
+            lane.reconciled = False
+            self._go_back(lane)
 
     def tick(self, now_s: float) -> None:
         """Go back where the centre has been silent for too long, ever more patiently."""

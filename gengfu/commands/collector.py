@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,11 +50,18 @@ def run(
         asyncio.run(_serve(loaded))
 
 
-@app.command(short_help="Check a settings file and what it names.")
+@app.command(short_help="Check a settings file and what it names, or the data.")
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A settings file.")], as_json: AsJson = False
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A settings file.")],
+    data: Annotated[
+        bool, typer.Option("--data", help="Check the data folder, too; the centre may run.")
+    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Check a settings file and what it names; every mistake is told with file, line, key and remedy."""
+    """Check a settings file and what it names; every mistake is told with file, line, key and remedy.
+
+    With --data every batch and every block in the data folder is read. That takes a while.
+    """
     from collector.settings import load
     from toml_files import TomlFileError
 
@@ -64,6 +72,9 @@ def check(
             raise
         typer.echo(json.dumps({"good": False, "problems": [vars(problem) for problem in error.problems]}))
         raise typer.Exit(1) from error
+    if data:
+        _check_data(loaded.data_folder, as_json=as_json)
+        return
     classes, parts, profiles = len(loaded.settings.case_classes), len(loaded.parts), len(loaded.profiles)
     if as_json:
         figures = {"case_classes": classes, "parts": parts, "profiles": profiles}
@@ -72,6 +83,33 @@ def check(
         counts = (classes, "case class"), (parts, "part"), (profiles, "profile")
         told = ", ".join(counted(count, noun) for count, noun in counts)
         Console(soft_wrap=True, highlight=False, markup=False).print(f"{file}: sound ({told})")
+
+
+def _check_data(folder: Path, *, as_json: bool) -> None:
+    """Print what was looked at and what was found; exit code 1 where something was."""
+    from rich.table import Table
+
+    with _told_plainly():
+        from collector import checking
+
+        with _bars(as_json) as (_, progress):
+            report = checking.check(folder, progress)
+    if as_json:
+        typer.echo(json.dumps({"good": not report.findings, **asdict(report)}))
+    else:
+        table = Table("looked at", "count", box=None, pad_edge=False, header_style="bold")
+        table.columns[1].justify = "right"
+        for name, count in report.looked_at.items():
+            table.add_row(name, str(count))
+        Console().print(table)
+        for finding in report.findings:
+            _say(f"{finding.where}: {finding.what}; {finding.remedy}")
+        if report.more:
+            _say(f"and {report.more} more")
+        if not report.findings:
+            _say(f"{folder}: sound")
+    if report.findings:
+        raise typer.Exit(1)
 
 
 @app.command(short_help="Write commented settings and an empty part register.")
@@ -154,32 +192,66 @@ def restore(
     _say("what gateways were acknowledged since then is gone; they will name it, and it is recorded as gaps")
 
 
+@app.command(short_help="Decode again what an older version could not.")
+def redo(
+    settings: Annotated[Path, typer.Option(metavar="FILE", help="The centre's settings file.")],
+    as_json: AsJson = False,
+) -> None:
+    """Decode journalled batches again that could not be decoded, after an upgrade; the centre must not run.
+
+    Samples go where they belong; alarms found so late notify nobody, and make a case only if still active.
+    """
+    from collector.settings import load
+
+    loaded = load(settings)
+    with _told_plainly():
+        from collector.service import World
+        from collector.service import redo as again
+
+        done = asyncio.run(again(loaded, World.real()))
+    if as_json:
+        typer.echo(json.dumps({name: asdict(told) for name, told in done.items()}))
+        return
+    for name, told in done.items():
+        _say(
+            f"{name}: batches decoded {told.decoded}, still undecodable {told.undecodable}, "
+            f"no longer in the journal {told.gone}"
+        )
+
+
 @contextmanager
 def _backed_up(as_json: bool) -> Iterator["Progress"]:
     """Show progress on a terminal; turn what is in the way into one sentence and exit code 1."""
     with _told_plainly():
         from collector.backup import BackupError
 
-        console = Console(stderr=True)
-        with Bars(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            console=console,
-            disable=as_json or not console.is_terminal,
-            transient=True,
-        ) as bars:
-            tasks: dict[str, TaskID] = {}
-
-            def progress(what: str, done: int, total: int) -> None:
-                if what not in tasks:
-                    tasks[what] = bars.add_task(what)
-                bars.update(tasks[what], completed=done, total=total)
-
+        with _bars(as_json) as (bars, progress):
             try:
                 yield progress
             except BackupError as error:
                 bars.stop()
                 _fail(str(error))
+
+
+@contextmanager
+def _bars(as_json: bool) -> Iterator[tuple[Bars, "Progress"]]:
+    """Show progress on a terminal."""
+    console = Console(stderr=True)
+    with Bars(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        console=console,
+        disable=as_json or not console.is_terminal,
+        transient=True,
+    ) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield bars, progress
 
 
 def _utc(time_ms: int) -> str:

@@ -15,9 +15,7 @@ from gengfu.words import counted
 
 R = TypeVar("R")
 
-app = typer.Typer(
-    help="The gateway in the cabinet: run, check and watch it.", no_args_is_help=True
-)
+app = typer.Typer(help="The gateway in the cabinet: run, check and watch it.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from collector.database import Database
-from collector.intake import Received
+from collector.intake import UNKNOWN_HERE, Received
 from collector.journal import JournalFullError, head, prune
 from collector.marks import Decision
 from collector.tables import dead_letters, devices, gaps, gateways, journal, marks
 from contract import batches, messages, topics
-from contract.messages import Ack, State
+from contract.messages import CONTESTED, Ack, EpochRange, LaneRange, State
+from contract.samples import Sample
 from contract.topics import Lane
 from tests.collector.making import (
     BOOT,
@@ -32,6 +33,7 @@ from tests.collector.making import (
     rows,
     taken,
     telemetry,
+    tombstone,
     up,
 )
 
@@ -122,14 +124,15 @@ def test_a_transaction_that_fails_half_way_leaves_nothing(tmp_path: Path) -> Non
 
 
 def test_a_hello_starts_a_new_lane_where_the_gateway_starts(tmp_path: Path) -> None:
-    """A new centre meets a gateway that is at batch 7: it begins there, without a gap of its own making."""
+    """A new centre meets a gateway that is at batch 7: it begins there, and names what it never had."""
     with journal_database(tmp_path) as database:
         outcome = taken(database, hello(greeting(7, 9)))
         answers = {answer.key.lane: answer.ack for answer in outcome.answers}
         assert answers == {Lane.TELEMETRY: Ack(1, EPOCH, 6), Lane.EVENTS: Ack(1, EPOCH, 0)}
         assert not any(answer.repeats for answer in outcome.answers)
         assert taken(database, up(telemetry(7))).answers[0].ack.upto == 7
-        assert rows(database, gaps) == []
+        [gap] = rows(database, gaps)
+        assert gap[4:11] == (UNKNOWN_HERE, EPOCH, "telemetry", 1, 6, 0, NOW_MS)
         assert rows(database, gateways)[0][:4] == ("gw-1", NOW_MS, NOW_MS, BOOT)
         assert [row[1:3] for row in rows(database, devices)] == [("main-pressure", "qdy30a")]
 
@@ -285,3 +288,57 @@ def test_what_the_broker_says_for_a_gateway_is_no_sign_of_its_life(tmp_path: Pat
         taken(database, hello(greeting(1, 1), at_ms=later_ms), state(online=True, at_ms=later_ms))
         [row] = database.read_now(lambda db: db.execute(gateways.select()).mappings().all())
         assert {row["heard_ms"], row["hello_ms"], row["state_ms"]} == {later_ms}
+
+
+def other(sequence: int) -> bytes:
+    """Return what another buffer wrote under the same number."""
+    return telemetry(sequence, [Sample(NOW_MS + sequence, "meter", "pressure", -1)])
+
+
+@pytest.mark.parametrize("groups", [1, 4], ids=["in_one_commit", "one_by_one"])
+def test_where_two_buffers_number_alike_nothing_is_acknowledged_for_the_wrong_one(
+    groups: int, tmp_path: Path
+) -> None:
+    """A clone's third batch would continue the mark, and vouch for two of its that were never taken."""
+    from_both = [up(telemetry(1)), up(telemetry(2)), up(other(1)), up(other(2)), up(other(3))]
+    size = -(-len(from_both) // groups)
+    with journal_database(tmp_path) as database:
+        for begin in range(0, len(from_both), size):
+            outcome = taken(database, *from_both[begin : begin + size])
+        assert outcome.answers[-1].ack == Ack(1, EPOCH, 2, CONTESTED)
+        assert len(rows(database, journal)) == 2
+        answers = taken(database, hello(greeting(4, 9))).answers
+        assert answers[0].ack == Ack(1, EPOCH, 3, CONTESTED), "what is gone is named, and still nothing taken"
+        assert [gap[7:9] for gap in rows(database, gaps)] == [(3, 3)]
+        assert taken(database, up(telemetry(4)), up(telemetry(1))).batches == {Decision.CONTESTED: 2}
+
+
+def test_a_repetition_or_a_tombstone_contests_nothing(tmp_path: Path) -> None:
+    """What comes twice is the same, or had to give way at the gateway before it heard of its arrival."""
+    with journal_database(tmp_path) as database:
+        outcome = taken(database, *map(up, (telemetry(1), telemetry(2), telemetry(1), tombstone(1, 1))))
+        assert outcome.batches == {Decision.TAKE: 2, Decision.HAVE: 2}
+        pruned(database, passed=2)
+        outcome = taken(database, *map(up, (other(1), tombstone(2, 1), telemetry(2), telemetry(3))))
+        assert outcome.batches == {Decision.HAVE: 3, Decision.TAKE: 1}
+        assert taken(database, up(other(3))).batches == {Decision.CONTESTED: 1}
+
+
+def test_an_epoch_too_many_takes_the_place_of_one_that_its_gateway_lists_no_more(tmp_path: Path) -> None:
+    """The longest unmoved gives way; what a hello lists stays, and no gateway is ever locked out."""
+    rules = replace(RULES, epochs_per_gateway_max=2)
+    names = [f"{number:032x}" for number in range(5)]
+
+    def marked() -> set[str]:
+        return {row[1] for row in rows(database, marks)}
+
+    with journal_database(tmp_path) as database:
+        for number, name in enumerate(names[:4]):
+            outcome = taken(database, hello(greeting(1, 1, epoch=name), at_ms=NOW_MS + number), rules=rules)
+            assert not outcome.rejected
+        assert marked() == set(names[2:4])
+        held = {"telemetry": LaneRange(1, 1), "events": LaneRange(1, 1)}
+        listing = greeting(1, 1, epochs=[EpochRange(name, held) for name in (names[4], *names[:3])])
+        assert not taken(database, hello(listing), rules=rules).rejected
+        assert marked() == {names[4], *names[:3]}
+        assert taken(database, up(telemetry(1, epoch=names[4])), rules=rules).answers[0].ack.upto == 1

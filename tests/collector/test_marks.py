@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.marks import Decision, Jump, Mark, RepeatLimiter, decide, reconcile
+from contract.messages import CONTESTED
 
 COUNT = 12
 deliveries = st.lists(st.integers(1, COUNT), max_size=60)
@@ -39,16 +40,14 @@ def test_hellos_old_and_new_never_move_a_mark_back_nor_hide_a_loss(steps: list[i
     mark: Mark | None = None
     seen: list[int] = []
     for step in steps:
-        before = mark.upto if mark else None
+        before = mark.upto if mark else 0
         if step > 0:
             mark = delivered(mark, [step], seen)
         else:
             mark, jump = reconcile(mark, -step)
-            if before is None:
-                seen += range(1, -step)  # a new lane begins where the gateway begins
             if jump:
                 seen += range(jump.first, jump.last + 1)
-        assert before is None or (mark is not None and mark.upto >= before)
+        assert (mark.upto if mark else 0) >= before
         assert seen == list(range(1, (mark.upto if mark else 0) + 1))
 
 
@@ -66,7 +65,9 @@ def test_a_jump_forgets_the_digest_of_what_was_never_received() -> None:
     assert reconcile(Mark(4, "d" * 32), 9) == (Mark(8, ""), Jump(5, 8))
     assert reconcile(Mark(4, "d" * 32), 5) == (Mark(4, "d" * 32), None)
     assert reconcile(Mark(4, "d" * 32), 2) == (Mark(4, "d" * 32), None)
-    assert reconcile(None, 3) == (Mark(2, ""), None)
+    assert reconcile(None, 3) == (Mark(2, ""), Jump(1, 2))
+    assert reconcile(None, 1) == (Mark(0, ""), None)
+    assert reconcile(Mark(4, CONTESTED), 9) == (Mark(8, CONTESTED), Jump(5, 8))
 
 
 def test_repetitions_pass_once_an_interval_and_the_limiter_forgets_the_longest_quiet() -> None:

@@ -14,9 +14,10 @@ import pytest
 from contract import batches
 from contract.batches import Content
 from contract.events import Gap
+from contract.messages import CONTESTED, LaneRange
 from contract.samples import Sample
 from contract.topics import Lane
-from edge.buffer.store import Append, Buffer, BufferUnusableError, Stored
+from edge.buffer.store import FORMER_EPOCHS_MAX, Append, Buffer, BufferUnusableError, Stored
 
 BOOT = "b" * 32
 
@@ -98,6 +99,37 @@ def test_renumbering_keeps_everything_under_a_new_epoch(tmp_path: Path) -> None:
     assert [batch.samples[0].time_ms for batch in decoded] == [10, 20]
     assert {batch.header.epoch for batch in decoded} == {buffer.epoch}
     assert buffer.append([samples(30)])[0].sequence == 3
+
+
+def test_former_epochs_are_remembered_by_where_their_deliveries_ended(tmp_path: Path) -> None:
+    """A restored centre that knew of one names what it lost of it; only so many are kept."""
+    buffer = opened(tmp_path)
+    assert buffer.former() == []
+    stored = buffer.append([samples(1), samples(10)])
+    buffer.acknowledge(Lane.TELEMETRY, 1, digest(stored[0]))
+    before: list[str] = []
+    for _ in range(FORMER_EPOCHS_MAX + 2):
+        before.insert(0, buffer.epoch)
+        buffer.renumber()
+    former = buffer.former()
+    assert [each.epoch for each in former] == before[:FORMER_EPOCHS_MAX]
+    buffer = opened(tmp_path / "other")
+    stored = buffer.append([samples(1), samples(10)])
+    buffer.acknowledge(Lane.TELEMETRY, 1, digest(stored[0]))
+    buffer.renumber()
+    buffer.close()
+    [only] = opened(tmp_path / "other").former()
+    assert only.lanes == {Lane.TELEMETRY: LaneRange(2, 2), Lane.EVENTS: LaneRange(1, 1)}
+
+
+def test_a_contested_epoch_deletes_nothing(tmp_path: Path) -> None:
+    """Whatever stands there, also where nothing is held or a tombstone took its place."""
+    buffer = opened(tmp_path)
+    stored = buffer.append([samples(1), samples(10)])
+    assert not buffer.acknowledge(Lane.TELEMETRY, 0, CONTESTED)
+    assert not buffer.acknowledge(Lane.TELEMETRY, 2, CONTESTED)
+    assert buffer.acknowledge(Lane.TELEMETRY, 1, digest(stored[0]))
+    assert not buffer.acknowledge(Lane.TELEMETRY, 1, CONTESTED)
 
 
 def test_beyond_its_limit_the_oldest_telemetry_becomes_tombstones(tmp_path: Path) -> None:

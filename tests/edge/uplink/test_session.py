@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contract.messages import Ack, LaneRange
+from contract.messages import CONTESTED, Ack, LaneRange
 from contract.topics import Lane
 from edge.uplink.session import Limits, Session
 
@@ -278,3 +278,28 @@ def test_nothing_is_due_before_it_says_and_something_is_then(steps: list[str], s
         elif step == "sleep" and idle_s < 1000:
             now_s += idle_s + 0.01
             assert acts()
+
+
+def test_in_doubt_nothing_is_sent_until_a_hello_is_answered_and_hellos_become_rare() -> None:
+    """A forged contradiction costs a hello; as long as the answers contradict, each waits twice as long."""
+    subject = connected(1, 9)
+    assert send_all(subject, 0)
+    subject.doubt()
+    assert subject.next_to_send() is None
+    said = []
+    for now_s in range(1, 2000):
+        if subject.hello_due(now_s):
+            said.append(now_s)
+            subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 99, "d" * 32), now_s)
+            subject.doubt()
+    assert said[0] <= 5
+    assert 8 <= len(said) <= 14
+    subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 3, "d" * 32), 2000)
+    assert subject.next_to_send() == (Lane.TELEMETRY, 4)
+
+
+def test_a_contested_epoch_is_contradicted_wherever_its_mark_stands() -> None:
+    """The buffer is asked, which will not delete, even where the mark says nothing new."""
+    subject = connected(5, 9, upto=4)
+    for upto in (0, 4, 6, 99):
+        assert subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, upto, CONTESTED), 1) == upto

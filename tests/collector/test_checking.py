@@ -1,0 +1,154 @@
+"""Whatever is damaged in a data folder is named, with what to do; what is sound is called so."""
+
+import asyncio
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from collector import checking
+from contract import batches
+from contract.topics import Lane
+from tests.collector.making import (
+    Clock,
+    greeting,
+    happened,
+    hello,
+    projected,
+    raised,
+    settings,
+    standing,
+    taken,
+    telemetry,
+    up,
+)
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Take progress, and check that it is one."""
+    assert what
+    assert 0 <= done <= total
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the data folder of a centre with batches, a gap, a batch that does not decode, a dead letter."""
+    folder = tmp_path_factory.mktemp("sound")
+    loaded = settings(folder)
+    with standing(loaded, Clock()) as collector:
+        taken(collector.state, *(up(telemetry(number)) for number in (1, 2, 3)))
+        asyncio.run(projected(collector))
+        unknown_packing = batches.message(batches.read_header(telemetry(7)), b"\x07later")
+        later = [
+            up(telemetry(6)),
+            up(unknown_packing),
+            up(telemetry(8)),
+            up(happened(1, raised(1)), lane=Lane.EVENTS),
+        ]
+        taken(collector.state, hello(greeting(6, 9)), *later, up(b"noise"))
+        asyncio.run(projected(collector))
+    return loaded.data_folder
+
+
+def test_a_sound_folder_is_called_sound_at_work_or_not(sound: Path) -> None:
+    """Gaps that are named, batches that do not decode and dead letters are counted, and are no findings."""
+    report = checking.check(sound, silent)
+    assert report.findings == []
+    assert report.looked_at["journal, batches"] == 7
+    assert report.looked_at["journal, undecodable"] == report.looked_at["undecodable, waiting"] == 1
+    assert (report.looked_at["dead letters"], report.looked_at["samples"]) == (1, 5)
+    with closing(sqlite3.connect(sound / "collector.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        assert checking.check(sound, silent).findings == []
+
+
+DAMAGES = {
+    "journal_head: says 6 batches": ("collector.db", "UPDATE journal_head SET batches = 6"),
+    "journal_head: says last id 3": ("collector.db", "UPDATE journal_head SET last_id = 3"),
+    "journal: has no head": ("collector.db", "DELETE FROM journal_head"),
+    "journal 2: says 1 bytes": ("collector.db", "UPDATE journal SET bytes = 1 WHERE id = 2"),
+    "journal 2: is no batch": ("collector.db", "UPDATE journal SET message = x'00' WHERE id = 2"),
+    "journal 2: its batch is 2": ("collector.db", "UPDATE journal SET gateway = 'gw-9' WHERE id = 2"),
+    "journal 3: batch 3 of gw-1": ("collector.db", "DELETE FROM journal WHERE id = 2"),
+    "journal 4: batch 6 of gw-1": ("collector.db", "DELETE FROM gaps"),
+    "mark of gw-1 telemetry, epoch 01234567: says 7": (
+        "collector.db",
+        "UPDATE marks SET upto = 7 WHERE lane = 'telemetry'",
+    ),
+    "mark of gw-1 telemetry, epoch 01234567: says 9": (
+        "collector.db",
+        "UPDATE marks SET upto = 9 WHERE lane = 'telemetry'",
+    ),
+    "mark of gw-1 telemetry, epoch 01234567: batch 8": (
+        "collector.db",
+        "UPDATE marks SET digest = 'abcdabcdabcdabcdabcdabcdabcdabcd' WHERE lane = 'telemetry'",
+    ),
+    "cursor of alarms: lies at 99": ("collector.db", "UPDATE cursors SET journal_id = 99"),
+    "cursor of series: lies at 99": ("series.db", "UPDATE cursor SET journal_id = 99"),
+    "cursor of series: is of another": ("series.db", "UPDATE cursor SET journal_identity = 'x'"),
+    "samples cannot be read": ("series.db", "UPDATE blocks SET data = x'00112233445566'"),
+    "is not the one its row tells of": ("series.db", "UPDATE blocks SET samples = samples + 1"),
+    "overlaps the one before": ("series.db", "UPDATE blocks SET last_ms = last_ms + 100000"),
+    "collector.db: is of version v9": ("collector.db", "UPDATE alembic_version SET version_num = 'v9'"),
+    "series.db: is of version none": ("series.db", "DELETE FROM alembic_version"),
+    "collector.db: is damaged, or no": ("collector.db", "DROP TABLE alembic_version"),
+}
+
+
+@pytest.mark.parametrize("said", DAMAGES)
+def test_each_damage_is_named_with_place_and_remedy(said: str, sound: Path, tmp_path: Path) -> None:
+    """One statement spoils one thing, and the check says which."""
+    name, statement = DAMAGES[said]
+    shutil.copytree(sound, tmp_path / "data")
+    with closing(sqlite3.connect(tmp_path / "data" / name, isolation_level=None)) as db:
+        db.execute(statement)
+    findings = checking.check(tmp_path / "data", silent).findings
+    assert any(said in f"{finding.where}: {finding.what}" for finding in findings), findings
+    assert all(finding.remedy for finding in findings)
+
+
+@pytest.mark.parametrize("name", ["collector.db", "series.db"])
+def test_spoilt_pages_and_missing_files_are_named(name: str, sound: Path, tmp_path: Path) -> None:
+    """Noise in the middle, half a file, something that is no database, nothing at all."""
+    shutil.copytree(sound, tmp_path / "data")
+    path = tmp_path / "data" / name
+    whole = path.read_bytes()
+    spoilt = bytearray(whole)
+    for page in range(2, len(whole) // 4096):
+        spoilt[page * 4096 : page * 4096 + 200] = bytes(range(200))
+    for data in (bytes(spoilt), whole[: len(whole) // 2], b"no database" * 1000):
+        path.write_bytes(data)
+        assert any(finding.where == name for finding in checking.check(tmp_path / "data", silent).findings)
+    path.unlink()
+    [finding] = [each for each in checking.check(tmp_path / "data", silent).findings if each.where == name]
+    assert finding.what == "is not there"
+
+
+def test_the_command_prints_a_table_and_ends_with_1_where_something_was_found(tmp_path: Path) -> None:
+    """As an operator types it, and as a program reads it."""
+    loaded = settings(tmp_path)
+    with standing(loaded, Clock()) as collector:
+        taken(collector.state, up(telemetry(1)))
+
+    def gengfu(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        [file] = tmp_path.glob("*.toml")
+        command = [sys.executable, "-m", "gengfu.main", "collector", "check", str(file), "--data", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    good = gengfu()
+    assert (good.returncode, good.stderr) == (0, "")
+    assert "journal, batches" in good.stdout
+    assert max(map(len, good.stdout.splitlines()[:8])) <= 80
+    with closing(sqlite3.connect(loaded.data_folder / "collector.db", isolation_level=None)) as db:
+        db.execute("UPDATE journal_head SET batches = 5")
+    bad = gengfu("--json")
+    assert bad.returncode == 1
+    told = json.loads(bad.stdout)
+    assert not told["good"]
+    assert told["findings"][0]["where"] == "journal_head"
+    assert gengfu().returncode == 1
