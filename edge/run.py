@@ -129,6 +129,7 @@ async def _serve(
         kept.window_bytes_max,
         kept.acknowledge_timeout_s,
         kept.acknowledge_timeout_max_s,
+        kept.window_delay_s,
     )
     uplink = Uplink(
         settings.broker,

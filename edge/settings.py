@@ -78,8 +78,9 @@ class Buffer(Strict):
     bytes_max: int = Field(default=256 * 1024 * 1024, ge=64 * 1024)
     ballast_bytes: int = Field(default=1024 * 1024, ge=0, le=1024 * 1024 * 1024)
     quarantined_files_max: int = Field(default=3, ge=1, le=100)
-    window_batches_max: int = Field(default=32, ge=1, le=1000)
+    window_batches_max: int = Field(default=500, ge=1, le=1000)
     window_bytes_max: int = Field(default=1024 * 1024, ge=256 * 1024)
+    window_delay_s: Annotated[float, Field(ge=0, le=60)] = 1
     acknowledge_timeout_s: Seconds = 10
     acknowledge_timeout_max_s: Seconds = 120
     stop_drain_s: SecondsOrNone = 5

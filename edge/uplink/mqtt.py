@@ -5,6 +5,7 @@ import contextlib
 import logging
 import sqlite3
 from random import Random
+from typing import Any
 
 import aiomqtt
 import msgspec
@@ -37,12 +38,25 @@ PUBACK_TIMEOUT_S = 120.0
 """A whole window has to pass over a slow link before its last batch is confirmed; a dead one is found sooner,
 by keepalive."""
 INCOMING_MESSAGES_MAX = 1_000
+UNCONFIRMED_MAX = 1_000
+"""So many publications may wait for their PUBACK, if the broker allows (``max_inflight_messages`` of mosquitto):
+on a long way round this bounds what a link carries."""
+RECEIVE_MAXIMUM_UNSAID = 65_535
 
 
 class _Client(aiomqtt.Client):
     """Looks after its keepalive when needed, not each second: a wake-up costs as much as some polls."""
 
     keepalive_look_s = 1.0
+    unconfirmed_max = 20
+
+    def _on_connect(
+        self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None
+    ) -> None:
+        """Take what the broker says that it takes at once: paho would not heed it."""
+        broker_max = getattr(properties, "ReceiveMaximum", RECEIVE_MAXIMUM_UNSAID)
+        self._client.max_inflight_messages_set(min(self.unconfirmed_max, broker_max))
+        super()._on_connect(client, userdata, flags, reason_code, properties)
 
     async def _misc_loop(self) -> None:
         while self._client.loop_misc() == 0:
@@ -136,8 +150,7 @@ class Uplink:
     async def _connection(self) -> None:
         offline = messages.encode(State(VERSION, online=False, boot_id=self._buffer.boot_id))
         async with self._client(offline) as client:
-            for lane in Lane:
-                await client.subscribe(topics.ack(*self._names, lane), qos=1)
+            await client.subscribe([(topics.ack(*self._names, lane), 1) for lane in Lane])
             online = messages.encode(State(VERSION, online=True, boot_id=self._buffer.boot_id))
             await client.publish(topics.state(*self._names), online, qos=1, retain=True)
             self.connections += 1
@@ -168,6 +181,8 @@ class Uplink:
             max_queued_incoming_messages=INCOMING_MESSAGES_MAX,
             logger=_log.getChild("client"),
         )
+        client.unconfirmed_max = UNCONFIRMED_MAX
+        client.pending_calls_threshold = 2 * UNCONFIRMED_MAX
         client.keepalive_look_s = min(KEEPALIVE_LOOK_S_MAX, self._broker.keepalive_s / 6)
         return client
 
