@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from operator import attrgetter
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from bench.corpora import START_MS, Cabinet
 from bench.telling import progress
@@ -125,11 +125,11 @@ def found(folder: Path, gateway: str, wanted: Sums) -> Sums:
     return sums
 
 
-def _runs(connection: object, gateway: str, key: Key) -> Iterator[runs.Run]:
+def _runs(connection: Connection, gateway: str, key: Key) -> Iterator[runs.Run]:
     where = (series.c.gateway == gateway, series.c.device == key[0], series.c.point == key[1])
-    series_id = connection.execute(select(series.c.id).where(*where)).scalar()  # type: ignore[attr-defined]
+    series_id = connection.execute(select(series.c.id).where(*where)).scalar()
     query = select(blocks).where(blocks.c.series_id == series_id).order_by(blocks.c.first_ms)
-    for _, run in series_blocks.laid_open(connection.execute(query)):  # type: ignore[attr-defined]
+    for _, run in series_blocks.laid_open(connection.execute(query)):
         yield run
 
 
@@ -145,6 +145,17 @@ def mark(folder: Path, gateway: str, epoch: str, upto: int) -> tuple[int, int]:
     with sqlite3.connect(f"file:{folder / 'series.db'}?mode=ro", uri=True, timeout=5) as db:
         [cursor] = db.execute("SELECT journal_id FROM cursor").fetchone()
     return (row[0] if row else 0), int(journal is not None and cursor >= journal[0])
+
+
+def payload_bytes(folder: Path, gateway: str, epoch: str, upto: int) -> int:
+    """Return the bytes of the backlog's batches in the journal, each as it was published."""
+    with sqlite3.connect(f"file:{folder / 'collector.db'}?mode=ro", uri=True, timeout=5) as db:
+        [size] = db.execute(
+            "SELECT sum(bytes) FROM journal WHERE gateway = ? AND epoch = ? AND lane = 'telemetry'"
+            " AND sequence <= ?",
+            (gateway, epoch, upto),
+        ).fetchone()
+    return int(size or 0)
 
 
 def epoch_of(path: Path) -> tuple[str, int]:
