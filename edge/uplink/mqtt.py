@@ -55,7 +55,7 @@ class _Client(aiomqtt.Client):
     ) -> None:
         """Take what the broker says that it takes at once: paho would not heed it."""
         broker_max = getattr(properties, "ReceiveMaximum", RECEIVE_MAXIMUM_UNSAID)
-        self._client.max_inflight_messages_set(min(self.unconfirmed_max, broker_max))
+        self._client._max_inflight_messages = min(self.unconfirmed_max, broker_max)  # nothing is in flight yet
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
     async def _misc_loop(self) -> None:
