@@ -77,7 +77,9 @@ def _hour(number: int) -> tuple[list[Append], Sums]:
         for sample in spread(measured):
             by_series[sample.device, sample.point].append(sample)
         for key, samples in by_series.items():
-            times, values, errors = ([*map(attrgetter(name), samples)] for name in ("time_ms", "value", "error"))
+            times, values, errors = (
+                [*map(attrgetter(name), samples)] for name in ("time_ms", "value", "error")
+            )
             sums.add(key, times, values, errors)
         all_ms = [each.time_ms for each in measured]
         made.append(

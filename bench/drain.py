@@ -108,7 +108,14 @@ class Play:
             settings = GATEWAY % (broker_port, 0) + more
             settings += DEVICE.format(number=1, port=devices.told["ports"][0], interval_s=1)
             (self.folder / "gateway.toml").write_text(settings)
-            arguments = ("gengfu.main", "edge", "run", "--settings", str(self.folder / "gateway.toml"), *flags)
+            arguments = (
+                "gengfu.main",
+                "edge",
+                "run",
+                "--settings",
+                str(self.folder / "gateway.toml"),
+                *flags,
+            )
             with child("gateway", self.folder, *arguments) as gateway:
                 yield gateway
 
@@ -123,7 +130,9 @@ class Play:
         return (self.sums.counts - there.counts).total(), self.sums.wrong(there)
 
 
-async def drained(play: Play, *, link: SlowLink | None = None, more: str = "", watch: bool = False) -> Drained:
+async def drained(
+    play: Play, *, link: SlowLink | None = None, more: str = "", watch: bool = False
+) -> Drained:
     """Drain a backlog to its end, or until nothing has moved for a minute."""
     stack, ages_s = ExitStack(), list[float]()
     with stack:

@@ -153,6 +153,7 @@ async def _serve(
         on_stored=uplink.stored,
     )
     gateway.attach(recorder, buffer)
+    gateway.on_measured = uplink.measured
     await _opened(recorder)
     reporting = _Reporting(gateway, settings.gateway, buffer.path.parent, keeper, clock)
     loop = asyncio.get_running_loop()

@@ -68,6 +68,7 @@ class Broker(Strict):
     connect_timeout_s: Seconds = 10
     reconnect_min_s: Seconds = 1
     reconnect_max_s: Seconds = 60
+    live_interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 1
 
 
 class Buffer(Strict):

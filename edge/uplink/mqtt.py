@@ -4,22 +4,25 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
 import aiomqtt
 import msgspec
 
-from contract import messages, topics
+from contract import batches, messages, topics
 from contract.errors import ContractError
 from contract.limits import VERSION
-from contract.messages import Ack, DeviceEntry, Hello, State, Turn
+from contract.messages import Ack, DeviceEntry, Hello, State, Turn, Watch
+from contract.samples import Measured
 from contract.topics import Kind, Lane
 from edge.buffer.keeper import Keeper
 from edge.buffer.store import Buffer, Stored
 from edge.clock import Clock
 from edge.settings import Broker
 from edge.telling import Told
+from edge.uplink.live import Live
 from edge.uplink.session import Session
 from edge.uplink.turns import Turns
 from edge.waiting import Wake
@@ -31,6 +34,7 @@ LOOK_INTERVAL_S = 30.0
 KEEPALIVE_LOOK_S_MAX = 5.0
 LOOK_LATER_S = 0.01
 """Later than due, so that it is due then."""
+LIVE_POINTS_MAX = 10_000
 OPEN_LOOK_S = 1.0
 """So often at least whether the buffer is open."""
 CLOSE_TIMEOUT_S = 3.0
@@ -55,7 +59,9 @@ class _Client(aiomqtt.Client):
     ) -> None:
         """Take what the broker says that it takes at once: paho would not heed it."""
         broker_max = getattr(properties, "ReceiveMaximum", RECEIVE_MAXIMUM_UNSAID)
-        self._client._max_inflight_messages = min(self.unconfirmed_max, broker_max)  # nothing is in flight yet
+        self._client._max_inflight_messages = min(
+            self.unconfirmed_max, broker_max
+        )  # nothing is in flight yet
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
     async def _misc_loop(self) -> None:
@@ -86,6 +92,7 @@ class Uplink:
         self._delete_on_puback = delete_on_puback
         self._names = (buffer.district, buffer.gateway)
         self._wake = Wake()
+        self._live = Live(broker.live_interval_s, LIVE_POINTS_MAX)
         self._turns = Turns(None, clock.now().s)
         self._fresh: dict[Lane, Stored] = {}
         """What was committed last, so that it need not be read from the disk that it was just written to."""
@@ -100,6 +107,11 @@ class Uplink:
         self._session.appended(batch.lane, batch.sequence)
         self._fresh[batch.lane] = batch
         self._wake.set()
+
+    def measured(self, measured: Sequence[Measured]) -> None:
+        """Something was measured: it is sent live if somebody watches."""
+        if self._live.measured(measured, self._clock.now().s) and self._session.connected:
+            self._wake.set()
 
     @property
     def drained(self) -> bool:
@@ -150,7 +162,8 @@ class Uplink:
     async def _connection(self) -> None:
         offline = messages.encode(State(VERSION, online=False, boot_id=self._buffer.boot_id))
         async with self._client(offline) as client:
-            await client.subscribe([(topics.ack(*self._names, lane), 1) for lane in Lane])
+            heard = [(topics.ack(*self._names, lane), 1) for lane in Lane]
+            await client.subscribe([*heard, (topics.watch(*self._names), 0)])
             online = messages.encode(State(VERSION, online=True, boot_id=self._buffer.boot_id))
             await client.publish(topics.state(*self._names), online, qos=1, retain=True)
             self.connections += 1
@@ -193,6 +206,8 @@ class Uplink:
                 payload = received.payload
                 if topic.kind is Kind.ACK and isinstance(payload, bytes):
                     await self._acknowledged(Lane(topic.name), messages.decode(payload, Ack))
+                elif topic.kind is Kind.WATCH and isinstance(payload, bytes):
+                    self._live.watched(messages.decode(payload, Watch).for_s, self._clock.now().s)
             except ContractError as error:
                 _log.warning("ignored a message on %s: %s", str(received.topic)[:80], error)
             self._wake.set()
@@ -243,11 +258,22 @@ class Uplink:
             if self._session.hello_due(now_s):
                 hello = messages.encode(await self._hello())
                 await client.publish(topics.hello(*self._names), hello, qos=1, retain=True)
+            await self._send_live(client)
             while (stored := await self._next()) is not None:
+                await self._send_live(client)
                 tasks.create_task(self._publish(client, stored))
                 await asyncio.sleep(0)
             idle_s = self._session.idle_s(self._clock.now().s)
+            idle_s = min(idle_s, self._live.idle_s(self._clock.now().s))
             await self._wake.wait(min(LOOK_INTERVAL_S, idle_s + LOOK_LATER_S))
+
+    async def _send_live(self, client: aiomqtt.Client) -> None:
+        """What is new goes ahead of the backlog: only what is under way already is before it."""
+        if samples := self._live.take(self._clock.now().s):
+            try:
+                await client.publish(topics.live(*self._names), batches.live_message(samples), qos=0)
+            except ContractError as error:
+                _log.warning("live values cannot be sent: %s", error)
 
     async def _next(self) -> Stored | None:
         """Return what is to be sent now, if anything, and count it as sent."""

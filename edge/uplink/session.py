@@ -77,9 +77,7 @@ class Session:
         for lane in Lane:
             held = ranges[lane]
             window = Window(self._limits.window_bytes_max, self._limits.window_delay_s)
-            self.lanes[lane] = LaneState(
-                held.first, held.next - 1, held.first - 1, held.first - 1, window
-            )
+            self.lanes[lane] = LaneState(held.first, held.next - 1, held.first - 1, held.first - 1, window)
         self._want_hello()
 
     def connect(self) -> None:

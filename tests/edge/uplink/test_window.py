@@ -12,7 +12,9 @@ BATCH = 950
 class Link:
     """Carries batches in order at a rate; the centre acknowledges all it has each ``group_s``."""
 
-    def __init__(self, rate: float, round_trip_s: float, group_s: float = 0.02, bytes_max: int = 1 << 20) -> None:
+    def __init__(
+        self, rate: float, round_trip_s: float, group_s: float = 0.02, bytes_max: int = 1 << 20
+    ) -> None:
         """Bytes a second; the queue is as long as it has to be."""
         self.rate, self.round_trip_s, self.group_s = rate, round_trip_s, group_s
         self.window = Window(bytes_max, 1.0)
