@@ -1,16 +1,17 @@
 """The HTTP interface: read-only and typed; every list is limited and goes on by a cursor. No sign-in yet."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.routing import APIRoute
 
 from collector import queries, series
 from collector.database import Database
 from collector.health import Health
+from collector.live import Listener, Live, TooManyListenersError
 from collector.series import Reading
 from collector.views import (
     AlarmView,
@@ -20,6 +21,8 @@ from collector.views import (
     GatewayView,
     HealthView,
     IndexView,
+    LiveSampleView,
+    LiveView,
     Page,
     PointView,
     RefusalView,
@@ -33,6 +36,9 @@ from device_profiles.schema import Derived, Point, Profile
 
 PREFIX = "/api/v1"
 LISTS = ("gateways", "devices", "points", "alarms", "cases", "gaps")
+
+LIVE_SIGN_S = 10.0
+"""So often at least something is sent, so that a listener who is gone is noticed."""
 
 Limit = Annotated[int, Query(ge=1, le=1_000, description="At most so many items.")]
 HistoryLimit = Annotated[int, Query(ge=1, le=10_000, description="At most so many samples.")]
@@ -49,6 +55,7 @@ class Sources:
     store: Database
     profiles: Mapping[str, Profile]
     health: Health
+    live: Live
     now_ms: Callable[[], int]
 
 
@@ -65,6 +72,7 @@ def application(sources: Sources) -> FastAPI:
     _add_registry(lists, sources)
     _add_series(lists, sources)
     _add_alarms(lists, sources)
+    _add_live(lists, sources)
     app.include_router(lists)
     _add_index(app, [f"{PREFIX}/{name}" for name in LISTS])
     _add_operation(app, sources)
@@ -179,6 +187,44 @@ def _add_alarms(app: APIRouter, sources: Sources) -> None:
         """What will never arrive, the newest first."""
         before = _number(cursor)
         return await sources.state.read(lambda db: queries.gap_page(db, before, limit))
+
+
+def _add_live(app: APIRouter, sources: Sources) -> None:
+    @app.get(
+        "/gateways/{gateway}/live",
+        response_class=StreamingResponse,
+        responses={503: {"model": RefusalView}},
+    )
+    async def get_live(gateway: str) -> StreamingResponse:
+        """Newest values as server-sent events, at once as they come; the gateway sends while one listens."""
+        try:
+            listener = sources.live.listen(checked_name(gateway, "gateway"))
+        except ContractError as error:
+            raise HTTPException(422, str(error)) from error
+        except TooManyListenersError as error:
+            raise HTTPException(503, f"{error}; try again later") from error
+        return StreamingResponse(_events(sources.live, listener), media_type="text/event-stream")
+
+
+async def _events(live: Live, listener: Listener) -> AsyncIterator[str]:
+    try:
+        while True:
+            samples = await listener.take(LIVE_SIGN_S)
+            items = [
+                LiveSampleView(
+                    device=sample.device,
+                    point=sample.point,
+                    time_ms=sample.time_ms,
+                    value=sample.value,
+                    quality=sample.quality,
+                    error=sample.error,
+                    clock=sample.clock,
+                )
+                for sample in samples
+            ]
+            yield f"data: {LiveView(items=items).model_dump_json()}\n\n" if items else ": nothing new\n\n"
+    finally:
+        live.leave(listener)
 
 
 def _add_operation(app: FastAPI, sources: Sources) -> None:

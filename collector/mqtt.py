@@ -8,7 +8,9 @@ is under way. And it does not connect again, so this does, for as long as it tak
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from random import Random
+from typing import cast
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -16,6 +18,7 @@ from paho.mqtt.properties import Properties
 
 from collector.ingest import Ingest
 from collector.intake import Received
+from collector.live import Live
 from collector.metrics import Metrics
 from collector.settings import Broker
 from contract.limits import MESSAGE_BYTES_MAX
@@ -32,10 +35,16 @@ UNCONFIRMED_MAX = 100
 
 
 class _Inbox(asyncio.Queue[aiomqtt.Message]):
-    """What has arrived and the ingest has no room for yet."""
+    """What has arrived and the ingest has no room for yet; live values are handed on before it."""
+
+    def __init__(self, live: Live, maxsize: int = 0) -> None:
+        super().__init__(maxsize)
+        self._live = live
 
     def put_nowait(self, item: aiomqtt.Message) -> None:
         """Take a message, unless nobody would miss it: gateways send nothing that matters with QoS 0."""
+        if self._live.arrived(str(item.topic), item.payload) and not item.qos:
+            return
         if item.qos or self.qsize() < UNCONFIRMED_MAX:
             super().put_nowait(item)
 
@@ -49,6 +58,7 @@ class Link:
         district: str,
         ingest: Ingest,
         metrics: Metrics,
+        live: Live,
         *,
         random: Random,
         now_ms: Callable[[], int],
@@ -57,7 +67,7 @@ class Link:
         self.connected = False
         self.last_error = "not connected yet"
         self._broker, self._district = broker, district
-        self._ingest, self._metrics = ingest, metrics
+        self._ingest, self._metrics, self._live = ingest, metrics, live
         self._random, self._now_ms = random, now_ms
         self._current: aiomqtt.Client | None = None
 
@@ -84,8 +94,10 @@ class Link:
     async def _session(self) -> None:
         async with self._client() as client:
             topics = [f"{ROOT}/{self._district}/+/{tail}" for tail in ("hello", "up/+", "state")]
-            granted = await client.subscribe([(topic, 1) for topic in topics])
-            for topic, code in zip(topics, granted, strict=True):
+            granted = await client.subscribe(
+                [*((topic, 1) for topic in topics), (f"{ROOT}/{self._district}/+/live", 0)]
+            )
+            for topic, code in zip(topics, granted, strict=False):
                 if getattr(code, "value", code) != 1:  # taken for granted, we would hear nothing for ever
                     raise aiomqtt.MqttError(f"the broker refuses to subscribe us to {topic}: {code}")
             self.connected, self._current = True, client
@@ -95,6 +107,7 @@ class Link:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._receive(client))
                 tasks.create_task(self._acknowledge(client))
+                tasks.create_task(self._ask(client))
 
     def _client(self) -> aiomqtt.Client:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -112,7 +125,7 @@ class Link:
             properties=properties,
             max_inflight_messages=2 * LANES_AT_ONCE_MAX,
             logger=_log.getChild("client"),
-            queue_type=_Inbox,
+            queue_type=cast("type[asyncio.Queue[aiomqtt.Message]]", partial(_Inbox, self._live)),
         )
         client.pending_calls_threshold = 2 * LANES_AT_ONCE_MAX
         client._client.manual_ack_set(True)  # aiomqtt 2.x has no public way
@@ -133,6 +146,12 @@ class Link:
                 for ack in waiting:
                     tasks.create_task(client.publish(ack.topic, ack.payload, qos=1))
             self._metrics.acknowledgements.inc(len(waiting))
+
+    async def _ask(self, client: aiomqtt.Client) -> None:
+        """Ask gateways for live values as long as somebody listens."""
+        while True:
+            for topic, payload in await self._live.due():
+                await client.publish(topic, payload, qos=0)
 
     def _back_off_s(self, failures: int) -> float:
         wait_s = min(self._broker.reconnect_min_s * 2.0 ** min(failures, 16), self._broker.reconnect_max_s)

@@ -26,6 +26,7 @@ from collector.health import Health
 from collector.housekeeping import Housekeeping
 from collector.influx import InfluxStore
 from collector.ingest import Ingest
+from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
 from collector.outbox import Outbox
@@ -104,11 +105,13 @@ class Collector:
             monotonic_s=world.monotonic_s,
             committed=self._wake,
         )
+        self.live = Live(settings.district, self.metrics)
         self.link = Link(
             settings.broker,
             settings.district,
             self.ingest,
             self.metrics,
+            self.live,
             random=world.random,
             now_ms=world.now_ms,
         )
@@ -130,7 +133,7 @@ class Collector:
             stuck_after_s=limits.stuck_after_s,
             monotonic_s=world.monotonic_s,
         )
-        self.app = application(Sources(state, store, loaded.profiles, self.health, world.now_ms))
+        self.app = application(Sources(state, store, loaded.profiles, self.health, self.live, world.now_ms))
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield everything that runs until it is cancelled."""

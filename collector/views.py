@@ -77,6 +77,19 @@ class SampleView(BaseModel):
     clock: ClockState
 
 
+class LiveSampleView(SampleView):
+    """One newest value of a gateway."""
+
+    device: str
+    point: str
+
+
+class LiveView(BaseModel):
+    """The data of one live event: what changed since the one before."""
+
+    items: list[LiveSampleView]
+
+
 class AlarmView(BaseModel):
     """An alarm; ``raised_ms`` is null where only its return to normal has arrived."""
 

@@ -112,6 +112,24 @@ def samples_payload(samples: Iterable[Measured]) -> bytes:
     return _packed(columns.pack(list(samples)))
 
 
+def live_message(samples: Iterable[Measured]) -> bytes:
+    """Return newest values as they are sent live: a payload without a header, for they are in no lane."""
+    data = samples_payload(samples)
+    if len(data) > MESSAGE_BYTES_MAX:
+        raise ContractError(f"live values of {len(data)} bytes, {MESSAGE_BYTES_MAX} at most")
+    return data
+
+
+def live_samples(data: bytes) -> list[Sample]:
+    """Return what a live message holds; ContractError for anything malformed or oversized."""
+    if len(data) > MESSAGE_BYTES_MAX:
+        raise ContractError(f"live values of {len(data)} bytes, {MESSAGE_BYTES_MAX} at most")
+    try:
+        return columns.unpack(_unpacked(data))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ContractError(f"malformed live values: {error}") from error
+
+
 def events_payload(events: list[Event]) -> bytes:
     """Return the payload of a batch of events; ContractError where there are none or too many."""
     if not 1 <= len(events) <= EVENTS_PER_BATCH_MAX:

@@ -15,6 +15,10 @@ DEVICES_PER_GATEWAY_MAX = 1_000
 EPOCHS_PER_HELLO_MAX = 16
 ROUND_S_MAX = 3600
 """Longest round in which gateways connect again, each in its turn."""
+WATCH_S_MAX = 300
+"""So long at most a gateway sends live values without being asked again."""
+LIVE_SAMPLES_MAX = 1_000
+"""In one live message; those that changed longest ago go first, the rest in the next."""
 TIME_MS_MAX = 253_402_300_799_999
 """The last millisecond of the year 9999."""
 

@@ -11,6 +11,7 @@ from contract.limits import (
     MESSAGE_BYTES_MAX,
     ROUND_S_MAX,
     VERSION,
+    WATCH_S_MAX,
 )
 from contract.names import Epoch, Mark, Name, Sequence, Text, TimeMs
 from contract.samples import ClockState, Value
@@ -106,10 +107,17 @@ class Command(msgspec.Struct, frozen=True):
     expires_ms: TimeMs
 
 
-Message = TypeVar("Message", Hello, Ack, State, Command)
+class Watch(msgspec.Struct, frozen=True):
+    """Somebody watches for so long: send newest values at once as they change. Renewed before it is over."""
+
+    version: int
+    for_s: Annotated[float, msgspec.Meta(ge=0, le=WATCH_S_MAX)]
 
 
-def encode(message: Hello | Ack | State | Command) -> bytes:
+Message = TypeVar("Message", Hello, Ack, State, Command, Watch)
+
+
+def encode(message: Hello | Ack | State | Command | Watch) -> bytes:
     """Return the message as JSON; ContractError if it is too large."""
     data = msgspec.json.encode(message)
     if len(data) > MESSAGE_BYTES_MAX:

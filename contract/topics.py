@@ -24,6 +24,8 @@ class Kind(StrEnum):
     UP = "up"  # gateway → collector: durable batches, by lane
     ACK = "ack"  # collector → gateway: cumulative acknowledgement, by lane
     STATE = "state"  # gateway, retained, with a will: online or offline
+    LIVE = "live"  # gateway → collector, QoS 0: newest values, while somebody watches
+    WATCH = "watch"  # collector → gateway, QoS 0: somebody does
     CMD = "cmd"  # collector → gateway: one command, with expiry
 
 
@@ -59,6 +61,16 @@ def ack(district: str, gateway: str, lane: Lane) -> str:
 def state(district: str, gateway: str) -> str:
     """Topic of a gateway's retained state."""
     return str(Topic(district, gateway, Kind.STATE))
+
+
+def live(district: str, gateway: str) -> str:
+    """Topic of a gateway's newest values, which nobody acknowledges."""
+    return str(Topic(district, gateway, Kind.LIVE))
+
+
+def watch(district: str, gateway: str) -> str:
+    """Topic on which a gateway hears that somebody watches."""
+    return str(Topic(district, gateway, Kind.WATCH))
 
 
 def parse(text: str) -> Topic:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from contract.events import AlarmCleared
@@ -78,6 +78,8 @@ class Gateway:
                 self.poller_of_line[name] = poller
                 self._poller_of |= {each.driver.device.name: poller for each in devices}
         self._recorder: Recorder | None = None
+        self.on_measured: Callable[[Sequence[Measured]], None] | None = None
+        """Told what was measured, for whoever watches."""
         self._stop = asyncio.Event()
         self._switching: set[asyncio.Task[str]] = set()
 
@@ -151,6 +153,8 @@ class Gateway:
             measured = self.reporting.take(measured, now.s)
         if self._recorder:
             self._recorder.samples(measured, now)
+        if self.on_measured:
+            self.on_measured(measured)
 
     def _drivers(self) -> Iterator[ModbusDevice]:
         for poller in self.pollers:

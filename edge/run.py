@@ -136,6 +136,7 @@ async def _serve(
         kept.window_bytes_max,
         kept.acknowledge_timeout_s,
         kept.acknowledge_timeout_max_s,
+        kept.window_delay_s,
     )
     uplink = Uplink(
         settings.broker,
@@ -165,6 +166,7 @@ async def _serve(
     )
     gateway.attach(recorder, buffer)
     clock.timeline.on_step = lambda step: _tell_step(recorder, step)
+    gateway.on_measured = uplink.measured
     await _opened(recorder)
     if buffer.is_open:
         with contextlib.suppress(sqlite3.Error):

@@ -71,6 +71,7 @@ class Broker(Strict):
     connect_timeout_s: Seconds = 10
     reconnect_min_s: Seconds = 1
     reconnect_max_s: Seconds = 60
+    live_interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 1
     monthly_bytes_max: int = Field(default=0, ge=0, le=10**15)
     monthly_burst_days: Annotated[float, Field(ge=0.1, le=31)] = 3
     packet_extra_bytes: int = Field(default=0, ge=0, le=1000)
@@ -93,8 +94,9 @@ class Buffer(Strict):
     bytes_max: int = Field(default=256 * 1024 * 1024, ge=64 * 1024)
     ballast_bytes: int = Field(default=1024 * 1024, ge=0, le=1024 * 1024 * 1024)
     quarantined_files_max: int = Field(default=3, ge=1, le=100)
-    window_batches_max: int = Field(default=32, ge=1, le=1000)
+    window_batches_max: int = Field(default=500, ge=1, le=1000)
     window_bytes_max: int = Field(default=1024 * 1024, ge=256 * 1024)
+    window_delay_s: Annotated[float, Field(ge=0, le=60)] = 1
     acknowledge_timeout_s: Seconds = 10
     acknowledge_timeout_max_s: Seconds = 120
     stop_drain_s: SecondsOrNone = 5

@@ -71,6 +71,7 @@ class Mosquitto:
             f"log_dest file {self.log}\n"
             "log_type error\nlog_type warning\nlog_type notice\n"
             "max_queued_messages 100000\n"
+            "max_inflight_messages 1000\n"
             "sys_interval 1\n"
         )
         try:

@@ -5,17 +5,18 @@ import contextlib
 import logging
 import math
 import sqlite3
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
 import aiomqtt
 import msgspec
 
-from contract import messages, topics
+from contract import batches, messages, topics
 from contract.errors import ContractError
 from contract.limits import VERSION
-from contract.messages import Ack, DeviceEntry, Hello, State, Turn
-from contract.samples import ClockState
+from contract.messages import Ack, DeviceEntry, Hello, State, Turn, Watch
+from contract.samples import ClockState, Measured
 from contract.topics import Kind, Lane
 from edge.buffer.keeper import Keeper
 from edge.buffer.store import Buffer, Stored
@@ -23,6 +24,7 @@ from edge.clock import Clock
 from edge.settings import Broker
 from edge.telling import Told
 from edge.uplink.budget import Allowance, Plan, Use
+from edge.uplink.live import Live
 from edge.uplink.metering import Meter, carried
 from edge.uplink.renumberings import Renumberings
 from edge.uplink.session import Session
@@ -36,6 +38,7 @@ LOOK_INTERVAL_S = 30.0
 KEEPALIVE_LOOK_S_MAX = 5.0
 LOOK_LATER_S = 0.01
 """Later than due, so that it is due then."""
+LIVE_POINTS_MAX = 10_000
 OPEN_LOOK_S = 1.0
 """So often at least whether the buffer is open."""
 CLOCK_LOOK_S = 1.0
@@ -44,6 +47,10 @@ PUBACK_TIMEOUT_S = 120.0
 """A whole window has to pass over a slow link before its last batch is confirmed; a dead one is found sooner,
 by keepalive."""
 INCOMING_MESSAGES_MAX = 1_000
+UNCONFIRMED_MAX = 1_000
+"""So many publications may wait for their PUBACK, if the broker allows (``max_inflight_messages`` of mosquitto):
+on a long way round this bounds what a link carries."""
+RECEIVE_MAXIMUM_UNSAID = 65_535
 
 
 class _Client(aiomqtt.Client):
@@ -52,6 +59,17 @@ class _Client(aiomqtt.Client):
     keepalive_look_s = 1.0
     meter: Meter
     clock: Clock
+    unconfirmed_max = 20
+
+    def _on_connect(
+        self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None
+    ) -> None:
+        """Take what the broker says that it takes at once: paho would not heed it."""
+        broker_max = getattr(properties, "ReceiveMaximum", RECEIVE_MAXIMUM_UNSAID)
+        self._client._max_inflight_messages = min(
+            self.unconfirmed_max, broker_max
+        )  # nothing is in flight yet
+        super()._on_connect(client, userdata, flags, reason_code, properties)
 
     async def _misc_loop(self) -> None:
         while self._client.loop_misc() == 0:
@@ -96,6 +114,7 @@ class Uplink:
         self._delete_on_puback, self._synchronise_wait_s = delete_on_puback, synchronise_wait_s
         self._names = (buffer.district, buffer.gateway)
         self._wake = Wake()
+        self._live = Live(broker.live_interval_s, LIVE_POINTS_MAX)
         self._turns = Turns(None, clock.now().s)
         self._renumberings = Renumberings()
         self._fresh: dict[Lane, Stored] = {}
@@ -126,6 +145,11 @@ class Uplink:
     def session(self) -> Session:
         """Where both lanes stand."""
         return self._session
+
+    def measured(self, measured: Sequence[Measured]) -> None:
+        """Something was measured: it is sent live if somebody watches."""
+        if self._live.measured(measured, self._clock.now().s) and self._session.connected:
+            self._wake.set()
 
     @property
     def drained(self) -> bool:
@@ -198,8 +222,8 @@ class Uplink:
     async def _connection(self) -> None:
         offline = messages.encode(State(VERSION, online=False, boot_id=self._buffer.boot_id))
         async with self._client(offline) as client:
-            for lane in Lane:
-                await client.subscribe(topics.ack(*self._names, lane), qos=1)
+            heard = [(topics.ack(*self._names, lane), 1) for lane in Lane]
+            await client.subscribe([*heard, (topics.watch(*self._names), 0)])
             online = messages.encode(State(VERSION, online=True, boot_id=self._buffer.boot_id))
             await client.publish(topics.state(*self._names), online, qos=1, retain=True)
             self.connections += 1
@@ -233,6 +257,8 @@ class Uplink:
             logger=_log.getChild("client"),
         )
         client.meter, client.clock = self.meter, self._clock
+        client.unconfirmed_max = UNCONFIRMED_MAX
+        client.pending_calls_threshold = 2 * UNCONFIRMED_MAX
         client.keepalive_look_s = min(KEEPALIVE_LOOK_S_MAX, self._broker.keepalive_s / 6)
         return client
 
@@ -243,6 +269,8 @@ class Uplink:
                 payload = received.payload
                 if topic.kind is Kind.ACK and isinstance(payload, bytes):
                     await self._acknowledged(Lane(topic.name), messages.decode(payload, Ack))
+                elif topic.kind is Kind.WATCH and isinstance(payload, bytes):
+                    self._live.watched(messages.decode(payload, Watch).for_s, self._clock.now().s)
             except ContractError as error:
                 _log.warning("ignored a message on %s: %s", str(received.topic)[:80], error)
             self._wake.set()
@@ -305,12 +333,23 @@ class Uplink:
                 self.meter.handed(len(hello))
                 await client.publish(topics.hello(*self._names), hello, qos=1, retain=True)
                 self.meter.arrived(len(hello), self._clock.now())
+            await self._send_live(client)
             while (stored := await self._next()) is not None:
+                await self._send_live(client)
                 tasks.create_task(self._publish(client, stored))
                 await asyncio.sleep(0)
             await self.keep_use(everything=False)
             idle_s = min(self._session.idle_s(self._clock.now().s), self._budget_wait_s() or math.inf)
+            idle_s = min(idle_s, self._live.idle_s(self._clock.now().s))
             await self._wake.wait(min(LOOK_INTERVAL_S, idle_s + LOOK_LATER_S))
+
+    async def _send_live(self, client: aiomqtt.Client) -> None:
+        """What is new goes ahead of the backlog: only what is under way already is before it."""
+        if samples := self._live.take(self._clock.now().s):
+            try:
+                await client.publish(topics.live(*self._names), batches.live_message(samples), qos=0)
+            except ContractError as error:
+                _log.warning("live values cannot be sent: %s", error)
 
     async def _next(self) -> Stored | None:
         """Return what is to be sent now, if anything, and count it as sent."""

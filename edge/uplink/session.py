@@ -12,6 +12,7 @@ from random import Random
 
 from contract.messages import CONTESTED, Ack, LaneRange
 from contract.topics import Lane
+from edge.uplink.window import Flight, Window
 
 HELLO_INTERVAL_S = 5.0
 HELLO_INTERVAL_MAX_S = 300.0
@@ -28,6 +29,8 @@ class Limits:
     window_bytes_max: int
     acknowledge_timeout_s: float
     acknowledge_timeout_max_s: float
+    window_delay_s: float = 0.0
+    """The queue that a window may make on its link; 0: it is always ``window_bytes_max``."""
 
 
 @dataclass
@@ -38,10 +41,11 @@ class LaneState:
     last: int
     acked: int
     sent: int
+    window: Window
     reconciled: bool = False
     """Whether the centre has answered this connection's hello."""
-    under_way: deque[tuple[int, int]] = field(default_factory=deque)
-    """(sequence, bytes) of what was sent and not acknowledged."""
+    under_way: deque[Flight] = field(default_factory=deque)
+    """What was sent and not acknowledged."""
     heard_s: float = 0.0
     gone_back_s: float = float("-inf")
     gone_back_upto: int = -1
@@ -72,7 +76,8 @@ class Session:
         self.lanes: dict[Lane, LaneState] = {}
         for lane in Lane:
             held = ranges[lane]
-            self.lanes[lane] = LaneState(held.first, held.next - 1, held.first - 1, held.first - 1)
+            window = Window(self._limits.window_bytes_max, self._limits.window_delay_s)
+            self.lanes[lane] = LaneState(held.first, held.next - 1, held.first - 1, held.first - 1, window)
         self._want_hello()
 
     def connect(self) -> None:
@@ -85,6 +90,7 @@ class Session:
             lane.patience = 0
             lane.jitter = self._jitter()
             self._go_back(lane)
+            lane.window.connect()
 
     def disconnect(self) -> None:
         """The connection is gone; whatever was under way is unknown."""
@@ -132,7 +138,7 @@ class Session:
         if not lane.under_way:
             lane.heard_s = now_s
         lane.sent = sequence
-        lane.under_way.append((sequence, size))
+        lane.under_way.append(lane.window.sent(sequence, size, now_s))
 
     def acknowledged(self, lane_name: Lane, ack: Ack, now_s: float) -> int | None:
         """Take an acknowledgement; return the sequence up to which the buffer may delete, or None.
@@ -145,14 +151,14 @@ class Session:
         lane.heard_s = now_s
         contested = ack.digest == CONTESTED
         if not lane.reconciled and not contested:
-            return self._reconcile(lane, ack)
+            return self._reconcile(lane, ack, now_s)
         if ack.upto + 1 < lane.first and not contested:
             self._want_hello()  # the centre waits for what is gone: tell it what there is
             return None
         if ack.upto > lane.last or contested:
             return ack.upto  # more than we ever had, or another's, too: the digest check will tell
         if ack.upto > lane.acked:
-            self._advance(lane, ack.upto)
+            self._advance(lane, ack.upto, now_s)
             lane.patience = 0
             return ack.upto
         is_new = ack.upto > lane.gone_back_upto and now_s - lane.gone_back_s >= GO_BACK_INTERVAL_S
@@ -205,7 +211,7 @@ class Session:
         """Say whether the centre has everything."""
         return all(lane.acked >= lane.last for lane in self.lanes.values())
 
-    def _reconcile(self, lane: LaneState, ack: Ack) -> int | None:
+    def _reconcile(self, lane: LaneState, ack: Ack, now_s: float) -> int | None:
         """The answer to the hello: the centre says what it has."""
         if ack.upto + 1 < lane.first:
             self._want_hello()  # an older answer; the one to this hello will jump
@@ -213,21 +219,22 @@ class Session:
         lane.reconciled = True
         if ack.upto > lane.last:
             return ack.upto  # more than we ever had: the digest check will tell
-        self._advance(lane, max(ack.upto, lane.acked))
+        self._advance(lane, max(ack.upto, lane.acked), now_s)
         self._go_back(lane)
         return ack.upto or None
 
-    def _advance(self, lane: LaneState, upto: int) -> None:
+    def _advance(self, lane: LaneState, upto: int, now_s: float) -> None:
         lane.acked = upto
         lane.first = max(lane.first, upto + 1)
         lane.sent = max(lane.sent, upto)
-        while lane.under_way and lane.under_way[0][0] <= upto:
-            lane.under_way.popleft()
+        while lane.under_way and lane.under_way[0].sequence <= upto:
+            flight = lane.under_way.popleft()
+            newest = not lane.under_way or lane.under_way[0].sequence > upto
+            again = flight.sequence <= lane.gone_back_upto
+            lane.window.delivered(flight, now_s, again=again, newest=newest)
 
     def _has_room(self, lane: LaneState) -> bool:
-        octets = sum(size for _, size in lane.under_way)
-        limits = self._limits
-        return len(lane.under_way) < limits.window_batches_max and octets < limits.window_bytes_max
+        return len(lane.under_way) < self._limits.window_batches_max and lane.window.room
 
     def _want_hello(self) -> None:
         self._hello_wanted = True
@@ -238,4 +245,5 @@ class Session:
             self.resent += len(lane.under_way)
             lane.gone_back_upto = lane.sent
         lane.under_way.clear()
+        lane.window.lost()
         lane.sent = lane.acked
