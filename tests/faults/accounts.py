@@ -116,6 +116,7 @@ def _audit_sequences(account: Account, gateway: str, held: Journal, buffer: Path
         found = held.sequences[gateway, epoch, lane]
         missing = set(range(1, numbered[lane] + 1)) - set(found)
         if missing:
+            account.lost += len(missing)
             account.find(f"{gateway}: {len(missing)} of {numbered[lane]} batches of {lane} are missing")
         if found != sorted(set(found)):
             account.find(f"{gateway}: batches of {lane} out of order or twice")
@@ -191,9 +192,9 @@ Rows = dict[Series, list[tuple[int, float]]]
 def _compare(account: Account, what: str, held: Journal, found: Rows) -> None:
     """What the journal has is in the projection, each once."""
     for series, rows in held.samples.items():
-        wanted = _numbers(rows)
+        wanted = Counter(dict.fromkeys(_numbers(rows), 1))
         there = Counter(found.get(series, []))
-        missing, extra = Counter(wanted) - there, there - Counter(wanted)
+        missing, extra = wanted - there, there - wanted
         account.lost += missing.total()
         account.doubled += extra.total()
         if missing or extra:

@@ -207,7 +207,7 @@ class Cell:
         return self.folder / f"{name}.log"
 
     def _write(self) -> None:
-        (self.folder / "profiles").mkdir()
+        (self.folder / "profiles").mkdir(parents=True)
         (self.folder / "profiles" / "counting_meter.toml").write_text(PROFILE)
         common = {"district": DISTRICT, "host": HOST, "broker_port": self.broker.port}
         text = _CENTRE.format(**common)

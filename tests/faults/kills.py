@@ -56,9 +56,9 @@ def play(cell: Cell, kills: int, chance: random.Random) -> None:
             cell.restart(victim, chance.uniform(0, STARTING_S_MAX) if again else None)
 
 
-def trust_the_broker(cell: Cell) -> None:
+def trust_the_broker(cell: Cell, rounds: int = CONTROL_ROUNDS) -> None:
     """Kill the broker while batches wait in it for a centre that was killed."""
-    for _ in range(CONTROL_ROUNDS):
+    for _ in range(rounds):
         cell.kill(CENTRE)
         time.sleep(CONTROL_WAIT_S)
         cell.kill(BROKER)
