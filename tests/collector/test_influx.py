@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -162,38 +163,6 @@ def test_every_sample_of_the_journal_arrives_as_it_was(store: VictoriaMetrics, t
         ("meter-3", "flow_error"): [(FROM_MS + 1000, 0), (FROM_MS + 2000, 0)],  # it has no texts
         ("meter-3", "flow_clock"): [(FROM_MS + 2000, 1)],
     }
-
-
-def test_a_store_killed_at_any_moment_has_everything_in_the_end_and_once(
-    store: VictoriaMetrics, tmp_path: Path
-) -> None:
-    """Most kills go unnoticed: no request is under way, and the next process is there before the next one."""
-    chance = Random(11)
-    with standing(wanting(tmp_path, store.url), World.real()) as collector:
-        projection = collector.series_stores[0]
-
-        async def scenario() -> int:
-            sequence = 0
-            for _ in range(4):
-                for _ in range(chance.randrange(1, 4)):
-                    taken(collector, sequence := sequence + 1)
-                    await forward(projection, written=sequence)
-                    await asyncio.sleep(chance.random())
-                store.kill()
-                if chance.random() < 0.3:
-                    taken(collector, sequence := sequence + 1)
-                    with pytest.raises(StoreError):
-                        await projection.advance()
-                store.start()
-            await forward(projection, settled=sequence)
-            return sequence
-
-        last = asyncio.run(scenario())
-        assert counted(collector, "rewinds") >= 3
-        assert counted(collector, "batches_lost") == 0
-    store.kill()  # what is settled does not come back from us
-    store.start()
-    assert missing(store, last) == (0, 0)
 
 
 def test_without_going_back_a_kill_costs_samples(
@@ -412,6 +381,26 @@ def test_a_store_that_takes_nothing_at_all_is_waited_for(status: int, tmp_path: 
         refusing.word = "poison"  # it was mended
         asyncio.run(forward(projection, written=1))
     assert len(refusing.lines) == PER_BATCH
+
+
+def test_a_store_that_never_answers_keeps_nobody_else_waiting(tmp_path: Path) -> None:
+    """It is given up after ``timeout_s``; the event loop goes on meanwhile."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        loaded = wanting(tmp_path, url, more="timeout_s = 1")
+        with standing(loaded, World.real()) as collector:
+
+            async def scenario() -> int:
+                advancing = asyncio.create_task(collector.series_stores[0].advance())
+                turns = 0
+                while not advancing.done():
+                    await asyncio.sleep(0.01)
+                    turns += 1
+                with pytest.raises(StoreError, match="does not answer: timed out"):
+                    await advancing
+                return turns
+
+            assert asyncio.run(scenario()) > 5
 
 
 def test_a_new_store_begins_with_what_the_journal_holds_and_nothing_is_called_lost(tmp_path: Path) -> None:

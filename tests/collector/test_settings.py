@@ -121,7 +121,8 @@ def test_two_series_stores_of_one_name_are_a_mistake(tmp_path: Path) -> None:
     one = '[[series_stores]]\nname = "a"\nkind = "influxdb"\nurl = "http://127.0.0.1:1"\n'
     [problem] = mistakes(tmp_path, f'schema = 1\ndistrict = "north"\n{GOOD}{one}{one}')
     assert problem == (
-        "collector.toml:10: series_stores[1].name: series store 'a' is given twice; give each a name of its own"
+        "collector.toml:10: series_stores[1].name: series store 'a' is given twice; "
+        "give each a name of its own"
     )
 
 

@@ -157,3 +157,16 @@ def test_a_store_that_never_settles_costs_no_memory(step_s: float) -> None:
     last_s = 100_000 * step_s
     known.heard("1", last_s + SETTLE_S, last_s + SETTLE_S)
     assert known.settled == 100_000
+
+
+def test_writes_that_are_taken_for_one_settle_with_the_last_of_them() -> None:
+    """Else the last would be believed before its time."""
+    grain_s = SETTLE_S / MARKS_MAX
+    known = Settling(0, settle_s=SETTLE_S)
+    known.heard("1", 0.0, 0.0)
+    known.wrote(1, 5.0)
+    known.wrote(2, 5.0 + 0.9 * grain_s)
+    known.heard("1", 5.0 + SETTLE_S + 0.8 * grain_s, 99.0)
+    assert known.settled == 0
+    known.heard("1", 5.0 + SETTLE_S + grain_s, 99.0)
+    assert known.settled == 2

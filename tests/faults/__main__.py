@@ -30,6 +30,7 @@ class Campaign:
 CAMPAIGNS = (
     Campaign("power_cuts", ["--cuts", "10000"], ["--cuts", "200"]),
     Campaign("hostile", ["--messages", "100000"], ["--messages", "3000"]),
+    Campaign("store_kills", ["--kills", "200"], ["--kills", "5"]),
     Campaign("stampede", ["--gateways", "1000"], ["--gateways", "100"]),
     Campaign("kills", ["--kills", "1000"], ["--kills", "10"]),
     Campaign("wipes", ["--wipes", "50"], ["--wipes", "2"]),
