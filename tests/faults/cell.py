@@ -24,6 +24,7 @@ METER_TIMEOUT_S = 1.0
 CAUGHT_UP_MAX_S = 120.0
 POLL_S = 0.1
 STORE_SETTLE_S = 8.0
+"""VictoriaMetrics writes what it took to its disk within 5 s."""
 
 _GATEWAY = """schema = 1
 district = "{district}"
@@ -96,9 +97,16 @@ store_settle_s = {settle_s}
 class Cell:
     """The parts by name: ``broker``, ``centre``, ``store`` if there is one, and the gateways."""
 
-    def __init__(self, folder: Path, *, has_store: bool = False, weakened: bool = False) -> None:
-        """Write the settings; ``weakened`` gateways delete on the broker's PUBACK."""
-        self.folder, self.weakened = folder, weakened
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        has_store: bool = False,
+        weakened: bool = False,
+        settle_s: float = STORE_SETTLE_S,
+    ) -> None:
+        """``weakened`` gateways delete on the broker's PUBACK; ``settle_s`` is when a store is believed."""
+        self.folder, self.weakened, self.settle_s = folder, weakened, settle_s
         self.meters = {name: Meters(METERS) for name in GATEWAYS}
         self.broker = Mosquitto(folder / "broker", in_child=die_with_parent)
         self.store = VictoriaMetrics(folder / "store", in_child=die_with_parent) if has_store else None
@@ -212,7 +220,7 @@ class Cell:
         common = {"district": DISTRICT, "host": HOST, "broker_port": self.broker.port}
         text = _CENTRE.format(**common)
         if self.store:
-            text += _STORE.format(url=self.store.url, settle_s=STORE_SETTLE_S)
+            text += _STORE.format(url=self.store.url, settle_s=self.settle_s)
         (self.folder / "centre.toml").write_text(text)
         drain_s = 5 if self.weakened else 25
         for name, meters in self.meters.items():

@@ -2,7 +2,8 @@
 
 Parts of a cell (``cell``) are killed at random moments, one or two at a time, some again while they start,
 and started again. At the end each sample is accounted for (``accounts``). Gateways that delete on the
-broker's PUBACK are the control: the same audit must find that they lose.
+broker's PUBACK, and a centre that believes the store too soon, are the controls: the same audit must find
+that they lose.
 """
 
 import argparse
@@ -28,6 +29,9 @@ TOGETHER, AGAIN, AT_ONCE = 0.2, 0.1, 0.5
 """Shares: of rounds with two parts, of restarts that are killed before they are ready, without a pause."""
 CONTROL_ROUNDS = 3
 CONTROL_WAIT_S = 1.0
+CONTROL_SETTLE_S = 1.0
+STORE_ROUNDS = 3
+STORE_WAIT_S = 4.0
 
 Play = Callable[[Cell], None]
 
@@ -66,10 +70,20 @@ def trust_the_broker(cell: Cell, rounds: int = CONTROL_ROUNDS) -> None:
         cell.restart(CENTRE)
 
 
-def account_of(played: Play, *, has_store: bool, weakened: bool = False) -> tuple[Account, Cell]:
+def trust_the_store(cell: Cell) -> None:
+    """Kill the store while it holds in memory what it said it took."""
+    for _ in range(STORE_ROUNDS):
+        time.sleep(STORE_WAIT_S)
+        cell.kill(STORE)
+        cell.restart(STORE)
+
+
+def account_of(
+    played: Play, *, has_store: bool, weakened: bool = False, settle_s: float = STORE_SETTLE_S
+) -> tuple[Account, Cell]:
     """Play it in a cell of its own and account for everything."""
     with tempfile.TemporaryDirectory(prefix="gengfu-kills-") as name:
-        cell = Cell(Path(name), has_store=has_store, weakened=weakened)
+        cell = Cell(Path(name), has_store=has_store, weakened=weakened, settle_s=settle_s)
         try:
             cell.start()
             time.sleep(WARM_UP_S)
@@ -82,11 +96,9 @@ def account_of(played: Play, *, has_store: bool, weakened: bool = False) -> tupl
 
 def told(account: Account, cell: Cell) -> None:
     """Print what is found, for people."""
-    restarts: dict[str, list[float]] = {}
-    for part, took_s in cell.restarts_s:
-        restarts.setdefault(part, []).append(took_s)
+    took_of = restarts(cell)
     for part in cell.parts:
-        took = restarts.get(part, [])
+        took = took_of.get(part, [])
         longest = f"{max(took):.2f}" if took else "-"
         print(f"{part:<10}{cell.kills.get(part, 0):>6} kills, longest restart {longest} s")
     print(
@@ -94,6 +106,14 @@ def told(account: Account, cell: Cell) -> None:
     )
     for finding in account.findings:
         print(finding)
+
+
+def restarts(cell: Cell) -> dict[str, list[float]]:
+    """Return by part how long each restart took, in seconds."""
+    found: dict[str, list[float]] = {}
+    for part, took_s in cell.restarts_s:
+        found.setdefault(part, []).append(took_s)
+    return found
 
 
 def p99(values: list[float]) -> float:
@@ -126,16 +146,22 @@ def main() -> None:
         "restart_p99_s": round(p99([took_s for _, took_s in cell.restarts_s]), 2),
         "kill_control_lost": control.lost,
     }
+    controls = [control.lost]
+    if cell.store:
+        control, _ = account_of(trust_the_store, has_store=True, settle_s=CONTROL_SETTLE_S)
+        figures["kill_control_store_lost"] = control.lost
+        controls.append(control.lost)
     conditions = {
         "seed": given.seed,
         "killed": dict(Counter(cell.kills)),
         "failed_reads": account.failed_reads,
         "events": account.events,
+        "restart_p99_s": {part: round(p99(took), 2) for part, took in restarts(cell).items()},
         "store_settle_s": STORE_SETTLE_S if cell.store else None,
         "seconds": round(time.monotonic() - began_s),
     }
     print(json.dumps({"name": "kills", "figures": figures, "conditions": conditions}))
-    if account.lost or account.doubled or account.findings or not control.lost:
+    if account.lost or account.doubled or account.findings or not all(controls):
         sys.exit(1)
 
 
