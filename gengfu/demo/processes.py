@@ -45,6 +45,11 @@ class Child:
 
     def start(self) -> dict[str, Any]:
         """Start it and return its line of readiness; DemoError if it does not come."""
+        self.spawn()
+        return self.ready()
+
+    def spawn(self) -> None:
+        """Start it and do not wait."""
         self._is_ending = False
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -55,6 +60,9 @@ class Child:
                 start_new_session=True,  # Ctrl-C is for the demo, which ends its parts in order
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, no lock, no allocation
             )
+
+    def ready(self) -> dict[str, Any]:
+        """Wait for its line of readiness and return it; DemoError if it does not come."""
         line = self._first_line()
         try:
             ready = json.loads(line)
@@ -77,8 +85,7 @@ class Child:
             self._process.wait(END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.kill()
-        if self._process.stdout:
-            self._process.stdout.close()
+        self._let_go()
         return self._process.returncode
 
     def kill(self) -> None:
@@ -87,6 +94,11 @@ class Child:
         if self._process and self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait(END_TIMEOUT_S)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._process and self._process.stdout:
+            self._process.stdout.close()
 
     def _first_line(self) -> bytes:
         assert self._process is not None  # noqa: S101 - set just before

@@ -165,38 +165,6 @@ def test_every_sample_of_the_journal_arrives_as_it_was(store: VictoriaMetrics, t
     }
 
 
-def test_a_store_killed_at_any_moment_has_everything_in_the_end_and_once(
-    store: VictoriaMetrics, tmp_path: Path
-) -> None:
-    """Most kills go unnoticed: no request is under way, and the next process is there before the next one."""
-    chance = Random(11)
-    with standing(wanting(tmp_path, store.url), World.real()) as collector:
-        projection = collector.series_stores[0]
-
-        async def scenario() -> int:
-            sequence = 0
-            for _ in range(4):
-                for _ in range(chance.randrange(1, 4)):
-                    taken(collector, sequence := sequence + 1)
-                    await forward(projection, written=sequence)
-                    await asyncio.sleep(chance.random())
-                store.kill()
-                if chance.random() < 0.3:
-                    taken(collector, sequence := sequence + 1)
-                    with pytest.raises(StoreError):
-                        await projection.advance()
-                store.start()
-            await forward(projection, settled=sequence)
-            return sequence
-
-        last = asyncio.run(scenario())
-        assert counted(collector, "rewinds") >= 3
-        assert counted(collector, "batches_lost") == 0
-    store.kill()  # what is settled does not come back from us
-    store.start()
-    assert missing(store, last) == (0, 0)
-
-
 def test_without_going_back_a_kill_costs_samples(
     store: VictoriaMetrics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,7 +31,10 @@ CAMPAIGNS = (
     Campaign("power_cuts", ["--cuts", "10000"], ["--cuts", "200"]),
     Campaign("hostile", ["--messages", "100000"], ["--messages", "3000"]),
     Campaign("restores", ["--stories", "100"], ["--stories", "3", "--control-stories", "1"]),
+    Campaign("store_kills", ["--kills", "200"], ["--kills", "5"]),
     Campaign("stampede", ["--gateways", "1000"], ["--gateways", "100"]),
+    Campaign("kills", ["--kills", "1000"], ["--kills", "10"]),
+    Campaign("wipes", ["--wipes", "50"], ["--wipes", "2"]),
 )
 
 
