@@ -22,8 +22,11 @@ from contract import batches
 from contract.batches import Batch, Tombstone
 from contract.errors import ContractError
 from contract.events import AlarmCleared, AlarmRaised, Event, Gap, Priority
+from contract.samples import ClockState
 
 REDONE_AT_ONCE_MAX = 100
+BACKFILL_AFTER_MS = 300_000
+"""An alarm that arrives so long after it was raised is old news, though its batch may have left in time."""
 EVENTS_AT_ONCE_MAX = 500
 """A transaction ends with the batch that reaches it: commits of what arrives wait for the same thread."""
 
@@ -129,6 +132,7 @@ class AlarmProjection:
         known = connection.execute(select(alarms.c.raised_ms, alarms.c.cleared_ms).where(*where)).first()
         if known and known.raised_ms is not None:
             return
+        backfill = _is_backfill(entry, event)
         told = {
             "rule": event.rule,
             "device": event.device,
@@ -141,21 +145,21 @@ class AlarmProjection:
             "limit": event.limit,
             "clock": str(event.clock),
             "raised_ms": event.time_ms,
-            "backfill": entry.backfill,
+            "backfill": backfill,
         }
         if known:  # its return to normal came first: it is over, and makes no case
             connection.execute(update(alarms).where(*where).values(told))
             return
         wants_case = self._book.wants(event.problem)
         case_id = None
-        if wants_case and not entry.backfill:
+        if wants_case and not backfill:
             case_id = self._book.open_or_attach(connection, Trigger(entry.gateway, event, entry.received_ms))
         told |= {
             "gateway": entry.gateway,
             "id": event.id,
             "received_ms": entry.received_ms,
             "cleared_ms": None,
-            "case_waits": wants_case and entry.backfill,
+            "case_waits": wants_case and backfill,
             "case_id": case_id,
         }
         connection.execute(plain_insert(alarms).values(told))
@@ -181,6 +185,11 @@ class AlarmProjection:
             connection.execute(
                 update(alarms).where(alarms.c.row == row.row).values(case_waits=False, case_id=case_id)
             )
+
+
+def _is_backfill(entry: Entry, event: AlarmRaised) -> bool:
+    late = entry.received_ms - event.time_ms > BACKFILL_AFTER_MS
+    return entry.backfill or (late and event.clock is ClockState.SYNCHRONISED)
 
 
 def _cleared(connection: Connection, entry: Entry, event: AlarmCleared) -> None:

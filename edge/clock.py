@@ -75,14 +75,15 @@ class Timeline:
         self.on_step = on_step
         self.offset_ms: int | None = None
         """What was missing in this boot's times when the clock was synchronised first; None until then."""
-        self._known_ms = last_known_ms
+        self._known_ms = 0
         self._from: tuple[int, int] | None = None  # both clocks when time was known last
         self._last = Moment(0, 0, ClockState.UNSET)
         self._held_ns = -1  # since when it is held back
+        self.known(last_known_ms)
 
     def known(self, time_ms: int) -> None:
         """A former boot stamped as late as this: count on from there. Call it before anything is stamped."""
-        self._known_ms = max(self._known_ms, time_ms)
+        self._known_ms = max(self._known_ms, time_ms + 1 if time_ms > 0 else 0)
         if self.offset_ms is None and self._from is not None:
             mono_ns, wall_ms = self._from
             self._from = mono_ns, max(wall_ms, self._known_ms)

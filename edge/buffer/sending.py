@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from contract import batches
 from contract.batches import Content, Header
@@ -86,7 +86,12 @@ def row(db: sqlite3.Connection, lane: Lane, sequence: int) -> tuple[Row, bytes] 
         f"SELECT {COLUMNS}, payload FROM batches WHERE lane = ? AND sequence = ?",  # noqa: S608 - constant
         (lane, sequence),
     ).fetchone()
-    return found and (Row(*found[:-1]), found[-1])
+    return found and (_row(found[:-1]), found[-1])
+
+
+def _row(columns: tuple[Any, ...]) -> Row:
+    sequence, content, boot_id, created_ms, live, unset, offset_ms = columns
+    return Row(sequence, content, boot_id, created_ms, bool(live), bool(unset), offset_ms)
 
 
 def settled(db: sqlite3.Connection, lane: Lane, row: Row) -> Settled | None:
@@ -106,7 +111,7 @@ def settle(db: sqlite3.Connection, lane: Lane, sequence: int, now: Now) -> Settl
     Runs inside a transaction, which is to end before the batch is sent.
     """
     rows = [
-        Row(*each)
+        _row(each)
         for each in db.execute(
             f"SELECT {COLUMNS} FROM batches WHERE lane = ? AND sequence >= ? ORDER BY sequence LIMIT ?",  # noqa: S608
             (lane, sequence, OLD_AT_ONCE),

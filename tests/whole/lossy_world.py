@@ -114,6 +114,7 @@ class World:
         self.left: list[EpochRange] = []
         self.in_journal: Counter[int] = Counter()
         self.published: Counter[str] = Counter()
+        self._forms: dict[tuple[str, str, int, str], bytes] = {}
         self._serial = 0
         self._ids = 0
         self.calls_to_cut = 0
@@ -135,7 +136,9 @@ class World:
 
     async def start(self) -> None:
         """Open the buffer and run the uplink."""
-        self.buffer = Buffer(self.folder / "buffer.db", "north", "gw-1", self.new_id(), self.new_id)
+        self.buffer = Buffer(
+            self.folder / "buffer.db", "north", "gw-1", self.new_id(), self.new_id, backfill_after_s=20
+        )
         self.keeper = ThreadLike(self.random, self._keeper_works)
         [held] = self.buffer.ranges()
         session = Session(held.epoch, held.lanes, Limits(8, 100_000, 10, 120), self.random)
@@ -267,9 +270,18 @@ class World:
         """The broker has it: it may lose, double or delay it."""
         kind = str(topics.parse(topic).kind)
         self.published[kind] += 1
+        if kind == "up":
+            self._left_in_one_form(payload)
         if retain:
             self._retained[topic] = payload
         self._carry(lambda: self._to_centre(topic, payload))
+
+    def _left_in_one_form(self, payload: bytes) -> None:
+        """What has left once leaves in the very same bytes ever after; only a tombstone takes its place."""
+        header = batches.read_header(payload)
+        known = self._forms.setdefault((header.epoch, header.lane, header.sequence, header.content), payload)
+        if known != payload and not self.rolled_back:
+            raise AssertionError(f"{header.lane} {header.sequence} has left in two forms")
 
     def new_id(self) -> str:
         """Return the next id."""
@@ -315,7 +327,8 @@ class World:
         serial, keeper, uplink = self._serial, self.keeper, self.uplink
         times = [START_MS + serial * SAMPLES_PER_BATCH + index for index in range(SAMPLES_PER_BATCH)]
         payload = batches.samples_payload([Sample(at, "d", "p", self.random.random()) for at in times])
-        item = Append(lane, Content.SAMPLES, payload, times[0], times[0], times[-1], len(times))
+        now_ms, live = LoopClock().now().wall_ms, uplink.leaves_at_once(lane)
+        item = Append(lane, Content.SAMPLES, payload, now_ms, times[0], times[-1], len(times), live=live)
         self.owed.add(serial)
         try:
             stored = await keeper.run(self.buffer.append, [item])
