@@ -5,13 +5,13 @@ The program is the machine's, or the one that ``make setup`` unpacked into ``.de
 
 import os
 import pwd
-import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+from simulators import programs
 from simulators.errors import SimulatorError
 
 HOST = "127.0.0.1"
@@ -140,21 +140,6 @@ def free_port() -> int:
 
 
 def _program() -> tuple[str, dict[str, str]]:
-    environment = dict(os.environ)
-    path = os.pathsep.join((environment.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
-    if found := shutil.which("mosquitto", path=path):
-        return found, environment
-    for root in _unpacked():
-        if (program := root / "usr/sbin/mosquitto").exists():
-            libraries = sorted({str(file.parent) for file in (root / "usr/lib").rglob("*.so.*")})
-            environment["LD_LIBRARY_PATH"] = os.pathsep.join(libraries)
-            return str(program), environment
+    if found := programs.find("mosquitto"):
+        return found
     raise BrokerError("no mosquitto on this machine; run `make setup`, or install the package mosquitto")
-
-
-def _unpacked() -> Iterator[Path]:
-    """Yield where ``make setup`` may have unpacked Debian programs."""
-    if named := os.environ.get("GENGFU_DEPS"):
-        yield Path(named) / "root"
-    for folder in (Path.cwd(), Path(__file__).resolve().parent.parent):
-        yield folder / ".deps" / "root"
