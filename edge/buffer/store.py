@@ -96,6 +96,7 @@ class Buffer:
         self.district, self.gateway, self.boot_id = district, gateway, boot_id
         self.quarantined: Path | None = None
         self.new_id, self._wall_ms = ids, wall_ms
+        self._since_ms = wall_ms()  # what is measured before the disk takes anything is of this run, too
         self._quarantined_files_max = quarantined_files_max
         self.ballast = Ballast(path.with_name("ballast"), ballast_bytes)
         self.life = 0
@@ -143,6 +144,9 @@ class Buffer:
             with self._transaction() as db:
                 self._begin(db)
         except sqlite3.OperationalError as error:
+            if file.is_read_only(error):  # and would stay so when the disk can be written again
+                self._let_go()
+                raise
             _log.warning("the buffer %s is open, but takes nothing yet: %s", self.path, error)
         if not self.ballast.size_bytes:
             self.ballast.release()
@@ -196,7 +200,7 @@ class Buffer:
                 [sequence] = db.execute(
                     "UPDATE lanes SET next_sequence = next_sequence + 1, committed_ms = ? WHERE lane = ?"
                     " RETURNING next_sequence - 1",
-                    (item.created_ms, item.lane),
+                    (min(item.created_ms, item.last_ms), item.lane),
                 ).fetchone()
                 db.execute(
                     "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -394,7 +398,7 @@ class Buffer:
         """Note that a run is at work; one that is noted already had no clean end."""
         if self._begun:
             return
-        loss = opening.begin(db, self._wall_ms())
+        loss = opening.begin(db, self._since_ms, self._wall_ms())
         if loss and not self._has_run:
             opening.set_owed(db, self._owed.add(loss))
         self._begun = self._has_run = True
