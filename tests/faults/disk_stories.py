@@ -94,7 +94,7 @@ class Story:
     def _start(self) -> None:
         options = [*self._options, "--begun", str(self._begun)]
         self._process = KeepingProcess(self._disk, self._ballast_bytes, *options)
-        self._marked = False
+        self._given = self._marked = False
         self._of_life = []
         self._do("open")
 
@@ -110,6 +110,7 @@ class Story:
         if not self._marked:  # a disk that never took a thing cannot tell the next start of this one
             self._disk.work()
             self._must_take = True
+            self._measure()
             self._flush()
         self._end()
 
@@ -130,6 +131,7 @@ class Story:
         self._begun += AWAY_TICKS
 
     def _measure(self) -> None:
+        self._given = True
         count = self._chance.randrange(1, 900)
         self._do(f"samples {count}")
         self._taken += range(START_MS + self._begun + 1, START_MS + self._begun + count + 1)
@@ -138,6 +140,7 @@ class Story:
             self._flush()
 
     def _happen(self) -> None:
+        self._given = True
         ids = self._do(f"events {self._chance.randrange(1, 4)}")["ids"]
         self._of_life += ids
         self._alarms += len(ids)
@@ -145,7 +148,7 @@ class Story:
 
     def _flush(self) -> None:
         answer = self._do("flush")
-        self._marked |= bool(answer["kept"])
+        self._marked |= bool(answer["kept"]) and self._given
         if self._must_take or answer["events"] == 0:
             self._promised |= set(self._of_life)
 

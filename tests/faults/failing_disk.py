@@ -29,8 +29,8 @@ class FailingDisk:
         self._control = folder.resolve() / f"{name}.disk"
         library = folder.resolve() / "failing_disk.so"
         if not library.exists():
-            command = ["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, SOURCE, "-ldl"]
-            subprocess.run(command, check=True)
+            built = ["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", str(library), str(SOURCE), "-ldl"]
+            subprocess.run(["gcc", *built], check=True)
         self.environment = os.environ | {
             "LD_PRELOAD": str(library),
             "FAILING_DISK_FOLDER": str(self.folder),
