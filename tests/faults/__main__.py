@@ -30,7 +30,7 @@ class Campaign:
 CAMPAIGNS = (
     Campaign("power_cuts", ["--cuts", "10000"], ["--cuts", "200"]),
     Campaign("hostile", ["--messages", "100000"], ["--messages", "3000"]),
-    Campaign("disks", ["--stories", "300"], ["--stories", "20"]),
+    Campaign("disks", ["--stories", "250", "--rounds", "15"], ["--stories", "20", "--rounds", "1"]),
     Campaign("stampede", ["--gateways", "1000"], ["--gateways", "100"]),
 )
 

@@ -1,7 +1,8 @@
 """Disks that are full, read-only or broken: ``python -m tests.faults.disks``.
 
 Stories drawn by a seed, each with an audit to the sample. ``disk_stories.py``: recorder and buffer in a
-process of their own, with retention, stops and kills.
+process of their own, with retention, stops and kills. ``disk_cabinets.py``: whole gateways that measure and
+switch, their broker coming and going.
 
 Controls, with the same seeds: a recorder that forgets what the disk refused must leave samples unaccounted
 for; a gateway without a ballast must drop alarms on a full disk.
@@ -23,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.faults.disk_audit import Verdict
+from tests.faults.disk_cabinets import GATEWAYS, cabinets
 from tests.faults.disk_stories import BALLAST_BYTES, Story
 from tests.faults.failing_disk import FailingDisk
 
@@ -65,6 +67,16 @@ def played(name: str, play: Play, stories: int, seed: int) -> Verdict:
     return whole
 
 
+def played_whole(rounds: int, seed: int) -> Verdict:
+    """Play so many rounds of whole gateways, one after the other."""
+    whole = Verdict()
+    for index in range(rounds):
+        with tempfile.TemporaryDirectory(prefix="gengfu-disks-") as folder:
+            whole += cabinets(Path(folder), seed * 1_000 + index)
+        print(f"-- disks, gateways: {index + 1} of {rounds} rounds", file=sys.stderr, flush=True)
+    return whole
+
+
 def told(verdicts: dict[str, Verdict]) -> Table:
     """Return the table."""
     names = ["stories", "kills", "samples", "dropped", "unknown", "unaccounted", "doubled", "alarms"]
@@ -81,12 +93,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--stories", type=int, default=100, help="of the recorder")
+    parser.add_argument("--rounds", type=int, default=2, help=f"of {GATEWAYS} whole gateways each")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     began_s = time.monotonic()
     few = max(given.stories // CONTROL_SHARE, CONTROL_STORIES_MIN)
     verdicts = {
         "recorder": played("recorder", ours, given.stories, given.seed),
+        "whole gateways": played_whole(given.rounds, given.seed),
         "recorder, weakened: forgetful": played("forgetful", forgetful, few, given.seed),
         "recorder, weakened: no ballast": played("no ballast", without_ballast, few, given.seed),
     }
@@ -117,6 +131,8 @@ def main() -> None:
     }
     conditions = {
         "seed": given.seed,
+        "recorder_stories": given.stories,
+        "gateway_stories": given.rounds * GATEWAYS,
         "control_stories": few,
         "ballast_bytes": BALLAST_BYTES,
         "samples_lost_in_kills": whole.unknown,
