@@ -41,8 +41,9 @@ SLACK_MS = 1_000
 class Cabinet:
     """One gateway's story; ``play`` it in a thread of its own, then ask for the ``verdict``."""
 
-    def __init__(self, folder: Path, seed: int, broker_port: int) -> None:
-        """Prepare everything but the process."""
+    def __init__(self, folder: Path, seed: int, broker_port: int, *options: str) -> None:
+        """Prepare everything but the process; the options are those of small_gateway.py."""
+        self._options = options
         self.name = f"gw-{seed % 100_000:04}"
         self._chance = Random(seed)
         self._site = Site(seed)
@@ -90,16 +91,9 @@ class Cabinet:
 
     def _start(self) -> None:
         with self._log.open("a") as log:
+            module = [sys.executable, "-m", "tests.faults.small_gateway", *self._options]
             self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "tests.faults.small_gateway",
-                    "edge",
-                    "run",
-                    "--settings",
-                    self._settings,
-                ],
+                [*module, "edge", "run", "--settings", str(self._settings)],
                 env=self._disk.environment,
                 cwd=ROOT,
                 stdout=subprocess.PIPE,
@@ -240,7 +234,7 @@ def _unmatched(served_ms: list[int], kept_ms: list[int]) -> list[int]:
     return missing
 
 
-def cabinets(folder: Path, seed: int, gateways: int = GATEWAYS) -> Verdict:
+def cabinets(folder: Path, seed: int, *options: str, gateways: int = GATEWAYS) -> Verdict:
     """Play that many gateways at once under one broker and one centre; return what all of them come to."""
     chance, over = Random(seed), threading.Event()
     broker = Mosquitto(folder / "broker", in_child=die_with_parent)
@@ -254,7 +248,7 @@ def cabinets(folder: Path, seed: int, gateways: int = GATEWAYS) -> Verdict:
 
     try:
         with centre(folder, broker.port, gateways + 1, 50), ThreadPoolExecutor(gateways + 1) as pool:
-            stories = [Cabinet(folder, seed * 10 + index, broker.port) for index in range(gateways)]
+            stories = [Cabinet(folder, seed * 10 + index, broker.port, *options) for index in range(gateways)]
             linking = pool.submit(link)
             playing = [pool.submit(story.play) for story in stories]
             try:

@@ -5,7 +5,8 @@ process of their own, with retention, stops and kills. ``disk_cabinets.py``: who
 switch, their broker coming and going.
 
 Controls, with the same seeds: a recorder that forgets what the disk refused must leave samples unaccounted
-for; a gateway without a ballast must drop alarms on a full disk.
+for; a gateway without a ballast must drop alarms on a full disk; one that stores before it acts must miss
+what it is to switch.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from tests.faults.disk_audit import Verdict
 from tests.faults.disk_cabinets import GATEWAYS, cabinets
 from tests.faults.disk_stories import BALLAST_BYTES, Story
 from tests.faults.failing_disk import FailingDisk
+from tests.faults.small_gateway import STORES_FIRST
 
 WORKERS = 2
 CONTROL_SHARE, CONTROL_STORIES_MIN = 6, 10
@@ -67,12 +69,12 @@ def played(name: str, play: Play, stories: int, seed: int) -> Verdict:
     return whole
 
 
-def played_whole(rounds: int, seed: int) -> Verdict:
+def played_whole(rounds: int, seed: int, *options: str) -> Verdict:
     """Play so many rounds of whole gateways, one after the other."""
     whole = Verdict()
     for index in range(rounds):
         with tempfile.TemporaryDirectory(prefix="gengfu-disks-") as folder:
-            whole += cabinets(Path(folder), seed * 1_000 + index)
+            whole += cabinets(Path(folder), seed * 1_000 + index, *options)
         print(f"-- disks, gateways: {index + 1} of {rounds} rounds", file=sys.stderr, flush=True)
     return whole
 
@@ -103,6 +105,7 @@ def main() -> None:
         "whole gateways": played_whole(given.rounds, given.seed),
         "recorder, weakened: forgetful": played("forgetful", forgetful, few, given.seed),
         "recorder, weakened: no ballast": played("no ballast", without_ballast, few, given.seed),
+        "gateways, weakened: store first": played_whole(1, given.seed, STORES_FIRST),
     }
     whole = Verdict()
     for name, verdict in verdicts.items():
@@ -114,6 +117,7 @@ def main() -> None:
         console.print(hurt, markup=False)
     unaccounted = verdicts["recorder, weakened: forgetful"].unaccounted
     alarms_dropped = verdicts["recorder, weakened: no ballast"].alarms_dropped
+    controls_missed = verdicts["gateways, weakened: store first"].controls_missed
     figures = {
         "disk_stories": whole.stories,
         "disk_samples": whole.samples,
@@ -128,6 +132,7 @@ def main() -> None:
         "disk_kills": whole.kills,
         "disk_control_unaccounted": unaccounted,
         "disk_control_alarms_dropped": alarms_dropped,
+        "disk_control_controls_missed": controls_missed,
     }
     conditions = {
         "seed": given.seed,
@@ -142,7 +147,8 @@ def main() -> None:
         "sqlite": sqlite3.sqlite_version,
     }
     print(json.dumps({"name": "disks", "figures": figures, "conditions": conditions}))
-    if whole.faults or not whole.dropped or not unaccounted or not alarms_dropped:
+    shown = (whole.dropped, unaccounted, alarms_dropped, controls_missed)
+    if whole.faults or not all(shown):
         sys.exit(1)
 
 
