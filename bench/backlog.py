@@ -139,9 +139,9 @@ def mark(folder: Path, gateway: str, epoch: str, upto: int) -> tuple[int, int]:
     """Return up to which sequence the centre has it, and how many of these batches are in the series."""
     with sqlite3.connect(f"file:{folder / 'collector.db'}?mode=ro", uri=True, timeout=5) as db:
         where = "gateway = ? AND epoch = ? AND lane = 'telemetry'"
-        row = db.execute(f"SELECT upto FROM marks WHERE {where}", (gateway, epoch)).fetchone()  # noqa: S608
+        row = db.execute(f"SELECT upto FROM marks WHERE {where}", (gateway, epoch)).fetchone()
         journal = db.execute(
-            f"SELECT id FROM journal WHERE {where} AND sequence = ?",  # noqa: S608
+            f"SELECT id FROM journal WHERE {where} AND sequence = ?",
             (gateway, epoch, upto),
         ).fetchone()
     with sqlite3.connect(f"file:{folder / 'series.db'}?mode=ro", uri=True, timeout=5) as db:

@@ -14,10 +14,10 @@ acknowledged soon after; strace counts what it writes into the buffer's folder, 
 import argparse
 import asyncio
 import json
+import os
 import platform
 import random
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -36,6 +36,7 @@ from edge.buffer.keeper import Inline
 from edge.buffer.store import Buffer, Stored
 from edge.clock import Moment
 from edge.recorder import Recorder
+from simulators import programs
 from simulators.virtual_loop import run_virtually
 
 SEED = 20_261_121
@@ -173,13 +174,17 @@ def counted(trace: Iterable[str], folder: Path) -> tuple[int, int, int]:
 
 def card(folder: Path) -> dict[str, float]:
     """Return what an hour writes, counted at the system calls of a process that plays it."""
-    strace = shutil.which("strace")
-    if not strace:
-        sys.exit("no strace to count writes with; install it (Debian: apt install strace)")
+    found = programs.find("strace")
+    if not found:
+        sys.exit("no strace to count writes with; run `make setup`, or install the package strace")
+    strace, environment = found
     trace, state = folder / "trace", folder / "state"
     calls = "trace=write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync"
     counting = [strace, "-f", "-y", "-s", "0", "-e", calls, "-e", "signal=none", "-o", str(trace)]
-    subprocess.run([*counting, sys.executable, "-m", "bench.buffer", "--play", str(state)], check=True)
+    if environment != dict(os.environ):  # libraries that came with strace are for nobody else
+        counting += ["-E", "LD_LIBRARY_PATH"]
+    played = [sys.executable, "-m", "bench.buffer", "--play", str(state)]
+    subprocess.run([*counting, *played], env=environment, check=True)
     with trace.open() as lines:
         written, commits, syncs = counted(lines, state)
     if commits < HOUR_S / settings.Buffer().flush_interval_s:

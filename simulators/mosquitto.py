@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from simulators import debian_programs
+from simulators import programs
 from simulators.errors import SimulatorError
 
 HOST = "127.0.0.1"
@@ -141,7 +141,7 @@ def free_port() -> int:
 
 
 def _program() -> tuple[str, dict[str, str]]:
-    program = debian_programs.found("mosquitto")
+    program = programs.find("mosquitto")
     if program is None:
         raise BrokerError("no mosquitto on this machine; run `make setup`, or install the package mosquitto")
     return program

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from simulators import debian_programs
+from simulators import programs
 from simulators.errors import SimulatorError
 from simulators.mosquitto import HOST, free_port
 
@@ -43,7 +43,7 @@ class VictoriaMetrics:
         ``in_child`` is called in the new process before it becomes the store. StoreError if there is no
         victoria-metrics, or the folder cannot be made.
         """
-        program = debian_programs.found("victoria-metrics")
+        program = programs.find("victoria-metrics")
         if program is None:
             raise StoreError(
                 "no victoria-metrics on this machine; run `make setup`, or install the package of that name"

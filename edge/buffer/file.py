@@ -36,6 +36,8 @@ RULES, LEARNT, RUN, EPOCH, TURN = "rules", "learnt", "run", "epoch", "turn"
 OFFSETS, FORMER, LINK_USE = "offsets", "former", "link_use"
 """Keys in ``meta``; ``run`` holds since when a gateway has been at work, and is gone after a clean end,
 ``offsets`` by boot what was missing in its times before its clock was synchronised."""
+COMMITTED = f"SELECT committed_ms FROM lanes WHERE lane = '{Lane.TELEMETRY}'"  # noqa: S608 - a constant
+"""Up to when telemetry is on disk, or known not to come there; events do not wait for it."""
 
 PAGE_BYTES = 4096
 WAL_BYTES_MAX = 8 * 1024 * 1024
@@ -45,6 +47,11 @@ MISSES_MAX = 10_000
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _DAMAGE_EXTENDED = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ}
+
+
+def is_read_only(error: sqlite3.Error) -> bool:
+    """Say whether the connection can only read: its file was opened while the disk let nobody write."""
+    return _code(error) & 0xFF == sqlite3.SQLITE_READONLY
 
 
 def is_full(error: BaseException) -> bool:
@@ -184,7 +191,7 @@ class Wreck:
         begun = self._value("SELECT value FROM meta WHERE key = ?", RUN)
         if not isinstance(begun, str) or not begun.isdecimal():
             return None
-        committed = self._value("SELECT max(committed_ms) FROM lanes")
+        committed = self._value(COMMITTED)
         return max(int(begun), committed if isinstance(committed, int) else 0)
 
     def owed(self) -> list[tuple[Any, ...]]:

@@ -79,13 +79,16 @@ def usage(db: sqlite3.Connection) -> dict[Lane, Usage]:
     return found
 
 
-def begin(db: sqlite3.Connection, now_ms: int) -> Loss | None:
-    """Note since when a run is at work; return what a former one lost that has not ended cleanly."""
+def begin(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Loss | None:
+    """Note since when a run is at work; return what a former one lost that has not ended cleanly.
+
+    Events are committed while older telemetry waits: only telemetry on disk says that what is older is, too.
+    """
     row = db.execute("SELECT value FROM meta WHERE key = ?", (file.RUN,)).fetchone()
-    set_value(db, file.RUN, str(now_ms))
+    set_value(db, file.RUN, str(since_ms))
     if row is None:
         return None
-    [committed_ms] = db.execute("SELECT max(committed_ms) FROM lanes").fetchone()
+    [committed_ms] = db.execute(file.COMMITTED).fetchone()
     from_ms = max(committed_ms, int(row[0]))
     return Loss(UNCLEAN_END, from_ms, max(from_ms, now_ms), None)
 

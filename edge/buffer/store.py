@@ -114,6 +114,7 @@ class Buffer:
         self.district, self.gateway, self.boot_id = district, gateway, boot_id
         self.quarantined: Path | None = None
         self.new_id, self._wall_ms, self._offset_ms = ids, wall_ms, offset_ms
+        self._since_ms = wall_ms()  # what is measured before the disk takes anything is of this run, too
         self._backfill_after_ms = round(backfill_after_s * 1000)
         self._quarantined_files_max = quarantined_files_max
         self.ballast = Ballast(path.with_name("ballast"), ballast_bytes)
@@ -164,6 +165,9 @@ class Buffer:
             with self._transaction() as db:
                 self._begin(db)
         except sqlite3.OperationalError as error:
+            if file.is_read_only(error):  # and would stay so when the disk can be written again
+                self._let_go()
+                raise
             _log.warning("the buffer %s is open, but takes nothing yet: %s", self.path, error)
         if not self.ballast.size_bytes:
             self.ballast.release()
@@ -218,7 +222,6 @@ class Buffer:
                 settled = sending.LIVE if row.live else None
                 stored.append(self._stored(item.lane, row, item.payload, settled, epoch))
             if items:
-                db.execute("UPDATE lanes SET committed_ms = ?", (items[-1].created_ms,))
                 self._keep_offset(db)
             if remember is not None:
                 self._set(file.RULES, json.dumps(remember))
@@ -434,8 +437,9 @@ class Buffer:
     def _inserted(self, db: sqlite3.Connection, item: Append) -> sending.Row:
         """Keep an item under the next number of its lane."""
         [sequence] = db.execute(
-            "UPDATE lanes SET next_sequence = next_sequence + 1 WHERE lane = ? RETURNING next_sequence - 1",
-            (item.lane,),
+            "UPDATE lanes SET next_sequence = next_sequence + 1, committed_ms = ? WHERE lane = ?"
+            " RETURNING next_sequence - 1",
+            (min(item.created_ms, item.last_ms), item.lane),
         ).fetchone()
         offset_ms = self._offset_ms() if item.unset else None
         self._has_unset |= item.unset
@@ -490,7 +494,7 @@ class Buffer:
         """Note that a run is at work; one that is noted already had no clean end."""
         if self._begun:
             return
-        loss = opening.begin(db, self._wall_ms())
+        loss = opening.begin(db, self._since_ms, self._wall_ms())
         if loss and not self._has_run:
             opening.set_owed(db, self._owed.add(loss))
         self._begun = self._has_run = True

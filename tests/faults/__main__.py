@@ -33,6 +33,7 @@ CAMPAIGNS = (
     Campaign("restores", ["--stories", "100"], ["--stories", "3", "--control-stories", "1"]),
     Campaign("store_kills", ["--kills", "200"], ["--kills", "5"]),
     Campaign("clocks", ["--worlds", "400"], ["--worlds", "8"]),
+    Campaign("disks", ["--stories", "250", "--rounds", "15"], ["--stories", "20", "--rounds", "1"]),
     Campaign("stampede", ["--gateways", "1000"], ["--gateways", "100"]),
     Campaign("kills", ["--kills", "1000"], ["--kills", "10"]),
     Campaign("wipes", ["--wipes", "50"], ["--wipes", "2"]),

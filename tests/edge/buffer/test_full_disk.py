@@ -1,13 +1,8 @@
 """Recorder and buffer in a process whose disk is full, read-only or broken: nothing is lost uncounted."""
 
 import errno
-import json
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
 import pytest
 
@@ -18,51 +13,12 @@ from contract.topics import Lane
 from edge.buffer.losses import SAMPLES_LET_GO, SAMPLES_UNSTORED, UNCLEAN_END
 from tests.edge.buffer.test_store import opened
 from tests.faults.failing_disk import FailingDisk
+from tests.faults.keeping import START_MS
+from tests.faults.keeping_process import KeepingProcess
 
-ROOT = Path(__file__).parents[3]
 KIB = 1024
 BALLAST = 256 * KIB
 REFUSALS = [errno.ENOSPC, errno.EROFS, errno.EIO]
-
-
-class Keeping:
-    """The process."""
-
-    def __init__(self, disk: FailingDisk, ballast_bytes: int = 0) -> None:
-        """Start it; ``told`` is its log after it has ended."""
-        self.told = ""
-        command = [sys.executable, "-m", "tests.faults.keeping", str(disk.folder), str(ballast_bytes)]
-        self.process = subprocess.Popen(
-            command,
-            env=disk.environment,
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def __enter__(self) -> Self:
-        """It is started already."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        """End it."""
-        if kind is not None:
-            self.process.kill()
-        self.told = self.process.communicate(timeout=30)[1]
-        assert kind is not None or self.process.returncode == 0, self.told
-
-    def do(self, line: str) -> dict[str, Any]:
-        """Say a line; return the answer."""
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write(f"{line}\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        assert answer, self.process.communicate(timeout=30)[1]
-        found: dict[str, Any] = json.loads(answer)
-        return found
 
 
 def decoded(folder: Path) -> tuple[list[Batch], int]:
@@ -106,14 +62,14 @@ def test_a_disk_that_refuses_from_the_start_costs_what_does_not_fit_into_memory(
     """It is opened as soon as it can be; what was dropped until then is told, to the sample."""
     disk = FailingDisk(tmp_path, "state")
     disk.refuse(number)
-    with Keeping(disk) as keeping:
+    with KeepingProcess(disk) as keeping:
         assert not keeping.do("open")["open"]
         keeping.do("samples 2700")
         keeping.do("events 3")
         for _ in range(3):
             assert not keeping.do("flush")["kept"]
         disk.work()
-        assert keeping.do("flush") == {"kept": True, "ballast": False, "pending": 0}
+        assert keeping.do("flush") == {"kept": True, "ballast": False, "pending": 0, "events": 0}
         assert keeping.do("close") == {"clean": True}
     assert keeping.told.count("does not work") == 1
     assert keeping.told.count("works again") == 1
@@ -126,7 +82,7 @@ def test_a_disk_that_refuses_at_work_loses_nothing_uncounted_and_keeps_nothing_t
 ) -> None:
     """Also where it begins between two batches of one flush."""
     disk = FailingDisk(tmp_path, "state")
-    with Keeping(disk, BALLAST) as keeping:
+    with KeepingProcess(disk, BALLAST) as keeping:
         assert keeping.do("open") == {"open": True, "ballast": True}
         keeping.do("samples 1200")
         assert keeping.do("flush")["kept"]
@@ -141,10 +97,61 @@ def test_a_disk_that_refuses_at_work_loses_nothing_uncounted_and_keeps_nothing_t
     assert account(disk.folder) == (Counter({SAMPLES_UNSTORED: 1300}), 3200, 3)
 
 
+def test_a_buffer_that_was_opened_on_a_read_only_disk_is_written_when_it_can_be(tmp_path: Path) -> None:
+    """After a kill its log is there, and SQLite opens such a file for reading only, for good."""
+    disk = FailingDisk(tmp_path, "state")
+    first = KeepingProcess(disk)
+    first.do("open")
+    first.do("samples 10")
+    first.do("flush")
+    first.kill()
+    disk.refuse(errno.EROFS)
+    with KeepingProcess(disk, 0, "--begun", "10") as keeping:
+        keeping.do("open")
+        keeping.do("samples 10")
+        assert not keeping.do("flush")["kept"]
+        disk.work()
+        assert keeping.do("flush")["kept"]
+        assert keeping.do("close") == {"clean": True}
+    assert account(disk.folder)[1] == 20
+
+
+def test_after_a_kill_the_gap_begins_with_the_oldest_that_waited_however_late_an_event_came(
+    tmp_path: Path,
+) -> None:
+    """Events are committed at once, while telemetry that is older waits for its time."""
+    disk = FailingDisk(tmp_path, "state")
+    keeping = KeepingProcess(disk)
+    keeping.do("open")
+    keeping.do("samples 10")
+    keeping.do("flush")
+    keeping.do("samples 30")
+    keeping.do("events 1")
+    assert keeping.do("flush events") == {"kept": True, "ballast": False, "pending": 30, "events": 0}
+    keeping.kill()
+    [loss] = opened(disk.folder).owed
+    assert (loss.reason, loss.from_ms) == (UNCLEAN_END, START_MS + 10)
+
+
+def test_what_was_measured_before_the_disk_took_anything_lies_in_the_gap_too(tmp_path: Path) -> None:
+    """A run begins when it begins to measure, not when its buffer could be opened."""
+    disk = FailingDisk(tmp_path, "state")
+    opened(disk.folder).close()
+    disk.refuse(errno.EROFS)
+    keeping = KeepingProcess(disk, 0, "--begun", "100")
+    keeping.do("open")
+    keeping.do("samples 30")
+    disk.work()
+    assert keeping.do("open")["open"]
+    keeping.kill()
+    [loss] = opened(disk.folder).owed
+    assert (loss.reason, loss.from_ms) == (UNCLEAN_END, START_MS + 100)
+
+
 def test_what_waits_in_memory_at_the_end_is_told_by_the_next_start(tmp_path: Path) -> None:
     """A stop on a disk that takes nothing is no clean end."""
     disk = FailingDisk(tmp_path, "state")
-    with Keeping(disk) as keeping:
+    with KeepingProcess(disk) as keeping:
         keeping.do("open")
         keeping.do("samples 10")
         assert keeping.do("flush")["kept"]
@@ -162,7 +169,7 @@ def test_on_a_full_disk_the_ballast_pays_for_alarms_and_new_telemetry_takes_the_
     disk = FailingDisk(tmp_path, "state")
     disk.folder.mkdir()
     disk.hold(1536 * KIB)
-    with Keeping(disk, BALLAST) as keeping:
+    with KeepingProcess(disk, BALLAST) as keeping:
         assert keeping.do("open") == {"open": True, "ballast": True}
         taken, alarms, full_after = 0, 0, 0
         for turn in range(300):
@@ -193,7 +200,7 @@ def test_without_ballast_a_disk_that_others_have_filled_takes_no_alarm(tmp_path:
     for ballast in (0, BALLAST):
         disk = FailingDisk(tmp_path, f"state-{ballast}")
         disk.folder.mkdir()
-        with Keeping(disk, ballast) as keeping:
+        with KeepingProcess(disk, ballast) as keeping:
             keeping.do("open")
             keeping.do("samples 10")
             assert keeping.do("flush")["kept"]
