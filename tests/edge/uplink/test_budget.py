@@ -5,7 +5,7 @@ from random import Random
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.samples import ClockState
@@ -64,6 +64,7 @@ def test_it_says_how_long_to_wait() -> None:
     assert allowance.wait_s(400 * MB, moment(last)) == 3600
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 400), st.booleans())
 def test_a_month_never_exceeds_its_budget_but_by_alarms(seed: int, busy: int, restarts: bool) -> None:
     """Three months of hours; telemetry asks, alarms do not; some hours the gateway restarts."""
