@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from contract.topics import Lane
 from edge import report_file
@@ -79,18 +80,13 @@ class Reporter:
         self._names = gateway, broker
         self._uplink, self._recorder, self._reporting = uplink, recorder, reporting
 
-    def report(
-        self, held: dict[Lane, tuple[int, int | None]], now: Moment, *, stopped: bool = False
-    ) -> Report:
-        """Return how everything is doing now; ``held`` is the buffer's ``backlog``."""
+    def report(self, now: Moment, *, stopped: bool = False) -> Report:
+        """Return how everything is doing now, but for what only the buffer knows of what waits."""
         uplink, allowance = self._uplink, self._uplink.meter.allowance
         uplink.meter.count(now)
         used, budget = allowance.used(now), allowance.plan.monthly_bytes_max
         lanes = uplink.session.lanes
-        waiting = [
-            Waiting(lane, max(0, lanes[lane].last - lanes[lane].acked), octets, oldest_ms)
-            for lane, (octets, oldest_ms) in held.items()
-        ]
+        waiting = [Waiting(lane, max(0, lanes[lane].last - lanes[lane].acked), 0, None) for lane in Lane]
         samples = self._recorder.stored_samples
         return Report(
             1,
@@ -115,9 +111,13 @@ class Reporter:
         )
 
 
-def held(buffer: Buffer) -> dict[Lane, tuple[int, int | None]]:
-    """Return what the buffer holds by lane, nothing where it is not open. Blocking."""
-    return buffer.backlog() if buffer.is_open else {}
+def completed(report: Report, buffer: Buffer) -> Report:
+    """Return it with bytes and age of what waits, as far as the buffer is open. Blocking; sqlite3.Error."""
+    if not buffer.is_open:
+        return report
+    held = buffer.backlog()
+    waiting = [Waiting(each.lane, each.batches, *held[Lane(each.lane)]) for each in report.waiting]
+    return replace(report, waiting=waiting)
 
 
 def write(folder: Path, report: Report) -> None:

@@ -276,16 +276,19 @@ class _Reporting:
             await self.renew()
 
     async def renew(self, *, stopped: bool = False) -> None:
-        lines = self._reporter.report(self._clock.now(), stopped=stopped)
+        now = self._clock.now()
+        lines = self._reporter.report(now, stopped=stopped)
+        link = self._link.report(now, stopped=stopped)
         try:
-            await self._keeper.run(line_report.write, self._folder, lines)
-            held = await self._keeper.run(link_report.held, self._buffer)
-            link = self._link.report(held, self._clock.now(), stopped=stopped)
-            await self._keeper.run(link_report.write, self._folder, link)
+            await self._keeper.run(self._write, lines, link)
         except (OSError, sqlite3.Error) as error:
             self._told.failed(getattr(error, "strerror", None) or str(error))
         else:
             self._told.works()
+
+    def _write(self, lines: line_report.Report, link: link_report.Report) -> None:
+        line_report.write(self._folder, lines)
+        link_report.write(self._folder, link_report.completed(link, self._buffer))
 
 
 async def _opened(recorder: Recorder) -> None:
