@@ -12,6 +12,7 @@ from collector.tables import alarms, cases, cursors, dead_letters, events, gaps,
 from contract import batches
 from contract.batches import Content
 from contract.events import ControlAction, ControlChanged, Gap
+from contract.samples import ClockState
 from contract.topics import Lane
 from tests.collector.making import (
     NOW_MS,
@@ -115,6 +116,24 @@ def test_backfilled_alarms_make_a_case_only_if_still_active_at_the_end(tmp_path:
         assert attached[f"{1:032x}"] is None
         [case] = rows(collector.state, cases)
         assert attached[f"{2:032x}"] == case[1]
+
+
+@pytest.mark.parametrize(
+    ("clock", "late_ms", "backfill"),
+    [
+        (ClockState.SYNCHRONISED, 300_001, True),
+        (ClockState.SYNCHRONISED, 300_000, False),
+        (ClockState.UNSET, 10**10, False),
+    ],
+)
+def test_an_alarm_that_comes_late_is_old_news(
+    clock: ClockState, late_ms: int, backfill: bool, tmp_path: Path
+) -> None:
+    """Its batch may have waited in a broker. A clock that is not set proves nothing."""
+    with standing(settings(tmp_path), Clock()) as collector:
+        deliver(collector, happened(1, raised(1, time_ms=NOW_MS - late_ms, clock=clock)))
+        [alarm] = collector.state.read_now(lambda db: db.execute(alarms.select()).mappings().all())
+        assert alarm["backfill"] is backfill
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 200])
