@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select
+from sqlalchemy import ColumnElement, Connection, select
 
-from collector import dead_letters, journal, registry
+from collector import dead_letters, epochs, journal, registry
 from collector.database import insert
 from collector.journal import Arrived
 from collector.marks import Decision, Mark, decide, reconcile
@@ -275,39 +275,28 @@ class _Group:
 
     def _admit_epoch(self, key: LaneKey) -> None:
         """Refuse a batch of an epoch that is one too many; a hello makes room for it."""
-        epochs = self._epochs(key.gateway)
-        if key.epoch not in epochs and len(epochs) >= self._rules.epochs_per_gateway_max:
+        standing = self._epochs(key.gateway)
+        if key.epoch not in standing and len(standing) >= self._rules.epochs_per_gateway_max:
             raise Refusal("too_many_epochs", "its gateway's hello did not name this epoch")
 
     def _make_room(self, listed: set[str], key: LaneKey) -> None:
-        """Forget the epochs whose marks have stood longest, none that the gateway lists, for a new one.
-
-        Should one of them be named again after all, it begins where the gateway begins, as if never heard.
-        """
-        epochs = self._epochs(key.gateway)
-        if key.epoch in epochs:
+        """Let old epochs give way to a new one that a hello lists: no gateway is ever locked out."""
+        standing = self._epochs(key.gateway)
+        if key.epoch in standing:
             return
-        giving_way = sorted(epochs.keys() - listed, key=lambda epoch: epochs[epoch])
-        for epoch in giving_way[: max(0, len(epochs) + 1 - self._rules.epochs_per_gateway_max)]:
-            gone = [marks.c.gateway == key.gateway, marks.c.epoch == epoch]
-            self._connection.execute(delete(marks).where(*gone))
+        for epoch in epochs.giving_way(standing, listed, self._rules.epochs_per_gateway_max):
+            epochs.forget(self._connection, key.gateway, epoch)
             for lane in Lane:
                 lane_key = LaneKey(key.gateway, epoch, lane)
                 self._marks[lane_key] = None
                 self._moved.pop(lane_key, None)
 
     def _epochs(self, gateway: str) -> dict[str, int]:
-        """Return a gateway's epochs, and when a mark of each moved last."""
-        query = (
-            select(marks.c.epoch, func.max(marks.c.moved_ms))
-            .where(marks.c.gateway == gateway)
-            .group_by(marks.c.epoch)
-        )
-        epochs = {row[0]: row[1] for row in self._connection.execute(query)}
+        standing = epochs.known(self._connection, gateway)
         for moved, moved_ms in self._moved.items():
             if moved.gateway == gateway:
-                epochs[moved.epoch] = max(moved_ms, epochs.get(moved.epoch, 0))
-        return epochs
+                standing[moved.epoch] = max(moved_ms, standing.get(moved.epoch, 0))
+        return standing
 
     def _write(self) -> None:
         if self._arrived:

@@ -118,3 +118,15 @@ class Wake:
     def over(self) -> None:
         """The limit is over."""
         self.set()
+
+
+async def ended(task: "asyncio.Task[None]", again_s: float) -> None:
+    """Cancel a task and wait for its end, whatever that is; cancel it again where it goes on.
+
+    Python 3.11's ``wait_for`` swallows a cancellation that comes together with what it waits for.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=again_s)
+    if not task.cancelled():
+        task.exception()  # whoever wants to know has asked already

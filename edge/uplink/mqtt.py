@@ -29,7 +29,7 @@ from edge.uplink.metering import Meter, carried
 from edge.uplink.renumberings import Renumberings
 from edge.uplink.session import Session
 from edge.uplink.turns import Turns
-from edge.waiting import Wake
+from edge.waiting import Wake, ended
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +43,8 @@ OPEN_LOOK_S = 1.0
 """So often at least whether the buffer is open."""
 CLOCK_LOOK_S = 1.0
 CLOSE_TIMEOUT_S = 3.0
+CANCEL_AGAIN_S = 10.0
+"""A connection that was told to end and has not said goodbye by then is told again."""
 PUBACK_TIMEOUT_S = 120.0
 """A whole window has to pass over a slow link before its last batch is confirmed; a dead one is found sooner,
 by keepalive."""
@@ -177,8 +179,7 @@ class Uplink:
                 refused = True
                 _log.error("the buffer %s refuses: %s", self._buffer.path, refusal.exceptions[0])
             finally:
-                connection.cancel()
-                await asyncio.gather(connection, return_exceptions=True)
+                await ended(connection, CANCEL_AGAIN_S)
                 self._session.disconnect()
                 self.connected_since_ms = None
             now_s = self._clock.now().s
