@@ -35,6 +35,7 @@ KEEPALIVE_LOOK_S_MAX = 5.0
 LOOK_LATER_S = 0.01
 """Later than due, so that it is due then."""
 LIVE_POINTS_MAX = 10_000
+AHEAD_BATCHES_MAX, AHEAD_BYTES_MAX = 32, 128 * 1024
 OPEN_LOOK_S = 1.0
 """So often at least whether the buffer is open."""
 CLOSE_TIMEOUT_S = 3.0
@@ -43,7 +44,7 @@ PUBACK_TIMEOUT_S = 120.0
 by keepalive."""
 INCOMING_MESSAGES_MAX = 1_000
 UNCONFIRMED_MAX = 1_000
-"""So many publications may wait for their PUBACK, if the broker allows (``max_inflight_messages`` of mosquitto):
+"""So many publications may wait for their PUBACK, if the broker allows (``max_inflight_messages``):
 on a long way round this bounds what a link carries."""
 RECEIVE_MAXIMUM_UNSAID = 65_535
 
@@ -96,6 +97,8 @@ class Uplink:
         self._turns = Turns(None, clock.now().s)
         self._fresh: dict[Lane, Stored] = {}
         """What was committed last, so that it need not be read from the disk that it was just written to."""
+        self._ahead: dict[tuple[Lane, int], Stored] = {}
+        """What was read together with what was to be sent: a backlog is read in stretches."""
         self._lock = asyncio.Lock()
         """Held while an acknowledgement is checked: nobody knows whether the epoch still stands."""
         self._life = 0
@@ -248,6 +251,7 @@ class Uplink:
         life = self._buffer.life
         [held] = await self._keeper.run(self._buffer.ranges)
         self._life = life
+        self._ahead.clear()
         self._fresh.clear()  # what was renumbered is not sent by its old number
         self._session.restart(held.epoch, held.lanes)
 
@@ -287,12 +291,30 @@ class Uplink:
             if fresh is not None and fresh.sequence == due[1]:
                 stored: Stored | None = fresh
             else:
-                stored = await self._keeper.run(self._buffer.read, *due)
+                stored = await self._read(*due)
             if stored is None:
                 await self._restart()  # deleted meanwhile: take the buffer as it is
             else:
                 self._session.sent(*due, len(stored.message), self._clock.now().s)
             return stored
+
+    async def _read(self, lane: Lane, sequence: int) -> Stored | None:
+        if (lane, sequence) not in self._ahead:
+            last = min(self._session.lanes[lane].last, sequence + AHEAD_BATCHES_MAX - 1)
+            read = await self._keeper.run(self._read_stretch, lane, sequence, last)
+            self._ahead = {(lane, each.sequence): each for each in read}
+        return self._ahead.pop((lane, sequence), None)
+
+    def _read_stretch(self, lane: Lane, first: int, last: int) -> list[Stored]:
+        """Read batches that follow each other, as far as they are held and not too large together."""
+        read: list[Stored] = []
+        octets = 0
+        for sequence in range(first, last + 1):
+            stored = self._buffer.read(lane, sequence)
+            if stored is None or ((octets := octets + len(stored.message)) > AHEAD_BYTES_MAX and read):
+                break
+            read.append(stored)
+        return read
 
     async def _publish(self, client: aiomqtt.Client, stored: Stored) -> None:
         topic = topics.up(*self._names, stored.lane)
