@@ -1,15 +1,16 @@
 """A backlog for `bench.drain`: a real buffer file with days of the cabinet of `bench/corpora.py` in it.
 
-Time is simulated, bytes are real: what a flush each five seconds gives, 200 samples a batch. Hours are made in
-two processes, each with a seed of its own, and what the centre has in the end is held against their sums.
+Time is simulated, bytes are real: what a flush each five seconds gives, 200 samples a batch. Hours are made
+in two processes, each with a seed of its own, and what the centre has in the end is held against their sums.
 """
 
 import random
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from operator import attrgetter
 from pathlib import Path
@@ -118,7 +119,7 @@ def found(folder: Path, gateway: str, wanted: Sums) -> Sums:
     store, sums = Database(folder / "series.db", "series"), Sums()
     try:
         for key in wanted.counts:
-            for run in store.read_now(lambda connection, key=key: list(_runs(connection, gateway, key))):
+            for run in store.read_now(partial(_runs, gateway=gateway, key=key)):
                 states = runs.states_of(run) if run.remarks else []
                 errors = [state[2] for state in states] if states else [""] * len(run.times)
                 sums.add(key, run.times, runs.values_of(run), errors)
@@ -127,12 +128,11 @@ def found(folder: Path, gateway: str, wanted: Sums) -> Sums:
     return sums
 
 
-def _runs(connection: Connection, gateway: str, key: Key) -> Iterator[runs.Run]:
+def _runs(connection: Connection, gateway: str, key: Key) -> list[runs.Run]:
     where = (series.c.gateway == gateway, series.c.device == key[0], series.c.point == key[1])
     series_id = connection.execute(select(series.c.id).where(*where)).scalar()
     query = select(blocks).where(blocks.c.series_id == series_id).order_by(blocks.c.first_ms)
-    for _, run in series_blocks.laid_open(connection.execute(query)):
-        yield run
+    return [run for _, run in series_blocks.laid_open(connection.execute(query))]
 
 
 def mark(folder: Path, gateway: str, epoch: str, upto: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""A backlog drains: ``python -m bench.drain``; a real gateway, a real broker and a real centre, on real files.
+"""A backlog drains: ``python -m bench.drain``; a real gateway, broker and centre, on real files.
 
 First ``--days`` of backlog at 40 samples a second (``bench/backlog.py``), as fast as both ends can on one
 machine: from the gateway's start until the series' own cursor, on disk, has passed the last batch. Then
@@ -45,7 +45,7 @@ QUEUE_BYTES_MAX = 64 * 1024
 RESET_AFTER_S = (60.0, 180.0)
 POLL_S = 0.25
 DRAIN_S_MAX = 3600.0
-FIXED = "window_delay_s = 0\n"
+FIXED = "window_delay_s = 0\nwindow_batches_max = 1000\n"
 
 
 @dataclass

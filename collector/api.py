@@ -59,6 +59,12 @@ class Sources:
     now_ms: Callable[[], int]
 
 
+class EventStream(StreamingResponse):
+    """Server-sent events."""
+
+    media_type = "text/event-stream"
+
+
 def application(sources: Sources) -> FastAPI:
     """Return the interface over these sources."""
     app = FastAPI(
@@ -192,10 +198,10 @@ def _add_alarms(app: APIRouter, sources: Sources) -> None:
 def _add_live(app: APIRouter, sources: Sources) -> None:
     @app.get(
         "/gateways/{gateway}/live",
-        response_class=StreamingResponse,
+        response_class=EventStream,
         responses={503: {"model": RefusalView}},
     )
-    async def get_live(gateway: str) -> StreamingResponse:
+    async def get_live(gateway: str) -> EventStream:
         """Newest values as server-sent events, at once as they come; the gateway sends while one listens."""
         try:
             listener = sources.live.listen(checked_name(gateway, "gateway"))
@@ -203,7 +209,7 @@ def _add_live(app: APIRouter, sources: Sources) -> None:
             raise HTTPException(422, str(error)) from error
         except TooManyListenersError as error:
             raise HTTPException(503, f"{error}; try again later") from error
-        return StreamingResponse(_events(sources.live, listener), media_type="text/event-stream")
+        return EventStream(_events(sources.live, listener))
 
 
 async def _events(live: Live, listener: Listener) -> AsyncIterator[str]:

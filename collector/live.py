@@ -1,7 +1,7 @@
 """Live values: what gateways say is newest, handed to whoever listens. Nothing of it is stored.
 
-A gateway sends them only while it is asked to. Each listener has what changed since it looked last, newest only,
-so that a slow one misses values in between and holds up nobody.
+A gateway sends them only while it is asked to. Each listener has what changed since it looked last,
+newest only, so that a slow one misses values in between and holds up nobody.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ class Live:
             self._listeners.pop(listener.gateway, None)
 
     def arrived(self, text: str, payload: object) -> bool:
-        """Look at a message: take it if it is live, True; a hello tells that its gateway is to be asked again."""
+        """Look at a message: True if it was live, and is done with; a hello calls for asking again."""
         tail = text.rpartition("/")[2]
         if tail == Kind.HELLO and self._listeners:
             self._ask(text.split("/")[-2])

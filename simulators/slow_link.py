@@ -53,7 +53,7 @@ class SlowLink:
         self._target = (host, port)
         self.up = _Way(bits_per_s, delay_s, queue_bytes_max)
         self.down = _Way(bits_per_s, delay_s, queue_bytes_max)
-        self._reset_after_s, self._random = reset_after_s, random.Random(seed)
+        self._reset_after_s, self._random = reset_after_s, random.Random(seed)  # noqa: S311 - the same for a seed
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.resets = 0
@@ -125,12 +125,17 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way
             arrives_s = await way.taken(len(data))
             while on_way and on_way[0].when() <= loop.time():
                 on_way.popleft()
-            on_way.append(loop.call_at(arrives_s, writer.write, data))
+            on_way.append(loop.call_at(arrives_s, _arrive, writer, data))
         await asyncio.sleep(max(0.0, way.free_s + way.delay_s - loop.time()) + 0.01)  # the rest arrives
         raise ConnectionError("one end has closed")
     finally:
         for timer in on_way:
             timer.cancel()
+
+
+def _arrive(writer: asyncio.StreamWriter, data: bytes) -> None:
+    if not writer.is_closing():  # what is under way at a reset is gone
+        writer.write(data)
 
 
 def _abort(writer: asyncio.StreamWriter) -> None:

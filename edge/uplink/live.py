@@ -1,4 +1,4 @@
-"""Newest values for whoever watches: what changed since the last message, and nothing while nobody does. Pure."""
+"""Newest values for whoever watches: what changed since the last message. Pure."""
 
 import math
 from collections.abc import Sequence

@@ -26,6 +26,7 @@ from edge.telling import Told
 from edge.uplink.budget import Allowance, Plan, Use
 from edge.uplink.live import Live
 from edge.uplink.metering import Meter, carried
+from edge.uplink.reading import Reader
 from edge.uplink.renumberings import Renumberings
 from edge.uplink.session import Session
 from edge.uplink.turns import Turns
@@ -50,7 +51,7 @@ PUBACK_TIMEOUT_S = 120.0
 by keepalive."""
 INCOMING_MESSAGES_MAX = 1_000
 UNCONFIRMED_MAX = 1_000
-"""So many publications may wait for their PUBACK, if the broker allows (``max_inflight_messages`` of mosquitto):
+"""So many publications may wait for their PUBACK, if the broker allows (``max_inflight_messages``):
 on a long way round this bounds what a link carries."""
 RECEIVE_MAXIMUM_UNSAID = 65_535
 
@@ -119,8 +120,7 @@ class Uplink:
         self._live = Live(broker.live_interval_s, LIVE_POINTS_MAX)
         self._turns = Turns(None, clock.now().s)
         self._renumberings = Renumberings()
-        self._fresh: dict[Lane, Stored] = {}
-        """What was committed last, so that it need not be read from the disk that it was just written to."""
+        self._reader = Reader(buffer, keeper, clock)
         self._lock = asyncio.Lock()
         """Held while an acknowledgement is checked: nobody knows whether the epoch still stands."""
         self._life = 0
@@ -135,8 +135,7 @@ class Uplink:
     def stored(self, batch: Stored) -> None:
         """A batch was committed: send it as soon as the window allows."""
         self._session.appended(batch.lane, batch.sequence)
-        if batch.settled:
-            self._fresh[batch.lane] = batch
+        self._reader.committed(batch)
         self._wake.set()
 
     def leaves_at_once(self, lane: Lane) -> bool:
@@ -322,7 +321,7 @@ class Uplink:
         life = self._buffer.life
         [held] = await self._keeper.run(self._buffer.ranges)
         self._life = life
-        self._fresh.clear()  # what was renumbered is not sent by its old number
+        self._reader.forget()  # what was renumbered is not sent by its old number
         self._session.restart(held.epoch, held.lanes)
 
     async def _send(self, client: aiomqtt.Client, tasks: asyncio.TaskGroup) -> None:
@@ -360,11 +359,7 @@ class Uplink:
             due = self._session.next_to_send(self._may_send)
             if due is None:
                 return None
-            fresh = self._fresh.pop(due[0], None)
-            if fresh is not None and fresh.sequence == due[1]:
-                stored: Stored | None = fresh
-            else:
-                stored = await self._keeper.run(self._buffer.to_send, *due, self._clock.now())
+            stored = await self._reader.find(*due, self._session.lanes[due[0]].last)
             if stored is None:
                 await self._restart()  # deleted meanwhile: take the buffer as it is
                 return None
@@ -374,6 +369,7 @@ class Uplink:
                 if not self._may_send(stored.lane):
                     return None
                 self._held_octets = 1
+            self._reader.left(stored)
             self._session.sent(*due, octets, self._clock.now().s)
             self.meter.handed(octets)
             return stored

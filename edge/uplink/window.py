@@ -1,7 +1,7 @@
 """How many bytes may be under way: as many as the link carries in its delay and a little queue. Pure.
 
-A fixed window is a queue on a slow link, and whatever is said now waits behind it. This one follows what is
-acknowledged: delivery rate x (shortest round trip + ``delay_s``). Acknowledgements may come in groups, seldom.
+A fixed window is a queue on a slow link, and whatever is said now waits behind it. This one follows what
+is acknowledged: delivery rate x (shortest round trip + ``delay_s``). Acknowledgements may come in groups.
 """
 
 import math

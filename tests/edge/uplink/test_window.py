@@ -1,4 +1,4 @@
-"""The window of a lane over a model of a link: a rate, a delay, a queue, and a centre that commits in groups."""
+"""The window of a lane over a model of a link: a rate, a delay, a queue, a centre that commits in groups."""
 
 from collections import deque
 
@@ -51,7 +51,7 @@ class Link:
 @pytest.mark.parametrize("rate", [3_000, 125_000, 900_000])
 @pytest.mark.parametrize("round_trip_s", [0.002, 0.1, 0.5, 2.0])
 def test_a_link_is_filled_and_its_queue_stays_short(rate: float, round_trip_s: float, group_s: float) -> None:
-    """Beside the time in which it is found out, 95 % are used, and nothing waits longer than twice as meant."""
+    """Beside the time in which it is found out, 95 % are used, and nothing waits twice as long as meant."""
     link = Link(rate, round_trip_s, group_s, bytes_max=1 << 23)
     link.run(30)
     before, since_s = link.carried, link.now_s
