@@ -78,10 +78,10 @@ profile_folders = ["profiles"]
 [broker]
 host = "127.0.0.1"
 port = %d
-[buffer]
-stop_drain_s = %g
 [clock]
 source = "wall"
+[buffer]
+stop_drain_s = %g
 """
 DEVICE = """[[lines]]
 kind = "tcp"
