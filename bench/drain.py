@@ -9,8 +9,8 @@ while the gateway reads a device each second and somebody watches its values.
 values and errors of every series must agree. ``link_used``: bytes of batches, each counted once, of what the
 link could carry from the gateway's start to the last of them. ``live_age_p95_s``: how old a value is, by the
 gateway's time, when it comes out of the centre's event stream, while the backlog drains;
-``live_age_p95_fixed_s`` is the same with a window that does not follow the link. ``--weaken`` lets the gateway
-believe PUBACKs, and kills and wipes the broker under way: samples must be missing.
+``live_age_p95_fixed_s`` is the same with a window that does not follow the link. ``--weaken`` lets the
+gateway believe PUBACKs, and kills and wipes the broker under way: samples must be missing.
 """
 
 import argparse
