@@ -10,7 +10,7 @@ values and errors of every series must agree. ``link_used``: bytes of batches, e
 link could carry from the gateway's start to the last of them. ``live_age_p95_s``: how old a value is, by the
 gateway's time, when it comes out of the centre's event stream, while the backlog drains;
 ``live_age_p95_fixed_s`` is the same with a window that does not follow the link. ``--weaken`` lets the
-gateway believe PUBACKs, and kills and wipes the broker under way: samples must be missing.
+gateway believe PUBACKs, and kills and wipes the broker while the centre is away: samples must be missing.
 """
 
 import argparse
@@ -47,6 +47,7 @@ LINK_USED_MIN = 0.85
 RESET_AFTER_S = (60.0, 180.0)
 POLL_S = 0.25
 DRAIN_S_MAX = 3600.0
+CENTRE_AWAY_S, STILL_S = 3.0, 20.0
 FIXED = "window_delay_s = 0\nwindow_batches_max = 1000\n"
 
 
@@ -88,18 +89,22 @@ class Play:
         return self.sums.counts.total()
 
     @contextmanager
-    def centre(self) -> Iterator[Running]:
-        """Run broker and centre."""
+    def running_broker(self) -> Iterator[None]:
+        """Run the broker."""
         self.broker.start()
         try:
-            (self.folder / "centre.toml").write_text(CENTRE % self.broker.port)
-            settings = str(self.folder / "centre.toml")
-            with child(
-                "centre", self.folder, "gengfu.main", "collector", "run", "--settings", settings
-            ) as centre:
-                yield centre
+            yield
         finally:
             self.broker.stop()
+
+    @contextmanager
+    def centre(self) -> Iterator[Running]:
+        """Run the centre."""
+        settings = self.folder / "centre.toml"
+        settings.write_text(CENTRE % self.broker.port)
+        arguments = ("gengfu.main", "collector", "run", "--settings", str(settings))
+        with child("centre", self.folder, *arguments) as centre:
+            yield centre
 
     @contextmanager
     def gateway(self, broker_port: int, more: str = "", *, weakened: bool = False) -> Iterator[Running]:
@@ -132,6 +137,7 @@ async def drained(
     """Drain a backlog to its end, or until nothing has moved for a minute."""
     stack, ages_s = ExitStack(), list[float]()
     with stack:
+        await asyncio.to_thread(stack.enter_context, play.running_broker())
         centre = await asyncio.to_thread(stack.enter_context, play.centre())
         port = play.broker.port
         if link:
@@ -221,18 +227,26 @@ async def over_the_link(folder: Path, hours: int, seed: int, *, more: str = "") 
 
 
 def weakened(folder: Path, hours: int) -> int:
-    """Let the gateway believe the broker, kill and wipe that under way; return what is missing."""
+    """Let the gateway believe the broker, wipe that while the centre is away; return what is missing."""
     play = Play(folder, hours)
-    with play.centre() as centre:
-        with play.gateway(play.broker.port, weakened=True) as gateway:
+    with play.running_broker(), ExitStack() as stack:
+        with play.centre() as centre:
+            gateway = stack.enter_context(play.gateway(play.broker.port, weakened=True))
             while play.progressed()[0] < play.last // 3:
                 time.sleep(0.02)
-            play.broker.kill()
-            play.broker.wipe()
-            play.broker.start()
-            time.sleep(15)
+            end(centre)
+        time.sleep(CENTRE_AWAY_S)
+        play.broker.kill()
+        play.broker.wipe()
+        play.broker.start()
+        with play.centre() as centre:
+            upto, still_s = 0, 0.0
+            while still_s < STILL_S and not play.progressed()[1]:
+                time.sleep(POLL_S)
+                before, upto = upto, play.progressed()[0]
+                still_s = still_s + POLL_S if upto == before else 0.0
             end(gateway)
-        end(centre)
+            end(centre)
     return play.outcome()[0]
 
 
