@@ -26,7 +26,8 @@ from contract import batches, runs
 from contract.batches import Content
 from contract.samples import Value, spread
 from contract.topics import Lane
-from edge.buffer.store import Append, Buffer
+from edge.buffer.batch import Append
+from edge.buffer.store import Buffer
 
 SEED = 20_261_127
 FLUSH_S = 5

@@ -32,8 +32,9 @@ from contract import batches
 from contract.samples import Measured, how_many, spread
 from contract.topics import Lane
 from edge import settings
+from edge.buffer.batch import Stored
 from edge.buffer.keeper import Inline
-from edge.buffer.store import Buffer, Stored
+from edge.buffer.store import Buffer
 from edge.clock import Moment
 from edge.recorder import Recorder
 from simulators import programs

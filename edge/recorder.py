@@ -12,9 +12,11 @@ from contract.events import Event
 from contract.limits import EVENTS_PER_BATCH_MAX, MESSAGE_BYTES_MAX
 from contract.samples import ClockState, Measured, Row, how_many
 from contract.topics import Lane
+from edge.buffer.batch import Append, Stored
+from edge.buffer.errors import BufferUnusableError
 from edge.buffer.keeper import Keeper
 from edge.buffer.losses import EVENTS_UNSTORED, SAMPLES_UNSTORED, Ledger, Loss
-from edge.buffer.store import Append, Buffer, BufferUnusableError, Stored
+from edge.buffer.store import Buffer
 from edge.buffer.writer import Commit, Writer
 from edge.clock import Clock, Moment
 from edge.telling import Told

@@ -17,8 +17,9 @@ from contract.events import ClockStepped
 from contract.samples import ClockState
 from device_profiles.schema import Profile
 from edge import checks, kernel_time, known_time, line_report, link_report
+from edge.buffer.errors import DISK_FAULTS, BufferUnusableError
 from edge.buffer.keeper import Keeper, OnThread
-from edge.buffer.store import DISK_FAULTS, NOTHING_HELD, Buffer, BufferUnusableError
+from edge.buffer.store import NOTHING_HELD, Buffer
 from edge.clock import Clock, Step, SystemClock, Timeline, wall_is_credible
 from edge.gateway import Gateway
 from edge.line_report import Reporter

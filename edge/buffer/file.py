@@ -15,6 +15,7 @@ from contract.batches import Content, Header
 from contract.errors import ContractError
 from contract.limits import TIME_MS_MAX
 from contract.topics import Lane
+from edge.buffer.meta import LEARNT, LINK_USE, OFFSETS, RULES, RUN
 
 _log = logging.getLogger(__name__)
 
@@ -32,10 +33,6 @@ SCHEMA = (
     "CREATE TABLE owed (reason TEXT PRIMARY KEY, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL,"
     " count INTEGER, first_sequence INTEGER NOT NULL, last_sequence INTEGER NOT NULL) WITHOUT ROWID",
 )
-RULES, LEARNT, RUN, EPOCH, TURN = "rules", "learnt", "run", "epoch", "turn"
-OFFSETS, FORMER, LINK_USE = "offsets", "former", "link_use"
-"""Keys in ``meta``; ``run`` holds since when a gateway has been at work, and is gone after a clean end,
-``offsets`` by boot what was missing in its times before its clock was synchronised."""
 COMMITTED = f"SELECT committed_ms FROM lanes WHERE lane = '{Lane.TELEMETRY}'"  # noqa: S608 - a constant
 """Up to when telemetry is on disk, or known not to come there; events do not wait for it."""
 

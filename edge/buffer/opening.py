@@ -9,7 +9,7 @@ from pathlib import Path
 
 from contract.batches import Content
 from contract.topics import Lane
-from edge.buffer import file
+from edge.buffer import file, meta
 from edge.buffer.losses import UNCLEAN_END, UNREADABLE, Ledger, Loss
 from edge.buffer.retention import ROW_BYTES, TOMBSTONE_BYTES, Usage
 
@@ -84,18 +84,13 @@ def begin(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Loss | None:
 
     Events are committed while older telemetry waits: only telemetry on disk says that what is older is, too.
     """
-    row = db.execute("SELECT value FROM meta WHERE key = ?", (file.RUN,)).fetchone()
-    set_value(db, file.RUN, str(since_ms))
-    if row is None:
+    begun = meta.value(db, meta.RUN)
+    meta.set_value(db, meta.RUN, str(since_ms))
+    if begun is None:
         return None
     [committed_ms] = db.execute(file.COMMITTED).fetchone()
-    from_ms = max(committed_ms, int(row[0]))
+    from_ms = max(committed_ms, int(begun))
     return Loss(UNCLEAN_END, from_ms, max(from_ms, now_ms), None)
-
-
-def set_value(db: sqlite3.Connection, key: str, value: str) -> None:
-    """Keep a value of ``meta``."""
-    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
 def set_owed(db: sqlite3.Connection, loss: Loss) -> None:
@@ -111,7 +106,7 @@ def _make(db: sqlite3.Connection, epoch: str, now_ms: int, *, corrupt: bool) -> 
         for statement in file.SCHEMA:
             db.execute(statement)
         db.executemany("INSERT INTO lanes VALUES (?, 1, 0, '', 0)", [(lane,) for lane in Lane])
-        set_value(db, file.EPOCH, epoch)
+        meta.set_value(db, meta.EPOCH, epoch)
         if corrupt:  # a power cut while it is taken over must not leave it untold
             set_owed(db, Loss(UNREADABLE, 0, now_ms, None))
         db.execute(f"PRAGMA user_version = {file.SCHEMA_VERSION}")
@@ -167,7 +162,7 @@ def _settle(db: sqlite3.Connection, remembered: dict[str, str], ledger: Ledger) 
     """Keep what was remembered, and what is owed now that it is known how much could be read."""
     with _transaction(db):
         for key, value in remembered.items():
-            set_value(db, key, value)
+            meta.set_value(db, key, value)
         db.execute("DELETE FROM owed")
         for loss in ledger:
             set_owed(db, loss)

@@ -6,7 +6,6 @@ it is its turn, with those that follow, and kept in ``settled`` before it is sen
 all batches up to ``upto`` that are not live. So one sequence never leaves in two forms.
 """
 
-import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from contract.batches import Content, Header
 from contract.messages import EpochRange, LaneRange
 from contract.samples import ClockState
 from contract.topics import Lane
-from edge.buffer import file
 from edge.clock import Moment
 
 OLD_AT_ONCE = 256
@@ -199,10 +197,3 @@ def _renumber_settled(db: sqlite3.Connection, lane: Lane, sequences: list[int]) 
         "INSERT INTO settled VALUES (?, ?, ?, ?)",
         [(lane, upto, *verdict) for upto, verdict in kept.items() if upto],
     )
-
-
-def offsets(db: sqlite3.Connection) -> dict[str, int]:
-    """Return by boot what is missing in its times from before its clock was set."""
-    found = db.execute("SELECT value FROM meta WHERE key = ?", (file.OFFSETS,)).fetchone()
-    known: dict[str, int] = json.loads(found[0]) if found else {}
-    return known

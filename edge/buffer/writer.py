@@ -9,10 +9,11 @@ from contract import batches
 from contract.batches import Content
 from contract.samples import ClockState
 from contract.topics import Lane
+from edge.buffer.batch import Append, Stored
 from edge.buffer.file import is_full
 from edge.buffer.losses import Loss
 from edge.buffer.retention import ROW_BYTES
-from edge.buffer.store import Append, Buffer, Stored
+from edge.buffer.store import Buffer
 from edge.clock import Moment
 from edge.telling import Told
 

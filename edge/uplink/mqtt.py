@@ -18,8 +18,9 @@ from contract.limits import VERSION
 from contract.messages import Ack, DeviceEntry, Hello, State, Turn, Watch
 from contract.samples import ClockState, Measured
 from contract.topics import Kind, Lane
+from edge.buffer.batch import Stored
 from edge.buffer.keeper import Keeper
-from edge.buffer.store import Buffer, Stored
+from edge.buffer.store import Buffer
 from edge.clock import Clock
 from edge.settings import Broker
 from edge.telling import Told

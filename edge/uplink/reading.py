@@ -1,8 +1,9 @@
 """What is to leave next, from memory where it was just committed, else from the buffer, in stretches."""
 
 from contract.topics import Lane
+from edge.buffer.batch import Stored
 from edge.buffer.keeper import Keeper
-from edge.buffer.store import Buffer, Stored
+from edge.buffer.store import Buffer
 from edge.clock import Clock
 
 STRETCH_BATCHES_MAX = 32

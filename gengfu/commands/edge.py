@@ -26,7 +26,7 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log every event.")] = False,
 ) -> None:
     """Run the gateway until it is told to stop (SIGTERM or Ctrl-C)."""
-    from edge.buffer.store import BufferUnusableError
+    from edge.buffer.errors import BufferUnusableError
     from edge.run import serve
 
     logging.basicConfig(

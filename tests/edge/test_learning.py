@@ -1,6 +1,7 @@
 """A whole gateway meets a meter that is less than its document: it learns once, and remembers."""
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,7 @@ from pymodbus.constants import ExcCodes
 
 from contract.samples import Quality, Sample
 from device_profiles.schema import Table
-from edge.buffer.store import Buffer
+from edge.buffer import meta
 from edge.gateway import Gateway
 from simulators.bus import Exchange
 from simulators.devices import Device, RefusedError
@@ -167,14 +168,14 @@ def test_what_was_learnt_is_written_once_and_not_each_cycle(
 ) -> None:
     """An hour of cycles, two lessons, two writes."""
     written = []
-    set_ = Buffer._set
+    set_value = meta.set_value
 
-    def counted(self: Buffer, key: str, value: str) -> None:
-        if key == "learnt":
+    def counted(db: sqlite3.Connection, key: str, value: str) -> None:
+        if key == meta.LEARNT:
             written.append(value)
-        set_(self, key, value)
+        set_value(db, key, value)
 
-    monkeypatch.setattr(Buffer, "_set", counted)
+    monkeypatch.setattr(meta, "set_value", counted)
     MeterSite(tmp_path, Meter(PRESENT)).run(after(3600))
     assert len(written) == 2
 

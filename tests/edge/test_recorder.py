@@ -16,8 +16,9 @@ from contract.events import Gap
 from contract.samples import Measured, Row, Sample, spread
 from contract.topics import Lane
 from edge import recorder as module
+from edge.buffer.batch import Stored
 from edge.buffer.losses import EVENTS_UNSTORED, SAMPLES_UNSTORED
-from edge.buffer.store import Buffer, Stored
+from edge.buffer.store import Buffer
 from edge.recorder import Recorder
 from simulators.virtual_loop import run_virtually
 from tests.edge.virtual_gateway import LoopClock

@@ -11,8 +11,9 @@ from contract.events import Event
 from contract.samples import ClockState, Sample
 from contract.topics import Lane
 from edge import checks
+from edge.buffer.batch import Stored
 from edge.buffer.keeper import Inline
-from edge.buffer.store import Buffer, Stored
+from edge.buffer.store import Buffer
 from edge.clock import Moment
 from edge.gateway import Gateway
 from edge.lines.timing import Timing

@@ -16,7 +16,8 @@ from typing import Any
 from contract import batches
 from contract.batches import Content
 from contract.topics import Lane
-from edge.buffer.store import Append, Buffer, Stored
+from edge.buffer.batch import Append, Stored
+from edge.buffer.store import Buffer
 from tests.faults.recording import Marker
 
 START_MS = 1_800_000_000_000

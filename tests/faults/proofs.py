@@ -14,7 +14,9 @@ from collector.intake import take
 from collector.marks import Decision
 from contract.batches import Content
 from contract.topics import Lane
-from edge.buffer.store import Append, Buffer, BufferUnusableError
+from edge.buffer.batch import Append
+from edge.buffer.errors import BufferUnusableError
+from edge.buffer.store import Buffer
 from tests.faults import buffer_life, journal_life
 from tests.faults.journal_life import RULES, START_MS, Journal
 from tests.faults.ledger import Moment, Verdict

@@ -24,8 +24,9 @@ from contract.batches import Content
 from contract.messages import DeviceEntry
 from contract.samples import Sample
 from contract.topics import Lane
+from edge.buffer.batch import Append
 from edge.buffer.keeper import Inline
-from edge.buffer.store import Append, Buffer
+from edge.buffer.store import Buffer
 from edge.clock import SystemClock
 from edge.run import fresh_id
 from edge.settings import Broker

@@ -22,7 +22,8 @@ from contract.batches import Content
 from contract.messages import EpochRange
 from contract.samples import Sample
 from contract.topics import Lane
-from edge.buffer.store import Append, Buffer
+from edge.buffer.batch import Append
+from edge.buffer.store import Buffer
 from edge.settings import Broker
 from edge.uplink.mqtt import Uplink
 from edge.uplink.session import Limits, Session

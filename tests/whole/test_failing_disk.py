@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from contract.events import AlarmCleared, ControlAction, ControlChanged
-from edge.buffer.store import Buffer, BufferClosedError
+from edge.buffer.errors import BufferClosedError
+from edge.buffer.store import Buffer
 from edge.gateway import Gateway
 from edge.settings import EXAMPLE
 from simulators.virtual_loop import run_virtually

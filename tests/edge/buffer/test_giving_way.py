@@ -14,9 +14,10 @@ from contract.events import AlarmCleared, Gap
 from contract.samples import Sample
 from contract.topics import Lane
 from edge.buffer import opening
+from edge.buffer.batch import Append
 from edge.buffer.losses import EVENTS_LET_GO, SAMPLES_LET_GO, SAMPLES_UNSTORED, Loss
 from edge.buffer.retention import ROW_BYTES, TOMBSTONES_SHARE
-from edge.buffer.store import Append, Buffer
+from edge.buffer.store import Buffer
 from tests.edge.buffer.test_store import counting, opened
 
 MIB = 1024 * 1024

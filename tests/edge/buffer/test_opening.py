@@ -14,8 +14,10 @@ from contract import batches
 from contract.batches import Content
 from contract.samples import Sample
 from contract.topics import Lane
+from edge.buffer.batch import Append
+from edge.buffer.errors import BufferClosedError
 from edge.buffer.losses import SAMPLES_UNSTORED, UNCLEAN_END, UNREADABLE, Loss
-from edge.buffer.store import Append, Buffer, BufferClosedError
+from edge.buffer.store import Buffer
 from tests.edge.buffer.test_store import BOOT, counting, opened, samples
 
 PAGE = 4096

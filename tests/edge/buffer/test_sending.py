@@ -13,7 +13,8 @@ from contract import batches
 from contract.batches import Content, Header
 from contract.samples import ClockState, Quality, Sample
 from contract.topics import Lane
-from edge.buffer.store import Append, Buffer
+from edge.buffer.batch import Append
+from edge.buffer.store import Buffer
 from edge.clock import Moment
 
 NOW_MS = 1_800_000_000_000

@@ -17,7 +17,10 @@ from contract.events import Gap
 from contract.messages import CONTESTED, LaneRange
 from contract.samples import Sample
 from contract.topics import Lane
-from edge.buffer.store import FORMER_EPOCHS_MAX, Append, Buffer, BufferUnusableError, Stored
+from edge.buffer.batch import Append, Stored
+from edge.buffer.errors import BufferUnusableError
+from edge.buffer.meta import FORMER_EPOCHS_MAX
+from edge.buffer.store import Buffer
 
 BOOT = "b" * 32
 
