@@ -104,7 +104,7 @@ class Reporter:
             budget,
             int(allowance.available(now)) if budget else None,
             allowance.expected(now),
-            uplink.budget_holds,
+            uplink.spending.holds,
             round(self._recorder.stored_octets / samples, 2) if samples else None,
             uplink.session.resent,
             [Share(name, each.measured, each.reported) for name, each in self._reporting.tallies.items()],

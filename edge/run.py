@@ -201,7 +201,7 @@ async def _serve(
         clean = await recorder.flush()
         if not clean:
             _log.error("the disk never took %d samples and %d events: they are lost", *recorder.waiting)
-        await uplink.keep_use()
+        await uplink.spending.keep()
         await reporting.renew(stopped=True)
         await keeping.keep()
         await keeper.run(buffer.close, clean=clean)

@@ -1,4 +1,4 @@
-"""The MQTT 5 link of a gateway: the only module here that touches MQTT. Session says what, this does it."""
+"""The MQTT 5 link of a gateway: it and its client alone touch MQTT here. Session says what, this does it."""
 
 import asyncio
 import contextlib
@@ -7,15 +7,12 @@ import math
 import sqlite3
 from collections.abc import Sequence
 from random import Random
-from typing import Any
 
 import aiomqtt
-import msgspec
 
 from contract import batches, messages, topics
 from contract.errors import ContractError
-from contract.limits import VERSION
-from contract.messages import Ack, DeviceEntry, Hello, State, Turn, Watch
+from contract.messages import Ack, DeviceEntry, Watch
 from contract.samples import ClockState, Measured
 from contract.topics import Kind, Lane
 from edge.buffer.batch import Stored
@@ -24,20 +21,22 @@ from edge.buffer.store import Buffer
 from edge.clock import Clock
 from edge.settings import Broker
 from edge.telling import Told
-from edge.uplink.budget import Allowance, Plan, Use
+from edge.uplink.budget import Allowance, Plan
+from edge.uplink.client import Client
+from edge.uplink.greeting import Greeting
+from edge.uplink.kept_turns import KeptTurns
 from edge.uplink.live import Live
-from edge.uplink.metering import Meter, carried
+from edge.uplink.metering import Meter
 from edge.uplink.reading import Reader
 from edge.uplink.renumberings import Renumberings
 from edge.uplink.session import Session
-from edge.uplink.turns import Turns
+from edge.uplink.spending import Spending
 from edge.waiting import Wake, ended
 
 _log = logging.getLogger(__name__)
 
 LOOK_INTERVAL_S = 30.0
 """The link looks so often at least whether something is due."""
-KEEPALIVE_LOOK_S_MAX = 5.0
 LOOK_LATER_S = 0.01
 """Later than due, so that it is due then."""
 LIVE_POINTS_MAX = 10_000
@@ -50,43 +49,6 @@ CANCEL_AGAIN_S = 10.0
 PUBACK_TIMEOUT_S = 120.0
 """A whole window has to pass over a slow link before its last batch is confirmed; a dead one is found sooner,
 by keepalive."""
-INCOMING_MESSAGES_MAX = 1_000
-UNCONFIRMED_MAX = 1_000
-"""So many publications may wait for their PUBACK, if the broker allows (``max_inflight_messages``):
-on a long way round this bounds what a link carries."""
-RECEIVE_MAXIMUM_UNSAID = 65_535
-
-
-class _Client(aiomqtt.Client):
-    """Looks after its keepalive when needed, not each second: a wake-up costs as much as some polls."""
-
-    keepalive_look_s = 1.0
-    meter: Meter
-    clock: Clock
-    unconfirmed_max = 20
-
-    def _on_connect(
-        self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None
-    ) -> None:
-        """Take what the broker says that it takes at once: paho would not heed it."""
-        broker_max = getattr(properties, "ReceiveMaximum", RECEIVE_MAXIMUM_UNSAID)
-        self._client._max_inflight_messages = min(
-            self.unconfirmed_max, broker_max
-        )  # nothing is in flight yet
-        super()._on_connect(client, userdata, flags, reason_code, properties)
-
-    async def _misc_loop(self) -> None:
-        while self._client.loop_misc() == 0:
-            await asyncio.sleep(self.keepalive_look_s)
-
-    # Paho calls these where it likes, also on the thread that connects.
-    def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:
-        self._loop.call_soon_threadsafe(self.meter.opened, sock)
-        super()._on_socket_open(client, userdata, sock)
-
-    def _on_socket_close(self, client: Any, userdata: Any, sock: Any) -> None:
-        self._loop.call_soon_threadsafe(self.meter.closed, carried(sock), self.clock.now())
-        super()._on_socket_close(client, userdata, sock)
 
 
 class Uplink:
@@ -114,12 +76,12 @@ class Uplink:
         """
         self._broker, self._session, self._buffer = broker, session, buffer
         self._keeper, self._clock, self._random = keeper, clock, random
-        self._software, self._devices = software, devices
+        self._greeting = Greeting(buffer, keeper, software, devices)
         self._delete_on_puback, self._synchronise_wait_s = delete_on_puback, synchronise_wait_s
         self._names = (buffer.district, buffer.gateway)
         self._wake = Wake()
         self._live = Live(broker.live_interval_s, LIVE_POINTS_MAX)
-        self._turns = Turns(None, clock.now().s)
+        self._turns = KeptTurns(buffer, keeper, clock.now().s)
         self._renumberings = Renumberings()
         self._reader = Reader(buffer, keeper, clock)
         self._lock = asyncio.Lock()
@@ -129,8 +91,7 @@ class Uplink:
         self.connected_since_ms: int | None = None
         self.last_error, self.last_error_ms = "", 0
         self.meter = Meter(Allowance(plan or Plan(), clock.now()), broker.packet_extra_bytes)
-        self._held_octets = 1
-        """The size of the batch that the budget keeps waiting, as far as it is known."""
+        self.spending = Spending(self.meter, session, buffer, keeper, clock)
         self._told = Told(f"broker {broker.host}:{broker.port}")
 
     def stored(self, batch: Stored) -> None:
@@ -162,8 +123,9 @@ class Uplink:
         """Connect, and connect again after every loss, until cancelled."""
         failures = 0
         await self._opened()
-        await self._recall_use()
-        await self._recall_turn()
+        await self.spending.recall()
+        await self._turns.recall()
+        await asyncio.sleep(self._turns.wait_s(self._clock.now().s, 0.0))  # all may have started together
         while True:
             await self._opened()
             before, refused = self.connections, False
@@ -193,39 +155,12 @@ class Uplink:
         while not self._buffer.is_open:
             await asyncio.sleep(OPEN_LOOK_S)
 
-    async def _recall_turn(self) -> None:
-        """Wait for the turn that a former run was given: all gateways may have started together."""
-        try:
-            self._turns.turn = await self._keeper.run(self._buffer.turn)
-        except (sqlite3.Error, msgspec.MsgspecError) as error:
-            _log.error("the buffer %s does not tell the turn: %s", self._buffer.path, error)
-        await asyncio.sleep(self._turns.wait_s(self._clock.now().s, 0.0))
-
-    async def _recall_use(self) -> None:
-        """Take up what a former run counted of the month's bytes."""
-        try:
-            if kept := await self._keeper.run(self._buffer.link_use):
-                self.meter.allowance.recall(msgspec.convert(kept, Use), self._clock.now())
-        except (sqlite3.Error, msgspec.ValidationError, ValueError) as error:
-            _log.error("the buffer %s does not tell the month's bytes: %s", self._buffer.path, error)
-
-    async def keep_use(self, *, everything: bool = True) -> None:
-        """Keep the count of the month's bytes; without ``everything`` only if it is time to."""
-        now = self._clock.now()
-        self.meter.count(now)
-        use = self.meter.taken(now) if everything else self.meter.unsaved(now)
-        if use is not None:
-            try:
-                await self._keeper.run(self._buffer.keep_link_use, msgspec.to_builtins(use))
-            except sqlite3.Error as error:  # it is tried again with the next
-                _log.error("the buffer %s refuses: %s", self._buffer.path, error)
-
     async def _connection(self) -> None:
-        offline = messages.encode(State(VERSION, online=False, boot_id=self._buffer.boot_id))
+        offline = self._greeting.state(online=False)
         async with self._client(offline) as client:
             heard = [(topics.ack(*self._names, lane), 1) for lane in Lane]
             await client.subscribe([*heard, (topics.watch(*self._names), 0)])
-            online = messages.encode(State(VERSION, online=True, boot_id=self._buffer.boot_id))
+            online = self._greeting.state(online=True)
             await client.publish(topics.state(*self._names), online, qos=1, retain=True)
             self.connections += 1
             self.connected_since_ms = self._clock.now().wall_ms
@@ -245,23 +180,7 @@ class Uplink:
                 raise
 
     def _client(self, offline: bytes) -> aiomqtt.Client:
-        client = _Client(
-            self._broker.host,
-            self._broker.port,
-            identifier=f"gengfu-{'-'.join(self._names)}",
-            protocol=aiomqtt.ProtocolVersion.V5,
-            clean_start=True,  # acknowledgements are repeated on hello; an old queue of them is of no use
-            keepalive=self._broker.keepalive_s,
-            timeout=self._broker.connect_timeout_s,
-            will=aiomqtt.Will(topics.state(*self._names), offline, qos=1, retain=True),
-            max_queued_incoming_messages=INCOMING_MESSAGES_MAX,
-            logger=_log.getChild("client"),
-        )
-        client.meter, client.clock = self.meter, self._clock
-        client.unconfirmed_max = UNCONFIRMED_MAX
-        client.pending_calls_threshold = 2 * UNCONFIRMED_MAX
-        client.keepalive_look_s = min(KEEPALIVE_LOOK_S_MAX, self._broker.keepalive_s / 6)
-        return client
+        return Client(self._broker, self._names, offline, self.meter, self._clock)
 
     async def _receive(self, client: aiomqtt.Client) -> None:
         async for received in client.messages:
@@ -281,9 +200,8 @@ class Uplink:
         async with self._lock:
             if self._buffer.life != self._life:
                 return  # the epoch may be another; nothing of this one is known here yet
-            if ack.turn is not None and ack.turn != self._turns.turn:
-                self._turns.turn = ack.turn
-                await self._keep_turn(ack.turn)
+            if ack.turn is not None:
+                await self._turns.given(ack.turn)
             upto = self._session.acknowledged(lane, ack, self._clock.now().s)
             if upto is None:
                 return
@@ -312,12 +230,6 @@ class Uplink:
         while (now := self._clock.now()).clock is ClockState.UNSET and now.s < until_s:
             await asyncio.sleep(CLOCK_LOOK_S)
 
-    async def _keep_turn(self, turn: Turn) -> None:
-        try:
-            await self._keeper.run(self._buffer.keep_turn, turn)
-        except sqlite3.OperationalError as error:  # it holds as long as this process runs
-            _log.error("the buffer %s refuses: %s", self._buffer.path, error)
-
     async def _restart(self) -> None:
         life = self._buffer.life
         [held] = await self._keeper.run(self._buffer.ranges)
@@ -330,7 +242,7 @@ class Uplink:
             now_s = self._clock.now().s
             self._session.tick(now_s)
             if self._session.hello_due(now_s):
-                hello = messages.encode(await self._hello())
+                hello = await self._greeting.hello(self._clock.now())
                 self.meter.handed(len(hello))
                 await client.publish(topics.hello(*self._names), hello, qos=1, retain=True)
                 self.meter.arrived(len(hello), self._clock.now())
@@ -339,8 +251,8 @@ class Uplink:
                 await self._send_live(client)
                 tasks.create_task(self._publish(client, stored))
                 await asyncio.sleep(0)
-            await self.keep_use(everything=False)
-            idle_s = min(self._session.idle_s(self._clock.now().s), self._budget_wait_s() or math.inf)
+            await self.spending.keep(everything=False)
+            idle_s = min(self._session.idle_s(self._clock.now().s), self.spending.wait_s() or math.inf)
             idle_s = min(idle_s, self._live.idle_s(self._clock.now().s))
             await self._wake.wait(min(LOOK_INTERVAL_S, idle_s + LOOK_LATER_S))
 
@@ -357,37 +269,20 @@ class Uplink:
         async with self._lock:
             if self._buffer.life != self._life:
                 await self._restart()  # the buffer was opened anew: take it as it is
-            due = self._session.next_to_send(self._may_send)
+            due = self._session.next_to_send(self.spending.may_send)
             if due is None:
                 return None
             stored = await self._reader.find(*due, self._session.lanes[due[0]].last)
             if stored is None:
                 await self._restart()  # deleted meanwhile: take the buffer as it is
                 return None
+            if not self.spending.admits(stored):
+                return None
             octets = len(stored.message)
-            if stored.lane is Lane.TELEMETRY:
-                self._held_octets = octets
-                if not self._may_send(stored.lane):
-                    return None
-                self._held_octets = 1
             self._reader.left(stored)
             self._session.sent(*due, octets, self._clock.now().s)
             self.meter.handed(octets)
             return stored
-
-    def _may_send(self, lane: Lane) -> bool:
-        """Say whether the month's budget has room; alarms do not ask."""
-        return lane is Lane.EVENTS or self._budget_wait_s() <= 0
-
-    @property
-    def budget_holds(self) -> bool:
-        """Say whether telemetry waits for the month's budget only."""
-        lane = self._session.lanes[Lane.TELEMETRY]
-        return lane.sent < lane.last and not self._may_send(Lane.TELEMETRY)
-
-    def _budget_wait_s(self) -> float:
-        unanswered = len(self._session.lanes[Lane.TELEMETRY].under_way)
-        return self.meter.wait_s(self._held_octets, unanswered, self._clock.now())
 
     async def _publish(self, client: aiomqtt.Client, stored: Stored) -> None:
         topic = topics.up(*self._names, stored.lane)
@@ -397,19 +292,6 @@ class Uplink:
             self.meter.arrived(len(stored.message), self._clock.now())
         if self._delete_on_puback:
             await self._keeper.run(self._buffer.forget, stored.lane, stored.sequence)
-
-    async def _hello(self) -> Hello:
-        now = self._clock.now()
-        return Hello(
-            VERSION,
-            *self._names,
-            self._buffer.boot_id,
-            self._software,
-            now.wall_ms,
-            now.clock,
-            await self._keeper.run(self._buffer.ranges) + await self._keeper.run(self._buffer.former),
-            self._devices,
-        )
 
     def _back_off_s(self, failures: int) -> float:
         longest = self._broker.reconnect_max_s

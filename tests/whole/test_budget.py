@@ -56,7 +56,7 @@ def test_alarms_go_at_once_and_telemetry_when_its_bytes_have_accrued() -> None:
             await world.do("telemetry")
         await asyncio.sleep(60)
         assert acked(world, Lane.TELEMETRY) == (0, 3)
-        assert world.uplink.budget_holds
+        assert world.uplink.spending.holds
         for number in (1, 2, 3):
             await world.do("event")
             await asyncio.sleep(1)
@@ -65,7 +65,7 @@ def test_alarms_go_at_once_and_telemetry_when_its_bytes_have_accrued() -> None:
         assert world.uplink.meter.allowance.available(LoopClock().now()) < 0
         await asyncio.sleep(6 * 3600)
         assert acked(world, Lane.TELEMETRY) == (3, 3)
-        assert not world.uplink.budget_holds
+        assert not world.uplink.spending.holds
 
     lived(live)
 
