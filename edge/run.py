@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import fcntl
 import gc
 import logging
 import os
@@ -16,26 +15,16 @@ from pathlib import Path
 from contract.events import ClockStepped
 from contract.samples import ClockState
 from device_profiles.schema import Profile
-from edge import checks, kernel_time, known_time, line_report, link_report
-from edge.buffer.errors import DISK_FAULTS, BufferUnusableError
-from edge.buffer.keeper import Keeper, OnThread
+from edge import checks, kernel_time, known_time, link_report, state_folder
+from edge.buffer.keeper import OnThread
 from edge.buffer.store import NOTHING_HELD, Buffer
-from edge.clock import Clock, Step, SystemClock, Timeline, wall_is_credible
+from edge.clock import Step, SystemClock, Timeline, wall_is_credible
 from edge.gateway import Gateway
-from edge.line_report import Reporter
-from edge.lines.ascii_mode import Ascii
-from edge.lines.line import Line
-from edge.lines.rtu import Rtu
-from edge.lines.serial_port import SerialLine, SerialSettings
-from edge.lines.stream import StreamLine
-from edge.lines.tcp import TcpLine
-from edge.lines.timing import NETWORK_SLACK_S, PORT_SLACK_S, Timing
+from edge.keeping_time import KeepingTime
+from edge.lines import from_settings
 from edge.recorder import Recorder
-from edge.settings import Line as LineSettings
-from edge.settings import SerialOverTcp as SerialOverTcpSettings
+from edge.report_renewal import Renewal
 from edge.settings import Settings
-from edge.settings import TcpLine as TcpLineSettings
-from edge.telling import Told
 from edge.uplink.budget import Plan
 from edge.uplink.mqtt import Uplink
 from edge.uplink.session import Limits, Session
@@ -59,7 +48,7 @@ def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callabl
     """
     settings, profiles = checks.load(settings_file)
     state = settings_file.parent / settings.state_folder
-    lock = _locked(state)
+    lock = state_folder.locked(state)
     _log.info(
         "gateway %s of %s; lines: %d, devices: %d, alarms: %d, controls: %d; broker %s:%d; state in %s",
         settings.gateway,
@@ -93,32 +82,6 @@ def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callabl
             os.close(lock)
 
 
-def _locked(folder: Path) -> int | None:
-    """Return a descriptor that holds the folder's lock: two gateways on one buffer would tear it apart.
-
-    None where the disk is full or broken: that must not keep a gateway from its work.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        if error.errno in DISK_FAULTS:
-            _log.error("%s: cannot be locked against another gateway: %s", folder, reason)
-            return None
-        raise BufferUnusableError(
-            f"{folder}: cannot be used: {reason}; name another state_folder, or mend its permissions"
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(lock)
-        raise BufferUnusableError(
-            f"{folder} is in use by another gateway; stop that one, or give this one its own state_folder"
-        ) from error
-    return lock
-
-
 async def _serve(
     settings: Settings,
     profiles: dict[str, Profile],
@@ -129,7 +92,7 @@ async def _serve(
     ready: Callable[[], None],
 ) -> None:
     keeper = OnThread()
-    gateway = Gateway(settings, profiles, _lines(settings), clock, fresh_id)
+    gateway = Gateway(settings, profiles, from_settings.lines(settings), clock, fresh_id)
     randomness = random.Random()  # noqa: S311 - spreads retries, guards nothing
     kept = settings.buffer
     limits = Limits(
@@ -172,10 +135,10 @@ async def _serve(
     if buffer.is_open:
         with contextlib.suppress(sqlite3.Error):
             clock.timeline.known(await keeper.run(buffer.committed_ms))
-    keeping = _KeepingTime(buffer.path.parent, keeper, clock)
+    keeping = KeepingTime(buffer.path.parent, keeper, clock)
     broker = f"{settings.broker.host}:{settings.broker.port}"
     link = link_report.Reporter(settings.gateway, broker, uplink, recorder, gateway.reporting)
-    reporting = _Reporting(gateway, settings.gateway, link, buffer, keeper, clock)
+    reporting = Renewal(gateway, settings.gateway, link, buffer, keeper, clock)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, gateway.stop)
@@ -233,65 +196,6 @@ def _tell_step(recorder: Recorder, step: Step) -> None:
     recorder.event(ClockStepped(fresh_id(), now.wall_ms, step.from_ms, step.to_ms, step.before, now.clock))
 
 
-class _KeepingTime:
-    """Keeps the latest time for the next boot; a disk that refuses stops nothing."""
-
-    def __init__(self, folder: Path, keeper: Keeper, clock: Clock) -> None:
-        self._folder, self._keeper, self._clock = folder, keeper, clock
-        self._told = Told(f"the time in {folder / known_time.FILE_NAME}")
-
-    async def run(self) -> None:
-        while True:
-            await asyncio.sleep(known_time.KEEP_INTERVAL_S)
-            await self.keep()
-
-    async def keep(self) -> None:
-        try:
-            await self._keeper.run(known_time.keep, self._folder, self._clock.now().wall_ms)
-        except (OSError, OverflowError) as error:
-            self._told.failed(str(error))
-        else:
-            self._told.works()
-
-
-class _Reporting:
-    """Renews the reports of lines and link while the gateway runs; a disk that refuses stops nothing."""
-
-    def __init__(
-        self,
-        gateway: Gateway,
-        name: str,
-        link: link_report.Reporter,
-        buffer: Buffer,
-        keeper: Keeper,
-        clock: Clock,
-    ) -> None:
-        self._reporter = Reporter(name, gateway.poller_of_line, gateway.lines, clock.now())
-        self._link, self._buffer = link, buffer
-        self._folder, self._keeper, self._clock = buffer.path.parent, keeper, clock
-        self._told = Told(f"the reports in {self._folder}")
-
-    async def run(self) -> None:
-        while True:
-            await asyncio.sleep(line_report.WRITE_INTERVAL_S)
-            await self.renew()
-
-    async def renew(self, *, stopped: bool = False) -> None:
-        now = self._clock.now()
-        lines = self._reporter.report(now, stopped=stopped)
-        link = self._link.report(now, stopped=stopped)
-        try:
-            await self._keeper.run(self._write, lines, link)
-        except (OSError, sqlite3.Error) as error:
-            self._told.failed(getattr(error, "strerror", None) or str(error))
-        else:
-            self._told.works()
-
-    def _write(self, lines: line_report.Report, link: link_report.Report) -> None:
-        line_report.write(self._folder, lines)
-        link_report.write(self._folder, link_report.completed(link, self._buffer))
-
-
 async def _opened(recorder: Recorder) -> None:
     """Open the buffer and wait for it, so that rules begin where they left off; a disk may hang, though."""
     opening = asyncio.create_task(recorder.open())
@@ -307,33 +211,6 @@ async def _drained(uplink: Uplink, limit_s: float) -> None:
         async with asyncio.timeout(limit_s):
             while not uplink.drained:
                 await asyncio.sleep(0.05)
-
-
-def _lines(settings: Settings) -> dict[str, Line]:
-    return {entry.name: _line(entry) for entry in settings.lines}
-
-
-def _line(entry: LineSettings) -> Line:
-    if isinstance(entry, TcpLineSettings):
-        return TcpLine(entry.name, entry.host, entry.port, entry.connect_timeout_s)
-    over_tcp = isinstance(entry, SerialOverTcpSettings)
-    framing = Ascii() if entry.transmission_mode == "ascii" else Rtu()
-    timing = Timing.of(
-        entry.baud,
-        entry.parity,
-        entry.stop_bits,
-        data_bits=entry.data_bits,
-        turnaround_s=entry.turnaround_s,
-        late_answer_s=entry.late_answer_s,
-        slack_s=NETWORK_SLACK_S if over_tcp else PORT_SLACK_S,
-        paced=not over_tcp,
-    )
-    if isinstance(entry, SerialOverTcpSettings):
-        return StreamLine(entry.name, entry.host, entry.port, timing, framing, entry.connect_timeout_s)
-    port = SerialSettings(
-        entry.port, entry.baud, entry.parity, entry.stop_bits, entry.data_bits, entry.direction
-    )
-    return SerialLine(entry.name, port, timing, framing)
 
 
 def _software() -> str:

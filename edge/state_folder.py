@@ -1,0 +1,37 @@
+"""The folder that holds a gateway's state belongs to one gateway at a time."""
+
+import fcntl
+import logging
+import os
+from pathlib import Path
+
+from edge.buffer.errors import DISK_FAULTS, BufferUnusableError
+
+_log = logging.getLogger(__name__)
+
+
+def locked(folder: Path) -> int | None:
+    """Return a descriptor that holds the folder's lock: two gateways on one buffer would tear it apart.
+
+    None where the disk is full or broken: that must not keep a gateway from its work. BufferUnusableError
+    where another gateway holds it, or the folder cannot be one.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        if error.errno in DISK_FAULTS:
+            _log.error("%s: cannot be locked against another gateway: %s", folder, reason)
+            return None
+        raise BufferUnusableError(
+            f"{folder}: cannot be used: {reason}; name another state_folder, or mend its permissions"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise BufferUnusableError(
+            f"{folder} is in use by another gateway; stop that one, or give this one its own state_folder"
+        ) from error
+    return lock
