@@ -16,7 +16,8 @@ from sqlalchemy.exc import DatabaseError, InternalError, OperationalError
 
 from collector import intake, registry
 from collector.database import Database
-from collector.intake import Answer, LaneKey, Outcome, Received, Rules
+from collector.group_marks import LaneKey
+from collector.intake import Answer, Outcome, Received, Rules
 from collector.journal import JournalFullError
 from collector.marks import RepeatLimiter
 from collector.metrics import Metrics

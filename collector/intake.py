@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import Connection
 
-from collector import dead_letters, epochs, journal, registry
+from collector import dead_letters, journal, registry
 from collector.database import insert
+from collector.group_marks import GroupMarks, LaneKey
 from collector.journal import Arrived
 from collector.marks import Decision, Mark, decide, reconcile
-from collector.tables import gaps, marks
+from collector.tables import gaps
 from contract import batches, messages, topics
 from contract.batches import Content, Header
 from contract.errors import ContractError
@@ -33,15 +34,6 @@ class Received:
     payload: bytes
     received_ms: int
     retained: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LaneKey:
-    """What a mark belongs to."""
-
-    gateway: str
-    epoch: str
-    lane: Lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +91,7 @@ def take(connection: Connection, group: Iterable[Received], rules: Rules) -> Out
 class _Group:
     def __init__(self, connection: Connection, rules: Rules) -> None:
         self._connection, self._rules = connection, rules
-        self._marks: dict[LaneKey, Mark | None] = {}
-        self._moved: dict[LaneKey, int] = {}
+        self._marks = GroupMarks(connection)
         self._asked: dict[LaneKey, bool] = {}  # lanes to answer; True: with something new
         self._beyond: dict[LaneKey, int] = {}  # the furthest batch behind a hole
         self._known: set[str] = set()
@@ -124,7 +115,7 @@ class _Group:
                 )
         self._write()
         for key, is_new in self._asked.items():
-            mark = self._mark(key) or Mark(0)
+            mark = self._marks.of(key) or Mark(0)
             ack = Ack(VERSION, key.epoch, mark.upto, mark.digest)
             if is_new:
                 self._outcome.answers.append(Answer(key, ack, repeats=False))
@@ -161,17 +152,19 @@ class _Group:
             told = f"{header.district}/{header.gateway}/{header.lane}"
             raise Refusal("topic_disagrees", f"the header says {told}")
         key = _key_of(header)
-        mark = self._mark(key)
+        mark = self._marks.of(key)
         decision = decide(mark, header.sequence)
         if mark and decision is Decision.HAVE and self._contradicts(key, mark, header, received.payload):
             decision = Decision.CONTESTED
-            self._move(key, Mark(mark.upto, CONTESTED), received.received_ms)
+            self._marks.move(key, Mark(mark.upto, CONTESTED), received.received_ms)
         if decision is Decision.TAKE:
             self._admit(header.gateway, received)
             if mark is None:
                 self._admit_epoch(key)
             self._arrived.append(Arrived(header, received.payload, received.received_ms))
-            self._move(key, Mark(header.sequence, batches.digest(received.payload)), received.received_ms)
+            self._marks.move(
+                key, Mark(header.sequence, batches.digest(received.payload)), received.received_ms
+            )
         elif decision is Decision.HOLE:
             self._beyond[key] = max(header.sequence, self._beyond.get(key, 0))
         self._asked[key] = self._asked.get(key, False) or decision is Decision.TAKE
@@ -216,13 +209,13 @@ class _Group:
         self._outcome.hellos += 1
 
     def _reconcile(self, key: LaneKey, held: LaneRange, hello: Hello, received_ms: int) -> None:
-        mark = self._mark(key)
+        mark = self._marks.of(key)
         if mark is None:
-            self._make_room({epoch.epoch for epoch in hello.epochs}, key)
+            listed = {epoch.epoch for epoch in hello.epochs}
+            self._marks.make_room(key, listed, self._rules.epochs_per_gateway_max)
         moved, jump = reconcile(mark, held.first)
         if jump:
-            moved_ms = self._connection.execute(select(marks.c.moved_ms).where(*_is(key))).scalar()
-            from_ms = min(moved_ms or received_ms, hello.sent_ms) if mark else 0
+            from_ms = min(self._marks.stored_ms(key) or received_ms, hello.sent_ms) if mark else 0
             statement = insert(self._connection, gaps).values(
                 key=f"jump/{key.gateway}/{key.epoch}/{key.lane}/{jump.first}",
                 gateway=key.gateway,
@@ -239,7 +232,7 @@ class _Group:
             )
             self._connection.execute(statement.on_conflict_do_nothing(index_elements=["key"]))
         if moved != mark:
-            self._move(key, moved, received_ms)
+            self._marks.move(key, moved, received_ms)
 
     def _state(self, topic: Topic, received: Received) -> None:
         try:
@@ -251,16 +244,6 @@ class _Group:
             self._connection, topic.gateway, state, received.received_ms, retained=received.retained
         )
         self._outcome.states += 1
-
-    def _mark(self, key: LaneKey) -> Mark | None:
-        if key not in self._marks:
-            row = self._connection.execute(select(marks.c.upto, marks.c.digest).where(*_is(key))).first()
-            self._marks[key] = Mark(row.upto, row.digest) if row else None
-        return self._marks[key]
-
-    def _move(self, key: LaneKey, mark: Mark, moved_ms: int) -> None:
-        self._marks[key] = mark
-        self._moved[key] = moved_ms
 
     def _admit(self, gateway: str, received: Received, *, alive: bool = True) -> None:
         """Refuse a gateway that is one too many; note that this one was heard, if it was itself and now."""
@@ -275,44 +258,14 @@ class _Group:
 
     def _admit_epoch(self, key: LaneKey) -> None:
         """Refuse a batch of an epoch that is one too many; a hello makes room for it."""
-        standing = self._epochs(key.gateway)
+        standing = self._marks.epochs(key.gateway)
         if key.epoch not in standing and len(standing) >= self._rules.epochs_per_gateway_max:
             raise Refusal("too_many_epochs", "its gateway's hello did not name this epoch")
-
-    def _make_room(self, listed: set[str], key: LaneKey) -> None:
-        """Let old epochs give way to a new one that a hello lists: no gateway is ever locked out."""
-        standing = self._epochs(key.gateway)
-        if key.epoch in standing:
-            return
-        for epoch in epochs.giving_way(standing, listed, self._rules.epochs_per_gateway_max):
-            epochs.forget(self._connection, key.gateway, epoch)
-            for lane in Lane:
-                lane_key = LaneKey(key.gateway, epoch, lane)
-                self._marks[lane_key] = None
-                self._moved.pop(lane_key, None)
-
-    def _epochs(self, gateway: str) -> dict[str, int]:
-        standing = epochs.known(self._connection, gateway)
-        for moved, moved_ms in self._moved.items():
-            if moved.gateway == gateway:
-                standing[moved.epoch] = max(moved_ms, standing.get(moved.epoch, 0))
-        return standing
 
     def _write(self) -> None:
         if self._arrived:
             journal.append(self._connection, self._arrived, self._rules.journal_bytes_max)
-        rows = []
-        for key, moved_ms in self._moved.items():
-            mark = self._mark(key) or Mark(0)
-            rows.append(_keyed(key) | {"upto": mark.upto, "digest": mark.digest, "moved_ms": moved_ms})
-        if rows:
-            statement = insert(self._connection, marks)
-            new = statement.excluded
-            statement = statement.on_conflict_do_update(
-                index_elements=["gateway", "epoch", "lane"],
-                set_={"upto": new.upto, "digest": new.digest, "moved_ms": new.moved_ms},
-            )
-            self._connection.execute(statement, rows)
+        self._marks.write()
         for gateway, heard_ms in self._heard.items():
             registry.heard(self._connection, gateway, heard_ms)
         if self._outcome.rejected:
@@ -326,11 +279,3 @@ def _lanes(epoch: EpochRange) -> list[tuple[str, LaneRange]]:
 
 def _key_of(header: Header) -> LaneKey:
     return LaneKey(header.gateway, header.epoch, header.lane)
-
-
-def _keyed(key: LaneKey) -> dict[str, str | int]:
-    return {"gateway": key.gateway, "epoch": key.epoch, "lane": str(key.lane)}
-
-
-def _is(key: LaneKey) -> list[ColumnElement[bool]]:
-    return [marks.c.gateway == key.gateway, marks.c.epoch == key.epoch, marks.c.lane == str(key.lane)]
