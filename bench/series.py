@@ -21,7 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench.telling import progress
-from collector import intake, journal, series
+from collector import intake, journal, series, series_reading
 from collector.database import Database
 from collector.intake import Received, Rules
 from collector.metrics import Metrics
@@ -232,7 +232,12 @@ def newest_ms(folder: Path) -> float:
             found = 0
             while page := centre.store.read_now(
                 partial(
-                    series.newest, gateway="", device="", after=after, limit=1_000, now_ms=START_MS + DAY_MS
+                    series_reading.newest,
+                    gateway="",
+                    device="",
+                    after=after,
+                    limit=1_000,
+                    now_ms=START_MS + DAY_MS,
                 )
             ):
                 after = (page[-1].gateway, page[-1].device, page[-1].point)
@@ -251,7 +256,7 @@ def _history_ms(store: Database) -> float:
         from_ms = START_MS
         while page := store.read_now(
             partial(
-                series.history,
+                series_reading.history,
                 key=(GATEWAY, "device-3", "point_2"),
                 from_ms=from_ms,
                 to_ms=START_MS + DAY_MS,

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, 
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.routing import APIRoute
 
-from collector import queries, series
+from collector import queries, series_reading
 from collector.database import Database
 from collector.health import Health
 from collector.live import Listener, Live, TooManyListenersError
-from collector.series import Reading
+from collector.series_reading import Reading
 from collector.views import (
     AlarmView,
     CaseView,
@@ -124,7 +124,7 @@ def _add_series(app: APIRouter, sources: Sources) -> None:
         after = (names[0], names[1], names[2]) if names else None
         now_ms = sources.now_ms()
         readings = await sources.store.read(
-            lambda db: series.newest(
+            lambda db: series_reading.newest(
                 db, gateway=gateway, device=device, after=after, limit=limit + 1, now_ms=now_ms
             )
         )
@@ -152,8 +152,8 @@ def _add_series(app: APIRouter, sources: Sources) -> None:
         key, first_ms = (gateway, device, point), max(from_ms, _number(cursor))
         is_known, samples = await sources.store.read(
             lambda db: (
-                series.is_known(db, key),
-                series.history(db, key, from_ms=first_ms, to_ms=to_ms, limit=limit + 1),
+                series_reading.is_known(db, key),
+                series_reading.history(db, key, from_ms=first_ms, to_ms=to_ms, limit=limit + 1),
             )
         )
         if not is_known:

@@ -1,4 +1,4 @@
-"""The embedded series store: a projection of the journal's samples into ``series.db``, and how to read it.
+"""The embedded series store: a projection of the journal's samples into ``series.db``, and its retention.
 
 A key is (gateway, device, point, time), all from the batch, so a replay overwrites and never doubles. Samples
 are kept in blocks: those that a series has in one slice of the journal become one, without a look at each.
@@ -6,11 +6,9 @@ are kept in blocks: those that a series has in one slice of the journal become o
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, select, tuple_
+from sqlalchemy import Connection, delete, select
 from sqlalchemy import insert as plain_insert
 
 from collector import journal, series_blocks
@@ -18,13 +16,11 @@ from collector.database import Database, insert
 from collector.journal import Entry, Slice
 from collector.metrics import Metrics
 from collector.projections import Redone
-from collector.series_tables import blocks, cursor, series, undecodable
+from collector.series_tables import blocks, cursor, is_series, series, undecodable
 from collector.series_tables import newest as newest_table
 from contract import blocks as packing
-from contract import runs
 from contract.errors import ContractError
 from contract.runs import Gathering
-from contract.samples import Sample
 
 UNDECODABLE_MAX = 1_000
 REDONE_AT_ONCE_MAX = 100
@@ -37,20 +33,7 @@ SERIES_PER_PASS_MAX = 200
 SERIES_COMPACTED_MAX = 100
 """In one transaction."""
 
-FUTURE_MS_MAX = 600_000
-"""A gateway's clock may be so much ahead of ours."""
-
 _ONLY = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One stored sample with its series."""
-
-    gateway: str
-    device: str
-    point: str
-    sample: Sample
 
 
 class SeriesProjection:
@@ -163,7 +146,7 @@ class SeriesProjection:
 
     def _look_up(self, connection: Connection, key: tuple[str, str, str]) -> int:
         """Return the id of a series, new where there is none, and remember how far it reaches."""
-        query = select(series.c.id, newest_table.c.time_ms).outerjoin(newest_table).where(*_is(key))
+        query = select(series.c.id, newest_table.c.time_ms).outerjoin(newest_table).where(*is_series(key))
         row = connection.execute(query).first()
         if row is None:
             names = {"gateway": key[0], "device": key[1], "point": key[2]}
@@ -177,80 +160,6 @@ class SeriesProjection:
     def _forget(self) -> None:
         self._ids.clear()
         self._newest_ms.clear()
-
-
-def newest(
-    connection: Connection,
-    *,
-    gateway: str,
-    device: str,
-    after: tuple[str, str, str] | None,
-    limit: int,
-    now_ms: int,
-) -> list[Reading]:
-    """Return the newest sample of each series, by name; empty ``gateway`` or ``device`` means all.
-
-    One that lies in the future, by a clock that was wrong, hides no other: it is the newest only where there
-    is nothing else.
-    """
-    query = (
-        select(series, newest_table.c.time_ms, newest_table.c.data)
-        .join(newest_table)
-        .order_by(series.c.gateway, series.c.device, series.c.point)
-        .limit(limit)
-    )
-    if gateway:
-        query = query.where(series.c.gateway == gateway)
-    if device:
-        query = query.where(series.c.device == device)
-    if after:
-        query = query.where(tuple_(series.c.gateway, series.c.device, series.c.point) > tuple_(*after))
-    found = []
-    for row in connection.execute(query).all():
-        believed = None
-        if row.time_ms > now_ms + FUTURE_MS_MAX:
-            believed = _newest_until(connection, row, now_ms + FUTURE_MS_MAX)
-        sample = believed or packing.sample(row.data, row.time_ms, row.device, row.point)
-        found.append(Reading(row.gateway, row.device, row.point, sample))
-    return found
-
-
-def _newest_until(connection: Connection, row: Row[Any], until_ms: int) -> Sample | None:
-    query = (
-        select(blocks)
-        .where(blocks.c.series_id == row.id, blocks.c.first_ms <= until_ms)
-        .order_by(blocks.c.first_ms.desc())
-        .limit(1)
-    )
-    for _, run in series_blocks.laid_open(connection.execute(query).all()):
-        return runs.samples(runs.between(run, 0, until_ms + 1), row.device, row.point)[-1]
-    return None
-
-
-def is_known(connection: Connection, key: tuple[str, str, str]) -> bool:
-    """Whether anything of this series has ever been stored."""
-    return connection.execute(select(series.c.id).where(*_is(key))).first() is not None
-
-
-def history(
-    connection: Connection, key: tuple[str, str, str], *, from_ms: int, to_ms: int, limit: int
-) -> list[Sample]:
-    """Return the samples of one series with from_ms <= time < to_ms, oldest first.
-
-    What a damaged block held is left out and logged.
-    """
-    series_id = connection.execute(select(series.c.id).where(*_is(key))).scalar()
-    if series_id is None:
-        return []
-    found: list[Sample] = []
-    with connection.execute(series_blocks.overlapping(series_id, from_ms, to_ms - 1)) as rows:
-        for _, run in series_blocks.laid_open(rows):
-            wanted = runs.between(run, from_ms, to_ms)
-            wanted = runs.part(wanted, 0, min(limit - len(found), len(wanted.times)))
-            found += runs.samples(wanted, key[1], key[2])
-            if len(found) >= limit:
-                break
-    return found
 
 
 def drop_older(
@@ -281,10 +190,6 @@ def drop_older(
 def compact(connection: Connection) -> bool:
     """Merge the small blocks of some series that have many; False where there are none left."""
     return series_blocks.compact(connection, SERIES_COMPACTED_MAX) == SERIES_COMPACTED_MAX
-
-
-def _is(key: tuple[str, str, str]) -> list[ColumnElement[bool]]:
-    return [series.c.gateway == key[0], series.c.device == key[1], series.c.point == key[2]]
 
 
 def _position(connection: Connection) -> int:

@@ -6,6 +6,7 @@ A block holds samples of one series as ``contract.blocks`` packs them. Those of 
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -70,3 +71,8 @@ undecodable = Table(
     Column("journal_id", BigInteger, primary_key=True, autoincrement=False),
     Column("detail", String(500), nullable=False),
 )
+
+
+def is_series(key: tuple[str, str, str]) -> list[ColumnElement[bool]]:
+    """Return what holds for one series, by gateway, device and point."""
+    return [series.c.gateway == key[0], series.c.device == key[1], series.c.point == key[2]]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from collector import backup, series
+from collector import backup, series_reading
 from collector.backup import SERIES, STATE, BackupError, Manifest
 from collector.database import Database
 from collector.journal import head, read
@@ -100,7 +100,9 @@ def test_what_was_put_back_is_what_was_backed_up_and_the_rest_is_named(tmp_path:
         [(_, _, _, upto, _, _), *_] = [row for row in rows(collector.state, marks) if row[2] == "telemetry"]
         assert upto == 3
         stored = collector.store.read_now(
-            lambda db: series.history(db, ("gw-1", "meter", "pressure"), from_ms=0, to_ms=10**15, limit=99)
+            lambda db: series_reading.history(
+                db, ("gw-1", "meter", "pressure"), from_ms=0, to_ms=10**15, limit=99
+            )
         )
         assert [sample.value for sample in stored] == [1, 2, 3]
         outcome = taken(collector.state, hello(greeting(6, 8)), up(telemetry(6)), up(telemetry(7)))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from collector import checking, series
+from collector import checking, series_reading
 from collector.projections import Redone
 from collector.series_tables import undecodable
 from collector.service import Collector
@@ -53,7 +53,9 @@ def upgraded(monkeypatch: pytest.MonkeyPatch) -> None:
 def values(collector: Collector) -> list[Any]:
     """Return what is stored."""
     key = ("gw-1", "meter", "pressure")
-    found = collector.store.read_now(lambda db: series.history(db, key, from_ms=0, to_ms=10**15, limit=99))
+    found = collector.store.read_now(
+        lambda db: series_reading.history(db, key, from_ms=0, to_ms=10**15, limit=99)
+    )
     return [sample.value for sample in found]
 
 

@@ -8,9 +8,9 @@ from random import Random
 import pytest
 from sqlalchemy import update
 
-from collector import series
+from collector import series_reading
 from collector.journal import head
-from collector.series import Reading
+from collector.series_reading import Reading
 from collector.series_tables import blocks, cursor, undecodable
 from collector.series_tables import newest as newest_table
 from collector.series_tables import series as series_table
@@ -38,14 +38,14 @@ def history(
     """Return the stored samples of a point of the one device."""
     key = ("gw-1", "meter", point)
     return collector.store.read_now(
-        lambda connection: series.history(connection, key, from_ms=from_ms, to_ms=to_ms, limit=1000)
+        lambda connection: series_reading.history(connection, key, from_ms=from_ms, to_ms=to_ms, limit=1000)
     )
 
 
 def newest(collector: Collector) -> list[Reading]:
     """Return the newest sample of each series."""
     return collector.store.read_now(
-        lambda connection: series.newest(
+        lambda connection: series_reading.newest(
             connection, gateway="", device="", after=None, limit=100, now_ms=NOW_MS
         )
     )

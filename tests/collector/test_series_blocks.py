@@ -14,7 +14,7 @@ from hypothesis import settings as drawing
 from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, select, update
 
-from collector import journal, series, series_blocks
+from collector import journal, series, series_blocks, series_reading
 from collector.series_tables import blocks, newest
 from collector.service import Collector
 from contract.samples import ClockState, Quality, Sample, Value
@@ -90,13 +90,13 @@ def compact(collector: Collector, fragments: int = 1000) -> None:
 
 def history(collector: Collector, point: str = "flow", *, limit: int = 100_000, **span: int) -> list[Sample]:
     """Return what is stored of a point."""
-    read = partial(series.history, key=("gw-1", "meter", point), limit=limit)
+    read = partial(series_reading.history, key=("gw-1", "meter", point), limit=limit)
     return collector.store.read_now(partial(read, **{"from_ms": 0, "to_ms": 10**15} | span))
 
 
 def latest(collector: Collector) -> dict[str, Sample]:
     """Return the newest sample of each point."""
-    read = partial(series.newest, gateway="", device="", after=None, limit=100, now_ms=NOW_MS)
+    read = partial(series_reading.newest, gateway="", device="", after=None, limit=100, now_ms=NOW_MS)
     return {reading.point: reading.sample for reading in collector.store.read_now(read)}
 
 

@@ -12,7 +12,7 @@ import aiomqtt
 import httpx
 import pytest
 
-from collector import series
+from collector import series_reading
 from collector.journal import head
 from collector.mqtt import UNCONFIRMED_MAX
 from collector.service import Collector, World, running
@@ -98,7 +98,7 @@ def stored(collector: Collector) -> list[object]:
     """Return the values of the one series."""
     key = ("gw-1", "meter", "pressure")
     samples = collector.store.read_now(
-        lambda db: series.history(db, key, from_ms=0, to_ms=10**15, limit=1000)
+        lambda db: series_reading.history(db, key, from_ms=0, to_ms=10**15, limit=1000)
     )
     return [sample.value for sample in samples]
 

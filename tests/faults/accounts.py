@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from collector import series as series_store
+from collector import series_reading
 from collector.database import Database
 from contract import batches
 from contract.events import AlarmCleared, AlarmRaised, Event, Gap
@@ -215,7 +215,7 @@ def _series(folder: Path, wanted: Iterable[Series]) -> Rows:
 
 def _history(database: Database, key: Series) -> Iterator[tuple[int, Value]]:
     samples = database.read_now(
-        lambda connection: series_store.history(
+        lambda connection: series_reading.history(
             connection, key, from_ms=0, to_ms=TIME_MS_MAX, limit=TIME_MS_MAX
         )
     )
