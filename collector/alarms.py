@@ -11,17 +11,17 @@ import msgspec
 from sqlalchemy import Connection, select, update
 from sqlalchemy import insert as plain_insert
 
-from collector import dead_letters, journal
+from collector import dead_letters, journal, noting
 from collector.cases import CaseBook, Trigger
 from collector.database import Database, insert
 from collector.journal import Entry
 from collector.metrics import Metrics
 from collector.projections import Redone
-from collector.tables import alarms, cursors, events, gaps
+from collector.tables import alarms, cursors
 from contract import batches
-from contract.batches import Batch, Tombstone
+from contract.batches import Batch
 from contract.errors import ContractError
-from contract.events import AlarmCleared, AlarmRaised, Event, Gap, Priority
+from contract.events import AlarmCleared, AlarmRaised, Priority
 from contract.samples import ClockState
 
 REDONE_AT_ONCE_MAX = 100
@@ -123,9 +123,9 @@ class AlarmProjection:
                 case AlarmCleared():
                     _cleared(connection, entry, event)
                 case _:
-                    _note_event(connection, entry, event)
+                    noting.event(connection, entry, event)
         if batch.tombstone:
-            _note_tombstone(connection, entry, batch.tombstone)
+            noting.tombstone(connection, entry, batch.tombstone)
 
     def _raised(self, connection: Connection, entry: Entry, event: AlarmRaised) -> None:
         where = [alarms.c.gateway == entry.gateway, alarms.c.id == event.id]
@@ -221,57 +221,6 @@ def _cleared(connection: Connection, entry: Entry, event: AlarmCleared) -> None:
             case_id=None,
         )
     )
-
-
-def _note_event(connection: Connection, entry: Entry, event: Event) -> None:
-    statement = insert(connection, events).values(
-        gateway=entry.gateway,
-        event_id=event.id,
-        kind=str(type(event).__struct_config__.tag),
-        time_ms=event.time_ms,
-        received_ms=entry.received_ms,
-        event=msgspec.json.encode(event).decode(),
-    )
-    connection.execute(statement.on_conflict_do_nothing(index_elements=["gateway", "event_id"]))
-    if isinstance(event, Gap):
-        _note_gap(
-            connection,
-            entry,
-            key=f"event/{entry.gateway}/{event.id}",
-            origin=event.origin,
-            reason=event.reason,
-            from_ms=event.from_ms,
-            to_ms=event.to_ms,
-            first_sequence=event.first_sequence,
-            last_sequence=event.last_sequence,
-            count=event.count,
-        )
-
-
-def _note_tombstone(connection: Connection, entry: Entry, tombstone: Tombstone) -> None:
-    _note_gap(
-        connection,
-        entry,
-        key=f"tombstone/{entry.gateway}/{entry.epoch}/{entry.lane}/{entry.sequence}",
-        origin="gateway",
-        reason=tombstone.reason,
-        from_ms=tombstone.first_ms,
-        to_ms=tombstone.last_ms,
-        first_sequence=entry.sequence,
-        last_sequence=entry.sequence,
-        count=tombstone.count,
-    )
-
-
-def _note_gap(connection: Connection, entry: Entry, **told: str | int | None) -> None:
-    statement = insert(connection, gaps).values(
-        gateway=entry.gateway,
-        epoch=entry.epoch,
-        lane=entry.lane,
-        recorded_ms=entry.received_ms,
-        **told,
-    )
-    connection.execute(statement.on_conflict_do_nothing(index_elements=["key"]))
 
 
 def _note_undecodable(connection: Connection, entry: Entry, error: ContractError) -> None:

@@ -1,0 +1,63 @@
+"""Events and gaps noted in the state, each once by its key, however often it is told."""
+
+import msgspec
+from sqlalchemy import Connection
+
+from collector.database import insert
+from collector.journal import Entry
+from collector.tables import events, gaps
+from contract.batches import Tombstone
+from contract.events import Event, Gap
+
+
+def event(connection: Connection, entry: Entry, event: Event) -> None:
+    """Note an event that is no alarm, and what a gap tells is missing."""
+    statement = insert(connection, events).values(
+        gateway=entry.gateway,
+        event_id=event.id,
+        kind=str(type(event).__struct_config__.tag),
+        time_ms=event.time_ms,
+        received_ms=entry.received_ms,
+        event=msgspec.json.encode(event).decode(),
+    )
+    connection.execute(statement.on_conflict_do_nothing(index_elements=["gateway", "event_id"]))
+    if isinstance(event, Gap):
+        _gap(
+            connection,
+            entry,
+            key=f"event/{entry.gateway}/{event.id}",
+            origin=event.origin,
+            reason=event.reason,
+            from_ms=event.from_ms,
+            to_ms=event.to_ms,
+            first_sequence=event.first_sequence,
+            last_sequence=event.last_sequence,
+            count=event.count,
+        )
+
+
+def tombstone(connection: Connection, entry: Entry, tombstone: Tombstone) -> None:
+    """Note the gap that stands where a batch was."""
+    _gap(
+        connection,
+        entry,
+        key=f"tombstone/{entry.gateway}/{entry.epoch}/{entry.lane}/{entry.sequence}",
+        origin="gateway",
+        reason=tombstone.reason,
+        from_ms=tombstone.first_ms,
+        to_ms=tombstone.last_ms,
+        first_sequence=entry.sequence,
+        last_sequence=entry.sequence,
+        count=tombstone.count,
+    )
+
+
+def _gap(connection: Connection, entry: Entry, **told: str | int | None) -> None:
+    statement = insert(connection, gaps).values(
+        gateway=entry.gateway,
+        epoch=entry.epoch,
+        lane=entry.lane,
+        recorded_ms=entry.received_ms,
+        **told,
+    )
+    connection.execute(statement.on_conflict_do_nothing(index_elements=["key"]))
