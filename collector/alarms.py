@@ -74,6 +74,7 @@ class AlarmProjection:
         for begin in range(0, len(waiting), REDONE_AT_ONCE_MAX):
             some = waiting[begin : begin + REDONE_AT_ONCE_MAX]
             done += await self._state.write(partial(self._redo, ids=some))
+        await self._state.write(self._settle_at_end)
         return done
 
     def _redo(self, connection: Connection, ids: list[int]) -> Redone:
@@ -87,7 +88,6 @@ class AlarmProjection:
                 continue
             self._take(connection, replace(entry, backfill=True), batch)
             settled.add(entry.id)
-        self._settle(connection)
         dead_letters.settled(connection, settled)
         return Redone(len(settled) - gone, len(ids) - len(settled), gone)
 
@@ -163,6 +163,11 @@ class AlarmProjection:
             "case_id": case_id,
         }
         connection.execute(plain_insert(alarms).values(told))
+
+    def _settle_at_end(self, connection: Connection) -> None:
+        """Settle unless events still follow, one of which may end an alarm; projecting them settles."""
+        if not journal.read(connection, _position(connection), samples=False, batches_max=1).entries:
+            self._settle(connection)
 
     def _settle(self, connection: Connection) -> None:
         """At the end of what was backfilled: alarms that are still active make their cases."""

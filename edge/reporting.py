@@ -92,8 +92,11 @@ class _Mean:
         self._of: dict[Quality, Sample] = {}
 
     def take(self, sample: Sample, now_s: float) -> Sequence[Sample]:
-        kept = []
+        kept: list[Sample] = []
         before = self._last
+        if before is not None and sample.time_ms < before.time_ms:  # time began anew: so do its stamps
+            kept.append(self._ended(before, before.time_ms))
+            before, self._told_ms = None, -1
         if before is None:
             self._begin(sample, now_s)
         elif sample.time_ms >= self._end_ms:
@@ -136,7 +139,7 @@ class _Mean:
         return self._tell(ended, state)
 
     def _tell(self, sample: Sample, state: _State) -> Sample:
-        if sample.time_ms <= self._told_ms:  # only where the clock was set back: one time, one value
+        if sample.time_ms <= self._told_ms:  # one time, one value
             sample = replace(sample, time_ms=self._told_ms + 1)
         self._told, self._told_ms = state, sample.time_ms
         return sample

@@ -13,12 +13,13 @@ from collector import checking, series_reading
 from collector.projections import Redone
 from collector.series_tables import undecodable
 from collector.service import Collector
-from collector.tables import alarms, dead_letters, journal
+from collector.tables import alarms, cases, dead_letters, journal
 from contract import batches
 from contract.topics import Lane
 from tests.collector.making import (
     NOW_MS,
     Clock,
+    cleared,
     happened,
     projected,
     raised,
@@ -101,6 +102,30 @@ def test_what_could_not_be_decoded_is_stored_after_an_upgrade(
         assert redone(collector) == [Redone(), Redone()]
         asyncio.run(collector.housekeeping.round())
         assert rows(collector.state, journal) == []
+
+
+@pytest.mark.parametrize("projected_before", [True, False])
+def test_an_alarm_found_late_makes_no_case_if_what_follows_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, projected_before: bool
+) -> None:
+    """Its end may wait to be decoded, too, or not be projected yet."""
+    monkeypatch.setattr("collector.alarms.REDONE_AT_ONCE_MAX", 1)
+    with standing(settings(tmp_path), Clock()) as collector:
+        begins, ends = happened(1, raised(1)), happened(2, cleared(1))
+        taken(collector.state, up(of_later(begins), lane=Lane.EVENTS))
+        if projected_before:
+            ends = of_later(ends)
+            taken(collector.state, up(ends, lane=Lane.EVENTS))
+        asyncio.run(projected(collector))
+        if not projected_before:
+            taken(collector.state, up(ends, lane=Lane.EVENTS))
+        upgraded(monkeypatch)
+        asyncio.run(collector.alarms.redo())
+        asyncio.run(projected(collector))
+        [alarm] = rows(collector.state, alarms)
+        assert alarm[alarms.c.keys().index("cleared_ms")] is not None
+        assert alarm[alarms.c.keys().index("case_waits")] == 0
+        assert rows(collector.state, cases) == []
 
 
 def test_nothing_waits_to_be_decoded_longer_than_the_journal_keeps_anything(tmp_path: Path) -> None:

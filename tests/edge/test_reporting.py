@@ -187,6 +187,22 @@ def test_a_clock_that_was_set_back_stops_no_policy() -> None:
     assert len(kept(Report(mode="mean", interval_s=300), creeping)) >= 3600 / 300 / 2
 
 
+def test_means_have_the_right_times_after_a_clock_that_was_far_ahead() -> None:
+    """What was begun before is told with a time of then; what follows with those of its own intervals."""
+    mean = Report(mode="mean", interval_s=60)
+    policy, told = _Mean(mean, 1), list[Sample]()
+    for at_s in range(86_400 + 3, 86_400 + 153, 10):
+        told += policy.take(sample(at_s, 1.0), at_s)
+    ahead = len(told)
+    for at_s in range(3, 313, 10):
+        told += policy.take(sample(at_s, 2.0), 86_400 + 150 + at_s)
+    assert [each.time_ms for each in told[ahead:]] == [
+        told[0].time_ms + 140_000,
+        *(told[0].time_ms - 86_400_000 - 3_000 + end_ms for end_ms in range(59_999, 300_000, 60_000)),
+    ]
+    assert [each.value for each in told[ahead:]] == [1.0] + 5 * [2.0]
+
+
 def test_no_number_has_left_any_deadband() -> None:
     """NaN compares with nothing, and is told."""
     stream: Stream = [(sample(0, 1.0), 0), (sample(5, float("nan")), 5), (sample(10, 1.0), 10)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,16 @@ from typing import Any
 import pytest
 
 from contract.topics import Lane
+from edge.clock import Moment
 from edge.uplink.budget import Plan
-from edge.uplink.metering import SAVE_INTERVAL_S
+from edge.uplink.metering import ANSWER_BYTES, SAVE_INTERVAL_S
 from simulators.virtual_loop import run_virtually
 from tests.edge.virtual_gateway import LoopClock
 from tests.whole.lossy_world import World
 
 PLAN = Plan(2**20, monthly_burst_days=3)
+ROOM_BYTES = ANSWER_BYTES + 20
+"""Less than any batch takes with its answer, and enough for a look at one."""
 
 
 def lived(live: Callable[[World], Coroutine[Any, Any, None]]) -> None:
@@ -74,22 +78,40 @@ def test_what_waits_is_read_from_disk_once_for_each_time_it_may_go() -> None:
     """An hour of waiting costs neither reads nor wake-ups beyond the usual look around."""
 
     async def live(world: World) -> None:
-        reads = 0
-        read = world.buffer.read
+        reads: Counter[int] = Counter()
+        read = world.buffer.to_send
 
-        def counted(lane: Lane, sequence: int) -> Any:
-            nonlocal reads
-            reads += 1
-            return read(lane, sequence)
+        def counted(lane: Lane, sequence: int, now: Moment) -> Any:
+            reads[sequence] += 1
+            return read(lane, sequence, now)
 
-        world.buffer.read = counted  # type: ignore[method-assign]
+        world.buffer.to_send = counted  # type: ignore[method-assign]
         now, allowance = LoopClock().now(), world.uplink.meter.allowance
         allowance.spend(100_000, now)
         for _ in range(40):
             await world.do("telemetry")
         await asyncio.sleep(3600)
         assert acked(world, Lane.TELEMETRY) == (0, 40)
-        assert reads <= 1
+        assert not reads
+        now = LoopClock().now()
+        allowance.use.months[allowance.month(now)].octets -= int(ROOM_BYTES - allowance.available(now))
+        await asyncio.sleep(300)
+        assert acked(world, Lane.TELEMETRY) == (0, 40)
+        assert set(reads.values()) == {1}
+
+    lived(live)
+
+
+def test_what_the_budget_keeps_waiting_is_not_taken_for_what_leaves_at_once() -> None:
+    """It may wait for days: what its header says stays open until it leaves."""
+
+    async def live(world: World) -> None:
+        assert not world.uplink.leaves_at_once(Lane.TELEMETRY)
+        assert world.uplink.leaves_at_once(Lane.EVENTS)
+        await world.do("telemetry")
+        await asyncio.sleep(6 * 3600)
+        assert acked(world, Lane.TELEMETRY) == (1, 1)
+        assert world.uplink.leaves_at_once(Lane.TELEMETRY)
 
     lived(live)
 
