@@ -102,7 +102,7 @@ class Uplink:
 
     def leaves_at_once(self, lane: Lane) -> bool:
         """Say whether what is committed now is sent without a wait."""
-        return self._session.leaves_at_once(lane) and self._may_send(lane)
+        return self._session.leaves_at_once(lane) and self.spending.may_send(lane)
 
     @property
     def session(self) -> Session:
