@@ -40,7 +40,7 @@ check: setup ## style, types, import contracts, profiles
 bench: setup ## every benchmark in bench/, one after the other
 	@set -e; for file in $$(grep -l '"figures"' bench/*.py); do echo "== $$file"; $(BIN)/python -m bench.$$(basename $$file .py); done
 
-faults: setup ## the fault laboratory, hours; ARGS="--short" for minutes
+faults: setup ## the fault laboratory, two hours and more; ARGS="--short" for minutes, "--list" for what there is
 	@$(BIN)/python -m tests.faults $(ARGS)
 
 lock: setup ## write requirements.lock anew (needs uv)

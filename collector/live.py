@@ -95,6 +95,7 @@ class Live:
                 samples = batches.live_samples(payload)
                 for listener in listeners:
                     listener.put(samples)
+            self._metrics.live.inc()
         except ContractError:
             self._metrics.rejected.labels("malformed_live").inc()
         return True

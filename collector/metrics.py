@@ -20,6 +20,9 @@ class Metrics:
         self.rejected = self._counter("messages_rejected", "Messages refused and dead-lettered.", "reason")
         self.hellos = self._counter("hellos", "Hellos answered.")
         self.states = self._counter("states", "States heard, and hellos or states taken back.")
+        self.live = self._counter(
+            "live_messages", "Messages of newest values taken, heard by anybody or not."
+        )
         self.acknowledgements = self._counter(
             "acknowledgements_sent", "Acknowledgements the broker has taken."
         )

@@ -42,11 +42,13 @@ def test_a_slow_listener_gets_the_newest_of_each_point() -> None:
     """What lies between is skipped; points beyond the limit are left out."""
 
     async def play() -> None:
-        live = Live("north", Metrics())
+        live = Live("north", metrics := Metrics())
         listener = live.listen("gw-1")
         for time_ms in (1, 2, 3):
             assert live.arrived(TOPIC, batches.live_message([sample(time_ms)]))
+        assert live.arrived(topics.live("north", "gw-2"), b"nobody listens to it")
         assert await listener.take(1) == [sample(3)]
+        assert b"gengfu_live_messages_total 4.0" in metrics.text()
         for part in range(0, 2 * POINTS_MAX, 5_000):
             listener.put([sample(1, f"p{number}") for number in range(part, part + 5_000)])
         assert len(await listener.take(1)) == POINTS_MAX
