@@ -78,8 +78,8 @@ class Gateway:
                 self.poller_of_line[name] = poller
                 self._poller_of |= {each.driver.device.name: poller for each in devices}
         self._recorder: Recorder | None = None
-        self.on_measured: Callable[[Sequence[Measured]], None] | None = None
-        """Told what was measured, for whoever watches."""
+        self.on_measured: Callable[[Sequence[Measured], float], None] | None = None
+        """Told what was measured, and when in monotonic seconds, for whoever watches."""
         self._stop = asyncio.Event()
         self._switching: set[asyncio.Task[str]] = set()
 
@@ -154,7 +154,7 @@ class Gateway:
         if self._recorder:
             self._recorder.samples(measured, now)
         if self.on_measured:
-            self.on_measured(measured)
+            self.on_measured(measured, now.s)
 
     def _drivers(self) -> Iterator[ModbusDevice]:
         for poller in self.pollers:

@@ -109,9 +109,9 @@ class Uplink:
         """Where both lanes stand."""
         return self._session
 
-    def measured(self, measured: Sequence[Measured]) -> None:
+    def measured(self, measured: Sequence[Measured], now_s: float) -> None:
         """Something was measured: it is sent live if somebody watches."""
-        if self._live.measured(measured, self._clock.now().s) and self._session.connected:
+        if self._live.measured(measured, now_s) and self._session.connected:
             self._wake.set()
 
     @property
@@ -272,7 +272,7 @@ class Uplink:
             due = self._session.next_to_send(self.spending.may_send)
             if due is None:
                 return None
-            stored = await self._reader.find(*due, self._session.lanes[due[0]].last)
+            stored = await self._reader.find(*due, self._last_to_read(*due))
             if stored is None:
                 await self._restart()  # deleted meanwhile: take the buffer as it is
                 return None
@@ -283,6 +283,11 @@ class Uplink:
             self._session.sent(*due, octets, self._clock.now().s)
             self.meter.handed(octets)
             return stored
+
+    def _last_to_read(self, lane: Lane, sequence: int) -> int:
+        """Return up to where to read ahead: what is read is settled, so nothing that may wait for long."""
+        may_wait = self.spending.has_budget or self._clock.now().clock is ClockState.UNSET
+        return sequence if may_wait else self._session.lanes[lane].last
 
     async def _publish(self, client: aiomqtt.Client, stored: Stored) -> None:
         topic = topics.up(*self._names, stored.lane)

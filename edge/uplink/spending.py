@@ -27,6 +27,11 @@ class Spending:
         self._held_octets = 1
         """The size of the batch that the budget keeps waiting, as far as it is known."""
 
+    @property
+    def has_budget(self) -> bool:
+        """Say whether telemetry may ever have to wait for it."""
+        return self._meter.allowance.plan.monthly_bytes_max > 0
+
     def may_send(self, lane: Lane) -> bool:
         """Say whether the month's budget has room; alarms do not ask."""
         return lane is Lane.EVENTS or self.wait_s() <= 0
