@@ -8,8 +8,9 @@ from pydantic import AfterValidator, Field, model_validator
 from contract.events import Priority
 from contract.limits import NAME_CHARACTERS_MAX
 from contract.messages import DeviceEntry
-from device_profiles.schema import ProfileName, Strict
+from device_profiles.schema import ProfileName
 from edge.lines.line import Direction
+from toml_files import Strict
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
 
