@@ -8,10 +8,14 @@ from typing import Annotated
 
 import msgspec
 
+from contract.desired import Outcome, Refusal
+from contract.limits import INTEGER_MAX
 from contract.names import Mark, Name, Text, TimeMs
 from contract.samples import ClockState, Value
 
 EventId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+DigestOrNone = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?\Z")]
+Count = Annotated[int, msgspec.Meta(ge=1, le=INTEGER_MAX)]
 
 
 class Priority(StrEnum):
@@ -129,4 +133,27 @@ class ClockStepped(msgspec.Struct, frozen=True, tag="clock_stepped"):
     clock: ClockState = ClockState.SYNCHRONISED
 
 
-Event = AlarmRaised | AlarmCleared | ControlChanged | CommandResult | Gap | ClockStepped
+class DesiredReport(msgspec.Struct, frozen=True, tag="desired_report", omit_defaults=True):
+    """What became of a desired document, or of ``count`` messages that were refused for one reason.
+
+    ``sequence`` and ``digest`` (of the JWS) are those of the document, 0 and empty where nobody vouches for
+    it; ``kind`` is "unknown" where the topic named none of ours. ``refusal`` "replayed" with an outcome other
+    than refused answers a document that came again. ``highest`` is the highest sequence ever taken here, and
+    ``highest_issued_ms`` when the centre issued it: a centre that knows less numbers on from there.
+    """
+
+    id: EventId
+    time_ms: TimeMs
+    kind: Name
+    outcome: Outcome
+    sequence: Mark = 0
+    digest: DigestOrNone = ""
+    refusal: Refusal | None = None
+    reason: Text = ""
+    count: Count = 1
+    highest: Mark = 0
+    highest_issued_ms: TimeMs = 0
+    clock: ClockState = ClockState.SYNCHRONISED
+
+
+Event = AlarmRaised | AlarmCleared | ControlChanged | CommandResult | Gap | ClockStepped | DesiredReport

@@ -62,6 +62,7 @@ def test_malformed_acknowledgements_are_refused(text: bytes) -> None:
         Topic("north", "gw-1", Kind.UP, Lane.EVENTS),
         Topic("north", "gw-1", Kind.ACK, Lane.TELEMETRY),
         Topic("north", "gw-1", Kind.CMD, "c1"),
+        Topic("north", "gw-1", Kind.DESIRED, "lamp_plan"),
     ],
 )
 def test_topics_come_back_as_they_were(topic: Topic) -> None:
