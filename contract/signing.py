@@ -151,6 +151,11 @@ class KeyRing:
         return SignatureError(Refusal.NO_KEY, text)
 
 
+def payload_of(message: bytes) -> bytes:
+    """Return the payload of a message that was believed before; SignatureError if it has none."""
+    return _decoded(_segments(message)[1])
+
+
 def _segments(message: bytes) -> list[bytes]:
     segments = message.split(b".", 3)
     if len(segments) != 3 or len(segments[0]) > HEADER_CHARACTERS_MAX:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from contract.events import Priority
 from contract.limits import NAME_CHARACTERS_MAX
 from contract.messages import DeviceEntry
+from contract.signing import PublicKey
 from device_profiles.schema import ProfileName
 from edge.lines.line import Direction
 from toml_files import Strict
@@ -111,6 +112,21 @@ class Clock(Strict):
     step_ms_max: int = Field(default=500, ge=50, le=60_000)
     hold_back_s_max: SecondsOrNone = 3600
     synchronise_wait_s: SecondsOrNone = 30
+
+
+def _is_a_key(line: str) -> str:
+    PublicKey(line)  # a ContractError is a ValueError, and says what to write
+    return line
+
+
+PublicKeyLine = Annotated[str, Field(max_length=200), AfterValidator(_is_a_key)]
+
+
+class Centre(Strict):
+    """Whose documents are believed, and how often refusals are told."""
+
+    public_keys: list[PublicKeyLine] = Field(default=[], max_length=8)
+    report_interval_s: Annotated[float, Field(ge=1, le=86400)] = 60
 
 
 class SerialSide(Strict):
@@ -306,6 +322,7 @@ class Settings(Strict):
     broker: Broker
     buffer: Buffer = Buffer()
     clock: Clock = Clock()
+    centre: Centre = Centre()
     report: Report = Report()
     lines: list[Line] = Field(min_length=1, max_length=64)
     devices: list[Device] = Field(min_length=1, max_length=1000)
