@@ -1,4 +1,7 @@
-"""The HTTP interface: read-only and typed; every list is limited and goes on by a cursor. No sign-in yet."""
+"""The HTTP interface, typed; every list is limited and goes on by a cursor. No sign-in yet.
+
+Here everything is read-only; what is written stands in modules of its own (``desired_api``).
+"""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -29,6 +32,7 @@ from collector.views import (
     SampleView,
     TitleView,
 )
+from contract.desired import DesiredKind
 from contract.errors import ContractError
 from contract.limits import TIME_MS_MAX
 from contract.names import checked_name
@@ -65,8 +69,8 @@ class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 
 
-def application(sources: Sources) -> FastAPI:
-    """Return the interface over these sources."""
+def application(sources: Sources, *routers: APIRouter) -> FastAPI:
+    """Return the interface over these sources; each of ``routers`` has lists of its own."""
     app = FastAPI(
         title="Gengfu collector",
         docs_url=None,  # its page would fetch scripts from the internet
@@ -79,8 +83,10 @@ def application(sources: Sources) -> FastAPI:
     _add_series(lists, sources)
     _add_alarms(lists, sources)
     _add_live(lists, sources)
+    for router in routers:
+        lists.include_router(router)
     app.include_router(lists)
-    _add_index(app, [f"{PREFIX}/{name}" for name in LISTS])
+    _add_index(app, [f"{PREFIX}/{name}" for name in (*LISTS, *(f"desired/{kind}" for kind in DesiredKind))])
     _add_operation(app, sources)
     return app
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from collector import dead_letters, journal, registry
+from collector import dead_letters, desired_heard, journal, registry
 from collector.database import insert
 from collector.group_marks import GroupMarks, LaneKey
 from collector.journal import Arrived
@@ -205,6 +205,7 @@ class _Group:
             if epoch is hello.epochs[0] or held.first < held.next:
                 self._asked[key] = True
         registry.greeted(self._connection, hello, received.received_ms, retained=received.retained)
+        desired_heard.greeted(self._connection, hello, received.received_ms, retained=received.retained)
         self._outcome.greeted.add(hello.gateway)
         self._outcome.hellos += 1
 

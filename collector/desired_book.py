@@ -1,0 +1,251 @@
+"""Desired documents in the state: pushed to many gateways or to none, numbered, and what became of them.
+
+Every function runs inside a transaction of its caller's. A gateway may know higher sequences than the state
+does, after a backup was put back: then numbering goes on from there. What the state held to be newest and the
+gateway has passed is not sent again by itself: people may have pushed something newer since the backup.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from msgspec import structs
+from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import insert as plain_insert
+
+from collector import desired_heard, registry
+from collector.desired_heard import Heard
+from collector.tables import desired
+from contract import batches
+from contract.desired import Desired, DesiredKind, Outcome, Refusal, decode, encode
+from contract.errors import ContractError
+from contract.events import DesiredReport
+from contract.limits import VERSION
+from contract.signing import SigningKey, payload_of
+
+
+class State(StrEnum):
+    """Where a document stands."""
+
+    WAITING = "waiting"  # the broker has not had it yet
+    SENT = "sent"
+    STORED = "stored"  # the gateway has it, and waits for its time
+    IN_FORCE = "in_force"
+    REFUSED = "refused"
+    ROLLED_BACK = "rolled_back"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"  # a newer one is to hold
+
+
+OPEN = (State.WAITING, State.SENT)
+RETRIED = frozenset((Refusal.STORAGE_UNAVAILABLE, Refusal.OVERLOADED, Refusal.NO_KEY))
+"""Refusals that may be over by themselves, or by a hand at the gateway."""
+AHEAD = (
+    "the gateway took sequence {highest}, which this centre does not know: a backup was put back, or another "
+    "centre signs with this key; push again, and it is numbered from there"
+)
+
+
+class PushError(Exception):
+    """Nothing was pushed; ``problems`` are by gateway, or empty where none can be pushed to at all."""
+
+    def __init__(self, text: str, problems: Mapping[str, str] | None = None) -> None:
+        """Keep both."""
+        super().__init__(text)
+        self.problems = dict(problems or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One document each for several gateways; ``effective_ms`` None means now, ``expires_ms`` None never."""
+
+    kind: DesiredKind
+    bodies: Mapping[str, str]
+    who: str
+    effective_ms: int | None = None
+    expires_ms: int | None = None
+
+
+class DesiredBook:
+    """Writes the documents; ``key`` is None where the centre has none and can push nothing."""
+
+    def __init__(
+        self,
+        district: str,
+        key: SigningKey | None,
+        *,
+        now_ms: Callable[[], int],
+        retry_max_s: float,
+        history_max: int,
+    ) -> None:
+        """``history_max`` documents of each gateway and kind are kept."""
+        self._district, self._key, self._now_ms = district, key, now_ms
+        self._retry_max_ms, self._history_max = round(retry_max_s * 1000), history_max
+
+    def push(self, connection: Connection, push: Push) -> None:
+        """Write a document for each gateway; PushError, and nothing is written, where one cannot be."""
+        if self._key is None:
+            raise PushError(
+                "this centre has no signing key; stop it, run `gengfu collector init` with its settings "
+                "file, and paste the public key into the gateways' settings"
+            )
+        now_ms = self._now_ms()
+        if push.expires_ms is not None and push.expires_ms <= now_ms:
+            raise PushError(f"expires_ms {push.expires_ms} is over: it is {now_ms} now")
+        problems: dict[str, str] = {}
+        for gateway, body in push.bodies.items():
+            if not registry.is_known(connection, gateway):
+                problems[gateway] = "no gateway of this name was ever heard; /api/v1/gateways lists them"
+                continue
+            document = Desired(
+                VERSION,
+                self._district,
+                gateway,
+                push.kind,
+                self._next(connection, gateway, push.kind),
+                now_ms,
+                now_ms if push.effective_ms is None else push.effective_ms,
+                push.expires_ms,
+                body,
+            )
+            try:
+                self._add(connection, document, push.who)
+            except ContractError as error:
+                problems[gateway] = str(error)
+        if problems:
+            raise PushError(f"{len(problems)} of {len(push.bodies)} documents are refused", problems)
+
+    def reported(self, connection: Connection, gateway: str, report: DesiredReport, heard_ms: int) -> None:
+        """Take what a gateway tells of its documents."""
+        if report.kind not in list(DesiredKind):
+            return
+        kind = DesiredKind(report.kind)
+        heard = desired_heard.of(connection, gateway, kind)
+        if desired_heard.believed(connection, gateway, kind, report.highest) >= max(heard.highest, 1):
+            heard = heard._replace(highest=report.highest, highest_issued_ms=report.highest_issued_ms)
+        if report.outcome is Outcome.IN_FORCE:
+            heard = heard._replace(in_force=report.sequence)
+        elif report.outcome is Outcome.EXPIRED:
+            heard = heard._replace(in_force=None)
+        desired_heard.keep(connection, gateway, kind, heard, heard_ms)
+        newest = self._newest(connection, gateway, kind)
+        if newest is None:
+            return
+        if report.digest:
+            self._settle(connection, gateway, kind, report, is_newest=report.digest == newest.digest)
+        if _is_passed(newest, report, heard.highest):
+            self._follow(connection, newest, heard)
+
+    def _settle(
+        self,
+        connection: Connection,
+        gateway: str,
+        kind: DesiredKind,
+        report: DesiredReport,
+        *,
+        is_newest: bool,
+    ) -> None:
+        """Note what became of the document that a report names."""
+        if report.outcome is Outcome.REFUSED and not is_newest:
+            return  # somebody sent an old one again
+        of_kind = (desired.c.gateway == gateway, desired.c.kind == str(kind))
+        told: dict[str, Any] = {"state": str(report.outcome), "reported_ms": report.time_ms, "next_ms": None}
+        if report.outcome is Outcome.REFUSED and report.refusal in RETRIED:
+            told["next_ms"] = self._now_ms() + self._retry_max_ms
+        this = (*of_kind, desired.c.digest == report.digest)
+        is_repetition = report.refusal is Refusal.REPLAYED and report.outcome is not Outcome.REFUSED
+        if (
+            is_repetition
+            and connection.execute(
+                select(desired.c.state).where(*this, desired.c.state == told["state"])
+            ).first()
+        ):
+            return  # its reason was told the first time
+        told |= {"refusal": str(report.refusal or ""), "reason": report.reason}
+        if is_repetition:
+            told["refusal"] = ""
+        connection.execute(update(desired).where(*this).values(told))
+        if report.outcome is Outcome.IN_FORCE:
+            replaced = (*of_kind, desired.c.digest != report.digest, desired.c.state == State.IN_FORCE)
+            connection.execute(update(desired).where(*replaced).values(state=State.SUPERSEDED.value))
+
+    def _follow(self, connection: Connection, newest: Row[Any], heard: Heard) -> None:
+        """The gateway has passed the newest document: number it on, unless what passed it is later."""
+        this = (
+            desired.c.gateway == newest.gateway,
+            desired.c.kind == newest.kind,
+            desired.c.sequence == newest.sequence,
+        )
+        told: dict[str, Any] = {"next_ms": None, "reason": AHEAD.format(highest=heard.highest)}
+        if _is_unheard(newest) and newest.issued_ms > heard.highest_issued_ms and self._key is not None:
+            document = decode(payload_of(newest.jws))
+            sequence = self._next(connection, newest.gateway, document.kind)
+            self._add(connection, structs.replace(document, sequence=sequence), newest.who)
+            told["reason"] = f"sent again as {sequence}: the gateway had taken {heard.highest} before"
+        elif _is_unheard(newest):
+            told |= {"state": State.REFUSED.value, "refusal": str(Refusal.ROLLED_BACK)}
+        else:
+            told["state"] = State.SUPERSEDED.value
+        connection.execute(update(desired).where(*this).values(told))
+
+    def _add(self, connection: Connection, document: Desired, who: str) -> None:
+        """Write a document that is to hold from now on; ContractError where it cannot be one."""
+        if self._key is None:
+            raise PushError("this centre has no signing key")
+        jws = self._key.sign(encode(document))
+        kind, gateway = str(document.kind), document.gateway
+        of_kind = (desired.c.gateway == gateway, desired.c.kind == kind)
+        replaced = (*of_kind, desired.c.state.in_((*OPEN, State.STORED, State.REFUSED)))
+        connection.execute(
+            update(desired).where(*replaced).values(state=State.SUPERSEDED.value, next_ms=None)
+        )
+        connection.execute(update(desired).where(*of_kind).values(next_ms=None))
+        connection.execute(
+            plain_insert(desired).values(
+                gateway=gateway,
+                kind=kind,
+                sequence=document.sequence,
+                jws=jws,
+                digest=batches.digest(jws),
+                body_digest=batches.digest(document.body.encode()),
+                issued_ms=document.issued_ms,
+                effective_ms=document.effective_ms,
+                expires_ms=document.expires_ms,
+                who=who,
+                state=State.WAITING.value,
+                refusal="",
+                reason="",
+                reported_ms=None,
+                attempts=0,
+                sent_ms=None,
+                next_ms=self._now_ms(),
+            )
+        )
+        past = select(desired.c.sequence).where(*of_kind).order_by(desired.c.sequence.desc())
+        old = connection.scalars(past.offset(self._history_max)).all()
+        if old:
+            connection.execute(delete(desired).where(*of_kind, desired.c.sequence <= max(old)))
+
+    def _next(self, connection: Connection, gateway: str, kind: DesiredKind) -> int:
+        newest = self._newest(connection, gateway, kind)
+        highest = desired_heard.of(connection, gateway, kind).highest
+        return max(newest.sequence if newest else 0, highest) + 1
+
+    def _newest(self, connection: Connection, gateway: str, kind: DesiredKind) -> Row[Any] | None:
+        query = select(desired).where(desired.c.gateway == gateway, desired.c.kind == str(kind))
+        return connection.execute(query.order_by(desired.c.sequence.desc()).limit(1)).first()
+
+
+def _is_passed(newest: Row[Any], report: DesiredReport, highest: int) -> bool:
+    """Say whether the gateway has used the newest document's number, or a higher one, for another."""
+    is_named = report.digest == newest.digest
+    if is_named and report.outcome is not Outcome.REFUSED:
+        return False
+    return highest > newest.sequence or (is_named and report.refusal is Refusal.REPLAYED)
+
+
+def _is_unheard(newest: Row[Any]) -> bool:
+    """Say whether the gateway never took the document."""
+    out_of_order = (Refusal.ROLLED_BACK, Refusal.REPLAYED)
+    return newest.state in OPEN or (newest.state == State.REFUSED and newest.refusal in out_of_order)
