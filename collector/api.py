@@ -3,11 +3,13 @@
 Here everything is read-only; what is written stands in modules of its own (``desired_api``).
 """
 
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.routing import APIRoute
 
@@ -76,6 +78,7 @@ def application(sources: Sources, *routers: APIRouter) -> FastAPI:
         docs_url=None,  # its page would fetch scripts from the internet
         redoc_url=None,
     )
+    app.add_exception_handler(RequestValidationError, _told_without_input)
     lists = APIRouter(
         prefix=PREFIX, dependencies=[Depends(_known_only)], responses={422: {"model": RefusalView}}
     )
@@ -89,6 +92,13 @@ def application(sources: Sources, *routers: APIRouter) -> FastAPI:
     _add_index(app, [f"{PREFIX}/{name}" for name in (*LISTS, *(f"desired/{kind}" for kind in DesiredKind))])
     _add_operation(app, sources)
     return app
+
+
+async def _told_without_input(_request: Request, error: Exception) -> Response:
+    """Say what is wrong without repeating it: it may be what no answer can hold, as half a character."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    told = [{key: each[key] for key in ("type", "loc", "msg")} for each in found]
+    return Response(json.dumps({"detail": told}), 422, media_type="application/json")
 
 
 def _known_only(request: Request) -> None:

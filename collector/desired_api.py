@@ -136,7 +136,7 @@ def _problems(asked: PushRequest, validator: Validator) -> dict[str, str]:
         try:
             checked_name(gateway, "gateway")
         except ContractError as error:
-            found[gateway[:80]] = str(error)
+            found[gateway[:80].encode("ascii", "replace").decode()] = str(error)
             continue
         if body not in judged:
             octets = len(body.encode(errors="replace"))

@@ -120,6 +120,9 @@ class DesiredBook:
         """Take what a gateway tells of its documents."""
         if report.kind not in list(DesiredKind):
             return
+        is_repetition = report.refusal is Refusal.REPLAYED and report.outcome is not Outcome.REFUSED
+        if is_repetition and report.sequence != report.highest:
+            return  # it is told late, and was true then
         kind = DesiredKind(report.kind)
         heard = desired_heard.of(connection, gateway, kind)
         if desired_heard.believed(connection, gateway, kind, report.highest) >= max(heard.highest, 1):

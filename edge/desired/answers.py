@@ -2,19 +2,29 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from contract.desired import Outcome, Refusal
 from contract.events import DesiredReport
 from contract.limits import TEXT_CHARACTERS_MAX
 from edge.clock import Clock
 from edge.desired.held import Document, Highest
-from edge.desired.refusals import Refusals
+from edge.desired.refusals import Counted, Refusals
 from edge.rules.effects import Ids
 
 _log = logging.getLogger(__name__)
 
 UNKNOWN_KIND = "unknown"
 DAMAGED_TOLD_MAX = 5
+
+
+def _as_of_now(told: Counted, highest: Highest | None) -> Counted:
+    """Return what is true still: what was counted is told late, and its document may have gone on since."""
+    is_highest = highest is not None and told.digest == highest.digest
+    if told.outcome is Outcome.REFUSED:  # of a document that was taken at last, nobody is to hear a refusal
+        return replace(told, sequence=0, digest="") if is_highest else told
+    outcome = highest.outcome if highest is not None and is_highest else None
+    return replace(told, outcome=outcome or Outcome.REFUSED)
 
 
 class Answers:
@@ -45,7 +55,8 @@ class Answers:
 
     def tell(self, *, everything: bool = False) -> None:
         """Tell what is due of what was counted."""
-        for told in self._refusals.take(self._clock.now().s, everything=everything):
+        for counted in self._refusals.take(self._clock.now().s, everything=everything):
+            told = _as_of_now(counted, self._highest(counted.kind))
             _log.warning("%s: %d messages %s: %s", told.kind, told.count, told.refusal, told.reason)
             self._tell(
                 told.kind, told.outcome, told.sequence, told.digest, told.reason, told.refusal, told.count

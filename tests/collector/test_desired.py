@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,7 +59,8 @@ class Desk:
 
     def push(self, documents: dict[str, str], **more: Any) -> httpx.Response:
         """Push documents."""
-        return self.ask("PUT", json={"documents": documents, "who": "wang"} | more)
+        told = json.dumps({"documents": documents, "who": "wang"} | more)
+        return self.ask("PUT", content=told, headers={"Content-Type": "application/json"})
 
     def pushed(self, number: int, gateway: str = "gw-1", **more: Any) -> int:
         """Push one and return its sequence."""
@@ -162,6 +164,9 @@ def test_a_push_reaches_all_its_gateways_signed_and_numbered(tmp_path: Path) -> 
         ({"gw-1": "{}", "gw-2": '{"a": "' + "\\u0001" * 20_000 + '"}'}, {}, 200, ""),
         ({}, {}, 422, "at least 1 item"),
         ({"gw-1": "{}"}, {"who": ""}, 422, "at least 1 character"),
+        ({"gw-1": "{}"}, {"who": "\ud800"}, 422, "valid string"),
+        ({"gw-1": '{"a": "\ud800"}'}, {}, 422, "no text"),
+        ({"\ud800": "{}"}, {}, 422, "1 to 64 characters"),
         ({"gw-1": "{}"}, {"when": 5}, 422, "not permitted"),
         ({"gw-1": "{}"}, {"expires_ms": NOW_MS}, 409, "is over"),
         (
@@ -290,6 +295,18 @@ def test_a_report_that_comes_twice_changes_nothing(tmp_path: Path) -> None:
         centre._batches += 1
         centre.deliver(early)
         assert centre.state()["state"] == "in_force"
+
+
+def test_an_old_document_that_came_again_takes_nothing_from_the_newest(tmp_path: Path) -> None:
+    """Repetitions are told late: what was in force then need not be now."""
+    with desk(tmp_path) as centre:
+        centre.pushed(1)
+        centre.report(Outcome.IN_FORCE, 1)
+        centre.pushed(2)
+        centre.report(Outcome.IN_FORCE, 2)
+        for outcome in (Outcome.IN_FORCE, Outcome.REFUSED):
+            centre.report(outcome, 1, refusal=Refusal.REPLAYED, highest=2)
+            assert (centre.state()["state"], centre.state()["in_force"]) == ("in_force", 2)
 
 
 def test_the_newest_supersedes_and_only_some_history_is_kept(tmp_path: Path) -> None:

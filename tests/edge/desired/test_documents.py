@@ -70,6 +70,34 @@ def test_a_document_that_comes_again_is_answered_in_counts_and_not_executed(tmp_
     ]
 
 
+def test_what_is_counted_is_told_as_it_is_by_then(tmp_path: Path) -> None:
+    """A document that came again, or that a full disk refused, may be past or in force by then."""
+    shelf = RefusingShelf(tmp_path / "desired")
+
+    async def story(_end: End, documents: Documents) -> None:
+        for message in (signed(1), signed(1), signed(1), signed(2)):
+            documents.offer(PLAN, message, retained=False)
+            await asyncio.sleep(0.01)
+        shelf.refuses = "write"
+        for message in (signed(3), signed(3)):
+            documents.offer(PLAN, message, retained=False)
+            await asyncio.sleep(0.01)
+        shelf.refuses = ""
+        documents.offer(PLAN, signed(3), retained=False)
+        await asyncio.sleep(100)
+
+    end = End(tmp_path, shelf=shelf).live(story)
+    assert end.outcomes == [
+        ("in_force", 1, ""),
+        ("in_force", 1, "replayed"),
+        ("in_force", 2, ""),
+        ("refused", 3, "storage_unavailable"),
+        ("in_force", 3, ""),
+        ("refused", 1, "replayed"),
+        ("refused", 0, "storage_unavailable"),
+    ]
+
+
 def test_a_document_waits_for_its_time_also_over_a_restart(tmp_path: Path) -> None:
     """Meanwhile the former holds; the swap is told when it is made."""
     end = End(tmp_path).given(signed(1), signed(2, effective_ms=NOW_MS + 10_000_000), after_s=9_000)

@@ -1,0 +1,77 @@
+"""Documents from the centre's interface to a gateway's disk, in real processes, whatever forgets it."""
+
+import asyncio
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.desired_site import Site, counted
+from tests.faults.failing_disk import FailingDisk
+
+PLAN = "lamp_plan"
+OURS = "gw-1"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A site with one gateway, which has a plan in force."""
+    site = Site(tmp_path, {OURS: ""})
+    with site.running():
+        asyncio.run(site.known())
+        assert in_force(site, pushed(site, 1))
+        yield site
+        assert site.fallen == []
+
+
+def pushed(site: Site, number: int) -> dict[str, int]:
+    """Push a plan; return its sequence."""
+    return asyncio.run(site.push(PLAN, {OURS: {"plan": number}}))
+
+
+def in_force(site: Site, sequences: dict[str, int]) -> bool:
+    """Wait until it is in force; say whether it is."""
+    return not asyncio.run(site.in_force(PLAN, sequences))
+
+
+def test_a_gateway_that_was_away_gets_its_plan_though_broker_and_centre_have_forgotten_and_restarted(
+    site: Site,
+) -> None:
+    """Neither a wiped broker nor a killed centre loses it; offline and after its start the former holds."""
+    gateway = site.children[OURS]
+    gateway.kill()
+    site.centre.kill()
+    site.start_centre()
+    second = pushed(site, 2)
+    site.broker.kill()
+    site.broker.wipe()
+    gateway.start()
+    site.centre.kill()
+    site.broker.start()
+    site.start_centre()
+    assert in_force(site, second)
+    [plan] = (site.folder / OURS / "desired").glob("lamp_plan.2.*.jws")
+    assert plan.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_does_not_take_a_plan_is_told_and_gets_it_later(
+    site: Site, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile the former is in force; the centre sends again by itself."""
+    disk = FailingDisk(site.folder, f"{OURS}/desired")
+    gateway = site.children[OURS]
+    gateway.end()
+    with monkeypatch.context() as environment:
+        for name in ("LD_PRELOAD", "FAILING_DISK_FOLDER", "FAILING_DISK_CONTROL"):
+            environment.setenv(name, disk.environment[name])
+        disk.refuse(number)
+        gateway.start()
+    second = pushed(site, 2)
+    assert asyncio.run(site.in_force(PLAN, second, 3)) == {OURS}
+    state = asyncio.run(site.states(PLAN))[OURS]
+    assert (state["state"], state["refusal"], state["in_force"]) == ("refused", "storage_unavailable", 1)
+    disk.work()
+    assert in_force(site, second)
+    assert counted(site.reports(OURS))["storage_unavailable"] >= 1
