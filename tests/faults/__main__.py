@@ -35,8 +35,8 @@ CAMPAIGNS = (
         "no forged, replayed or misdirected document is taken, and each is in a count",
         ["--documents", "10000"],
         ["--documents", "500", "--control-documents", "80"],
-        minutes=4,
-        minutes_max=15,
+        minutes=2,
+        minutes_max=10,
     ),
     Campaign(
         "restores",
