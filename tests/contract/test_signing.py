@@ -95,12 +95,12 @@ def test_a_public_key_is_no_secret_of_a_message_code() -> None:
     assert refused(b".".join((encoded(spaced), payload, signature))) is Refusal.FORGED
 
 
-@given(st.integers(0, len(SIGNED) * 8 - 1))
-def test_any_flipped_bit_is_noticed(bit: int) -> None:
-    """Also one of those that base64url does not use, which would make other bytes of the same document."""
-    harmed = bytearray(SIGNED)
-    harmed[bit // 8] ^= 1 << bit % 8
-    assert refused(bytes(harmed)) in (Refusal.MALFORMED, Refusal.FORGED, Refusal.NO_KEY)
+def test_every_flipped_bit_is_noticed() -> None:
+    """Also those that base64url does not use, which would make other bytes of the same document."""
+    for bit in range(len(SIGNED) * 8):
+        harmed = bytearray(SIGNED)
+        harmed[bit // 8] ^= 1 << bit % 8
+        assert refused(bytes(harmed)) in (Refusal.MALFORMED, Refusal.FORGED, Refusal.NO_KEY)
 
 
 @given(st.integers(0, len(SIGNED) - 1), st.binary(max_size=3))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.desired_site import Site, counted
+from collector import backup
+from tests.faults.desired_site import DISTRICT, Site, counted
 from tests.faults.failing_disk import FailingDisk
 
 PLAN = "lamp_plan"
@@ -53,6 +54,20 @@ def test_a_gateway_that_was_away_gets_its_plan_though_broker_and_centre_have_for
     assert in_force(site, second)
     [plan] = (site.folder / OURS / "desired").glob("lamp_plan.2.*.jws")
     assert plan.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_centre_that_is_put_back_numbers_on_from_what_the_gateway_took(site: Site) -> None:
+    """A push after the restore gets through, though the backup knew of no number as high."""
+    data = site.folder / "centre"
+    backup.take(data, site.folder / "backup", district=DISTRICT, now_ms=1, progress=lambda *_: None)
+    for number in (2, 3):
+        assert in_force(site, pushed(site, number))
+    assert site.centre.end() == 0
+    backup.put_back(site.folder / "backup", data, district=DISTRICT, replace=True, progress=lambda *_: None)
+    site.start_centre()
+    assert pushed(site, 4) == {OURS: 2}
+    assert in_force(site, {OURS: 4})
+    assert asyncio.run(site.states(PLAN))[OURS]["in_force"] == 4
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
