@@ -139,6 +139,8 @@ class DesiredBook:
             self._settle(connection, gateway, kind, report, is_newest=report.digest == newest.digest)
         if _is_passed(newest, report, heard.highest):
             self._follow(connection, newest, heard)
+        elif self._is_of_former_key(newest, report):
+            self._again(connection, newest, "the gateway does not know the key that had signed it")
 
     def _settle(
         self,
@@ -182,15 +184,30 @@ class DesiredBook:
         )
         told: dict[str, Any] = {"next_ms": None, "reason": AHEAD.format(highest=heard.highest)}
         if _is_unheard(newest) and newest.issued_ms > heard.highest_issued_ms and self._key is not None:
-            document = decode(payload_of(newest.jws))
-            sequence = self._next(connection, newest.gateway, document.kind)
-            self._add(connection, structs.replace(document, sequence=sequence), newest.who)
-            told["reason"] = f"sent again as {sequence}: the gateway had taken {heard.highest} before"
-        elif _is_unheard(newest):
+            self._again(connection, newest, f"the gateway had taken {heard.highest} before")
+            return
+        if _is_unheard(newest):
             told |= {"state": State.REFUSED.value, "refusal": str(Refusal.ROLLED_BACK)}
         else:
             told["state"] = State.SUPERSEDED.value
         connection.execute(update(desired).where(*this).values(told))
+
+    def _again(self, connection: Connection, newest: Row[Any], why: str) -> None:
+        """Sign the newest document once more, with the key and the number of now."""
+        document = decode(payload_of(newest.jws))
+        sequence = self._next(connection, newest.gateway, document.kind)
+        self._add(connection, structs.replace(document, sequence=sequence), newest.who)
+        this = (
+            desired.c.gateway == newest.gateway,
+            desired.c.kind == newest.kind,
+            desired.c.sequence == newest.sequence,
+        )
+        connection.execute(update(desired).where(*this).values(reason=f"sent again as {sequence}: {why}"))
+
+    def _is_of_former_key(self, newest: Row[Any], report: DesiredReport) -> bool:
+        """Say whether the newest document is refused for a key that this centre has changed since."""
+        is_refused = report.digest == newest.digest and report.refusal is Refusal.NO_KEY
+        return is_refused and self._key is not None and not self._key.has_signed(newest.jws)
 
     def _add(self, connection: Connection, document: Desired, who: str) -> None:
         """Write a document that is to hold from now on; ContractError where it cannot be one."""

@@ -14,7 +14,6 @@ from collector.desired_book import OPEN, RETRIED, State
 from collector.metrics import Metrics
 from collector.tables import desired
 from contract import topics
-from contract.desired import DesiredKind
 
 _log = logging.getLogger(__name__)
 
@@ -95,7 +94,7 @@ class Publisher:
                 row.gateway,
                 row.kind,
                 row.sequence,
-                topics.desired(self._district, row.gateway, DesiredKind(row.kind)),
+                topics.desired(self._district, row.gateway, row.kind),
                 row.jws,
                 None if row.expires_ms is None else min(-((now_ms - row.expires_ms) // 1000), EXPIRY_S_MAX),
             )

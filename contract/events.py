@@ -136,10 +136,11 @@ class ClockStepped(msgspec.Struct, frozen=True, tag="clock_stepped"):
 class DesiredReport(msgspec.Struct, frozen=True, tag="desired_report", omit_defaults=True):
     """What became of a desired document, or of ``count`` messages that were refused for one reason.
 
-    ``sequence`` and ``digest`` (of the JWS) are those of the document, 0 and empty where nobody vouches for
-    it; ``kind`` is "unknown" where the topic named none of ours. ``refusal`` "replayed" with an outcome other
-    than refused answers a document that came again. ``highest`` is the highest sequence ever taken here, and
-    ``highest_issued_ms`` when the centre issued it: a centre that knows less numbers on from there.
+    ``digest`` is that of the JWS, ``sequence`` the document's, 0 where nobody vouches for it; of several
+    messages they are those of one. ``kind`` is "unknown" where the topic named none of ours. ``refusal``
+    "replayed" with an outcome other than refused answers a document that came again. ``highest`` is the
+    highest sequence ever taken here, and ``highest_issued_ms`` when the centre issued it: a centre that knows
+    less numbers on from there.
     """
 
     id: EventId

@@ -107,6 +107,10 @@ class SigningKey:
         """The key as PEM, unencrypted."""
         return self._key.as_pem(private=True)
 
+    def has_signed(self, message: bytes) -> bool:
+        """Say whether a message that we made ourselves was made with this key."""
+        return message.split(b".", 1)[0] == _header_of(self.public.kid)
+
     def sign(self, payload: bytes) -> bytes:
         """Return the JWS; ContractError if it is too large for a message."""
         signed = jws.serialize_compact(self._header, payload, self._key, registry=_REGISTRY).encode()

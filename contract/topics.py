@@ -1,7 +1,7 @@
 """MQTT topics, version 1: ``gengfu/1/{district}/{gateway}/…``. A collector subscribes to its district."""
 
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from contract.desired import DesiredKind
 from contract.errors import ContractError
@@ -75,7 +75,7 @@ def watch(district: str, gateway: str) -> str:
     return str(Topic(district, gateway, Kind.WATCH))
 
 
-def desired(district: str, gateway: str, kind: DesiredKind | Literal["+", ""]) -> str:
+def desired(district: str, gateway: str, kind: str) -> str:
     """Topic of a gateway's desired document of one kind; "+" is all kinds, "" what they begin with."""
     return f"{Topic(district, gateway, Kind.DESIRED)}/{kind}"
 

@@ -44,10 +44,17 @@ class Answers:
         self._refusals = Refusals(interval_s)
 
     def count(
-        self, kind: str, outcome: Outcome, refusal: Refusal, reason: str, document: Document | None = None
+        self,
+        kind: str,
+        outcome: Outcome,
+        refusal: Refusal,
+        reason: str,
+        *,
+        digest: str = "",
+        sequence: int = 0,
     ) -> None:
-        """Count an answer that is told once an interval; ``document`` where a key vouches for it."""
-        self._refusals.add(kind, outcome, refusal, reason, document)
+        """Count an answer that is told once an interval; ``sequence`` where a key vouches for it."""
+        self._refusals.add(Counted(kind, outcome, refusal, reason, 1, sequence, digest))
 
     def idle_s(self, now_s: float) -> float:
         """Return how long nothing is to be told."""

@@ -153,9 +153,16 @@ class Documents:
             case Again(document) if held.highest and held.highest.outcome:
                 if not arrived.retained:  # the broker repeats itself on each connection; its centre asks
                     reason = "it came again"
-                    self._answers.count(kind, held.highest.outcome, Refusal.REPLAYED, reason, document)
-            case Refused(refusal, reason, document):
-                self._answers.count(kind, Outcome.REFUSED, refusal, reason, document)
+                    self._answers.count(
+                        kind,
+                        held.highest.outcome,
+                        Refusal.REPLAYED,
+                        reason,
+                        digest=document.digest,
+                        sequence=document.desired.sequence,
+                    )
+            case Refused(refusal, reason, digest, sequence):
+                self._answers.count(kind, Outcome.REFUSED, refusal, reason, digest=digest, sequence=sequence)
         self._answers.tell()
 
     async def _accepted(self, kind: DesiredKind, document: Document) -> None:
@@ -169,8 +176,14 @@ class Documents:
             self._refused_by_disk(error)
             refused = f"the disk refuses: {error.strerror or error}"
         if refused:
-            refusal = Refusal.STORAGE_UNAVAILABLE
-            self._answers.count(kind, Outcome.REFUSED, refusal, refused, document)
+            self._answers.count(
+                kind,
+                Outcome.REFUSED,
+                Refusal.STORAGE_UNAVAILABLE,
+                refused,
+                digest=document.digest,
+                sequence=document.desired.sequence,
+            )
             return
         self._disk.works()
         self._held[kind] = held

@@ -32,11 +32,12 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A message that is not taken; ``document`` is there where a key of ours vouches for it."""
+    """A message that is not taken; ``sequence`` is 0 where no key of ours vouches for one."""
 
     refusal: Refusal
     reason: str
-    document: Document | None = None
+    digest: str = ""
+    sequence: int = 0
 
 
 Verdict = Accepted | Again | Refused
@@ -59,9 +60,10 @@ class Verifier:
 
     def judge(self, message: bytes, kind: DesiredKind, highest: Highest | None, now: Moment) -> Verdict:
         """Say what a message on the topic of ``kind`` is; ``highest`` is what was taken of this kind."""
-        document = None
+        digest, sequence = batches.digest(message), 0
         try:
-            document = Document(self.opened(message), batches.digest(message), message)
+            document = Document(self.opened(message), digest, message)
+            sequence = document.desired.sequence
             self.check_place(document.desired, kind)
             if highest and highest.outcome and self.is_known(document, highest):
                 return Again(document)
@@ -69,7 +71,7 @@ class Verifier:
             self.check_expiry(document, now)
             self.check_body(document.desired)
         except _Refusal as refused:
-            return Refused(refused.refusal, str(refused), document)
+            return Refused(refused.refusal, str(refused), digest, sequence)
         return Accepted(document)
 
     def opened(self, message: bytes) -> Desired:

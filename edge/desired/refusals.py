@@ -1,20 +1,18 @@
 """Answers that are counted: the first of a sort is told at once, what follows once an interval. Pure.
 
-Ten thousand forged messages so are a few events, and each is in a count. A document that somebody vouches
-for stays named, the one with the highest sequence: it is the one that its centre waits to hear of.
+Ten thousand forged messages so are a few events, and each is in a count. The document with the highest
+sequence that a key vouches for stays named: it is the one that its centre waits to hear of.
 """
 
 import math
 from dataclasses import dataclass, replace
 
 from contract.desired import Outcome, Refusal
-from contract.limits import TEXT_CHARACTERS_MAX
-from edge.desired.held import Document
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """So many answers of one sort; sequence 0 where nobody vouches for any of them."""
+    """So many answers of one sort, and the message that is named; sequence 0 where nobody vouches for any."""
 
     kind: str
     outcome: Outcome
@@ -37,16 +35,13 @@ class Refusals:
         self._counted: dict[_Sort, Counted] = {}
         self._told_s: dict[_Sort, float] = {}
 
-    def add(
-        self, kind: str, outcome: Outcome, refusal: Refusal, reason: str, document: Document | None = None
-    ) -> None:
-        """Count one; ``document`` where a key of ours vouches for it."""
-        sequence, digest = (document.desired.sequence, document.digest) if document else (0, "")
-        new = Counted(kind, outcome, refusal, reason[:TEXT_CHARACTERS_MAX], 1, sequence, digest)
+    def add(self, new: Counted) -> None:
+        """Count it with the others of its sort."""
+        kind, outcome, refusal = new.kind, new.outcome, new.refusal
         before = self._counted.get((kind, outcome, refusal))
         if before is not None:
             named = new if new.sequence >= before.sequence else before
-            new = replace(named, count=before.count + 1)
+            new = replace(named, count=before.count + new.count)
         self._counted[kind, outcome, refusal] = new
 
     def idle_s(self, now_s: float) -> float:

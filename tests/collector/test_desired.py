@@ -422,6 +422,27 @@ def test_reports_and_hellos_of_unknown_kinds_or_documents_change_nothing(tmp_pat
         assert (centre.state()["state"], centre.state()["in_force"]) == ("waiting", 9)
 
 
+def test_a_gateway_that_does_not_pin_the_key_is_seen_and_gets_the_document_once_it_does(
+    tmp_path: Path,
+) -> None:
+    """The centre sends on; where it has changed its key, it signs anew."""
+    told: dict[str, Any] = {"refusal": Refusal.NO_KEY, "reason": "no key is pinned here", "highest": 0}
+    clock = Clock()
+    with desk(tmp_path, clock) as centre:
+        centre.pushed(1)
+        centre.due()
+        centre.report(Outcome.REFUSED, 0, digest=rows(centre.collector.state, desired)[0][4], **told)
+        assert (centre.state()["state"], centre.state()["reason"]) == ("refused", "no key is pinned here")
+        centre.greet()
+        assert [each.sequence for each in centre.due()] == [1]
+    (tmp_path / "data" / key_file.FILE_NAME).rename(tmp_path / "former.pem")
+    with desk(tmp_path, clock) as centre:
+        centre._batches = 10
+        centre.report(Outcome.REFUSED, 0, digest=rows(centre.collector.state, desired)[0][4], **told)
+        [again] = centre.due()
+        assert (again.sequence, opened(tmp_path, again).body) == (2, '{"plan": 1}')
+
+
 def test_the_key_is_the_owners_alone_and_made_once(tmp_path: Path) -> None:
     """A wrong mode, or what is no key, keeps the centre from starting, with a remedy."""
     key = key_file.make(tmp_path / "data")

@@ -70,6 +70,24 @@ def test_a_centre_that_is_put_back_numbers_on_from_what_the_gateway_took(site: S
     assert asyncio.run(site.states(PLAN))[OURS]["in_force"] == 4
 
 
+def test_a_gateway_that_pins_no_key_says_so_and_gets_its_plan_once_it_does(site: Site) -> None:
+    """What it has stays in force; nobody needs to push again."""
+    gateway, settings = site.children[OURS], site.folder / f"{OURS}.toml"
+    gateway.end()
+    text = settings.read_text()
+    settings.write_text(text.replace("public_keys", "# public_keys"))
+    gateway.start()
+    second = pushed(site, 2)
+    assert asyncio.run(site.in_force(PLAN, second, 3)) == {OURS}
+    state = asyncio.run(site.states(PLAN))[OURS]
+    assert (state["state"], state["refusal"], state["in_force"]) == ("refused", "no_key", 1)
+    assert "write public_keys in [centre] of the settings" in state["reason"]
+    gateway.end()
+    settings.write_text(text)
+    gateway.start()
+    assert in_force(site, second)
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
 def test_a_disk_that_does_not_take_a_plan_is_told_and_gets_it_later(
     site: Site, number: int, monkeypatch: pytest.MonkeyPatch

@@ -50,6 +50,7 @@ def test_what_is_refused_changes_nothing_and_is_told(tmp_path: Path) -> None:
         ("refused", 4, "rolled_back"),
         ("refused", 5, "replayed"),
     ]
+    assert end.told[1].digest == batches.digest(signed(6, STRANGER))
     assert {(each.highest, each.highest_issued_ms) for each in end.told} == {(5, NOW_MS + 5)}
     assert end.given().in_force == 5
 
