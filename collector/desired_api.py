@@ -10,7 +10,8 @@ from sqlalchemy import Connection, func, select
 
 from collector import queries
 from collector.database import Database
-from collector.desired_book import DesiredBook, Push, PushError, State
+from collector.desired_book import DesiredBook, Push, PushError
+from collector.desired_states import State
 from collector.tables import desired, desired_heard, gateways
 from collector.views import Page, RefusalView
 from contract.desired import DesiredKind, Refusal

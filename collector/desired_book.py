@@ -5,18 +5,19 @@ does, after a backup was put back: then numbering goes on from there. What the s
 gateway has passed is not sent again by itself: people may have pushed something newer since the backup.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import structs
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 from sqlalchemy import insert as plain_insert
 
 from collector import desired_heard, registry
 from collector.desired_heard import Heard
+from collector.desired_states import OPEN, RETRIED, State, is_of_former_key, is_passed, is_unheard
 from collector.tables import desired
+from collector.tables import desired_heard as desired_heard_table
 from contract import batches
 from contract.desired import Desired, DesiredKind, Outcome, Refusal, decode, encode
 from contract.errors import ContractError
@@ -24,27 +25,18 @@ from contract.events import DesiredReport
 from contract.limits import VERSION
 from contract.signing import SigningKey, payload_of
 
-
-class State(StrEnum):
-    """Where a document stands."""
-
-    WAITING = "waiting"  # the broker has not had it yet
-    SENT = "sent"
-    STORED = "stored"  # the gateway has it, and waits for its time
-    IN_FORCE = "in_force"
-    REFUSED = "refused"
-    ROLLED_BACK = "rolled_back"
-    EXPIRED = "expired"
-    SUPERSEDED = "superseded"  # a newer one is to hold
-
-
-OPEN = (State.WAITING, State.SENT)
-RETRIED = frozenset((Refusal.STORAGE_UNAVAILABLE, Refusal.OVERLOADED, Refusal.NO_KEY))
-"""Refusals that may be over by themselves, or by a hand at the gateway."""
 AHEAD = (
     "the gateway took sequence {highest}, which this centre does not know: a backup was put back, or another "
     "centre signs with this key; push again, and it is numbered from there"
 )
+UNHEARD = "no gateway of this name was ever heard; /api/v1/gateways lists them"
+
+
+class Signed(NamedTuple):
+    """A document, and the JWS by which it travels."""
+
+    document: Desired
+    jws: bytes
 
 
 class PushError(Exception):
@@ -93,28 +85,29 @@ class DesiredBook:
         now_ms = self._now_ms()
         if push.expires_ms is not None and push.expires_ms <= now_ms:
             raise PushError(f"expires_ms {push.expires_ms} is over: it is {now_ms} now")
-        problems: dict[str, str] = {}
+        known = registry.known(connection, push.bodies)
+        following = self._following(connection, push.kind, push.bodies)
+        problems = {name: UNHEARD for name in push.bodies if name not in known}
+        signed: list[Signed] = []
         for gateway, body in push.bodies.items():
-            if not registry.is_known(connection, gateway):
-                problems[gateway] = "no gateway of this name was ever heard; /api/v1/gateways lists them"
-                continue
             document = Desired(
                 VERSION,
                 self._district,
                 gateway,
                 push.kind,
-                self._next(connection, gateway, push.kind),
+                following[gateway],
                 now_ms,
                 now_ms if push.effective_ms is None else push.effective_ms,
                 push.expires_ms,
                 body,
             )
             try:
-                self._add(connection, document, push.who)
+                signed.append(Signed(document, self._key.sign(encode(document))))
             except ContractError as error:
-                problems[gateway] = str(error)
+                problems.setdefault(gateway, str(error))
         if problems:
             raise PushError(f"{len(problems)} of {len(push.bodies)} documents are refused", problems)
+        self._write(connection, push.kind, signed, push.who)
 
     def reported(self, connection: Connection, gateway: str, report: DesiredReport, heard_ms: int) -> None:
         """Take what a gateway tells of its documents."""
@@ -137,10 +130,10 @@ class DesiredBook:
             return
         if report.digest:
             self._settle(connection, gateway, kind, report, is_newest=report.digest == newest.digest)
-        if _is_passed(newest, report, heard.highest):
+        if is_passed(newest, report, heard.highest):
             self._follow(connection, newest, heard)
-        elif self._is_of_former_key(newest, report):
-            self._again(connection, newest, "the gateway does not know the key that had signed it")
+        elif self._key is not None and is_of_former_key(newest, report, self._key):
+            self._again(connection, newest, self._key, "the gateway does not know the key that had signed it")
 
     def _settle(
         self,
@@ -183,20 +176,21 @@ class DesiredBook:
             desired.c.sequence == newest.sequence,
         )
         told: dict[str, Any] = {"next_ms": None, "reason": AHEAD.format(highest=heard.highest)}
-        if _is_unheard(newest) and newest.issued_ms > heard.highest_issued_ms and self._key is not None:
-            self._again(connection, newest, f"the gateway had taken {heard.highest} before")
+        if is_unheard(newest) and newest.issued_ms > heard.highest_issued_ms and self._key is not None:
+            self._again(connection, newest, self._key, f"the gateway had taken {heard.highest} before")
             return
-        if _is_unheard(newest):
+        if is_unheard(newest):
             told |= {"state": State.REFUSED.value, "refusal": str(Refusal.ROLLED_BACK)}
         else:
             told["state"] = State.SUPERSEDED.value
         connection.execute(update(desired).where(*this).values(told))
 
-    def _again(self, connection: Connection, newest: Row[Any], why: str) -> None:
+    def _again(self, connection: Connection, newest: Row[Any], key: SigningKey, why: str) -> None:
         """Sign the newest document once more, with the key and the number of now."""
         document = decode(payload_of(newest.jws))
-        sequence = self._next(connection, newest.gateway, document.kind)
-        self._add(connection, structs.replace(document, sequence=sequence), newest.who)
+        sequence = self._following(connection, document.kind, [newest.gateway])[newest.gateway]
+        fresh = structs.replace(document, sequence=sequence)
+        self._write(connection, document.kind, [Signed(fresh, key.sign(encode(fresh)))], newest.who)
         this = (
             desired.c.gateway == newest.gateway,
             desired.c.kind == newest.kind,
@@ -204,68 +198,70 @@ class DesiredBook:
         )
         connection.execute(update(desired).where(*this).values(reason=f"sent again as {sequence}: {why}"))
 
-    def _is_of_former_key(self, newest: Row[Any], report: DesiredReport) -> bool:
-        """Say whether the newest document is refused for a key that this centre has changed since."""
-        is_refused = report.digest == newest.digest and report.refusal is Refusal.NO_KEY
-        return is_refused and self._key is not None and not self._key.has_signed(newest.jws)
-
-    def _add(self, connection: Connection, document: Desired, who: str) -> None:
-        """Write a document that is to hold from now on; ContractError where it cannot be one."""
-        if self._key is None:
-            raise PushError("this centre has no signing key")
-        jws = self._key.sign(encode(document))
-        kind, gateway = str(document.kind), document.gateway
-        of_kind = (desired.c.gateway == gateway, desired.c.kind == kind)
-        replaced = (*of_kind, desired.c.state.in_((*OPEN, State.STORED, State.REFUSED)))
-        connection.execute(
-            update(desired).where(*replaced).values(state=State.SUPERSEDED.value, next_ms=None)
+    def _write(self, connection: Connection, kind: DesiredKind, signed: Sequence[Signed], who: str) -> None:
+        """Write documents of one kind that are to hold from now on, in place of what is not in force."""
+        now_ms = self._now_ms()
+        of_kind = (
+            desired.c.kind == str(kind),
+            desired.c.gateway.in_([each.document.gateway for each in signed]),
         )
+        replaced = (*of_kind, desired.c.state.in_((*OPEN, State.STORED, State.REFUSED)))
+        connection.execute(update(desired).where(*replaced).values(state=State.SUPERSEDED.value))
         connection.execute(update(desired).where(*of_kind).values(next_ms=None))
         connection.execute(
-            plain_insert(desired).values(
-                gateway=gateway,
-                kind=kind,
-                sequence=document.sequence,
-                jws=jws,
-                digest=batches.digest(jws),
-                body_digest=batches.digest(document.body.encode()),
-                issued_ms=document.issued_ms,
-                effective_ms=document.effective_ms,
-                expires_ms=document.expires_ms,
-                who=who,
-                state=State.WAITING.value,
-                refusal="",
-                reason="",
-                reported_ms=None,
-                attempts=0,
-                sent_ms=None,
-                next_ms=self._now_ms(),
-            )
+            plain_insert(desired),
+            [
+                {
+                    "gateway": each.document.gateway,
+                    "kind": str(kind),
+                    "sequence": each.document.sequence,
+                    "jws": each.jws,
+                    "digest": batches.digest(each.jws),
+                    "body_digest": batches.digest(each.document.body.encode()),
+                    "issued_ms": each.document.issued_ms,
+                    "effective_ms": each.document.effective_ms,
+                    "expires_ms": each.document.expires_ms,
+                    "who": who,
+                    "state": State.WAITING.value,
+                    "refusal": "",
+                    "reason": "",
+                    "reported_ms": None,
+                    "attempts": 0,
+                    "sent_ms": None,
+                    "next_ms": now_ms,
+                }
+                for each in signed
+            ],
         )
-        past = select(desired.c.sequence).where(*of_kind).order_by(desired.c.sequence.desc())
-        old = connection.scalars(past.offset(self._history_max)).all()
-        if old:
-            connection.execute(delete(desired).where(*of_kind, desired.c.sequence <= max(old)))
+        self._trim(connection, of_kind)
 
-    def _next(self, connection: Connection, gateway: str, kind: DesiredKind) -> int:
-        newest = self._newest(connection, gateway, kind)
-        highest = desired_heard.of(connection, gateway, kind).highest
-        return max(newest.sequence if newest else 0, highest) + 1
+    def _trim(self, connection: Connection, of_kind: tuple[ColumnElement[bool], ...]) -> None:
+        """Drop what is older than the history that is kept."""
+        place = func.row_number().over(partition_by=desired.c.gateway, order_by=desired.c.sequence.desc())
+        placed = (
+            select(desired.c.gateway, desired.c.sequence, place.label("place")).where(*of_kind).subquery()
+        )
+        old = select(placed.c.gateway, placed.c.sequence).where(placed.c.place > self._history_max)
+        for gateway, sequence in connection.execute(old).all():
+            this = (desired.c.gateway == gateway, desired.c.sequence == sequence)
+            connection.execute(delete(desired).where(*this, of_kind[0]))
+
+    def _following(self, connection: Connection, kind: DesiredKind, names: Collection[str]) -> dict[str, int]:
+        """Return the next sequence of each gateway."""
+        last = dict.fromkeys(names, 0)
+        newest = (
+            select(desired.c.gateway, func.max(desired.c.sequence))
+            .where(desired.c.kind == str(kind), desired.c.gateway.in_(names))
+            .group_by(desired.c.gateway)
+        )
+        heard = select(desired_heard_table.c.gateway, desired_heard_table.c.highest).where(
+            desired_heard_table.c.kind == str(kind), desired_heard_table.c.gateway.in_(names)
+        )
+        for query in (newest, heard):
+            for gateway, sequence in connection.execute(query):
+                last[gateway] = max(last[gateway], sequence)
+        return {gateway: sequence + 1 for gateway, sequence in last.items()}
 
     def _newest(self, connection: Connection, gateway: str, kind: DesiredKind) -> Row[Any] | None:
         query = select(desired).where(desired.c.gateway == gateway, desired.c.kind == str(kind))
         return connection.execute(query.order_by(desired.c.sequence.desc()).limit(1)).first()
-
-
-def _is_passed(newest: Row[Any], report: DesiredReport, highest: int) -> bool:
-    """Say whether the gateway has used the newest document's number, or a higher one, for another."""
-    is_named = report.digest == newest.digest
-    if is_named and report.outcome is not Outcome.REFUSED:
-        return False
-    return highest > newest.sequence or (is_named and report.refusal is Refusal.REPLAYED)
-
-
-def _is_unheard(newest: Row[Any]) -> bool:
-    """Say whether the gateway never took the document."""
-    out_of_order = (Refusal.ROLLED_BACK, Refusal.REPLAYED)
-    return newest.state in OPEN or (newest.state == State.REFUSED and newest.refusal in out_of_order)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy import insert as plain_insert
 
+from collector.desired_states import WANTED
 from collector.tables import desired, desired_heard
 from contract.desired import DesiredKind
 from contract.messages import Hello
@@ -14,8 +15,6 @@ _log = logging.getLogger(__name__)
 
 JUMP_MAX = 1_000_000
 """So far ahead of what is known here a gateway may be, after a backup was put back."""
-UNFINISHED = ("waiting", "sent", "stored", "in_force", "refused", "rolled_back")
-"""States in which a document is what the centre wants to hold."""
 
 
 class Heard(NamedTuple):
@@ -78,6 +77,6 @@ def _publish_if_other(
     connection.execute(
         update(desired)
         .where(*of_kind, desired.c.sequence == newest, desired.c.sequence.is_distinct_from(sequence))
-        .where(desired.c.state.in_(UNFINISHED))
+        .where(desired.c.state.in_(WANTED))
         .values(next_ms=now_ms)
     )

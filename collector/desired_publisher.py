@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector.database import Database
-from collector.desired_book import OPEN, RETRIED, State
+from collector.desired_states import OPEN, RETRIED, State
 from collector.metrics import Metrics
 from collector.tables import desired
 from contract import topics

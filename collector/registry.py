@@ -1,5 +1,7 @@
 """Gateways and their devices, as they tell of themselves."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy import insert as plain_insert
 
@@ -13,6 +15,11 @@ def is_known(connection: Connection, gateway: str) -> bool:
         connection.execute(select(gateways.c.gateway).where(gateways.c.gateway == gateway)).first()
         is not None
     )
+
+
+def known(connection: Connection, names: Collection[str]) -> set[str]:
+    """Return which of these gateways were heard before."""
+    return set(connection.scalars(select(gateways.c.gateway).where(gateways.c.gateway.in_(names))))
 
 
 def count(connection: Connection) -> int:
