@@ -1,10 +1,12 @@
 """Events and gaps noted in the state, each once by its key, however often it is told."""
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from collector.database import insert
+from collector.group_marks import LaneKey
 from collector.journal import Entry
+from collector.marks import Jump
 from collector.tables import events, gaps
 from contract.batches import Tombstone
 from contract.events import Event, Gap
@@ -50,6 +52,31 @@ def tombstone(connection: Connection, entry: Entry, tombstone: Tombstone) -> Non
         last_sequence=entry.sequence,
         count=tombstone.count,
     )
+
+
+def jump(
+    connection: Connection, key: LaneKey, jump: Jump, reason: str, times_ms: tuple[int, int], now_ms: int
+) -> None:
+    """Note what a hello says will never arrive; told again with a later end, it ends there."""
+    kind = "parted" if jump.parted else "jump"
+    row = {
+        "key": f"{kind}/{key.gateway}/{key.epoch}/{key.lane}/{jump.first}",
+        "gateway": key.gateway,
+        "origin": "collector",
+        "reason": reason,
+        "epoch": key.epoch,
+        "lane": str(key.lane),
+        "first_sequence": jump.first,
+        "last_sequence": jump.last,
+        "from_ms": times_ms[0],
+        "to_ms": times_ms[1],
+        "count": None,
+        "recorded_ms": now_ms,
+    }
+    statement = insert(connection, gaps).values(row)
+    connection.execute(statement.on_conflict_do_nothing(index_elements=["key"]))
+    later = update(gaps).where(gaps.c.key == row["key"], gaps.c.last_sequence < jump.last)
+    connection.execute(later.values(last_sequence=jump.last, to_ms=times_ms[1]))
 
 
 def _gap(connection: Connection, entry: Entry, **told: str | int | None) -> None:
