@@ -20,7 +20,7 @@ from collector.tables import dead_letters, devices, gaps, gateways, journal, mar
 from contract import batches, messages, topics
 from contract.messages import CONTESTED, Ack, EpochRange, LaneRange, State
 from contract.samples import Sample
-from contract.stretches import Stretch
+from contract.stretches import Stretch, Stretches
 from contract.topics import Lane
 from tests.collector.making import (
     BOOT,
@@ -320,7 +320,7 @@ def test_what_another_centre_had_under_numbers_that_are_taken_here_is_named(tmp_
     Neither numbers nor digests tell that what the card has delivered since is nowhere.
     """
     first_boot, second_boot = "1" * 32, "2" * 32
-    known = {"telemetry": (Stretch(first_boot, 1), Stretch(second_boot, 3))}
+    known: dict[str, Stretches] = {"telemetry": (Stretch(first_boot, 1), Stretch(second_boot, 3))}
 
     def told(first: int, *, former: bool = False) -> Received:
         held = {"telemetry": LaneRange(first, first), "events": LaneRange(1, 1)}
