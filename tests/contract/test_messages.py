@@ -9,14 +9,14 @@ from contract import messages, topics
 from contract.errors import ContractError
 from contract.messages import Ack, Command, EpochRange, Hello, LaneRange, State
 from contract.samples import ClockState
-from contract.stretches import Stretch
+from contract.stretches import Stretch, Stretches
 from contract.topics import Kind, Lane, Topic
 
 ID = "0123456789abcdef0123456789abcdef"
 HELLO = Hello(
     1, "north", "gw-1", ID, "0.1.0", 5, ClockState.UNSET, [EpochRange(ID, {"events": LaneRange(1, 1)})]
 )
-STRETCHES = {"events": (Stretch(ID, 1), Stretch("", 7))}
+STRETCHES: dict[str, Stretches] = {"events": (Stretch(ID, 1), Stretch("", 7))}
 TELLING = structs.replace(HELLO, epochs=[EpochRange(ID, {"events": LaneRange(9, 9)}, STRETCHES)])
 
 
