@@ -53,6 +53,8 @@ async def come_to_rest(world: World) -> None:
     await asyncio.sleep(70)
     world.link_up = world.centre_up = True
     await world.good_link()
+    await world.telemetry()  # a centre that is new hears of a gateway when that has something to say
+    await world.event()
     end_s = asyncio.get_running_loop().time() + SETTLE_S
     while not world.uplink.drained and asyncio.get_running_loop().time() < end_s:
         assert not world.running.done(), world.running
