@@ -7,7 +7,7 @@ from sqlalchemy import and_, create_engine, select
 from sqlalchemy.pool import StaticPool
 
 from collector import tables
-from collector.intake import Answer, Received, Rules, take
+from collector.intake import PARTED, Answer, Received, Rules, take
 from collector.journal import begin
 from contract import batches
 
@@ -58,6 +58,12 @@ class Centre:
     def unnamed(self) -> set[int]:
         """Return what was journalled once and is not now, and that no gap names."""
         return {serial for serial in self.seen - self.held().keys() if not self._names(self._places[serial])}
+
+    def parted(self) -> bool:
+        """Say whether it ever took two buffers to have numbered alike."""
+        query = select(tables.gaps.c.id).where(tables.gaps.c.reason == PARTED)
+        with self._engine.connect() as connection:
+            return connection.execute(query).first() is not None
 
     def _journalled(self) -> list[tuple[int, Place]]:
         columns = [tables.journal.c[name] for name in ("epoch", "lane", "sequence", "message")]

@@ -116,6 +116,8 @@ class World:
         self.in_journal: Counter[int] = Counter()
         self.unnamed: set[int] = set()
         """Serials that the card knows of and a centre had, and that in the end are nowhere, nor in a gap."""
+        self.parted = False
+        """Whether the last centre saw that another buffer numbered alike what had been delivered."""
         self.published: Counter[str] = Counter()
         self._forms: dict[tuple[str, str, int, str], bytes] = {}
         self._serial = 0
@@ -346,9 +348,10 @@ class World:
             uplink.stored(batch)
 
     def look(self) -> None:
-        """Say what is in the journal in the end, and what is neither there nor named."""
+        """Say what is in the journal in the end, what is neither there nor named, and what is said of it."""
         self.in_journal = self.centre.held()
         self.unnamed = self.centre.unnamed() & self._known
+        self.parted = self.centre.parted()
 
     def _carry(self, arrive: Callable[[], None]) -> None:
         if self.random.random() < self.loses:

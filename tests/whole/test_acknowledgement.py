@@ -103,6 +103,7 @@ def test_everything_arrives_and_nothing_waits_for_ever(story: Story, seed: int) 
     assert world.owed <= world.centre.seen
     assert not world.unnamed
     if not world.rolled_back:
+        assert not world.parted
         assert all(count == 1 for count in world.in_journal.values())
 
 
@@ -204,4 +205,5 @@ def test_what_only_a_centre_between_two_others_had_is_named(seed: int, more: int
     assert world.drained, world.left
     assert world.owed <= world.centre.seen
     assert world.centre.seen - world.in_journal.keys(), "nothing was lost, so nothing is shown"
+    assert world.parted
     assert not world.unnamed
