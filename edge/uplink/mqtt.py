@@ -31,7 +31,7 @@ from edge.uplink.reading import Reader
 from edge.uplink.renumberings import Renumberings
 from edge.uplink.session import Session
 from edge.uplink.spending import Spending
-from edge.waiting import Wake, ended
+from edge.waiting import Wake, ended, heed_cancellation
 
 _log = logging.getLogger(__name__)
 
@@ -162,6 +162,7 @@ class Uplink:
             await client.subscribe([*heard, (topics.watch(*self._names), 0)])
             online = self._greeting.state(online=True)
             await client.publish(topics.state(*self._names), online, qos=1, retain=True)
+            heed_cancellation()
             self.connections += 1
             self.connected_since_ms = self._clock.now().wall_ms
             self._told.works()
@@ -245,6 +246,7 @@ class Uplink:
                 hello = await self._greeting.hello(self._clock.now())
                 self.meter.handed(len(hello))
                 await client.publish(topics.hello(*self._names), hello, qos=1, retain=True)
+                heed_cancellation()
                 self.meter.arrived(len(hello), self._clock.now())
             await self._send_live(client)
             while (stored := await self._next()) is not None:
@@ -261,6 +263,7 @@ class Uplink:
         if samples := self._live.take(self._clock.now().s):
             try:
                 await client.publish(topics.live(*self._names), batches.live_message(samples), qos=0)
+                heed_cancellation()
             except ContractError as error:
                 _log.warning("live values cannot be sent: %s", error)
 
