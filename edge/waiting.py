@@ -123,8 +123,8 @@ class Wake:
 def heed_cancellation() -> None:
     """Raise CancelledError where the running task was cancelled and goes on.
 
-    Python 3.11's ``wait_for`` swallows a cancellation that comes together with what it waits for; a task group
-    cancels its tasks once only, and waits for them ever after. Call it behind whatever may wait that way.
+    Python 3.11's ``wait_for`` swallows a cancellation that comes together with what it waits for; a task
+    group cancels its tasks once only, and waits for them ever after. Call it behind what may wait that way.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():

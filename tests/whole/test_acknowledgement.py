@@ -135,7 +135,7 @@ def test_a_connection_may_die_at_any_moment_of_a_renumbering(call: int, seed: in
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_cancellation_that_is_hidden_ends_the_connection_all_the_same(seed: int) -> None:
-    """The connection dies while a hello waits for its PUBACK, and it comes in that moment: we connect again."""
+    """The connection dies while a hello waits for its PUBACK, which comes that moment: we connect again."""
 
     def hide(world: World) -> None:
         world.swallows = 1.0
