@@ -1,5 +1,6 @@
 """Charts of the lamps' report, as SVG that needs nothing else."""
 
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -24,7 +25,15 @@ def energy(report: Report) -> str:
         for night, figures in report.by_night.items()
     ]
     most = max((value for _, values in bars for _, value in values), default=0.0)
-    return _bars(bars, 0.0, most or 1.0)
+    return _bars(bars, 0.0, _round(most))
+
+
+def _round(most: float) -> float:
+    """Return a figure at the top of an axis: the next of 1, 2, 4, 5, 6, 8 times a power of ten."""
+    if most <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(most))
+    return next(power * step for step in (1, 2, 4, 5, 6, 8, 10) if most <= power * step)
 
 
 def _bars(bars: Sequence[tuple[str, Sequence[tuple[str, float]]]], least: float, most: float) -> str:

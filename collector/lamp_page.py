@@ -67,17 +67,35 @@ _TEXTS = {
         "一夜从正午到次日正午，以傍晚日期命名。",
     ),
 }
+_FAILURES = {
+    "lamp_failure": ("lamp failed", "灯具故障"),
+    "lamp_unexpected_on": ("lamp on unexpectedly", "异常亮灯"),
+    "lamp_power_too_high": ("lamp power too high", "灯具功率过高"),
+    "lamp_power_too_low": ("lamp power too low", "灯具功率过低"),
+    "dimming_failure": ("dimming failed", "调光故障"),
+    "relay_failure": ("relay failed", "继电器故障"),
+    "cycling_failure": ("lamp cycles", "灯具频闪"),
+    "communication_failure": ("no communication", "通信故障"),
+    "supply_voltage_too_high": ("voltage too high", "电压过高"),
+    "supply_voltage_too_low": ("voltage too low", "电压过低"),
+    "current_too_high": ("current too high", "电流过高"),
+    "power_factor_too_low": ("power factor too low", "功率因数过低"),
+    "leakage_detected": ("leakage", "漏电"),
+    "switching_error_on": ("circuit did not switch on", "回路未合闸"),
+    "switching_error_off": ("circuit did not switch off", "回路未分闸"),
+}
+"""TALQ's failure classes for people; one without words here goes by its name."""
 _STYLE = """
 body{font:15px/1.5 system-ui,"Noto Sans CJK SC","Microsoft YaHei",sans-serif;color:#1d2733;max-width:960px;
 margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}
 .tiles{display:flex;flex-wrap:wrap;gap:12px}
-.tile{flex:1 1 200px;border:1px solid #d7dde4;border-radius:8px;padding:12px 16px}
+.tile{flex:1 1 170px;border:1px solid #d7dde4;border-radius:8px;padding:12px 16px}
 .tile b{display:block;font-size:1.8rem}.tile small{color:#5b6875;display:block}
 svg{width:100%;height:auto}svg text{font-size:11px;fill:#5b6875}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:4px 10px 4px 0;border-bottom:1px solid #e6eaee}
-td.n,th.n{text-align:right}
+td.n,th.n{text-align:right;padding-right:24px}
 td.wide{width:60%}.bar{background:#b4552d;height:10px}
 .rules{color:#5b6875;font-size:13px}
 @media print{body{margin:0}}
@@ -90,6 +108,9 @@ def page(report: Report, language: Language) -> str:
     def text(key: str, *values: object) -> str:
         return escape(_TEXTS[key][language == "zh"].format(*values))
 
+    def failure(name: str) -> str:
+        return escape(_FAILURES[name][language == "zh"] if name in _FAILURES else name)
+
     title = text("title", report.district, report.first, report.last)
     parts = [
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>',
@@ -101,11 +122,11 @@ def page(report: Report, language: Language) -> str:
         f"<h2>{text('energy by night')}</h2>",
         lamp_charts.energy(report),
         f"<h2>{text('failures')}</h2>",
-        _failures(report.whole, text),
+        _failures(report.whole, text, failure),
         f"<h2>{text('cabinets')}</h2>",
         _cabinets(report, text),
         f"<h2>{text('lamps')}</h2>",
-        _lamps(report.troubled, text),
+        _lamps(report.troubled, text, failure),
         f"<h2>{text('rules')}</h2>",
         _rules(text),
         "</body></html>\n",
@@ -139,12 +160,12 @@ def _percent(value: float | None, text: Text) -> str:
     return text("unknown") if value is None else f"{100 * value:.2f} %"
 
 
-def _failures(figures: Figures, text: Text) -> str:
+def _failures(figures: Figures, text: Text, failure: Text) -> str:
     if not figures.failures:
         return f"<p>{text('none')}</p>"
     most = max(figures.failures.values())
     rows = "".join(
-        f'<tr><td>{escape(name)}</td><td class="n">{count}</td>'
+        f'<tr><td>{failure(name)}</td><td class="n">{count}</td>'
         f'<td class="wide"><div class="bar" style="width:{100 * count / most:.1f}%"></div></td></tr>'
         for name, count in sorted(figures.failures.items(), key=lambda entry: -entry[1])
     )
@@ -167,7 +188,7 @@ def _cabinets(report: Report, text: Text) -> str:
     return _table([text(key) for key in head], rows)
 
 
-def _lamps(lamps: Sequence[LampMonth], text: Text) -> str:
+def _lamps(lamps: Sequence[LampMonth], text: Text, failure: Text) -> str:
     if not lamps:
         return f"<p>{text('none')}</p>"
     rows = [
@@ -175,7 +196,7 @@ def _lamps(lamps: Sequence[LampMonth], text: Text) -> str:
             escape(f"{lamp.gateway}/{lamp.lamp}"),
             escape(lamp.part),
             str(len(lamp.unlit_nights)),
-            escape(", ".join(f"{name} {count}" for name, count in sorted(lamp.figures.failures.items()))),
+            ", ".join(f"{failure(name)} {count}" for name, count in sorted(lamp.figures.failures.items())),
         )
         for lamp in lamps[:LAMPS_TOLD_MAX]
     ]
