@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from collector import checking
+from collector.journal import prune
 from contract import batches
 from contract.topics import Lane
 from tests.collector.making import (
@@ -110,6 +111,49 @@ def test_each_damage_is_named_with_place_and_remedy(said: str, sound: Path, tmp_
     findings = checking.check(tmp_path / "data", silent).findings
     assert any(said in f"{finding.where}: {finding.what}" for finding in findings), findings
     assert all(finding.remedy for finding in findings)
+
+
+@pytest.fixture
+def outlived(tmp_path: Path) -> Path:
+    """Return a data folder where batch 2 outlived its neighbours 1 and 3 to 6, and was decoded at last."""
+    loaded = settings(tmp_path)
+    with standing(loaded, Clock()) as collector:
+        taken(collector.state, *(up(telemetry(number)) for number in range(1, 10)))
+        asyncio.run(projected(collector))
+        collector.state.write_now(lambda db: prune(db, passed=6, bytes_max=0, before_ms=0, spare={2}))
+    return loaded.data_folder
+
+
+SHIFTED = """
+UPDATE journal_head SET last_id = 8, batches = 3, bytes = bytes - (SELECT bytes FROM journal WHERE id = {0});
+UPDATE cursors SET journal_id = 8; DELETE FROM journal WHERE id = {0};
+UPDATE journal SET id = id - 1 WHERE id > {0}
+"""
+"""A batch is gone, and head and ids are as if it had never been there."""
+
+
+@pytest.mark.parametrize(
+    ("said", "statements"),
+    [
+        ("journal 9: batch 9 of gw-1", "DELETE FROM journal WHERE id = 8"),
+        ("journal 7: batch 7 of gw-1", "DELETE FROM journal WHERE id = 8"),
+        ("journal_head: says 4 batches", "DELETE FROM journal WHERE id = 2"),
+        ("journal_head: says 4 batches", "DELETE FROM journal WHERE id > 6"),
+        ("telemetry, epoch 01234567: says 9, and the journal ends", "DELETE FROM journal WHERE id > 6"),
+        ("journal 7: batch 8 of gw-1", SHIFTED.format(7)),
+        ("journal 8: batch 9 of gw-1", SHIFTED.format(8)),
+        ("telemetry, epoch 01234567: says 9, and the journal ends", SHIFTED.format(9)),
+    ],
+)
+def test_what_outlived_its_neighbours_excuses_no_other_batch(
+    said: str, statements: str, outlived: Path
+) -> None:
+    """It is sound as it stands; but each batch that is missing beyond those that were dropped is named."""
+    assert checking.check(outlived, silent).findings == []
+    with closing(sqlite3.connect(outlived / "collector.db", isolation_level=None)) as db:
+        db.executescript(statements)
+    findings = checking.check(outlived, silent).findings
+    assert any(said in f"{finding.where}: {finding.what}" for finding in findings), findings
 
 
 @pytest.mark.parametrize("name", ["collector.db", "series.db"])

@@ -95,6 +95,7 @@ def test_what_could_not_be_decoded_is_stored_after_an_upgrade(
         assert checking.check(loaded.data_folder, lambda *_: None).findings == []
         upgraded(monkeypatch)
         assert redone(collector) == [Redone(decoded=1), Redone(decoded=1)]
+        assert checking.check(loaded.data_folder, lambda *_: None).findings == []
         assert values(collector) == [1, 2, 3]
         assert {row[2][-1]: row[16] for row in rows(collector.state, alarms)} == {"1": 0, "2": 1, "3": 0}
         assert rows(collector.store, undecodable) == []
