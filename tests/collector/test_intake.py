@@ -250,7 +250,7 @@ def test_dead_letters_gateways_and_epochs_have_limits(tmp_path: Path) -> None:
 
 def pruned(database: Database, *, passed: int) -> int:
     """Drop everything that may be dropped; return how many batches that were."""
-    return database.write_now(lambda connection: prune(connection, passed=passed, bytes_max=0, before_ms=0))
+    return len(database.write_now(lambda db: prune(db, passed=passed, bytes_max=0, before_ms=0)))
 
 
 def test_a_full_journal_takes_nothing_until_what_is_projected_is_dropped(tmp_path: Path) -> None:
