@@ -22,6 +22,8 @@ COPIED = (SERIES, STATE)
 UNFINISHED = ".new"
 """Ends the names of databases that are being put back."""
 MANIFEST = "manifest.json"
+NOT_THERE = "correct data_folder in the settings, start the centre once, or restore a backup"
+"""What to do about what is ``absent``."""
 PAGES_AT_ONCE = 2_048
 BUSY_TIMEOUT_S = 5
 REPLACED_MAX = 1_000
@@ -121,6 +123,13 @@ def put_back(
 def interrupted(folder: Path) -> bool:
     """Say whether databases were being put back there, and those that stood there are moved aside already."""
     return any((folder / f"{name}{UNFINISHED}").exists() and not (folder / name).exists() for name in COPIED)
+
+
+def absent(folder: Path) -> list[Path]:
+    """Return what is not there of a centre's data: the folder, or databases in it."""
+    if not folder.is_dir():
+        return [folder]
+    return [path for name in (STATE, SERIES) if not (path := folder / name).is_file()]
 
 
 def _copied(path: Path, target: Path, progress: Progress) -> Copied:

@@ -14,7 +14,7 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from collector.backup import SERIES, STATE, interrupted
+from collector.backup import NOT_THERE, SERIES, STATE, absent, interrupted
 from collector.database import BUSY_TIMEOUT_S, MIGRATIONS
 from contract import batches
 from contract.blocks import unpack
@@ -75,6 +75,8 @@ def check(folder: Path, progress: Progress) -> Report:
     report = Report()
     if interrupted(folder):
         report.found(str(folder), "a restore was interrupted", "run it again with --replace")
+    for path in absent(folder):
+        report.found(str(path), "is not there", NOT_THERE)
     with _opened(folder / SERIES, report) as series, _opened(folder / STATE, report) as state:
         if series and _is_whole(series, SERIES, "series", report, progress):
             _look(report, SERIES, REWIND, lambda: _blocks(series, report, progress))
@@ -86,9 +88,8 @@ def check(folder: Path, progress: Progress) -> Report:
 
 @contextmanager
 def _opened(path: Path, report: Report) -> Iterator[sqlite3.Connection | None]:
-    """Lend the database as it is now, or None where it cannot be read."""
-    if not path.exists():
-        report.found(path.name, "is not there", "start the centre once, or restore a backup")
+    """Lend the database as it is now, or None where it is not there or cannot be read."""
+    if not path.is_file():
         yield None
         return
     uri = f"{path.resolve().as_uri()}?mode=rw"  # what a WAL holds cannot be read otherwise

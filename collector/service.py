@@ -198,10 +198,14 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
 
 
 async def redo(loaded: Loaded, world: World) -> dict[str, Redone]:
-    """Decode again what could not be decoded, while no centre works there; CollectorError where one does.
+    """Decode again what could not be decoded, while no centre works there.
 
-    Returns what became of it, by projection.
+    Return what became of it, by projection. CollectorError, and nothing changed, where a centre works there,
+    or never did.
     """
+    if not backup.interrupted(loaded.data_folder):
+        for path in backup.absent(loaded.data_folder):
+            raise CollectorError(f"{path} is not there; {backup.NOT_THERE}")
     with _databases(loaded.data_folder) as (state, store):
         collector = Collector(loaded, world, state, store)
         done = {each.name: await each.redo() for each in (collector.series, collector.alarms)}

@@ -169,8 +169,47 @@ def test_spoilt_pages_and_missing_files_are_named(name: str, sound: Path, tmp_pa
         path.write_bytes(data)
         assert any(finding.where == name for finding in checking.check(tmp_path / "data", silent).findings)
     path.unlink()
-    [finding] = [each for each in checking.check(tmp_path / "data", silent).findings if each.where == name]
-    assert finding.what == "is not there"
+    [finding] = checking.check(tmp_path / "data", silent).findings
+    assert (finding.where, finding.what) == (str(path), "is not there")
+
+
+@pytest.mark.parametrize("command", [("check", "--data"), ("check", "--data", "--json"), ("redo",)])
+@pytest.mark.parametrize(
+    ("there", "missing"),
+    [
+        ([], "collector.toml"),
+        (["collector.toml"], "data"),
+        (["collector.toml", "data"], "data/collector.db"),
+        (["collector.toml", "data", "data/series.db"], "data/collector.db"),
+    ],
+)
+def test_where_no_centre_ever_was_the_commands_say_what_is_missing_and_make_nothing(
+    there: list[str], missing: str, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    """A path mistyped, or the data folder in the settings: not a word that all is well."""
+    if "collector.toml" in there:
+        settings(tmp_path)
+    for name in there[1:]:
+        (tmp_path / name).touch() if name.endswith(".db") else (tmp_path / name).mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    name, *options = command
+    file = (
+        [str(tmp_path / "collector.toml")]
+        if name == "check"
+        else ["--settings", str(tmp_path / "collector.toml")]
+    )
+    told = subprocess.run(
+        [sys.executable, "-m", "gengfu.main", "collector", name, *file, *options],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert told.returncode == 1
+    said = told.stdout + told.stderr
+    assert str(tmp_path / missing) in said
+    assert "check the path" in said or "correct data_folder" in said
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_the_command_prints_a_table_and_ends_with_1_where_something_was_found(tmp_path: Path) -> None:
