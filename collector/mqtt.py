@@ -49,7 +49,7 @@ class _Inbox(asyncio.Queue[aiomqtt.Message]):
             super().put_nowait(item)
 
 
-class _Client(aiomqtt.Client):
+class Client(aiomqtt.Client):
     """Its loss shows where it is used; of the future that tells of it, too, nobody may hear."""
 
     def _on_disconnect(self, *args: Any) -> None:
@@ -123,7 +123,7 @@ class Link:
         properties.SessionExpiryInterval = self._broker.session_expiry_s
         properties.ReceiveMaximum = self._broker.receive_maximum
         properties.MaximumPacketSize = PACKET_BYTES_MAX
-        client = _Client(
+        client = Client(
             self._broker.host,
             self._broker.port,
             identifier=self._broker.client_id or f"gengfu-collector-{self._district}",

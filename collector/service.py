@@ -7,7 +7,7 @@ import random
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from collector.settings import Http, Loaded, SeriesStore
 START_TIMEOUT_S = 10.0
 START_POLL_S = 0.01
 STOP_TIMEOUT_S = 2
+CANCEL_AGAIN_S = 1.0
 
 
 class CollectorError(RuntimeError):
@@ -193,8 +194,15 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
                 yield collector
             finally:
                 server.should_exit = True
-                for task in work:
-                    task.cancel()
+                await _ended(work)
+
+
+async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel them and wait; again where one goes on, as a failure may come in a cancellation's place."""
+    while left := [task for task in tasks if not task.done()]:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
 
 
 async def redo(loaded: Loaded, world: World) -> dict[str, Redone]:

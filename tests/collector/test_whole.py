@@ -15,7 +15,7 @@ import pytest
 
 from collector import series_reading
 from collector.journal import head
-from collector.mqtt import UNCONFIRMED_MAX
+from collector.mqtt import UNCONFIRMED_MAX, Client
 from collector.service import Collector, World, running
 from collector.settings import load
 from collector.tables import cases, gaps, journal
@@ -300,6 +300,32 @@ def test_a_broker_that_goes_is_told_once_and_by_us(
     gc.collect()
     assert "never retrieved" not in caplog.text
     assert "broker 127.0.0.1" in caplog.text
+
+
+def test_a_centre_that_is_told_to_stop_ends_though_its_link_is_lost_just_then(
+    broker: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure that comes together with a cancellation takes its place: it is cancelled again."""
+    asked = asyncio.Event()
+
+    async def publish(*_: object, **__: object) -> None:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise aiomqtt.MqttError("lost") from None
+
+    async def scenario() -> None:
+        async with asyncio.timeout(WAIT_S):
+            async with running(settings(tmp_path, port=broker.port), World.real()) as collector:
+                await until(lambda: collector.link.connected)
+                async with gateway(broker.port) as speaker:
+                    with monkeypatch.context() as patch:
+                        patch.setattr(Client, "publish", publish)
+                        await speaker.send(1)
+                        await asked.wait()
+
+    asyncio.run(scenario())
 
 
 def test_a_refused_subscription_is_a_broken_link_and_told(tmp_path: Path) -> None:
