@@ -22,7 +22,7 @@ from collector.settings import Loaded
 from collector.settling import Settling
 from contract import batches
 from contract.samples import ClockState, Quality, Sample
-from simulators.mosquitto import free_port
+from simulators.servers import free_port
 from simulators.victoria_metrics import VictoriaMetrics
 from tests.collector.making import Clock, given, header, settings, standing, telemetry, up
 
