@@ -99,7 +99,7 @@ def put_back(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
-            standing = [folder / name for name in COPIED if (folder / name).exists()]
+            standing = _standing(folder)
             if standing and not replace:
                 raise BackupError(f"{standing[0]} is there; say --replace to move it aside")
             fresh = {name: folder / f"{name}{UNFINISHED}" for name in COPIED}
@@ -198,11 +198,15 @@ def _moved_aside(folder: Path) -> Path:
     else:
         raise BackupError(f"{folder} holds {REPLACED_MAX} replaced sets of databases; remove some")
     aside.mkdir()
-    for name in COPIED:
-        for path in (folder / name, *(folder / f"{name}{side}" for side in _SIDES)):
-            if path.exists():
-                path.rename(aside / path.name)
+    for path in _standing(folder):
+        path.rename(aside / path.name)
     return aside
+
+
+def _standing(folder: Path) -> list[Path]:
+    """Return the databases, and what waits beside them: it would be read into others of that name."""
+    paths = (folder / f"{name}{side}" for name in COPIED for side in ("", *_SIDES))
+    return [path for path in paths if path.exists()]
 
 
 def _written(path: Path, data: bytes) -> None:

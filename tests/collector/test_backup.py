@@ -111,6 +111,27 @@ def test_what_was_put_back_is_what_was_backed_up_and_the_rest_is_named(tmp_path:
         assert gap[7:9] == (4, 5)
 
 
+def test_a_restore_that_was_cut_short_leaves_no_log_of_what_stood_there_before(tmp_path: Path) -> None:
+    """A log that waits beside a database is read into whichever database has that name next."""
+    loaded = settings(tmp_path)
+    folder, logs = loaded.data_folder, {}
+    with standing(loaded, Clock()) as collector:
+        taken(collector.state, up(telemetry(1)))
+        manifest = backed_up(folder, tmp_path / "backup")
+        taken(collector.state, *(up(telemetry(number)) for number in (2, 3, 4)))
+        logs = {side: (folder / f"{STATE}{side}").read_bytes() for side in ("-wal", "-shm")}
+    for name in (SERIES, STATE):
+        (folder / name).rename(tmp_path / name)
+        (folder / f"{name}.new").write_bytes(b"")
+    for side, log in logs.items():  # as a centre leaves them that was killed
+        (folder / f"{STATE}{side}").write_bytes(log)
+    _, aside = backup.put_back(tmp_path / "backup", folder, district="north", replace=True, progress=silent)
+    assert aside
+    assert {path.name for path in aside.iterdir()} == {f"{STATE}-wal", f"{STATE}-shm"}
+    with standing(loaded, Clock()) as collector:
+        assert collector.state.read_now(head).last_id == manifest.last_id == 1
+
+
 def spoilt_byte(folder: Path) -> None:
     """Change one byte in the middle of the journal."""
     data = bytearray((folder / STATE).read_bytes())
