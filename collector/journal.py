@@ -166,6 +166,18 @@ def find(connection: Connection, gateway: str, epoch: str, lane: str, sequence: 
     return message
 
 
+def last(connection: Connection, gateway: str, epoch: str, lane: str) -> tuple[int, bytes] | None:
+    """Return sequence and message of a lane's last batch that is still there."""
+    query = (
+        select(journal.c.sequence, journal.c.message)
+        .where(journal.c.gateway == gateway, journal.c.epoch == epoch, journal.c.lane == str(lane))
+        .order_by(journal.c.sequence.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return (row.sequence, row.message) if row else None
+
+
 def entries(connection: Connection, ids: Sequence[int]) -> list[Entry]:
     """Return those of the batches that are still there, in the order of the journal."""
     columns = [journal.c[name] for name in Entry.__dataclass_fields__]
