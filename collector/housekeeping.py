@@ -76,7 +76,7 @@ class Housekeeping:
             for store in self._series_stores:
                 await store.lose(dropped)
         events_before_ms = now_ms - self._limits.events_retention_days * DAY_MS
-        for key, old in _old(events_before_ms):
+        for key, old in _old(events_before_ms, min(events_before_ms, before_ms)):
             await self._drop_rows(key, old)
         await self._drop_samples(now_ms - self._limits.series_retention_days * DAY_MS)
         for _ in range(TRANSACTIONS_PER_ROUND_MAX):
@@ -116,12 +116,15 @@ class Housekeeping:
                 return
 
 
-def _old(before_ms: int) -> list[tuple["Column[int]", list[ColumnElement[bool]]]]:
-    """Return the key of each table of what happened, and what of it may go; an index finds each."""
+def _old(before_ms: int, gaps_before_ms: int) -> list[tuple["Column[int]", list[ColumnElement[bool]]]]:
+    """Return the key of each table of what happened, and what of it may go; an index finds each.
+
+    A gap stays as long as the journal may hold what follows it.
+    """
     over = [alarms.c.cleared_ms.is_not(None), alarms.c.case_id.is_(None)]
     return [
         (events.c.id, [events.c.received_ms < before_ms]),
-        (gaps.c.id, [gaps.c.recorded_ms < before_ms]),
+        (gaps.c.id, [gaps.c.recorded_ms < gaps_before_ms]),
         (alarms.c.row, [alarms.c.received_ms < before_ms, *over]),
     ]
 
