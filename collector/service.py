@@ -214,13 +214,14 @@ async def redo(loaded: Loaded, world: World) -> dict[str, Redone]:
     if not backup.interrupted(loaded.data_folder):
         for path in backup.absent(loaded.data_folder):
             raise CollectorError(f"{path} is not there; {backup.NOT_THERE}")
-    with _databases(loaded.data_folder) as (state, store):
-        collector = Collector(loaded, world, state, store)
-        done = {each.name: await each.redo() for each in (collector.series, collector.alarms)}
-        if done[collector.series.name].decoded:
-            for each in collector.series_stores:
+    with (
+        _databases(loaded.data_folder) as (state, store),
+        contextlib.closing(Collector(loaded, world, state, store)) as collector,
+    ):
+        if await collector.series.may_redo():
+            for each in collector.series_stores:  # first, so that no end on the way keeps it from them
                 await each.rewind()  # they passed these batches; what they have is overwritten
-        return done
+        return {each.name: await each.redo() for each in (collector.series, collector.alarms)}
 
 
 class _Server(uvicorn.Server):

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from collector import checking, series_reading
+from collector.alarms import AlarmProjection
 from collector.projections import Redone
 from collector.series_tables import undecodable
-from collector.service import Collector
-from collector.tables import alarms, cases, dead_letters, journal
+from collector.service import Collector, redo
+from collector.tables import alarms, cases, cursors, dead_letters, journal
 from contract import batches
 from contract.topics import Lane
 from tests.collector.making import (
@@ -127,6 +128,35 @@ def test_an_alarm_found_late_makes_no_case_if_what_follows_ends_it(
         assert alarm[alarms.c.keys().index("cleared_ms")] is not None
         assert alarm[alarms.c.keys().index("case_waits")] == 0
         assert rows(collector.state, cases) == []
+
+
+@pytest.mark.parametrize(("decodes", "sent_from"), [(True, 0), (False, 3)])
+def test_a_redo_that_is_cut_short_keeps_nothing_from_a_series_store(
+    decodes: bool, sent_from: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store is sent the journal again before anything counts as decoded; and only if anything does."""
+    table = '[[series_stores]]\nname = "archive"\nkind = "influxdb"\nurl = "http://127.0.0.1:1"\n'
+    loaded = settings(tmp_path, tables=table)
+    with standing(loaded, Clock()) as collector:
+        taken(collector.state, up(telemetry(1)), up(of_later(telemetry(2))), up(telemetry(3)))
+        asyncio.run(collector.series.advance())
+        collector.state.write_now(
+            lambda db: db.execute(
+                cursors.update().where(cursors.c.projection == "store-archive"), {"journal_id": 3}
+            )
+        )
+
+    async def cut(_: AlarmProjection) -> Redone:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AlarmProjection, "redo", cut)
+    if decodes:
+        upgraded(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(redo(loaded, Clock().world()))
+    with standing(loaded, Clock()) as collector:
+        assert asyncio.run(collector.series_stores[0].position()) == sent_from
+        assert len(values(collector)) == 2 + decodes
 
 
 def test_nothing_waits_to_be_decoded_longer_than_the_journal_keeps_anything(tmp_path: Path) -> None:
