@@ -3,8 +3,6 @@
 import asyncio
 import fcntl
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -26,17 +24,13 @@ from tests.collector.making import (
     projected,
     rows,
     settings,
+    silent,
     standing,
     taken,
     telemetry,
+    typed,
     up,
 )
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """Take progress, and check that it is one."""
-    assert what
-    assert 0 <= done <= total
 
 
 def backed_up(folder: Path, target: Path) -> Manifest:
@@ -189,19 +183,15 @@ def test_the_commands_copy_and_put_back_and_say_what_is_in_the_way(tmp_path: Pat
     with standing(loaded, Clock()) as collector:
         taken(collector.state, up(telemetry(1)))
 
-    def gengfu(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        [file] = tmp_path.glob("*.toml")
-        command = [sys.executable, "-m", "gengfu.main", "collector", *arguments, "--settings", str(file)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-    done = gengfu("backup", str(tmp_path / "copy"), "--json")
+    named = "--settings", str(tmp_path / "collector.toml")
+    done = typed("backup", str(tmp_path / "copy"), "--json", *named)
     assert json.loads(done.stdout)["last_id"] == 1
-    again = gengfu("backup", str(tmp_path / "copy"))
+    again = typed("backup", str(tmp_path / "copy"), *named)
     assert (again.returncode, again.stdout) == (1, "")
     assert "is there already" in again.stderr
-    refused = gengfu("restore", str(tmp_path / "copy"))
+    refused = typed("restore", str(tmp_path / "copy"), *named)
     assert refused.returncode == 1
     assert "--replace" in refused.stderr
-    restored = gengfu("restore", str(tmp_path / "copy"), "--replace")
+    restored = typed("restore", str(tmp_path / "copy"), "--replace", *named)
     assert restored.returncode == 0
     assert "1 journal entries" in restored.stdout

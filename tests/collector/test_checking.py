@@ -4,8 +4,6 @@ import asyncio
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -23,17 +21,13 @@ from tests.collector.making import (
     projected,
     raised,
     settings,
+    silent,
     standing,
     taken,
     telemetry,
+    typed,
     up,
 )
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """Take progress, and check that it is one."""
-    assert what
-    assert 0 <= done <= total
 
 
 @pytest.fixture(scope="module")
@@ -198,13 +192,7 @@ def test_where_no_centre_ever_was_the_commands_say_what_is_missing_and_make_noth
         if name == "check"
         else ["--settings", str(tmp_path / "collector.toml")]
     )
-    told = subprocess.run(
-        [sys.executable, "-m", "gengfu.main", "collector", name, *file, *options],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    told = typed(name, *file, *options)
     assert told.returncode == 1
     said = told.stdout + told.stderr
     assert str(tmp_path / missing) in said
@@ -218,20 +206,16 @@ def test_the_command_prints_a_table_and_ends_with_1_where_something_was_found(tm
     with standing(loaded, Clock()) as collector:
         taken(collector.state, up(telemetry(1)))
 
-    def gengfu(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        [file] = tmp_path.glob("*.toml")
-        command = [sys.executable, "-m", "gengfu.main", "collector", "check", str(file), "--data", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-    good = gengfu()
+    check = "check", str(tmp_path / "collector.toml"), "--data"
+    good = typed(*check)
     assert (good.returncode, good.stderr) == (0, "")
     assert "journal, batches" in good.stdout
     assert max(map(len, good.stdout.splitlines()[:8])) <= 80
     with closing(sqlite3.connect(loaded.data_folder / "collector.db", isolation_level=None)) as db:
         db.execute("UPDATE journal_head SET batches = 5")
-    bad = gengfu("--json")
+    bad = typed(*check, "--json")
     assert bad.returncode == 1
     told = json.loads(bad.stdout)
     assert not told["good"]
     assert told["findings"][0]["where"] == "journal_head"
-    assert gengfu().returncode == 1
+    assert typed(*check).returncode == 1

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from tests.collector.making import (
     standing,
     taken,
     telemetry,
+    typed,
     up,
 )
 
@@ -177,11 +176,7 @@ def test_the_command_tells_what_became_of_them(tmp_path: Path) -> None:
     with standing(loaded, Clock()) as collector:
         fill(collector)
 
-    def gengfu(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        [file] = tmp_path.glob("*.toml")
-        command = [sys.executable, "-m", "gengfu.main", "collector", "redo", "--settings", str(file)]
-        return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60, check=False)
-
-    told = json.loads(gengfu("--json").stdout)
+    redo = "redo", "--settings", str(tmp_path / "collector.toml")
+    told = json.loads(typed(*redo, "--json").stdout)
     assert told == {name: {"decoded": 0, "undecodable": 1, "gone": 0} for name in ("series", "alarms")}
-    assert "still undecodable 1" in gengfu().stdout
+    assert "still undecodable 1" in typed(*redo).stdout
