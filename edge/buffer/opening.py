@@ -12,6 +12,7 @@ from contract.topics import Lane
 from edge.buffer import file, meta
 from edge.buffer.losses import UNCLEAN_END, UNREADABLE, Ledger, Loss
 from edge.buffer.retention import ROW_BYTES, TOMBSTONE_BYTES, Usage
+from edge.buffer.wreck import Row, Wreck, epochs
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def opened(
             db.close()
             return f"{path}: written by another version ({version}); this one knows {file.SCHEMA_VERSION}"
         if version == 0:
-            _make(db, ids(), now_ms, corrupt=quarantined is not None)
+            _make(db, ids(), now_ms, quarantined)
         if quarantined:
             _take_over(quarantined, db, now_ms, ends_run=ends_run)
         owed = [Loss(*row) for row in db.execute("SELECT * FROM owed")]
@@ -101,7 +102,7 @@ def set_owed(db: sqlite3.Connection, loss: Loss) -> None:
     )
 
 
-def _make(db: sqlite3.Connection, epoch: str, now_ms: int, *, corrupt: bool) -> None:
+def _make(db: sqlite3.Connection, epoch: str, now_ms: int, corrupt: Path | None) -> None:
     with _transaction(db):
         for statement in file.SCHEMA:
             db.execute(statement)
@@ -109,12 +110,13 @@ def _make(db: sqlite3.Connection, epoch: str, now_ms: int, *, corrupt: bool) -> 
         meta.set_value(db, meta.EPOCH, epoch)
         if corrupt:  # a power cut while it is taken over must not leave it untold
             set_owed(db, Loss(UNREADABLE, 0, now_ms, None))
+            meta.keep_former(db, epochs(corrupt))
         db.execute(f"PRAGMA user_version = {file.SCHEMA_VERSION}")
 
 
 def _take_over(corrupt: Path, db: sqlite3.Connection, now_ms: int, *, ends_run: bool) -> None:
     """Keep in the new file what the corrupt one still gives; a disk that refuses only ends it."""
-    wreck = file.Wreck(corrupt)
+    wreck = Wreck(corrupt)
     try:
         taken, samples, first_ms = 0, 0, now_ms
         rows = []
@@ -127,7 +129,7 @@ def _take_over(corrupt: Path, db: sqlite3.Connection, now_ms: int, *, ends_run: 
                 rows = []
         _insert(db, rows)
         _log.warning("%s: %d batches with %d samples are taken over", corrupt, taken, samples)
-        ledger = Ledger(Loss(*row) for row in wreck.owed())
+        ledger = Ledger(Loss(*row) for row in wreck.owed()).without_sequences()  # those are of its epoch
         since_ms = wreck.since_ms()
         if ends_run and since_ms is not None:
             ledger.add(Loss(UNCLEAN_END, min(since_ms, now_ms), now_ms, None))
@@ -142,7 +144,7 @@ def _take_over(corrupt: Path, db: sqlite3.Connection, now_ms: int, *, ends_run: 
         wreck.close()
 
 
-def _insert(db: sqlite3.Connection, rows: list[file.Row]) -> None:
+def _insert(db: sqlite3.Connection, rows: list[Row]) -> None:
     with _transaction(db):
         for row in rows:
             [sequence] = db.execute(
