@@ -7,7 +7,8 @@ from collector.database import insert
 from collector.journal import Entry
 from collector.tables import events, gaps
 from contract.batches import Tombstone
-from contract.events import Event, Gap
+from contract.events import UNSET, Event, Gap
+from contract.samples import ClockState
 
 
 def event(connection: Connection, entry: Entry, event: Event) -> None:
@@ -43,7 +44,7 @@ def tombstone(connection: Connection, entry: Entry, tombstone: Tombstone) -> Non
         entry,
         key=f"tombstone/{entry.gateway}/{entry.epoch}/{entry.lane}/{entry.sequence}",
         origin="gateway",
-        reason=tombstone.reason,
+        reason=tombstone.reason + (UNSET if tombstone.clock is ClockState.UNSET else ""),
         from_ms=tombstone.first_ms,
         to_ms=tombstone.last_ms,
         first_sequence=entry.sequence,

@@ -61,5 +61,10 @@ def test_of_events_those_move_that_are_unset() -> None:
     after = AlarmCleared(ID, 7000, "r", "d", "p")
     found = batches.decode(told(Content.EVENTS, batches.events_payload([before, after]), 5000)).events
     assert found == [replace(before, time_ms=6000, clock=ClockState.HOLDOVER), after]
-    stone = batches.tombstone_payload(Tombstone(10, 20, 3, "full"))
-    assert batches.decode(told(Content.TOMBSTONE, stone, 5)).tombstone == Tombstone(15, 25, 3, "full")
+    stone = batches.tombstone_payload(Tombstone(10, 20, 3, "full", ClockState.UNSET))
+    moved = Tombstone(15, 25, 3, "full", ClockState.HOLDOVER)
+    assert batches.decode(told(Content.TOMBSTONE, stone, 5)).tombstone == moved
+    for clock in (ClockState.SYNCHRONISED, ClockState.HOLDOVER):
+        right = Tombstone(10, 20, 3, "full", clock)
+        data = told(Content.TOMBSTONE, batches.tombstone_payload(right), 5)
+        assert batches.decode(data).tombstone == right

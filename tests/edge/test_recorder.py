@@ -12,8 +12,8 @@ import pytest
 
 from contract import batches
 from contract.batches import Batch
-from contract.events import Gap
-from contract.samples import Measured, Row, Sample, spread
+from contract.events import UNSET, Gap
+from contract.samples import ClockState, Measured, Row, Sample, spread
 from contract.topics import Lane
 from edge import recorder as module
 from edge.buffer.batch import Stored
@@ -23,6 +23,8 @@ from edge.recorder import Recorder
 from simulators.virtual_loop import run_virtually
 from tests.edge.virtual_gateway import LoopClock
 from tests.whole.threadlike import ThreadLike
+
+NOW_MS = 1_800_000_000_000
 
 
 class Bench:
@@ -297,6 +299,29 @@ def test_on_a_dead_disk_telemetry_gives_way_to_events_and_all_of_it_is_told_afte
         bench.measure(3)
         assert await bench.recorder.flush()
         assert len(bench.gaps()) == 2
+        bench.buffer.close()
+
+    bench = Bench(tmp_path)
+    run_virtually(live())
+
+
+def test_what_was_stamped_by_a_clock_that_was_not_set_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A range from 1970 to today would say nothing of either."""
+    monkeypatch.setattr(module, "PENDING_SAMPLES_MAX", 3)
+
+    async def live() -> None:
+        bench.buffer._db.execute("PRAGMA query_only = ON")
+        bench.take([Sample(each, "d", "p", 1.5, clock=ClockState.UNSET) for each in range(1, 5)])
+        bench.take([Sample(NOW_MS + each, "d", "p", 1.5) for each in range(1, 5)])
+        bench.buffer._db.execute("PRAGMA query_only = OFF")
+        assert await bench.recorder.flush()
+        told = {gap.reason: (gap.from_ms, gap.to_ms, gap.count) for gap in bench.gaps().values()}
+        assert told == {
+            SAMPLES_UNSTORED + UNSET: (1, 4, 4),
+            SAMPLES_UNSTORED: (NOW_MS + 1, NOW_MS + 1, 1),
+        }
         bench.buffer.close()
 
     bench = Bench(tmp_path)
