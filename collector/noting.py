@@ -8,6 +8,7 @@ from collector.journal import Entry
 from collector.tables import events, gaps
 from contract.batches import Tombstone
 from contract.events import UNSET, Event, Gap
+from contract.limits import TEXT_CHARACTERS_MAX
 from contract.samples import ClockState
 
 
@@ -44,13 +45,19 @@ def tombstone(connection: Connection, entry: Entry, tombstone: Tombstone) -> Non
         entry,
         key=f"tombstone/{entry.gateway}/{entry.epoch}/{entry.lane}/{entry.sequence}",
         origin="gateway",
-        reason=tombstone.reason + (UNSET if tombstone.clock is ClockState.UNSET else ""),
+        reason=_reason(tombstone),
         from_ms=tombstone.first_ms,
         to_ms=tombstone.last_ms,
         first_sequence=entry.sequence,
         last_sequence=entry.sequence,
         count=tombstone.count,
     )
+
+
+def _reason(tombstone: Tombstone) -> str:
+    if tombstone.clock is not ClockState.UNSET:
+        return tombstone.reason
+    return tombstone.reason[: TEXT_CHARACTERS_MAX - len(UNSET)] + UNSET
 
 
 def _gap(connection: Connection, entry: Entry, **told: str | int | None) -> None:
