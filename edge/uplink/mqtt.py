@@ -212,7 +212,7 @@ class Uplink:
                 _log.error("the buffer %s refuses: %s", self._buffer.path, error)
                 return
             if not self._renumberings.may(self._clock.now().s):
-                self._session.doubt()
+                self._session.doubt(self._clock.now().s)
                 return
             _log.warning(
                 "the centre has another batch %d of lane %s: this buffer is a copy or was rolled back; "
