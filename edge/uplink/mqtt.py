@@ -20,7 +20,8 @@ from edge.buffer.keeper import Keeper
 from edge.buffer.store import Buffer
 from edge.clock import Clock
 from edge.settings import Broker
-from edge.telling import Told
+from edge.telling import Told, first_of
+from edge.uplink.back_off import BackOff
 from edge.uplink.budget import Allowance, Plan
 from edge.uplink.client import Client
 from edge.uplink.greeting import Greeting
@@ -75,7 +76,8 @@ class Uplink:
         link: what was measured without it is then sent with its right times.
         """
         self._broker, self._session, self._buffer = broker, session, buffer
-        self._keeper, self._clock, self._random = keeper, clock, random
+        self._keeper, self._clock = keeper, clock
+        self._back_off = BackOff(broker.reconnect_min_s, broker.reconnect_max_s, random)
         self._greeting = Greeting(buffer, keeper, software, devices)
         self._delete_on_puback, self._synchronise_wait_s = delete_on_puback, synchronise_wait_s
         self._names = (buffer.district, buffer.gateway)
@@ -121,7 +123,6 @@ class Uplink:
 
     async def run(self) -> None:
         """Connect, and connect again after every loss, until cancelled."""
-        failures = 0
         await self._opened()
         await self.spending.recall()
         await self._turns.recall()
@@ -135,8 +136,8 @@ class Uplink:
                 await asyncio.wait({connection})
                 connection.result()
             except* (aiomqtt.MqttError, OSError, TimeoutError) as lost:
-                self._told.failed(_first(lost))
-                self.last_error, self.last_error_ms = _first(lost)[:200], self._clock.now().wall_ms
+                self._told.failed(first_of(lost))
+                self.last_error, self.last_error_ms = first_of(lost)[:200], self._clock.now().wall_ms
             except* sqlite3.OperationalError as refusal:
                 refused = True
                 _log.error("the buffer %s refuses: %s", self._buffer.path, refusal.exceptions[0])
@@ -147,8 +148,8 @@ class Uplink:
             now_s = self._clock.now().s
             if self.connections > before:
                 self._turns.lost(now_s)
-            failures = 0 if self.connections > before and not refused else failures + 1
-            await asyncio.sleep(self._turns.wait_s(now_s, self._back_off_s(failures)))
+            self._back_off.ended(failed=refused or self.connections == before)
+            await asyncio.sleep(self._turns.wait_s(now_s, self._back_off.wait_s()))
 
     async def _opened(self) -> None:
         """Wait for the buffer: without it there is no epoch to say hello with."""
@@ -297,16 +298,3 @@ class Uplink:
             self.meter.arrived(len(stored.message), self._clock.now())
         if self._delete_on_puback:
             await self._keeper.run(self._buffer.forget, stored.lane, stored.sequence)
-
-    def _back_off_s(self, failures: int) -> float:
-        longest = self._broker.reconnect_max_s
-        wait_s = min(self._broker.reconnect_min_s * 2.0 ** min(failures, 16), longest)
-        return wait_s * (0.5 + self._random.random())
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> str:
-    """Return what the first plain exception of nested groups says."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return str(error) or type(error).__name__
