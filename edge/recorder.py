@@ -260,9 +260,11 @@ class Recorder:
     def _of_events(self, events: list[Event]) -> list[Append]:
         if not events:
             return []
-        return [
-            self._append(Lane.EVENTS, Content.EVENTS, batches.events_payload(events), events, len(events))
-        ]
+        payload = batches.events_payload(events)
+        if len(payload) > PAYLOAD_BYTES_SENT_MAX and len(events) > 1:  # very many different texts
+            half = len(events) // 2
+            return self._of_events(events[:half]) + self._of_events(events[half:])
+        return [self._append(Lane.EVENTS, Content.EVENTS, payload, events, len(events))]
 
     def _of_samples(self, measured: list[Measured]) -> list[Append]:
         if not measured:

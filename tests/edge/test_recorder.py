@@ -13,6 +13,7 @@ import pytest
 from contract import batches
 from contract.batches import Batch
 from contract.events import UNSET, Gap
+from contract.limits import MESSAGE_BYTES_MAX
 from contract.samples import ClockState, Measured, Row, Sample, spread
 from contract.topics import Lane
 from edge import recorder as module
@@ -246,6 +247,24 @@ def test_a_batch_too_large_for_a_message_is_divided(tmp_path: Path) -> None:
         bench.buffer.close()
 
     bench = Bench(tmp_path, samples_per_batch_max=10_000)
+    run_virtually(live())
+
+
+def test_a_storm_of_events_too_large_for_a_message_is_divided(tmp_path: Path) -> None:
+    """A thousand alarms after a day without a disk, each with a long text of its own."""
+
+    async def live() -> None:
+        bench, random = Bench(tmp_path), Random(1)
+        texts = ["".join(chr(random.randrange(0x4E00, 0x9FA5)) for _ in range(500)) for _ in range(1000)]
+        for text in texts:
+            bench.recorder.event(Gap(bench.ids(), 1, "gateway", text, 0, 1))
+        assert await bench.recorder.flush()
+        assert len(bench.told) > 1
+        assert all(len(stored.message) <= MESSAGE_BYTES_MAX for stored in bench.told)
+        events = [event for stored in bench.told for event in batches.decode(stored.message).events]
+        assert [event.reason for event in events if isinstance(event, Gap)] == texts
+        bench.buffer.close()
+
     run_virtually(live())
 
 
