@@ -30,6 +30,9 @@ PAGE_BYTES = 4096
 WAL_BYTES_MAX = 8 * 1024 * 1024
 """A write-ahead log that has grown beyond is cut when it is used anew."""
 
+_SIDES = ("-wal", "-shm")
+VERSIONS_MAX = 1000
+"""No version is ever as high: such a number is noise."""
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _DAMAGE_EXTENDED = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ}
 
@@ -68,6 +71,8 @@ def connected(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = FULL")
         db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
         [version] = db.execute("PRAGMA user_version").fetchone()
+        if not 0 <= version <= VERSIONS_MAX or (version == 0 and _holds_tables(db)):
+            raise sqlite3.DatabaseError(f"its version is said to be {version}")
         if version == SCHEMA_VERSION:
             [verdict] = db.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
@@ -78,21 +83,45 @@ def connected(path: Path) -> sqlite3.Connection:
     return db
 
 
-def set_aside(path: Path, files_max: int) -> Path:
-    """Rename a corrupt file with all that belongs to it; the oldest of too many are deleted."""
+def _holds_tables(db: sqlite3.Connection) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+
+
+def set_aside(path: Path, files_max: int) -> None:
+    """Rename a corrupt file with all that belongs to it; ``waiting`` finds it until it is ``numbered``."""
+    numbered(path, files_max)
+    _rename(path, _waiting(path))
+
+
+def waiting(path: Path) -> Path | None:
+    """Return the corrupt file whose place no other has taken for certain, if there is one."""
+    return found if (found := _waiting(path)).exists() else None
+
+
+def numbered(path: Path, files_max: int) -> Path | None:
+    """Give the corrupt file that waits, if one does, its name; the oldest of too many are deleted."""
+    if waiting(path) is None:
+        return None
     there = _corrupt_files(path)
-    number = max(there, default=0) + 1
-    target = path.with_name(f"{path.name}.corrupt-{number}")
-    for suffix in ("-wal", "-shm"):
+    target = path.with_name(f"{path.name}.corrupt-{max(there, default=0) + 1}")
+    _rename(_waiting(path), target)
+    for old in sorted(there)[: max(0, len(there) + 1 - files_max)]:
+        _log.warning("%s is deleted: %d corrupt buffers are kept at most", there[old], files_max)
+        for suffix in ("", *_SIDES):
+            there[old].with_name(there[old].name + suffix).unlink(missing_ok=True)
+    return target
+
+
+def _waiting(path: Path) -> Path:
+    return path.with_name(f"{path.name}.corrupt")
+
+
+def _rename(path: Path, target: Path) -> None:
+    for suffix in _SIDES:
         side = path.with_name(path.name + suffix)
         if side.exists():
             side.rename(target.with_name(target.name + suffix))
     path.rename(target)
-    for old in sorted(there)[: max(0, len(there) + 1 - files_max)]:
-        _log.warning("%s is deleted: %d corrupt buffers are kept at most", there[old], files_max)
-        for suffix in ("", "-wal", "-shm"):
-            there[old].with_name(there[old].name + suffix).unlink(missing_ok=True)
-    return target
 
 
 def _corrupt_files(path: Path) -> dict[int, Path]:

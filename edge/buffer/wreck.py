@@ -181,11 +181,11 @@ class Wreck:
         return sequence, batch
 
 
-def epochs(corrupt: Path) -> list[EpochRange]:
-    """Return the epochs that a corrupt file still names; a hello names them, for a centre that went back."""
+def told(corrupt: Path) -> tuple[list[EpochRange], dict[str, str]]:
+    """Return the epochs that a corrupt file names, for the hello, and what rules and drivers kept in it."""
     wreck = Wreck(corrupt)
     try:
-        return wreck.epochs()
+        return wreck.epochs(), wreck.remembered()
     finally:
         wreck.close()
 

@@ -16,6 +16,7 @@ from contract.batches import Content
 from contract.messages import LaneRange
 from contract.samples import Sample
 from contract.topics import Lane
+from edge.buffer import file, opening
 from edge.buffer.batch import Append
 from edge.buffer.errors import BufferClosedError
 from edge.buffer.losses import SAMPLES_UNSTORED, UNCLEAN_END, UNREADABLE, Loss
@@ -170,8 +171,8 @@ def test_whatever_part_of_it_is_noise_it_opens_keeps_no_noise_and_tells_what_is_
 def test_a_corrupt_file_that_gives_everything_loses_nothing(tmp_path: Path) -> None:
     """Only an index is broken: no gap is told that there is not."""
     filled(tmp_path)
-    file = tmp_path / "buffer.db"
-    spoil(file, (_root(tmp_path, "sqlite_autoindex_ba%") - 1) * PAGE, PAGE)
+    path = tmp_path / "buffer.db"
+    spoil(path, (_root(tmp_path, "sqlite_autoindex_ba%") - 1) * PAGE, PAGE)
     again = at(tmp_path)
     assert again.quarantined is not None
     assert len(times(again)) == 900
@@ -220,6 +221,87 @@ def test_epochs_that_no_centre_would_take_are_not_named(tmp_path: Path, written:
     again = at(tmp_path)
     assert again.quarantined
     assert [each.epoch for each in again.former()] == [epoch]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_disk_that_refuses_as_a_corrupt_file_is_replaced_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarts: bool
+) -> None:
+    """Disks that harm files are those that refuse: what was set aside is taken over as soon as one can be."""
+    epoch = filled(tmp_path)
+    spoil(tmp_path / "buffer.db", 12 * PAGE, 4 * PAGE)
+    connected = file.connected
+
+    def refuses(path: Path) -> sqlite3.Connection:
+        if not path.exists():
+            raise sqlite3.OperationalError("disk I/O error")
+        return connected(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(file, "connected", refuses)
+        buffer = at(tmp_path)
+        assert not buffer.is_open
+    buffer = at(tmp_path) if restarts else buffer
+    buffer.open()
+    assert buffer.quarantined == tmp_path / "buffer.db.corrupt-1"
+    assert len(times(buffer)) > 600
+    assert UNREADABLE in [loss.reason for loss in buffer.owed]
+    assert [each.epoch for each in buffer.former()] == [epoch]
+
+
+def test_a_power_cut_as_a_corrupt_file_is_replaced_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new file stands, and nothing was taken over yet."""
+
+    class PowerCutError(Exception):
+        pass
+
+    def cut(path: Path, files_max: int) -> Path | None:
+        if file.waiting(path):
+            raise PowerCutError
+        return numbered(path, files_max)
+
+    numbered = file.numbered
+
+    filled(tmp_path)
+    spoil(tmp_path / "buffer.db", 12 * PAGE, 4 * PAGE)
+    with monkeypatch.context() as patched:
+        patched.setattr(file, "numbered", cut)
+        with pytest.raises(PowerCutError):
+            at(tmp_path)
+    buffer = at(tmp_path)
+    assert len(times(buffer)) > 600
+    assert UNREADABLE in [loss.reason for loss in buffer.owed]
+    assert buffer.remembered() == {"alarms": {"tilt/cover/roll": "1" * 32}}
+
+
+def test_what_the_rules_remembered_needs_no_room_for_the_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full takes a lock-out over, if not what was measured."""
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    filled(tmp_path)
+    spoil(tmp_path / "buffer.db", 12 * PAGE, 4 * PAGE)
+    monkeypatch.setattr(opening, "_insert", full)
+    buffer = at(tmp_path)
+    assert buffer.remembered() == {"alarms": {"tilt/cover/roll": "1" * 32}}
+    assert [(loss.reason, loss.count) for loss in buffer.owed] == [(UNREADABLE, None)]
+
+
+@pytest.mark.parametrize("version", [b"\0\0\0\0", b"\x5a\x17\0\3", b"\xff\xff\xff\xff"])
+def test_noise_in_place_of_its_version_is_no_other_version(tmp_path: Path, version: bytes) -> None:
+    """Nobody has to come to the cabinet for it."""
+    filled(tmp_path)
+    data = bytearray((tmp_path / "buffer.db").read_bytes())
+    data[60:64] = version
+    (tmp_path / "buffer.db").write_bytes(data)
+    again = at(tmp_path)
+    assert again.is_open
+    assert len(times(again)) == 900
 
 
 def test_what_a_corrupt_file_owed_is_still_owed(tmp_path: Path) -> None:
