@@ -298,6 +298,7 @@ def test_in_doubt_nothing_is_sent_until_a_hello_is_answered_and_hellos_become_ra
     assert subject.next_to_send() == (Lane.TELEMETRY, 4)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(0.1, 25), min_size=1, max_size=200),
     st.booleans(),
