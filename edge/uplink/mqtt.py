@@ -47,9 +47,9 @@ CLOCK_LOOK_S = 1.0
 CLOSE_TIMEOUT_S = 3.0
 CANCEL_AGAIN_S = 10.0
 """A connection that was told to end and has not said goodbye by then is told again."""
-PUBACK_TIMEOUT_S = 120.0
-"""A whole window has to pass over a slow link before its last batch is confirmed; a dead one is found sooner,
-by keepalive."""
+PUBLISH_TIMEOUT_S = 120.0
+"""A whole window has to pass over a slow link before what is said last is confirmed, or even handed over;
+a dead one is found sooner, by keepalive."""
 
 
 class Uplink:
@@ -245,7 +245,8 @@ class Uplink:
             if self._session.hello_due(now_s):
                 hello = await self._greeting.hello(self._clock.now())
                 self.meter.handed(len(hello))
-                await client.publish(topics.hello(*self._names), hello, qos=1, retain=True)
+                topic = topics.hello(*self._names)
+                await client.publish(topic, hello, qos=1, retain=True, timeout=PUBLISH_TIMEOUT_S)
                 self.meter.arrived(len(hello), self._clock.now())
             await self._send_live(client)
             while (stored := await self._next()) is not None:
@@ -261,7 +262,8 @@ class Uplink:
         """What is new goes ahead of the backlog: only what is under way already is before it."""
         if samples := self._live.take(self._clock.now().s):
             try:
-                await client.publish(topics.live(*self._names), batches.live_message(samples), qos=0)
+                message = batches.live_message(samples)
+                await client.publish(topics.live(*self._names), message, qos=0, timeout=PUBLISH_TIMEOUT_S)
             except ContractError as error:
                 _log.warning("live values cannot be sent: %s", error)
 
@@ -293,7 +295,7 @@ class Uplink:
     async def _publish(self, client: aiomqtt.Client, stored: Stored) -> None:
         topic = topics.up(*self._names, stored.lane)
         try:
-            await client.publish(topic, stored.message, qos=1, timeout=PUBACK_TIMEOUT_S)
+            await client.publish(topic, stored.message, qos=1, timeout=PUBLISH_TIMEOUT_S)
         finally:
             self.meter.arrived(len(stored.message), self._clock.now())
         if self._delete_on_puback:
