@@ -29,7 +29,7 @@ def event(connection: Connection, entry: Entry, event: Event) -> None:
             entry,
             key=f"event/{entry.gateway}/{event.id}",
             origin=event.origin,
-            reason=event.reason,
+            reason=_reason(event.reason, event.clock),
             from_ms=event.from_ms,
             to_ms=event.to_ms,
             first_sequence=event.first_sequence,
@@ -45,7 +45,7 @@ def tombstone(connection: Connection, entry: Entry, tombstone: Tombstone) -> Non
         entry,
         key=f"tombstone/{entry.gateway}/{entry.epoch}/{entry.lane}/{entry.sequence}",
         origin="gateway",
-        reason=_reason(tombstone),
+        reason=_reason(tombstone.reason, tombstone.clock),
         from_ms=tombstone.first_ms,
         to_ms=tombstone.last_ms,
         first_sequence=entry.sequence,
@@ -54,10 +54,11 @@ def tombstone(connection: Connection, entry: Entry, tombstone: Tombstone) -> Non
     )
 
 
-def _reason(tombstone: Tombstone) -> str:
-    if tombstone.clock is not ClockState.UNSET:
-        return tombstone.reason
-    return tombstone.reason[: TEXT_CHARACTERS_MAX - len(UNSET)] + UNSET
+def _reason(reason: str, clock: ClockState) -> str:
+    """Return the reason; it says so where the times are not what they seem."""
+    if clock is not ClockState.UNSET or reason.endswith(UNSET):
+        return reason
+    return reason[: TEXT_CHARACTERS_MAX - len(UNSET)] + UNSET
 
 
 def _gap(connection: Connection, entry: Entry, **told: str | int | None) -> None:

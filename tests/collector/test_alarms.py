@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from collector.intake import Received
 from collector.service import Collector
@@ -188,12 +189,16 @@ def test_losses_are_on_record_with_what_is_known_of_them(tmp_path: Path) -> None
     """A tombstone counts what it stands for; a power cut cannot."""
     with standing(settings(tmp_path), Clock()) as collector:
         power = Gap(f"{51:032x}", NOW_MS, "gateway", "power cut", NOW_MS - 5_000, NOW_MS)
-        deliver(collector, happened(1, power))
+        never_set = replace(power, id=f"{52:032x}", clock=ClockState.UNSET)
+        told_apart = replace(never_set, id=f"{53:032x}", reason="disk full" + UNSET)
+        deliver(collector, happened(1, power, never_set, told_apart))
         given(collector, [up(tombstone(1, 40)), up(tombstone(2, 7, ClockState.UNSET))])
         asyncio.run(projected(collector))
         found = collector.state.read_now(lambda db: db.execute(gaps.select()).mappings().all())
         assert [(gap["origin"], gap["reason"], gap["count"]) for gap in found] == [
             ("gateway", "power cut", None),
+            ("gateway", "power cut" + UNSET, None),
+            ("gateway", "disk full" + UNSET, None),
             ("gateway", "buffer full", 40),
             ("gateway", "buffer full" + UNSET, 7),
         ]
