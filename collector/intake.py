@@ -20,6 +20,7 @@ from contract.batches import Content, Header
 from contract.errors import ContractError
 from contract.limits import VERSION
 from contract.messages import CONTESTED, Ack, EpochRange, Hello, LaneRange, State
+from contract.samples import ClockState
 from contract.topics import Kind, Lane, Topic
 
 GONE = "the gateway no longer holds what was never received"
@@ -215,7 +216,9 @@ class _Group:
             self._marks.make_room(key, listed, self._rules.epochs_per_gateway_max)
         moved, jump = reconcile(mark, held.first)
         if jump:
-            from_ms = min(self._marks.stored_ms(key) or received_ms, hello.sent_ms) if mark else 0
+            # By a clock that was not set it was said in 1970.
+            said_ms = received_ms if hello.clock is ClockState.UNSET else hello.sent_ms
+            from_ms = min(self._marks.stored_ms(key) or received_ms, said_ms) if mark else 0
             statement = insert(self._connection, gaps).values(
                 key=f"jump/{key.gateway}/{key.epoch}/{key.lane}/{jump.first}",
                 gateway=key.gateway,
@@ -226,7 +229,7 @@ class _Group:
                 first_sequence=jump.first,
                 last_sequence=jump.last,
                 from_ms=from_ms,
-                to_ms=hello.sent_ms,
+                to_ms=said_ms,
                 count=None,
                 recorded_ms=received_ms,
             )
