@@ -214,6 +214,7 @@ class _Group:
         if mark is None:
             listed = {epoch.epoch for epoch in hello.epochs}
             self._marks.make_room(key, listed, self._rules.epochs_per_gateway_max)
+            mark = self._marks.recall(key, received_ms)
         moved, jump = reconcile(mark, held.first)
         if jump:
             # By a clock that was not set it was said in 1970.
@@ -233,7 +234,14 @@ class _Group:
                 count=None,
                 recorded_ms=received_ms,
             )
-            self._connection.execute(statement.on_conflict_do_nothing(index_elements=["key"]))
+            further = {name: statement.excluded[name] for name in ("last_sequence", "to_ms")}
+            self._connection.execute(
+                statement.on_conflict_do_update(  # an epoch that gave way once begins where it began
+                    index_elements=["key"],
+                    set_=further,
+                    where=statement.excluded.last_sequence > gaps.c.last_sequence,
+                )
+            )
         if moved != mark:
             self._marks.move(key, moved, received_ms)
 

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from collector.parts import Part, load_parts
 from device_profiles import catalogue
-from device_profiles.schema import Profile, ProfileName, Strict, Title
-from toml_files import Problem, TomlFile, TomlFileError
+from device_profiles.schema import Profile, ProfileName
+from toml_files import Problem, Strict, Title, TomlFile, TomlFileError
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
 UTC_OFFSET_STEP_MIN = 15

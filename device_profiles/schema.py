@@ -8,11 +8,11 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from contract.limits import NAME_CHARACTERS_MAX
 from contract.names import NAME_PATTERN
-from toml_files import plain_words
+from toml_files import NAME_FORM, Strict, Title, name_field, plain_words
 
 Table = Literal["coil", "discrete_input", "holding_register", "input_register"]
 BIT_TABLES: tuple[Table, ...] = ("coil", "discrete_input")
@@ -21,32 +21,9 @@ WRITABLE_TABLES: tuple[Table, ...] = ("coil", "holding_register")
 DataType = Literal["bool", "u16", "i16", "u32", "i32", "f32"]
 WORDS: dict[DataType, int] = {"bool": 1, "u16": 1, "i16": 1, "u32": 2, "i32": 2, "f32": 2}
 
-NAME_FORM = {"form": "lower-case letters, digits, - and _, beginning with a letter or digit"}
-"""How messages say the pattern of a name."""
-
-ProfileName = Annotated[
-    str,
-    Field(
-        pattern=NAME_PATTERN.replace(r"\Z", "$"),
-        max_length=NAME_CHARACTERS_MAX,
-        json_schema_extra={**NAME_FORM},
-    ),
-]
+ProfileName = Annotated[str, name_field(NAME_PATTERN, NAME_CHARACTERS_MAX)]
 Address = Annotated[int, Field(ge=0, le=0xFFFF)]
 POINTS_MAX = 1_000
-
-
-class Strict(BaseModel):
-    """No unknown keys, no silent conversions, no infinite numbers, no changes afterwards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Title(Strict):
-    """How people call it, in the two languages of the house."""
-
-    en: str = Field(min_length=1, max_length=80)
-    zh: str = Field(min_length=1, max_length=80)
 
 
 class SerialDefaults(Strict):
@@ -140,7 +117,7 @@ class Point(Strict):
     """A register of the same table that says how many decimals the raw integer has."""
     unit_at: Address | None = None
     """A register of the same table with a unit code; ``unit_codes`` says what each means."""
-    unit_codes: list[UnitCode] = []
+    unit_codes: list[UnitCode] = Field(default=[])
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -314,7 +291,7 @@ class Profile(Strict):
     serial: SerialDefaults | None = None
     modbus: ModbusLimits = ModbusLimits()
     entries: list[PointEntry] = Field(alias="points", min_length=1)
-    derived: list[Derived] = []
+    derived: list[Derived] = Field(default=[])
 
     @model_validator(mode="after")
     def _names_are_sound(self) -> Self:

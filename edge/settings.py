@@ -7,9 +7,9 @@ from pydantic import Field, model_validator
 
 from contract.events import Priority
 from contract.messages import DeviceEntry
-from device_profiles.schema import Strict
 from edge.lines.line import Direction
 from edge.setting_forms import Host, Name, PointName, Seconds, SecondsOrNone
+from toml_files import Strict
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
 

@@ -13,8 +13,9 @@ open at both ends; where the firmware is not known the shim applies, because who
 before them.
 """
 
-from device_profiles.schema import Point, Profile, Title
+from device_profiles.schema import Point, Profile
 from firmware_shims.base import Shim
+from toml_files import Title
 
 WIND_SPEED_SCALE = 0.01
 PRESSURE_ADDRESS = 0x01FD

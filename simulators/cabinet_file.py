@@ -11,12 +11,12 @@ from pydantic import Field
 from contract.samples import Value
 from device_profiles import catalogue
 from device_profiles.codec import CodecError
-from device_profiles.schema import Profile, ProfileName, Strict, Title
+from device_profiles.schema import Profile, ProfileName
 from simulators.bus import Mode
 from simulators.devices import Device, ProfileDevice
 from simulators.physics import Cover, CoverSettings, Dust, DustSettings, Physics, Pipe, PipeSettings
 from simulators.relay_board import RelayBoard
-from toml_files import Problem, TomlFile, TomlFileError
+from toml_files import Problem, Strict, Title, TomlFile, TomlFileError
 
 SHIPPED = Path(str(files("simulators"))) / "cabinets"
 LINES_MAX = 32

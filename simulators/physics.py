@@ -11,7 +11,8 @@ from typing import Literal, Protocol
 
 from pydantic import Field
 
-from device_profiles.schema import ProfileName, Strict
+from device_profiles.schema import ProfileName
+from toml_files import Strict
 
 
 class Physics(Protocol):

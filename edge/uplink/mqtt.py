@@ -32,7 +32,7 @@ from edge.uplink.reading import Reader
 from edge.uplink.renumberings import Renumberings
 from edge.uplink.session import Session
 from edge.uplink.spending import Spending
-from edge.waiting import Wake, ended
+from edge.waiting import Wake, ended, heed_cancellation
 
 _log = logging.getLogger(__name__)
 
@@ -163,6 +163,7 @@ class Uplink:
             await client.subscribe([*heard, (topics.watch(*self._names), 0)])
             online = self._greeting.state(online=True)
             await client.publish(topics.state(*self._names), online, qos=1, retain=True)
+            heed_cancellation()
             self.connections += 1
             self.connected_since_ms = self._clock.now().wall_ms
             self._told.works()
@@ -247,6 +248,7 @@ class Uplink:
                 self.meter.handed(len(hello))
                 topic = topics.hello(*self._names)
                 await client.publish(topic, hello, qos=1, retain=True, timeout=PUBLISH_TIMEOUT_S)
+                heed_cancellation()
                 self.meter.arrived(len(hello), self._clock.now())
             await self._send_live(client)
             while (stored := await self._next()) is not None:
@@ -264,6 +266,7 @@ class Uplink:
             try:
                 message = batches.live_message(samples)
                 await client.publish(topics.live(*self._names), message, qos=0, timeout=PUBLISH_TIMEOUT_S)
+                heed_cancellation()
             except ContractError as error:
                 _log.warning("live values cannot be sent: %s", error)
 

@@ -1,6 +1,7 @@
 """Alarms become cases: once, with the right owner and deadline, whatever is repeated or out of order."""
 
 import asyncio
+import itertools
 import json
 from pathlib import Path
 
@@ -117,6 +118,26 @@ def test_backfilled_alarms_make_a_case_only_if_still_active_at_the_end(tmp_path:
         assert attached[f"{1:032x}"] is None
         [case] = rows(collector.state, cases)
         assert attached[f"{2:032x}"] == case[1]
+
+
+def test_a_long_backfill_makes_its_cases_in_small_steps_also_over_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither memory nor a commit that waits for the same thread grows with how many alarms there are."""
+    monkeypatch.setattr("collector.alarms.EVENTS_AT_ONCE_MAX", 2)
+    batch = [happened(number, raised(number, part=f"{number}"), backfill=True) for number in range(1, 6)]
+    loaded, steps = settings(tmp_path), []
+    with standing(loaded, Clock()) as collector:
+        given(collector, [event_batch(data) for data in batch])
+        while len(rows(collector.state, cases)) == 0:
+            assert asyncio.run(collector.alarms.advance())
+        steps.append(len(rows(collector.state, cases)))
+    more = True
+    while more:
+        with standing(loaded, Clock(ids=itertools.count(10 * len(steps) + 10))) as collector:
+            more = asyncio.run(collector.alarms.advance())
+            steps.append(len(rows(collector.state, cases)))
+    assert steps == [2, 4, 5]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from collector.database import Database
-from collector.intake import UNKNOWN_HERE, Received
+from collector.intake import UNKNOWN_HERE, Outcome, Received
 from collector.journal import JournalFullError, head, prune
 from collector.marks import Decision
 from collector.tables import dead_letters, devices, gaps, gateways, journal, marks
@@ -257,9 +257,30 @@ def test_dead_letters_gateways_and_epochs_have_limits(tmp_path: Path) -> None:
         assert [row[6] for row in rows(database, dead_letters)] == [b"\2", b"\3", b"\4"]
 
 
+def test_an_epoch_that_gave_way_goes_on_where_the_journal_ends(tmp_path: Path) -> None:
+    """What it brings again is had already, and what it no longer holds is a gap, to the last of it."""
+    rules = replace(RULES, epochs_per_gateway_max=1)
+
+    def greeted(first: int, following: int, epoch: str = EPOCH) -> Outcome:
+        return taken(database, hello(greeting(first, following, epoch=epoch)), rules=rules)
+
+    with journal_database(tmp_path) as database:
+        greeted(3, 3)
+        taken(database, *(up(telemetry(number)) for number in (3, 4, 5)), rules=rules)
+        greeted(1, 1, OTHER_EPOCH)
+        assert greeted(4, 7).answers[0].ack == Ack(1, EPOCH, 5, batches.digest(telemetry(5)))
+        outcome = taken(database, *(up(telemetry(number)) for number in (4, 5, 6)), rules=rules)
+        assert outcome.batches == {Decision.HAVE: 2, Decision.TAKE: 1}
+        assert [(row[7], row[8]) for row in rows(database, gaps)] == [(1, 2)]
+        greeted(1, 1, OTHER_EPOCH)
+        pruned(database, passed=10)
+        greeted(9, 9)
+        assert [(row[7], row[8]) for row in rows(database, gaps)] == [(1, 8)]
+
+
 def pruned(database: Database, *, passed: int) -> int:
     """Drop everything that may be dropped; return how many batches that were."""
-    return database.write_now(lambda connection: prune(connection, passed=passed, bytes_max=0, before_ms=0))
+    return len(database.write_now(lambda db: prune(db, passed=passed, bytes_max=0, before_ms=0)))
 
 
 def test_a_full_journal_takes_nothing_until_what_is_projected_is_dropped(tmp_path: Path) -> None:

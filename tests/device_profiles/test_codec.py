@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from contract.samples import Quality, Value
 from device_profiles import catalogue, codec
 from device_profiles.codec import CodecError, Reading
-from device_profiles.schema import Derived, Point, Table, Title
+from device_profiles.schema import Derived, Point, Table
+from toml_files import Title
 
 TITLE = Title(en="x", zh="某")
 words = st.integers(0, 0xFFFF)

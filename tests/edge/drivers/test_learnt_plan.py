@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_profiles.codec import addresses
-from device_profiles.schema import ModbusLimits, Point, Title
+from device_profiles.schema import ModbusLimits, Point
 from edge.clock import Moment
 from edge.drivers.learnt_plan import ABSENT_RETRY_S, LearntPlan
 from edge.drivers.lessons import Learnt, as_data, from_data
 from edge.drivers.modbus_plan import USUAL_COST, Block
 from edge.drivers.read_cycle import TRIES_PER_CYCLE_MAX, Cycle
+from toml_files import Title
 
 TITLE = Title(en="point", zh="点")
 REFUSED = "illegal_data_address"

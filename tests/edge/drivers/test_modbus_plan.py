@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from device_profiles.catalogue import load_all
 from device_profiles.codec import addresses
-from device_profiles.schema import BIT_TABLES, ModbusLimits, Point, Table, Title
+from device_profiles.schema import BIT_TABLES, ModbusLimits, Point, Table
 from edge.drivers.lessons import Learnt, Span
 from edge.drivers.modbus_plan import (
     TURNAROUND_S,
@@ -30,6 +30,7 @@ from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
 from simulators.bus import Bus
 from simulators.wire import SimulatedWire
+from toml_files import Title
 
 TITLE = Title(en="point", zh="点")
 tables: st.SearchStrategy[Table] = st.sampled_from(["coil", "holding_register", "input_register"])
