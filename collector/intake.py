@@ -20,6 +20,7 @@ from contract.batches import Content, Header
 from contract.errors import ContractError
 from contract.limits import VERSION
 from contract.messages import CONTESTED, Ack, EpochRange, Hello, LaneRange, State
+from contract.samples import ClockState
 from contract.topics import Kind, Lane, Topic
 
 GONE = "the gateway no longer holds what was never received"
@@ -216,7 +217,9 @@ class _Group:
             mark = self._marks.recall(key, received_ms)
         moved, jump = reconcile(mark, held.first)
         if jump:
-            from_ms = min(self._marks.stored_ms(key) or received_ms, hello.sent_ms) if mark else 0
+            # By a clock that was not set it was said in 1970.
+            said_ms = received_ms if hello.clock is ClockState.UNSET else hello.sent_ms
+            from_ms = min(self._marks.stored_ms(key) or received_ms, said_ms) if mark else 0
             statement = insert(self._connection, gaps).values(
                 key=f"jump/{key.gateway}/{key.epoch}/{key.lane}/{jump.first}",
                 gateway=key.gateway,
@@ -227,7 +230,7 @@ class _Group:
                 first_sequence=jump.first,
                 last_sequence=jump.last,
                 from_ms=from_ms,
-                to_ms=hello.sent_ms,
+                to_ms=said_ms,
                 count=None,
                 recorded_ms=received_ms,
             )

@@ -19,7 +19,7 @@ from collector.marks import Decision
 from collector.tables import dead_letters, devices, gaps, gateways, journal, marks
 from contract import batches, messages, topics
 from contract.messages import CONTESTED, Ack, EpochRange, LaneRange, State
-from contract.samples import Sample
+from contract.samples import ClockState, Sample
 from contract.topics import Lane
 from tests.collector.making import (
     BOOT,
@@ -135,6 +135,15 @@ def test_a_hello_starts_a_new_lane_where_the_gateway_starts(tmp_path: Path) -> N
         assert gap[4:11] == (UNKNOWN_HERE, EPOCH, "telemetry", 1, 6, 0, NOW_MS)
         assert rows(database, gateways)[0][:4] == ("gw-1", NOW_MS, NOW_MS, BOOT)
         assert [row[1:3] for row in rows(database, devices)] == [("main-pressure", "qdy30a")]
+
+
+def test_a_gap_that_a_gateway_without_a_time_shows_is_dated_by_the_centre(tmp_path: Path) -> None:
+    """Its hello says 1970, and nobody would look for the gap there."""
+    with journal_database(tmp_path) as database:
+        taken(database, hello(greeting(1, 1)), up(telemetry(1)))
+        taken(database, hello(greeting(5, 9, sent_ms=77, clock=ClockState.UNSET), at_ms=NOW_MS + 9))
+        [gap] = rows(database, gaps)
+        assert gap[7:11] == (2, 4, NOW_MS, NOW_MS + 9)
 
 
 def test_what_the_gateway_no_longer_holds_becomes_a_gap_once(tmp_path: Path) -> None:
