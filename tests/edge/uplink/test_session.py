@@ -309,14 +309,13 @@ def test_once_nothing_contradicts_any_more_a_hello_follows_within_half_a_minute(
 ) -> None:
     """However long it lasted, whether good answers came between or not; and meanwhile hellos become rare."""
     subject = connected(1, 9)
-    now_s, said = float(calm_s), 0
+    now_s, ended_s, said = float(calm_s), 0.0, 0
     for pause_s in pauses_s:
         subject.doubt(now_s)
         said += subject.hello_due(now_s)
         if answered and said:
             answer_well(subject, now_s + 0.05)
-        now_s += pause_s
-    ended_s = now_s - pauses_s[-1]
+        ended_s, now_s = now_s, now_s + pause_s
     subject.doubt(ended_s)
     due_s = next(at_s for at_s in range(300) if subject.hello_due(ended_s + at_s))
     assert due_s <= QUIET_S
