@@ -246,3 +246,29 @@ def test_over_modbus_tcp() -> None:
         asyncio.run(play(bus, slaves.port))
     finally:
         slaves.stop()
+
+
+def test_an_endpoint_that_answers_for_its_units_does_not_shorten_their_time() -> None:
+    """Some do at once, with the request itself."""
+
+    async def play() -> None:
+        ended = asyncio.Event()
+
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(ConnectionError):
+                while data := await reader.read(100):
+                    writer.write(data)
+            writer.close()
+            ended.set()
+
+        server = await asyncio.start_server(accept, HOST, 0)
+        line = TcpLine("tcp", HOST, server.sockets[0].getsockname()[1])
+        outcome = await line.transact(to_all())
+        assert (outcome.pdu, outcome.error) == (b"", None)
+        assert outcome.done_ns - outcome.sent_ns >= BROADCAST_TURNAROUND_S * 1e9
+        await line.close()
+        await ended.wait()
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(play())
