@@ -179,7 +179,8 @@ def listed(*arguments: str, locale: str = "C.UTF-8") -> str:
 
 def test_list_names_the_shipped_cabinets() -> None:
     """For people in their own language, for programs in both."""
-    site, street = json.loads(listed("--json"))
+    lighting, site, street = json.loads(listed("--json"))
+    assert lighting["title"]["zh"] == "路灯控制箱"
     assert site == {
         "name": "site",
         "title": {"en": "construction site", "zh": "建筑工地"},
