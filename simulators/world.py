@@ -50,7 +50,9 @@ NEEDS: dict[str, type[World]] = {
     "fog": Daylight,
     "clear": Daylight,
     "light_becomes": Daylight,
-    **dict.fromkeys(get_args(LampHappening | CircuitHappening | CabinetHappening), Lamps),
+    **dict.fromkeys(
+        (*get_args(LampHappening), *get_args(CircuitHappening), *get_args(CabinetHappening)), Lamps
+    ),
 }
 """Which physics a happening acts on; the others act on the device."""
 
