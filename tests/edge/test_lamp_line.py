@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from contract.samples import ClockState, Measured, Sample, Value, spread
 from device_profiles import catalogue
+from device_profiles.schema import Table
 from edge.clock import Moment
 from edge.drivers.modbus import Device, ModbusDevice
 from edge.drivers.modbus_pdu import ModbusError
@@ -24,6 +25,7 @@ from edge.rules.effects import Switch, Write
 from edge.settings import Ref
 from simulators import cabinet_file
 from simulators.cabinet import Cabinet
+from simulators.devices import ProfileDevice
 from simulators.running import RunningCabinet
 from simulators.virtual_loop import run_virtually
 from simulators.wire import SimulatedWire
@@ -79,11 +81,16 @@ class Street:
         return [each[ACTUAL].value for each in readings]
 
 
-def virtually(act: Callable[[Street, SimulatedWire], Coroutine[Any, Any, None]]) -> None:
+def virtually(
+    act: Callable[[Street, SimulatedWire], Coroutine[Any, Any, None]],
+    instead: Mapping[int, ProfileDevice] | None = None,
+) -> None:
     """Play on virtual time, on a strict wire; no silence is broken."""
 
     async def play() -> None:
         cabinet = Cabinet(cabinet_file.load("lighting"))
+        for unit_id, device in (instead or {}).items():
+            cabinet.buses["rs485-1"].seats[unit_id].device = device
         wire = SimulatedWire(cabinet.buses["rs485-1"], 9600, strict=True)
         street = Street(VirtualLine("line", Timing.of(9600, "N", 1), wire), LoopClock())
         polling = asyncio.create_task(street.poller.run())
@@ -118,6 +125,24 @@ def test_a_level_is_written_and_its_reading_back_is_a_sample() -> None:
         assert await street.level("lamp-15", 40) == "timeout", "its circuit is off"
 
     virtually(act)
+
+
+class Absent(ProfileDevice):
+    """Confirms every write and keeps none."""
+
+    def write(self, table: Table, address: int, values: Sequence[int], now_ns: int) -> None:
+        """Take it, and forget it."""
+
+
+def test_a_level_that_is_confirmed_and_not_kept_is_no_success() -> None:
+    """The answer of the write is not the proof."""
+
+    async def act(street: Street, wire: SimulatedWire) -> None:
+        assert await street.level("lamp-13", 40) == "not_as_written"
+        assert street.value("lamp-13", TARGET) == 0
+        assert await street.level("lamp-13", 0) == ""
+
+    virtually(act, {13: Absent("lamp-13", PROFILES[LAMP], {})})
 
 
 def test_levels_of_one_lamp_go_together_and_the_later_one_stands() -> None:
