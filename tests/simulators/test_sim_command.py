@@ -125,7 +125,11 @@ async def kept_message(port: int) -> object:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["run", "nowhere"], 1, "nowhere: there is no such cabinet; give a path, or one of lighting, site, street"),
+        (
+            ["run", "nowhere"],
+            1,
+            "nowhere: there is no such cabinet; give a path, or one of lighting, site, street",
+        ),
         (["platform", "--fault", "fire=1"], 2, "names are timeout, 500, 429, garbage"),
         (["platform", "--fault", "500=2"], 2, "together at most 1"),
         (["broker", "--folder", "/proc/x"], 1, "/proc/x: cannot make this folder: "),
