@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from collector import epochs
+from collector import epochs, journal
 from collector.database import insert
 from collector.marks import Mark
 from collector.tables import marks
+from contract import batches
 from contract.topics import Lane
 
 
@@ -41,6 +42,18 @@ class GroupMarks:
         """Move a lane's mark."""
         self._marks[key] = mark
         self._moved[key] = moved_ms
+
+    def recall(self, key: LaneKey, now_ms: int) -> Mark | None:
+        """Return the mark of an epoch that gave way once, as the journal tells it; None where it cannot.
+
+        Else what is in the journal would be taken again, which that refuses for ever.
+        """
+        last = journal.last(self._connection, key.gateway, key.epoch, key.lane)
+        if last is None:
+            return None
+        mark = Mark(last[0], batches.digest(last[1]))
+        self.move(key, mark, now_ms)
+        return mark
 
     def stored_ms(self, key: LaneKey) -> int | None:
         """Return when the mark moved last before this group; None where it was not stored."""

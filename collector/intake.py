@@ -20,6 +20,7 @@ from contract.batches import Content, Header
 from contract.errors import ContractError
 from contract.limits import VERSION
 from contract.messages import CONTESTED, Ack, EpochRange, Hello, LaneRange, State
+from contract.samples import ClockState
 from contract.topics import Kind, Lane, Topic
 
 GONE = "the gateway no longer holds what was never received"
@@ -213,9 +214,12 @@ class _Group:
         if mark is None:
             listed = {epoch.epoch for epoch in hello.epochs}
             self._marks.make_room(key, listed, self._rules.epochs_per_gateway_max)
+            mark = self._marks.recall(key, received_ms)
         moved, jump = reconcile(mark, held.first)
         if jump:
-            from_ms = min(self._marks.stored_ms(key) or received_ms, hello.sent_ms) if mark else 0
+            # By a clock that was not set it was said in 1970.
+            said_ms = received_ms if hello.clock is ClockState.UNSET else hello.sent_ms
+            from_ms = min(self._marks.stored_ms(key) or received_ms, said_ms) if mark else 0
             statement = insert(self._connection, gaps).values(
                 key=f"jump/{key.gateway}/{key.epoch}/{key.lane}/{jump.first}",
                 gateway=key.gateway,
@@ -226,11 +230,18 @@ class _Group:
                 first_sequence=jump.first,
                 last_sequence=jump.last,
                 from_ms=from_ms,
-                to_ms=hello.sent_ms,
+                to_ms=said_ms,
                 count=None,
                 recorded_ms=received_ms,
             )
-            self._connection.execute(statement.on_conflict_do_nothing(index_elements=["key"]))
+            further = {name: statement.excluded[name] for name in ("last_sequence", "to_ms")}
+            self._connection.execute(
+                statement.on_conflict_do_update(  # an epoch that gave way once begins where it began
+                    index_elements=["key"],
+                    set_=further,
+                    where=statement.excluded.last_sequence > gaps.c.last_sequence,
+                )
+            )
         if moved != mark:
             self._marks.move(key, moved, received_ms)
 

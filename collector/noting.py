@@ -7,7 +7,9 @@ from collector.database import insert
 from collector.journal import Entry
 from collector.tables import events, gaps
 from contract.batches import Tombstone
-from contract.events import Event, Gap
+from contract.events import UNSET, Event, Gap
+from contract.limits import TEXT_CHARACTERS_MAX
+from contract.samples import ClockState
 
 
 def event(connection: Connection, entry: Entry, event: Event) -> None:
@@ -27,7 +29,7 @@ def event(connection: Connection, entry: Entry, event: Event) -> None:
             entry,
             key=f"event/{entry.gateway}/{event.id}",
             origin=event.origin,
-            reason=event.reason,
+            reason=_reason(event.reason, event.clock),
             from_ms=event.from_ms,
             to_ms=event.to_ms,
             first_sequence=event.first_sequence,
@@ -43,13 +45,20 @@ def tombstone(connection: Connection, entry: Entry, tombstone: Tombstone) -> Non
         entry,
         key=f"tombstone/{entry.gateway}/{entry.epoch}/{entry.lane}/{entry.sequence}",
         origin="gateway",
-        reason=tombstone.reason,
+        reason=_reason(tombstone.reason, tombstone.clock),
         from_ms=tombstone.first_ms,
         to_ms=tombstone.last_ms,
         first_sequence=entry.sequence,
         last_sequence=entry.sequence,
         count=tombstone.count,
     )
+
+
+def _reason(reason: str, clock: ClockState) -> str:
+    """Return the reason; it says so where the times are not what they seem."""
+    if clock is not ClockState.UNSET or reason.endswith(UNSET):
+        return reason
+    return reason[: TEXT_CHARACTERS_MAX - len(UNSET)] + UNSET
 
 
 def _gap(connection: Connection, entry: Entry, **told: str | int | None) -> None:

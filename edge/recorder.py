@@ -8,7 +8,7 @@ from typing import Any
 
 from contract import batches
 from contract.batches import Content
-from contract.events import Event
+from contract.events import UNSET, Event
 from contract.limits import EVENTS_PER_BATCH_MAX, MESSAGE_BYTES_MAX
 from contract.samples import ClockState, Measured, Row, how_many
 from contract.topics import Lane
@@ -242,25 +242,29 @@ class Recorder:
             while self._pending - dropped > samples_max:
                 dropped += how_many(self._measured[gone])
                 gone += 1
-            self._lose(SAMPLES_UNSTORED, self._measured[:gone], dropped)
+            self._lose(SAMPLES_UNSTORED, self._measured[:gone])
             del self._measured[:gone]
             self._pending -= dropped
             self.dropped_samples += dropped
         if (surplus := events_over - PENDING_SAMPLES_MAX) > 0:
-            self._lose(EVENTS_UNSTORED, self._events[:surplus], surplus)
+            self._lose(EVENTS_UNSTORED, self._events[:surplus])
             del self._events[:surplus]
             self.dropped_events += surplus
 
-    def _lose(self, reason: str, rows: Sequence[Measured | Event], count: int) -> None:
-        times = [row.time_ms for row in rows]
-        self._lost.add(Loss(reason, min(times), max(times), count))
+    def _lose(self, reason: str, rows: Sequence[Measured | Event]) -> None:
+        for each in rows:
+            reason_here = reason + (UNSET if _is_unset(each) else "")
+            count = len(each.points) if isinstance(each, Row) else 1
+            self._lost.add(Loss(reason_here, each.time_ms, each.time_ms, count))
 
     def _of_events(self, events: list[Event]) -> list[Append]:
         if not events:
             return []
-        return [
-            self._append(Lane.EVENTS, Content.EVENTS, batches.events_payload(events), events, len(events))
-        ]
+        payload = batches.events_payload(events)
+        if len(payload) > PAYLOAD_BYTES_SENT_MAX and len(events) > 1:  # very many different texts
+            half = len(events) // 2
+            return self._of_events(events[:half]) + self._of_events(events[half:])
+        return [self._append(Lane.EVENTS, Content.EVENTS, payload, events, len(events))]
 
     def _of_samples(self, measured: list[Measured]) -> list[Append]:
         if not measured:

@@ -33,7 +33,8 @@ from edge.settings import Broker
 from edge.uplink.mqtt import Uplink
 from edge.uplink.session import Limits, Session
 from gengfu.demo.processes import Child, die_with_parent
-from simulators.mosquitto import HOST, Mosquitto
+from simulators.mosquitto import Mosquitto
+from simulators.servers import HOST
 
 DISTRICT = "stampede"
 LIMITS = Limits(32, 1024 * 1024, 10, 120)

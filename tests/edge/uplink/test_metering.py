@@ -12,7 +12,8 @@ from edge import link_report
 from edge.clock import Moment
 from edge.uplink.budget import Allowance, Plan
 from edge.uplink.metering import CLOSING_PACKETS, PACKET_BYTES, SAVE_BYTES, Meter, carried
-from simulators.mosquitto import HOST, Mosquitto
+from simulators.mosquitto import Mosquitto
+from simulators.servers import HOST
 from tests.edge.test_run import SETTINGS, started
 
 HELLO_BYTES = 700
