@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from contract.events import Priority
 from contract.messages import DeviceEntry
 from edge.lines.line import Direction
+from edge.lines.timing import BROADCAST_TURNAROUND_S
 from edge.setting_forms import Host, Name, PointName, Seconds, SecondsOrNone
 from toml_files import Strict
 
@@ -15,6 +16,8 @@ EXAMPLE = Path(__file__).with_name("settings.example.toml")
 
 MONTHLY_BYTES_MIN = 1024 * 1024
 """A batch of telemetry may be a quarter of it."""
+
+BroadcastTurnaround = Annotated[float, Field(ge=0, le=10)]
 
 
 class Ref(NamedTuple):
@@ -93,6 +96,7 @@ class SerialSide(Strict):
     data_bits: Literal[7, 8] = 8
     transmission_mode: Literal["rtu", "ascii"] = "rtu"
     turnaround_s: SecondsOrNone = 0
+    broadcast_turnaround_s: BroadcastTurnaround = BROADCAST_TURNAROUND_S
     late_answer_s: SecondsOrNone = 0.2
 
     @model_validator(mode="after")
@@ -129,6 +133,7 @@ class TcpLine(Strict):
     host: Host
     port: int = Field(default=502, ge=1, le=65535)
     connect_timeout_s: Seconds = 3
+    broadcast_turnaround_s: BroadcastTurnaround = BROADCAST_TURNAROUND_S
 
 
 Line = Annotated[SerialLine | SerialOverTcp | TcpLine, Field(discriminator="kind")]
