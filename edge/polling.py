@@ -155,24 +155,26 @@ class LinePoller:
 
     async def run(self) -> None:
         """Poll until stopped."""
+        now = self._clock.now()
         while True:
             if self._commands:
                 await self._obey()
+                now = self._clock.now()
             if self._stopping:
                 return
-            began = self._clock.now()
-            turn, rest_s = self.schedule.choose(began.s)
+            began_s = now.s
+            turn, rest_s = self.schedule.choose(began_s)
             if turn is None:
-                if not (self._commands or self._stopping):
-                    await self._wake.wait(rest_s)
+                await self._wake.wait(rest_s)
+                now = self._clock.now()
                 continue
             if not turn.powered:
                 now = self._tell_unpowered(self.devices[turn.device])
             elif turn.unit.dead:
-                now = await self._probe(turn, began)
+                now = await self._probe(turn, now)
             else:
-                now = await self._poll(turn, began)
-            self.schedule.done(turn, began_s=began.s, now_s=now.s)
+                now = await self._poll(turn, now)
+            self.schedule.done(turn, began_s=began_s, now_s=now.s)
 
     async def _probe(self, turn: Turn, began: Moment) -> Moment:
         """Ask a dead device one cheap thing, and for everything if it answers; return when it was over."""
