@@ -45,7 +45,7 @@ def fresh_id() -> str:
 class Forgetful(Recorder):
     """The control: what a disk refused once is gone, and nobody counts it."""
 
-    def _put_back(self, measured: list[Measured]) -> None:
+    def _put_back(self, measured: list[Measured], count: int) -> None:
         pass
 
 
