@@ -47,6 +47,9 @@ class Clock(Protocol):
     def now(self) -> Moment:
         """Return this moment."""
 
+    def s(self) -> float:
+        """Return the monotonic seconds of this moment: for intervals, without what a stamp takes."""
+
 
 class Step(NamedTuple):
     """Time was found to be another; where it would go back and is held, ``moment`` is holdover."""
@@ -178,3 +181,7 @@ class SystemClock:
             self._synchronised = self._ask()
         self.latest = moment = self.timeline.observe(mono_ns, wall_ms, synchronised=self._synchronised)
         return moment
+
+    def s(self) -> float:
+        """See Clock.s."""
+        return self._mono_ns() / 1e9

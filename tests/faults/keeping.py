@@ -81,6 +81,10 @@ class Keeping:
         """Return this moment."""
         return Moment(time.monotonic_ns(), START_MS + self._taken)
 
+    def s(self) -> float:
+        """Return the monotonic seconds."""
+        return self.now().s
+
     async def open(self) -> dict[str, object]:
         """Open the buffer."""
         try:
