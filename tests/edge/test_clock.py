@@ -67,6 +67,30 @@ def test_a_small_step_back_is_held_until_the_clock_is_there() -> None:
     assert moments[-1] == Moment(20 * SECOND, NOW_MS + 10_000, ClockState.SYNCHRONISED, 1)
 
 
+def test_a_second_step_back_is_held_from_its_own_beginning() -> None:
+    """Not from that of one long over: time would leap ahead by all that has passed since."""
+    timeline = Timeline()
+    timeline.observe(0, NOW_MS, synchronised=True)
+    timeline.observe(SECOND, NOW_MS - 1_000, synchronised=True)
+    for second in range(2, 60):
+        followed = timeline.observe(second * SECOND, NOW_MS + (second - 2) * 1000, synchronised=True)
+    assert followed.clock is ClockState.SYNCHRONISED
+    held = timeline.observe(60 * SECOND, followed.wall_ms - 1_000, synchronised=True)
+    assert held == Moment(60 * SECOND, followed.wall_ms + 100, ClockState.HOLDOVER, 1)
+
+
+@pytest.mark.parametrize("by_ms", [-501, -500, 500, 501])
+def test_a_step_that_takes_no_stamp_back_is_told_beyond_a_slew(by_ms: int) -> None:
+    """Forwards, or backwards by less than has passed: it is followed, and more than 500 ms are an event."""
+    steps: list[Step] = []
+    timeline = Timeline(on_step=steps.append)
+    timeline.observe(0, NOW_MS, synchronised=True)
+    moment = timeline.observe(SECOND, NOW_MS + 1000 + by_ms, synchronised=True)
+    assert moment == Moment(SECOND, NOW_MS + 1000 + by_ms, ClockState.SYNCHRONISED, 1)
+    told = [Step(NOW_MS + 1000, NOW_MS + 1000 + by_ms, ClockState.SYNCHRONISED, moment)]
+    assert steps == (told if abs(by_ms) > 500 else [])
+
+
 def test_what_is_too_far_ahead_goes_back_and_says_so() -> None:
     """More than hold_back_s_max: an era of its own, in which the device's stamps may be earlier."""
     steps: list[Step] = []
