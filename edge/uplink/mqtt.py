@@ -18,7 +18,7 @@ from contract.topics import Kind, Lane
 from edge.buffer.batch import Stored
 from edge.buffer.keeper import Keeper
 from edge.buffer.store import Buffer
-from edge.clock import Clock
+from edge.clock import Clock, Moment
 from edge.settings import Broker
 from edge.telling import Told, first_of
 from edge.uplink.back_off import BackOff
@@ -111,9 +111,9 @@ class Uplink:
         """Where both lanes stand."""
         return self._session
 
-    def measured(self, measured: Sequence[Measured], now_s: float) -> None:
+    def measured(self, measured: Sequence[Measured], now: Moment) -> None:
         """Something was measured: it is sent live if somebody watches."""
-        if self._live.measured(measured, now_s) and self._session.connected:
+        if self._live.is_watched and self._live.measured(measured, now.s) and self._session.connected:
             self._wake.set()
 
     @property

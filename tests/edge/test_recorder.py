@@ -186,6 +186,27 @@ def test_what_overflows_during_a_commit_is_counted_and_nothing_else_is_missing(
     run_virtually(live())
 
 
+@pytest.mark.parametrize("events", [0, 12, 25])
+def test_samples_alone_make_what_is_too_much_give_way(
+    events: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, without waiting for an event or the disk; pending events leave them so much less room."""
+    monkeypatch.setattr(module, "PENDING_SAMPLES_MAX", 20)
+    monkeypatch.setattr(module, "PENDING_EVENTS_MAX", 10)
+
+    async def live() -> None:
+        for _ in range(events):
+            bench.happen()
+        for _ in range(9):
+            bench.measure(3)
+        room = 20 - max(0, events - 10)
+        assert bench.recorder.waiting == (room, events)
+        assert bench.recorder.dropped_samples == 27 - room
+
+    bench = Bench(tmp_path)
+    run_virtually(live())
+
+
 def test_while_the_disk_refuses_everything_waits_in_order(tmp_path: Path) -> None:
     """And is on disk once, the oldest first, when it takes again."""
 

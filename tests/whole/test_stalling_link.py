@@ -14,6 +14,7 @@ from contract.samples import Sample
 from contract.topics import Lane
 from edge.uplink.mqtt import Uplink
 from simulators.virtual_loop import run_virtually
+from tests.edge.virtual_gateway import LoopClock
 from tests.whole.lossy_world import Client, SimulatedUplink, World
 
 CONNECT_TIMEOUT_S = 10.0
@@ -42,7 +43,7 @@ async def watched(world: World) -> None:
     watch = messages.encode(Watch(1, 300.0))
     world.client.inbox.put_nowait((topics.watch("north", "gw-1"), watch))
     await asyncio.sleep(1)
-    world.uplink.measured([Sample(1, "d", "p", 1.0)], asyncio.get_running_loop().time())
+    world.uplink.measured([Sample(1, "d", "p", 1.0)], LoopClock().now())
 
 
 async def asked_for_what_is_gone(world: World) -> None:
