@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import msgspec
 from sqlalchemy import ColumnElement, Connection, select
 
-from collector import epochs
+from collector import epochs, journal
 from collector.database import insert
-from collector.marks import Mark
+from collector.marks import Mark, advanced
 from collector.tables import marks
+from contract import batches
 from contract.stretches import Stretch
 from contract.topics import Lane
 
@@ -44,6 +45,18 @@ class GroupMarks:
         """Move a lane's mark."""
         self._marks[key] = mark
         self._moved[key] = moved_ms
+
+    def recall(self, key: LaneKey, now_ms: int) -> Mark | None:
+        """Return the mark of an epoch that gave way once, as the journal tells it; None where it cannot.
+
+        Else what is in the journal would be taken again, which that refuses for ever.
+        """
+        last = journal.last(self._connection, key.gateway, key.epoch, key.lane)
+        if last is None:
+            return None
+        mark = advanced(None, last[0], batches.digest(last[1]), batches.read_header(last[1]).boot_id)
+        self.move(key, mark, now_ms)
+        return mark
 
     def stored_ms(self, key: LaneKey) -> int | None:
         """Return when the mark moved last before this group; None where it was not stored."""

@@ -18,6 +18,7 @@ from contract.batches import Content, Header
 from contract.errors import ContractError
 from contract.limits import VERSION
 from contract.messages import Ack, EpochRange, Hello, LaneRange, State
+from contract.samples import ClockState
 from contract.stretches import Stretches
 from contract.topics import Kind, Lane, Topic
 
@@ -216,14 +217,17 @@ class _Group:
         if mark is None:
             listed = {epoch.epoch for epoch in hello.epochs}
             self._marks.make_room(key, listed, self._rules.epochs_per_gateway_max)
+            mark = self._marks.recall(key, received_ms)
         moved, jump = reconcile(mark, held.first, stretches)
-        if jump and jump.parted:
-            from_ms = min(self._made_ms(key, jump.first - 1), hello.sent_ms)
-            noting.jump(self._connection, key, jump, PARTED, (from_ms, hello.sent_ms), received_ms)
-        elif jump:
-            from_ms = min(self._marks.stored_ms(key) or received_ms, hello.sent_ms) if mark else 0
-            reason = GONE if mark else UNKNOWN_HERE
-            noting.jump(self._connection, key, jump, reason, (from_ms, hello.sent_ms), received_ms)
+        if jump:
+            # By a clock that was not set it was said in 1970.
+            said_ms = received_ms if hello.clock is ClockState.UNSET else hello.sent_ms
+            if jump.parted:
+                reason, since_ms = PARTED, self._made_ms(key, jump.first - 1)
+            else:
+                reason = GONE if mark else UNKNOWN_HERE
+                since_ms = (self._marks.stored_ms(key) or received_ms) if mark else 0
+            noting.jump(self._connection, key, jump, reason, (min(since_ms, said_ms), said_ms), received_ms)
         if moved != mark:
             self._marks.move(key, moved, received_ms)
 

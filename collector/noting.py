@@ -1,7 +1,7 @@
 """Events and gaps noted in the state, each once by its key, however often it is told."""
 
 import msgspec
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 
 from collector.database import insert
 from collector.group_marks import LaneKey
@@ -9,7 +9,9 @@ from collector.journal import Entry
 from collector.marks import Jump
 from collector.tables import events, gaps
 from contract.batches import Tombstone
-from contract.events import Event, Gap
+from contract.events import UNSET, Event, Gap
+from contract.limits import TEXT_CHARACTERS_MAX
+from contract.samples import ClockState
 
 
 def event(connection: Connection, entry: Entry, event: Event) -> None:
@@ -29,7 +31,7 @@ def event(connection: Connection, entry: Entry, event: Event) -> None:
             entry,
             key=f"event/{entry.gateway}/{event.id}",
             origin=event.origin,
-            reason=event.reason,
+            reason=_reason(event.reason, event.clock),
             from_ms=event.from_ms,
             to_ms=event.to_ms,
             first_sequence=event.first_sequence,
@@ -45,7 +47,7 @@ def tombstone(connection: Connection, entry: Entry, tombstone: Tombstone) -> Non
         entry,
         key=f"tombstone/{entry.gateway}/{entry.epoch}/{entry.lane}/{entry.sequence}",
         origin="gateway",
-        reason=tombstone.reason,
+        reason=_reason(tombstone.reason, tombstone.clock),
         from_ms=tombstone.first_ms,
         to_ms=tombstone.last_ms,
         first_sequence=entry.sequence,
@@ -74,9 +76,21 @@ def jump(
         "recorded_ms": now_ms,
     }
     statement = insert(connection, gaps).values(row)
-    connection.execute(statement.on_conflict_do_nothing(index_elements=["key"]))
-    later = update(gaps).where(gaps.c.key == row["key"], gaps.c.last_sequence < jump.last)
-    connection.execute(later.values(last_sequence=jump.last, to_ms=times_ms[1]))
+    further = {name: statement.excluded[name] for name in ("last_sequence", "to_ms")}
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["key"],
+            set_=further,
+            where=statement.excluded.last_sequence > gaps.c.last_sequence,
+        )
+    )
+
+
+def _reason(reason: str, clock: ClockState) -> str:
+    """Return the reason; it says so where the times are not what they seem."""
+    if clock is not ClockState.UNSET or reason.endswith(UNSET):
+        return reason
+    return reason[: TEXT_CHARACTERS_MAX - len(UNSET)] + UNSET
 
 
 def _gap(connection: Connection, entry: Entry, **told: str | int | None) -> None:

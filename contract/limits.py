@@ -21,6 +21,9 @@ WATCH_S_MAX = 300
 """So long at most a gateway sends live values without being asked again."""
 LIVE_SAMPLES_MAX = 1_000
 """In one live message; those that changed longest ago go first, the rest in the next."""
+LAMP_CHANGES_MAX = 48
+"""In the record of a lamp's night, of what was planned, commanded and measured each."""
+LAMP_FAILURES_MAX = 16
 TIME_MS_MAX = 253_402_300_799_999
 """The last millisecond of the year 9999."""
 

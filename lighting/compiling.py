@@ -161,7 +161,10 @@ class Compiler:
         """Return the steps from the one that holds at ``from_ms`` on; the first may have begun earlier."""
         steps: list[Step] = []
         due: _State | None = None
-        for step in self._steps(self.plan.calendar_of[calendar_id], place, from_ms, until_ms, facts):
+        calendar = self.plan.calendar_of[calendar_id]
+        named = {rule.condition for rule in calendar.rules}
+        facts = [fact for fact in facts if fact.condition in named]
+        for step in self._steps(calendar, place, from_ms, until_ms, facts):
             state = _State(step.level, step.gates, step.dark)
             if step.start_ms <= from_ms:
                 if state != due:
@@ -188,7 +191,8 @@ class Compiler:
                 program, rule = self._program(calendar, night, at_ms, facts)
                 state = self._of(program, night, place).state(at_ms, carried)
                 its_own = [cause for owner, cause in causes if owner in (program.id, "")]
-                yield Step(at_ms, *state, night, program.id, rule, _first(its_own, state))
+                if its_own:
+                    yield Step(at_ms, *state, night, program.id, rule, _first(its_own, state))
             night += nights.DAY
 
     def _edges(

@@ -65,9 +65,13 @@ def former(db: sqlite3.Connection) -> list[EpochRange]:
 def begin_epoch(db: sqlite3.Connection, epoch: str, held: EpochRange) -> None:
     """Begin a new epoch; the one that is ``held`` becomes the newest of the former."""
     ended = {lane: LaneRange(lanes.first, lanes.first) for lane, lanes in held.lanes.items()}
-    epochs = [EpochRange(held.epoch, ended, held.stretches), *former(db)][:FORMER_EPOCHS_MAX]
     set_value(db, EPOCH, epoch)
-    set_value(db, FORMER, msgspec.json.encode(epochs).decode())
+    keep_former(db, [EpochRange(held.epoch, ended, held.stretches), *former(db)])
+
+
+def keep_former(db: sqlite3.Connection, epochs: list[EpochRange]) -> None:
+    """Keep the newest of the epochs before this one."""
+    set_value(db, FORMER, msgspec.json.encode(epochs[:FORMER_EPOCHS_MAX]).decode())
 
 
 def offsets(db: sqlite3.Connection) -> dict[str, int]:

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from collector.database import Database
-from collector.intake import PARTED, UNKNOWN_HERE, Received
+from collector.intake import PARTED, UNKNOWN_HERE, Outcome, Received
 from collector.journal import JournalFullError, head, prune
 from collector.marks import Decision
 from collector.tables import dead_letters, devices, gaps, gateways, journal, marks
 from contract import batches, messages, topics
 from contract.messages import CONTESTED, Ack, EpochRange, LaneRange, State
-from contract.samples import Sample
+from contract.samples import ClockState, Sample
 from contract.stretches import Stretch, Stretches
 from contract.topics import Lane
 from tests.collector.making import (
@@ -138,6 +138,15 @@ def test_a_hello_starts_a_new_lane_where_the_gateway_starts(tmp_path: Path) -> N
         assert [row[1:3] for row in rows(database, devices)] == [("main-pressure", "qdy30a")]
 
 
+def test_a_gap_that_a_gateway_without_a_time_shows_is_dated_by_the_centre(tmp_path: Path) -> None:
+    """Its hello says 1970, and nobody would look for the gap there."""
+    with journal_database(tmp_path) as database:
+        taken(database, hello(greeting(1, 1)), up(telemetry(1)))
+        taken(database, hello(greeting(5, 9, sent_ms=77, clock=ClockState.UNSET), at_ms=NOW_MS + 9))
+        [gap] = rows(database, gaps)
+        assert gap[7:11] == (2, 4, NOW_MS, NOW_MS + 9)
+
+
 def test_what_the_gateway_no_longer_holds_becomes_a_gap_once(tmp_path: Path) -> None:
     """The mark jumps, the loss is on record, and an older hello afterwards changes nothing."""
     with journal_database(tmp_path) as database:
@@ -249,9 +258,30 @@ def test_dead_letters_gateways_and_epochs_have_limits(tmp_path: Path) -> None:
         assert [row[6] for row in rows(database, dead_letters)] == [b"\2", b"\3", b"\4"]
 
 
+def test_an_epoch_that_gave_way_goes_on_where_the_journal_ends(tmp_path: Path) -> None:
+    """What it brings again is had already, and what it no longer holds is a gap, to the last of it."""
+    rules = replace(RULES, epochs_per_gateway_max=1)
+
+    def greeted(first: int, following: int, epoch: str = EPOCH) -> Outcome:
+        return taken(database, hello(greeting(first, following, epoch=epoch)), rules=rules)
+
+    with journal_database(tmp_path) as database:
+        greeted(3, 3)
+        taken(database, *(up(telemetry(number)) for number in (3, 4, 5)), rules=rules)
+        greeted(1, 1, OTHER_EPOCH)
+        assert greeted(4, 7).answers[0].ack == Ack(1, EPOCH, 5, batches.digest(telemetry(5)))
+        outcome = taken(database, *(up(telemetry(number)) for number in (4, 5, 6)), rules=rules)
+        assert outcome.batches == {Decision.HAVE: 2, Decision.TAKE: 1}
+        assert [(row[7], row[8]) for row in rows(database, gaps)] == [(1, 2)]
+        greeted(1, 1, OTHER_EPOCH)
+        pruned(database, passed=10)
+        greeted(9, 9)
+        assert [(row[7], row[8]) for row in rows(database, gaps)] == [(1, 8)]
+
+
 def pruned(database: Database, *, passed: int) -> int:
     """Drop everything that may be dropped; return how many batches that were."""
-    return database.write_now(lambda connection: prune(connection, passed=passed, bytes_max=0, before_ms=0))
+    return len(database.write_now(lambda db: prune(db, passed=passed, bytes_max=0, before_ms=0)))
 
 
 def test_a_full_journal_takes_nothing_until_what_is_projected_is_dropped(tmp_path: Path) -> None:

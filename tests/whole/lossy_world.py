@@ -31,6 +31,8 @@ from tests.edge.virtual_gateway import LoopClock
 from tests.whole.centre import SAMPLES_PER_BATCH, START_MS, Centre, serial_of
 from tests.whole.threadlike import ThreadLike
 
+CUT_AFTER_HELLO_S = 0.2
+
 
 class Client:
     """What the uplink takes for its MQTT client."""
@@ -59,7 +61,12 @@ class Client:
         if self.lost:
             raise aiomqtt.MqttError("not connected")
         self._world.from_gateway(topic, payload, retain=retain)
-        await asyncio.sleep(self._world.random.uniform(0.0, 0.3))
+        try:
+            await asyncio.sleep(self._world.random.uniform(0.0, 0.3))
+        except asyncio.CancelledError:
+            if self._world.random.random() >= self._world.swallows:
+                raise
+            return  # the PUBACK came in the same moment: wait_for of Python 3.11 hides the cancellation
         if self.lost:
             raise aiomqtt.MqttError("lost before PUBACK")
 
@@ -106,6 +113,8 @@ class World:
         self.centre_up = True
         self.client: Client | None = None
         self.loses, self.doubles, self.delay_s = 0.0, 0.0, 0.05
+        self.swallows = 0.2
+        self._cuts_hello = False
         self.owed: set[int] = set()
         """Serials that were committed at the gateway and not lost together with a card."""
         self.let_go: set[int] = set()
@@ -227,6 +236,11 @@ class World:
         """Lose the connection in the middle of one of the next things that are done with the buffer."""
         self.calls_to_cut = self.random.randrange(1, 12)
 
+    async def cut_at_hello(self) -> None:
+        """Lose the connection, and the next one when its hello is answered and still waits for its PUBACK."""
+        self._cuts_hello = True
+        await self.cut()
+
     async def away(self) -> None:
         """Lose the broker for a minute."""
         self.link_up = False
@@ -280,6 +294,9 @@ class World:
         self.published[kind] += 1
         if kind == "up":
             self._left_in_one_form(payload)
+        if kind == "hello" and self._cuts_hello and self.client:
+            self._cuts_hello = False
+            asyncio.get_running_loop().call_later(CUT_AFTER_HELLO_S, self.client.cut)
         if retain:
             self._retained[topic] = payload
         self._carry(lambda: self._to_centre(topic, payload))

@@ -23,6 +23,7 @@ ACTS = [
     "roll_back_card",
     "cut",
     "cut_at_work",
+    "cut_at_hello",
     "away",
     "wipe_broker",
     "bad_link",
@@ -63,10 +64,16 @@ async def come_to_rest(world: World) -> None:
     world.left = world.buffer.ranges()
 
 
-def told(story: Story, seed: int = 0, then: Callable[[World], None] = lambda _: None) -> World:
-    """Live through the story, and ``then``; return the world as it is when it has come to rest."""
+def told(
+    story: Story,
+    seed: int = 0,
+    first: Callable[[World], None] = lambda _: None,
+    then: Callable[[World], None] = lambda _: None,
+) -> World:
+    """``first``, live through the story, ``then``; return the world as it is when it has come to rest."""
 
     async def whole() -> None:
+        first(world)
         await world.start()
         await live(world, story)
         then(world)
@@ -128,6 +135,20 @@ def test_a_connection_may_die_at_any_moment_of_a_renumbering(call: int, seed: in
     )
     assert world.drained, world.left
     assert world.owed <= world.centre.seen
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_cancellation_that_is_hidden_ends_the_connection_all_the_same(seed: int) -> None:
+    """The connection dies while a hello waits for its PUBACK, which comes that moment: we connect again."""
+
+    def hide(world: World) -> None:
+        world.swallows = 1.0
+
+    def connected(world: World) -> None:
+        assert world.client is not None, "still with a connection that is gone"
+
+    world = told([("telemetry", 0.0), ("cut_at_hello", 60.0)], seed, first=hide, then=connected)
+    assert world.drained, world.left
 
 
 def test_a_new_centre_is_told_what_there_is_on_a_standing_connection() -> None:
