@@ -23,7 +23,8 @@ from contract.messages import EpochRange, Hello, LaneRange
 from contract.samples import ClockState
 from contract.signing import SigningKey
 from gengfu.demo.processes import Child, die_with_parent
-from simulators.mosquitto import HOST, Mosquitto
+from simulators.mosquitto import Mosquitto
+from simulators.servers import HOST
 
 DISTRICT = "forged"
 POLL_S = 0.1

@@ -65,6 +65,10 @@ class Clock:
         now_s = asyncio.get_running_loop().time()
         return Moment(round(now_s * 1e9), NOW_MS + self.ahead_ms + round(now_s * 1000), self.state)
 
+    def s(self) -> float:
+        """See edge.clock.Clock."""
+        return asyncio.get_running_loop().time()
+
 
 @dataclass
 class End:

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "state_0003"
-down_revision: str | None = "state_0002"
+revision = "state_0004"
+down_revision: str | None = "state_0003"
 branch_labels: str | None = None
 depends_on: str | None = None
 

@@ -1,0 +1,282 @@
+"""What a plan must satisfy beyond its form. Every mistake is told by file, line, key and remedy."""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from lighting import nights
+from lighting.addresses import AddressError, Addresses, Lamp, expanded
+from lighting.plan import (
+    AbsoluteActivePeriod,
+    AstroAndSensorActivePeriod,
+    Calendar,
+    CalendarRule,
+    ControlProgram,
+    FixedTimeControl,
+    Place,
+    Plan,
+    SensorActivePeriod,
+)
+from lighting.sun import NoSunEventError, sun_after
+from toml_files import TomlFile, TomlFileError
+
+Key = tuple[str | int, ...]
+
+YEARS_SAMPLED = range(2024, 2052)
+"""28 years have every date on every weekday."""
+SOLSTICES = (dt.date(2026, 6, 21), dt.date(2026, 12, 21))
+
+
+class Mistake(NamedTuple):
+    """One mistake, at a key of the plan."""
+
+    key: Key
+    what: str
+    remedy: str
+
+
+def load(path: Path) -> Plan:
+    """Return the plan of a file; TomlFileError lists every mistake with file, line, key and remedy."""
+    file = TomlFile.read(path)
+    plan = file.parse(Plan)
+    if found := [file.problem(it.key, it.what, it.remedy) for it in mistakes(plan)]:
+        raise TomlFileError(found)
+    return plan
+
+
+def mistakes(plan: Plan) -> list[Mistake]:
+    """Return all mistakes of a plan whose form is right; the same for a file and for what a gateway gets."""
+    found = [*_twice(plan), *_zone(plan), *_programs(plan), *_calendars(plan), *_lamps(plan)]
+    return found or [*_places(plan), *_assignments(plan), *_reach(plan)]
+
+
+def _twice(plan: Plan) -> Iterator[Mistake]:
+    for table, key, names in (
+        ("programs", "id", [it.id for it in plan.programs]),
+        ("calendars", "id", [it.id for it in plan.calendars]),
+        ("groups", "id", [it.id for it in plan.groups]),
+        ("cabinets", "gateway", [it.gateway for it in plan.cabinets]),
+    ):
+        first: dict[str, int] = {}
+        for index, name in enumerate(names):
+            if first.setdefault(name, index) != index:
+                yield Mistake(
+                    (table, index, key), f"{name!r} is taken by {table}[{first[name]}]", "give another"
+                )
+
+
+def _zone(plan: Plan) -> Iterator[Mistake]:
+    try:
+        nights.zone(plan.time_zone)
+    except (KeyError, ValueError, OSError):
+        what = f"{plan.time_zone!r} is no time zone"
+        yield Mistake(("time_zone",), what, "write a name of the IANA database, such as Asia/Shanghai")
+
+
+def _programs(plan: Plan) -> Iterator[Mistake]:
+    for index, program in enumerate(plan.programs):
+        where: Key = ("programs", index)
+        yield from _fixed(program.fixed_time_controls, (*where, "fixed_time_controls"))
+        yield from _periods(program, (*where, "active_periods"))
+        seen: dict[tuple[str, int], int] = {}
+        for place, control in enumerate(program.astro_clock_time_controls):
+            event = (control.solar_event_type, control.offset_min)
+            if seen.setdefault(event, place) != place:
+                what = f"astro_clock_time_controls[{seen[event]}] is at the same moment"
+                yield Mistake((*where, "astro_clock_time_controls", place), what, "remove one of them")
+
+
+def _fixed(controls: Sequence[FixedTimeControl], where: Key) -> Iterator[Mistake]:
+    for index, control in enumerate(controls):
+        key = (*where, index, "start_time")
+        if odd := _odd(control.start_time):
+            yield Mistake(key, odd, "write hours, minutes and seconds only")
+        elif index and nights.since_noon(control.start_time) <= nights.since_noon(
+            controls[index - 1].start_time
+        ):
+            before = controls[index - 1].start_time
+            what = f"{control.start_time} does not come after {before}: a night runs from noon to noon"
+            yield Mistake(key, what, "put the times in the order of the night: 12:00 … 23:59, 00:00 … 11:59")
+
+
+def _periods(program: ControlProgram, where: Key) -> Iterator[Mistake]:
+    spans: list[tuple[int, int, int]] = []
+    for index, period in enumerate(program.active_periods):
+        if isinstance(period, SensorActivePeriod | AstroAndSensorActivePeriod):
+            if period.off_level <= period.on_level:
+                what = f"off_level {period.off_level:g} is not above on_level {period.on_level:g}"
+                yield Mistake((*where, index, "off_level"), what, "leave a gap, or the lamps flicker at dusk")
+        elif isinstance(period, AbsoluteActivePeriod):
+            for key, time in (("start_time", period.start_time), ("end_time", period.end_time)):
+                if odd := _odd(time):
+                    yield Mistake((*where, index, key), odd, "write hours, minutes and seconds only")
+            for start, end in _stretches(period):
+                for other, from_s, until_s in spans:
+                    if start < until_s and from_s < end and other != index:
+                        what = f"overlaps active_periods[{other}]"
+                        yield Mistake(
+                            (*where, index), what, "join the two, or let one end where the other begins"
+                        )
+                        break
+                spans.append((index, start, end))
+
+
+def _stretches(period: AbsoluteActivePeriod) -> list[tuple[int, int]]:
+    """Return the period as seconds since noon."""
+    start, end = ((_seconds(time) - 43_200) % 86_400 for time in (period.start_time, period.end_time))
+    if start < end:
+        return [(start, end)]
+    return [(0, 86_400)] if start == end else [(0, end), (start, 86_400)]
+
+
+def _seconds(time: dt.time) -> int:
+    return time.hour * 3600 + time.minute * 60 + time.second
+
+
+def _odd(time: dt.time) -> str:
+    if time.tzinfo:
+        return f"{time} has a zone; times are local"
+    return f"{time} has parts of a second" if time.microsecond else ""
+
+
+def _calendars(plan: Plan) -> Iterator[Mistake]:
+    programs = {program.id for program in plan.programs}
+    for index, calendar in enumerate(plan.calendars):
+        where: Key = ("calendars", index)
+        if calendar.default_program not in programs:
+            what = f"there is no program {calendar.default_program!r}"
+            yield Mistake((*where, "default_program"), what, f"write one of {', '.join(sorted(programs))}")
+        for place, rule in enumerate(calendar.rules):
+            key = (*where, "rules", place)
+            if rule.program not in programs:
+                what = f"there is no program {rule.program!r}"
+                yield Mistake((*key, "program"), what, f"write one of {', '.join(sorted(programs))}")
+            if rule.condition is not None and rule.condition not in plan.conditions:
+                what = f"there is no condition {rule.condition!r}"
+                yield Mistake(
+                    (*key, "condition"), what, "name it in conditions = […] at the head of the plan"
+                )
+            yield from _dates(rule, key)
+
+
+def _dates(rule: CalendarRule, key: Key) -> Iterator[Mistake]:
+    start, end = rule.start_date, rule.end_date
+    with_year = [isinstance(day, dt.date) for day in (start, end) if day is not None]
+    if len(set(with_year)) > 1:
+        yield Mistake((*key, "end_date"), "one date has a year and the other has none", "write both alike")
+    elif isinstance(start, dt.date) and isinstance(end, dt.date) and end < start:
+        yield Mistake((*key, "end_date"), f"{end} is before {start}", "exchange them")
+    if len(set(rule.days)) < len(rule.days):
+        yield Mistake((*key, "days"), "a day stands there twice", "remove one")
+
+
+def _lamps(plan: Plan) -> Iterator[Mistake]:
+    for index, cabinet in enumerate(plan.cabinets):
+        seen: set[str] = set()
+        for place, text in enumerate(cabinet.lamps):
+            key: Key = ("cabinets", index, "lamps", place)
+            try:
+                names = expanded(text)
+            except AddressError as error:
+                yield Mistake(key, str(error), error.remedy)
+                continue
+            if again := next((name for name in names if name in seen), None):
+                yield Mistake(key, f"{again!r} stands there twice", "remove one")
+            seen.update(names)
+
+
+def _places(plan: Plan) -> Iterator[Mistake]:
+    zone = nights.zone(plan.time_zone)
+    found: list[tuple[Key, Place]] = [(("place",), plan.place)]
+    found += [(("cabinets", i, "place"), it.place) for i, it in enumerate(plan.cabinets) if it.place]
+    for key, place in found:
+        for day in SOLSTICES:
+            noon_ms = nights.begins_ms(day, zone)
+            try:
+                sunset_ms, _ = sun_after(place.latitude_deg, place.longitude_deg, noon_ms)
+                _, sunrise_ms = sun_after(place.latitude_deg, place.longitude_deg, noon_ms - 86_400_000)
+            except NoSunEventError as error:
+                yield Mistake(key, str(error), "lamp plans need a sunset and a sunrise every day")
+                break
+            if not (sunrise_ms <= noon_ms < sunset_ms <= noon_ms + 86_400_000):
+                what = f"the sun is not up at noon of {plan.time_zone} on {day}"
+                yield Mistake(key, what, "check time_zone and longitude_deg (east is positive)")
+                break
+
+
+def _assignments(plan: Plan) -> Iterator[Mistake]:
+    addresses = Addresses(plan)
+    calendars = {calendar.id for calendar in plan.calendars}
+    for index, group in enumerate(plan.groups):
+        for place, member in enumerate(group.members):
+            try:
+                addresses.lamps(member, (group.id,))
+            except AddressError as error:
+                yield Mistake(("groups", index, "members", place), str(error), error.remedy)
+    taken: dict[Lamp, int] = {}
+    for index, assignment in enumerate(plan.assignments):
+        if assignment.calendar not in calendars:
+            what = f"there is no calendar {assignment.calendar!r}"
+            remedy = f"write one of {', '.join(sorted(calendars))}"
+            yield Mistake(("assignments", index, "calendar"), what, remedy)
+        for place, text in enumerate(assignment.addresses):
+            key = ("assignments", index, "addresses", place)
+            try:
+                lamps = addresses.lamps(text)
+            except AddressError as error:
+                yield Mistake(key, str(error), error.remedy)
+                continue
+            twice = next((lamp for lamp in lamps if taken.get(lamp, index) != index), None)
+            if twice:
+                what = f"{twice} follows a calendar already, by assignments[{taken[twice]}]"
+                yield Mistake(key, what, "let every lamp follow one")
+            taken |= dict.fromkeys(lamps, index)
+    if left := [lamp for lamp in addresses.all() if lamp not in taken]:
+        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        cabinet = [it.gateway for it in plan.cabinets].index(left[0].gateway)
+        what = f"{left[0]}{more} follows no calendar"
+        yield Mistake(("cabinets", cabinet, "lamps"), what, "name it, or a group of it, in [[assignments]]")
+
+
+def _reach(plan: Plan) -> Iterator[Mistake]:
+    """Rules that never apply, and rules of one kind that cut into each other."""
+    for index, calendar in enumerate(plan.calendars):
+        sampled = _sampled(calendar) if calendar.rules else []
+        nights_of = [{night for night in sampled if rule.applies(night)} for rule in calendar.rules]
+        earlier: set[dt.date] = set()
+        for place, rule in enumerate(calendar.rules):
+            key: Key = ("calendars", index, "rules", place)
+            if not nights_of[place]:
+                yield Mistake(key, "applies on no night", "check its dates and days")
+            elif nights_of[place] <= earlier:
+                what = "never applies: rules before it take all of its nights"
+                yield Mistake(key, what, "put it before them, or remove it; the first rule that applies wins")
+            elif rule.condition is None:
+                for other in range(place):
+                    if _alike(rule, calendar.rules[other]) and _cut(nights_of[place], nights_of[other]):
+                        what = f"its dates overlap those of rules[{other}] in part"
+                        yield Mistake(key, what, "let one end before the other begins, or lie within it")
+            if rule.condition is None:
+                earlier |= nights_of[place]
+
+
+def _sampled(calendar: Calendar) -> list[dt.date]:
+    """Return nights that show all there is to see of a calendar."""
+    years = set(YEARS_SAMPLED)
+    for rule in calendar.rules:
+        for day in (rule.start_date, rule.end_date):
+            if isinstance(day, dt.date):
+                years |= {day.year - 1, day.year, day.year + 1} & set(range(dt.MINYEAR, dt.MAXYEAR))
+    firsts = [dt.date(year, 1, 1) for year in sorted(years)]
+    return [
+        day + nights.DAY * n for day in firsts for n in range((day.replace(year=day.year + 1) - day).days)
+    ]
+
+
+def _alike(one: CalendarRule, other: CalendarRule) -> bool:
+    return other.condition is None and set(one.days) == set(other.days)
+
+
+def _cut(one: set[dt.date], other: set[dt.date]) -> bool:
+    return bool(one & other) and bool(one - other) and bool(other - one)
