@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from alembic.util import CommandError
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
-from collector import backup, desired_api, journal, key_file
+from collector import backup, desired_api, journal, key_file, lamp_desk_api
 from collector.alarms import AlarmProjection
 from collector.api import Sources, application
 from collector.cases import CaseBook
@@ -28,6 +29,7 @@ from collector.health import Health
 from collector.housekeeping import Housekeeping
 from collector.influx import InfluxStore
 from collector.ingest import Ingest
+from collector.lamp_desk import LampDesk
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
@@ -36,7 +38,8 @@ from collector.projections import Keeper, Projection, Redone
 from collector.series import SeriesProjection
 from collector.series_stores import StoreProjection
 from collector.settings import Http, Loaded, SeriesStore
-from contract.desired import DesiredKind, object_problems
+from contract.desired import DesiredKind
+from lighting import documents
 
 START_TIMEOUT_S = 10.0
 START_POLL_S = 0.01
@@ -156,10 +159,11 @@ class Collector:
                 desired_api.Desk(
                     state,
                     desired,
-                    dict.fromkeys(DesiredKind, object_problems),
+                    {kind: partial(documents.problems, kind) for kind in DesiredKind},
                     settings.desired.push_bytes_max,
                 )
             ),
+            lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
         )
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:

@@ -278,3 +278,14 @@ desired_heard = Table(
     Column("highest_issued_ms", BigInteger, nullable=False),
     Column("heard_ms", BigInteger, nullable=False),
 )
+
+lamp_plans = Table(
+    "lamp_plans",
+    STATE,
+    Column("id", BigId, primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("file", String(255), nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("pushed_ms", BigInteger, nullable=False),
+    Column("text", Text, nullable=False),  # the TOML as it was pushed
+)

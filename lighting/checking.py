@@ -38,7 +38,11 @@ class Mistake(NamedTuple):
 
 def load(path: Path) -> Plan:
     """Return the plan of a file; TomlFileError lists every mistake with file, line, key and remedy."""
-    file = TomlFile.read(path)
+    return parsed(TomlFile.read(path))
+
+
+def parsed(file: TomlFile) -> Plan:
+    """Return the plan of a file that was read; TomlFileError as ``load``."""
     plan = file.parse(Plan)
     if found := [file.problem(it.key, it.what, it.remedy) for it in mistakes(plan)]:
         raise TomlFileError(found)
