@@ -93,7 +93,9 @@ class LampDesk:
         ends_ms = begins_ms + round(lasts_s * 1000)
         told = {}
         for gateway, lamps in _by_gateway(plan, addresses).items():
-            standing = self._overrides(connection, gateway)
+            standing = _without(self._overrides(connection, gateway), lamps)
+            if len(standing) >= OVERRIDES_MAX:
+                raise DeskError(f"{gateway} has {len(standing)} overrides already; cancel some of them first")
             fresh = Override(
                 lamps=lamps,
                 level=level,
