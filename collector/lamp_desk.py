@@ -16,7 +16,7 @@ from contract.desired import DesiredKind, decode
 from contract.signing import payload_of
 from lighting import checking, documents
 from lighting.addresses import Addresses
-from lighting.documents import Condition, Conditions, Override, Overrides
+from lighting.documents import OVERRIDES_MAX, Condition, Conditions, Override, Overrides
 from lighting.plan import Plan
 from toml_files import TomlFile
 
