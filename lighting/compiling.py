@@ -158,7 +158,12 @@ class Compiler:
     def timeline(
         self, calendar_id: str, place: Place, from_ms: int, until_ms: int, facts: Sequence[Fact] = ()
     ) -> Timeline:
-        """Return the steps from the one that holds at ``from_ms`` on; the first may have begun earlier."""
+        """Return the steps from the one that holds at ``from_ms`` on; the first may have begun earlier.
+
+        ValueError for a span of nothing.
+        """
+        if until_ms <= from_ms:
+            raise ValueError(f"a span from {from_ms} to {until_ms} ends before it begins")
         steps: list[Step] = []
         due: _State | None = None
         calendar = self.plan.calendar_of[calendar_id]
