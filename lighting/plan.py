@@ -5,11 +5,12 @@ noon of local time (TALQ's ``dayOffset`` 12) and bears the date of its evening.
 """
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from contract.limits import NAME_CHARACTERS_MAX
 from contract.names import NAME_PATTERN
@@ -58,6 +59,17 @@ MonthDay = Annotated[
     AfterValidator(_of_the_year),
 ]
 """TALQ's gMonthDay: a day of every year."""
+
+
+def _with_year(value: object) -> str:
+    """Tell days of one year from those of every year, so that only what was meant is told of a mistake."""
+    written = isinstance(value, str) and not re.match(r"[0-9]{4}-", value)
+    return "yearly" if written else "dated"
+
+
+Day = Annotated[
+    Annotated[MonthDay, Tag("yearly")] | Annotated[dt.date, Tag("dated")], Discriminator(_with_year)
+]
 
 
 def month_day(text: str) -> tuple[int, int]:
@@ -165,8 +177,8 @@ class CalendarRule(Strict):
     """
 
     program: Name
-    start_date: MonthDay | dt.date | None = None
-    end_date: MonthDay | dt.date | None = None
+    start_date: Day | None = None
+    end_date: Day | None = None
     days: list[Weekday] = Field(default=[], max_length=7)
     condition: Name | None = None
 

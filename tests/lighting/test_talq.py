@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lighting import nights, talq
@@ -38,7 +38,7 @@ def example(name: str = "plan.example.toml") -> Plan:
 def by_chance(wanted: int) -> Iterator[Plan]:
     """Yield sound plans by chance."""
     chance = Random(20)
-    for number in range(40 * wanted):
+    for _ in range(tries := 60 * wanted):
         where = PLACES[chance.choice(list(PLACES))]
         plan = random_plan(chance, *where, around=dt.date(2027, 1, 1) + nights.DAY * chance.randrange(365))
         if not mistakes(plan):
@@ -46,7 +46,7 @@ def by_chance(wanted: int) -> Iterator[Plan]:
             yield plan
         if not wanted:
             return
-    raise AssertionError(f"{number} plans by chance are not enough")
+    raise AssertionError(f"{tries} plans by chance are not enough")
 
 
 def year(plan: Plan, facts: list[Fact]) -> dict[str, list[Step]]:
@@ -97,7 +97,7 @@ def test_an_example_comes_back_as_it_went(path: Path) -> None:
 def test_plans_by_chance_come_back_as_they_went() -> None:
     """Of every kind of period, control and rule, with conditions that begin and end."""
     chance, periods, conditions = Random(3), set(), 0
-    for plan in by_chance(40):
+    for plan in by_chance(15):
         back, _ = talq.imported(json.dumps(talq.exported(plan)))
         facts = [Fact(*each) for each in random_facts(chance, *YEAR_MS)]
         assert year(back, facts) == year(plan, facts)
@@ -113,7 +113,7 @@ def test_what_is_exported_validates_against_the_published_schemas() -> None:
     path = Schemas.path()
     assert path is not None
     schemas = Schemas(path)
-    for plan in [*map(load, EXAMPLES), *by_chance(20)]:
+    for plan in [*map(load, EXAMPLES), *by_chance(10)]:
         data = talq.exported(plan)
         for table, name in (KINDS | {"assignCommands": "AssignCommand", "services": "Service"}).items():
             for row in data[table]:
@@ -342,6 +342,7 @@ def paths(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | in
         yield from paths(inner, (*at, key))
 
 
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_anything_else_is_refused_or_taken_and_never_raises_otherwise(data: st.DataObject) -> None:
     """One member of a sound file is exchanged for anything."""
@@ -358,6 +359,7 @@ def test_anything_else_is_refused_or_taken_and_never_raises_otherwise(data: st.D
             json.dumps(given_data), FOREIGN if "x-gengfu-plan" not in given_data else None
         )
     except TalqError as error:
-        assert error.problems
+        told = error.problems
     else:
-        assert mistakes(plan) == []
+        told = ["sound"] if mistakes(plan) == [] else []
+    assert told
