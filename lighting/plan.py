@@ -93,7 +93,7 @@ class AbsoluteActivePeriod(Strict):
 
 
 class AstroClockActivePeriod(Strict):
-    """From sunset to sunrise, each moved by its offset."""
+    """From sunset to sunrise, each moved by its offset; what that moves past noon belongs to no night."""
 
     kind: Literal["astro_clock"]
     sunset_offset_min: OffsetMin = 0
@@ -146,14 +146,14 @@ ActivePeriod = Annotated[
 
 
 class FixedTimeControl(Strict):
-    """A level from a time of day on, until the next."""
+    """A level from a time of day on, until the next; before a night's first, the former night's last."""
 
     start_time: dt.time
     level: Level
 
 
 class AstroClockTimeControl(Strict):
-    """From a sunset or sunrise on, changes what the fixed controls say; until the next of its kind."""
+    """From a sunset or sunrise on, changes what the fixed controls say; until the next of these, or noon."""
 
     solar_event_type: SolarEventType
     offset_min: OffsetMin = 0

@@ -19,6 +19,7 @@ from lighting.compiling import Compiler, Fact
 from lighting.plan import Calendar, Plan
 from lighting.talq import Frame, TalqError
 from lighting.timeline import Step
+from tests.lighting.anywhere import around, ways
 from tests.lighting.oracle import PLACES
 from tests.lighting.random_plans import random_facts, random_plan
 from tests.lighting.talq_schemas import VARIABLE, Schemas
@@ -297,10 +298,7 @@ def test_what_would_make_lamps_do_something_else_is_refused(
 ) -> None:
     """With the member that it is about."""
     data: Any = copy.deepcopy(foreign())
-    inner = data
-    for part in where[:-1]:
-        inner = inner[part]
-    inner[where[-1]] = value
+    around(data, where)[where[-1]] = value
     with pytest.raises(TalqError) as caught:
         talq.imported(data, FOREIGN)
     assert said in str(caught.value)
@@ -333,15 +331,6 @@ JSON = st.recursive(
 )
 
 
-def paths(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Yield where anything stands."""
-    if at:
-        yield at
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in items:
-        yield from paths(inner, (*at, key))
-
-
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_anything_else_is_refused_or_taken_and_never_raises_otherwise(data: st.DataObject) -> None:
@@ -349,11 +338,8 @@ def test_anything_else_is_refused_or_taken_and_never_raises_otherwise(data: st.D
     given_data: Any = json.loads(
         json.dumps(data.draw(st.sampled_from([talq.exported(example()), foreign()])))
     )
-    *way, last = data.draw(st.sampled_from(list(paths(given_data))))
-    inner = given_data
-    for part in way:
-        inner = inner[part]
-    inner[last] = data.draw(JSON)
+    way = data.draw(st.sampled_from(list(ways(given_data))))
+    around(given_data, way)[way[-1]] = data.draw(JSON)
     try:
         plan, _ = talq.imported(
             json.dumps(given_data), FOREIGN if "x-gengfu-plan" not in given_data else None
