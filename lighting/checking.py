@@ -51,7 +51,14 @@ def load(path: Path) -> Plan:
 
 def mistakes(plan: Plan) -> list[Mistake]:
     """Return all mistakes of a plan whose form is right; the same for a file and for what a gateway gets."""
-    found = [*_twice(plan), *_zone(plan), *_programs(plan), *_calendars(plan), *_lamps(plan)]
+    found = [
+        *_twice(plan),
+        *_zone(plan),
+        *_overrides(plan),
+        *_programs(plan),
+        *_calendars(plan),
+        *_lamps(plan),
+    ]
     return found or [*_places(plan), *_assignments(plan), *_reach(plan)]
 
 
@@ -61,13 +68,20 @@ def _twice(plan: Plan) -> Iterator[Mistake]:
         ("calendars", "id", [it.id for it in plan.calendars]),
         ("groups", "id", [it.id for it in plan.groups]),
         ("cabinets", "gateway", [it.gateway for it in plan.cabinets]),
+        ("conditions", "", plan.conditions),
     ):
         first: dict[str, int] = {}
         for index, name in enumerate(names):
             if first.setdefault(name, index) != index:
-                yield Mistake(
-                    (table, index, key), f"{name!r} is taken by {table}[{first[name]}]", "give another"
-                )
+                at: Key = (table, index, key) if key else (table, index)
+                yield Mistake(at, f"{name!r} is taken by {table}[{first[name]}]", "give another")
+
+
+def _overrides(plan: Plan) -> Iterator[Mistake]:
+    given = plan.overrides
+    if given.default_s > given.longest_s:
+        what = f"{given.default_s:g} s is longer than longest_s, {given.longest_s:g}"
+        yield Mistake(("overrides", "default_s"), what, "make it shorter, or the other longer")
 
 
 def _zone(plan: Plan) -> Iterator[Mistake]:

@@ -67,7 +67,9 @@ class _Reader:
         telling = self._telling
         telling.left(data, "", (*TABLES, EXTENSION))
         beyond = telling.table(data.get(EXTENSION, {}), EXTENSION)
-        telling.left(beyond, EXTENSION, (*BEYOND_RULES, "rules"))
+        telling.left(beyond, EXTENSION, (*BEYOND_RULES, "schema", "rules"))
+        if beyond and beyond.get("schema") != 1:
+            telling.refuse(f"{EXTENSION}.schema", f"{beyond.get('schema')!r} is unknown", "export it anew")
         found: Json = {key: beyond[key] for key in BEYOND_RULES if key in beyond} | dict(self._frame.beyond)
         for key in ("name", "time_zone", "place", "cabinets"):
             if key not in found:

@@ -10,7 +10,7 @@ from lighting.talq.telling import Json, Telling
 def rules_of(telling: Telling, calendar: Json, at: str, ours: Sequence[tuple[int, Json]]) -> list[Json]:
     """Return the rules of a calendar; ``ours`` are those with conditions and how many of TALQ's go before."""
     theirs = list(telling.rows(calendar, "rules", at))
-    waiting = list(ours)
+    waiting = sorted(ours, key=lambda each: each[0])
     found: list[Json] = []
     for index, (place, rule) in enumerate(theirs):
         found += _due(telling, waiting, index)

@@ -26,7 +26,7 @@ def exported(plan: Plan, owner_cms: str = "gengfu") -> Json:
     owner = {"ownerCMS": owner_cms}
     addresses = Addresses(plan)
     beyond = json.loads(plan.model_dump_json(include=set(BEYOND_RULES), exclude_defaults=True))
-    beyond["time_zone"] = plan.time_zone
+    beyond |= {"schema": plan.schema_version, "time_zone": plan.time_zone}
     rules = [row for calendar in plan.calendars for row in _conditional(calendar)]
     return {
         "services": [{"name": "ControlService", "dayOffset": DAY_OFFSET}],

@@ -142,6 +142,8 @@ MISTAKES = [
     ('"lighting-1/lamp-{7-8}", "lighting-2/lamp-1"', '"lighting-1/lamp-{7-8}", "lighting-3/lamp-1"', '"lighting-1/lamp-{7-8}"', "groups[0].members[1]: there is no cabinet 'lighting-3'; write one of lighting-1, lighting-2"),
     ('"lighting-1/lamp-{7-8}", "lighting-2/lamp-1"', '"bridge"', '"lighting-1/lamp-{7-8}"', "groups[0].members[0]: the group 'bridge' contains itself: bridge in bridge; take it out of one of them"),
     ('"lighting-1/lamp-{7-8}", "lighting-2/lamp-1"', "", '"lighting-1/lamp-{7-8}"', "groups[0].members: must not be empty; [] was given"),
+    ("# default_s = 7200", "default_s = 50000", "# default_s", "overrides.default_s: 50000 s is longer than longest_s, 43200; make it shorter, or the other longer"),
+    ('conditions = ["fog"]', 'conditions = ["fog", "fog"]', 'conditions = ["fog"]', "conditions[1]: 'fog' is taken by conditions[0]; give another"),
     ("# default_s = 7200", "default_s = 0", "# default_s", "overrides.default_s: must be more than 0; 0 was given"),
     ('conditions = ["fog"]', 'condition = ["fog"]', 'conditions = ["fog"]', "condition: is not a key of this table; did you mean conditions?"),
 ]  # fmt: skip

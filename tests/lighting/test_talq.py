@@ -289,6 +289,13 @@ REFUSED: list[tuple[tuple[str | int, ...], Any, str]] = [
     (("assignCommands", 0, "addresses"), [], "assignments[0].addresses: must not be empty"),
     (("assignCommands",), "none", "assignCommands: is no list"),
     (("x-gengfu-plan",), [], "x-gengfu-plan: is no object"),
+    (("x-gengfu-plan",), {"name": "n"}, "x-gengfu-plan.schema: None is unknown"),
+    (("x-gengfu-plan",), {"schema": 1, "rules": [{"calendar": "C1"}]}, "rules[0]: is no rule with its place"),
+    (
+        ("x-gengfu-plan",),
+        {"schema": 1, "rules": [{"calendar": "c", "at": 0, "rule": {}}]},
+        "there is no calendar 'c'",
+    ),
 ]
 
 
