@@ -42,28 +42,28 @@ class Due(NamedTuple):
 
 def walk(
     plan: Plan, calendar_id: str, place: Place, first: dt.date, nights: int, told: Sequence[Told]
-) -> Iterator[tuple[int, Due, dt.date, str]]:
-    """Yield every minute of so many nights, what is due in it, its night and the program in force."""
+) -> Iterator[tuple[int, Due]]:
+    """Yield every minute of so many nights, and what is due in it."""
     zone = ZoneInfo(plan.time_zone)
     [calendar] = [it for it in plan.calendars if it.id == calendar_id]
     programs = {program.id: program for program in plan.programs}
     now_ms, night, last = noon_ms(first, zone), first, first + ONE_DAY * nights
-    former = in_force(calendar, night - ONE_DAY, _holding(told, now_ms - MINUTE_MS))
+    former = in_force(calendar, night - ONE_DAY, holding_at(told, now_ms - MINUTE_MS))
     while night < last:
         noon_after = dt.datetime.combine(night + ONE_DAY, dt.time(12))
         carried = programs[former].fixed_time_controls[-1].level
         watched = {key: Watched(program, night, place, now_ms) for key, program in programs.items()}
         due, was = None, (frozenset[str](), "")
-        while (local := _local(now_ms, zone)) < noon_after:
+        while (local := local_at(now_ms, zone)) < noon_after:
             moved = False
             for each in watched.values():
                 moved |= each.look(now_ms, local)
-            holding = _holding(told, now_ms)
+            holding = holding_at(told, now_ms)
             former = was[1] if was[1] and was[0] == holding else in_force(calendar, night, holding)
             if moved or due is None or was != (holding, former):
                 due = watched[former].due(carried)
             was = (holding, former)
-            yield now_ms, due, night, former
+            yield now_ms, due
             now_ms += MINUTE_MS
         night = (local - dt.timedelta(hours=12)).date()  # the next one, unless a zone skips a whole day
 
@@ -72,20 +72,26 @@ def noon_ms(day: dt.date, zone: ZoneInfo) -> int:
     """Return the first minute at which clocks show noon of the day or later."""
     noon = dt.datetime.combine(day, dt.time(12))
     now_ms = round(noon.replace(tzinfo=dt.UTC).timestamp()) * 1000 - 30 * HOUR_MS
-    while _local(now_ms, zone) < noon:
+    while local_at(now_ms, zone) < noon:
         now_ms += HOUR_MS
     now_ms -= HOUR_MS
-    while _local(now_ms, zone) < noon:
+    while local_at(now_ms, zone) < noon:
         now_ms += MINUTE_MS
     return now_ms
 
 
 def in_force(calendar: Calendar, night: dt.date, holding: frozenset[str]) -> str:
     """Return the program of the first rule that applies to the night, else the default."""
+    rule = rule_in_force(calendar, night, holding)
+    return calendar.default_program if rule is None else rule.program
+
+
+def rule_in_force(calendar: Calendar, night: dt.date, holding: frozenset[str]) -> CalendarRule | None:
+    """Return the first rule that applies to the night while these conditions hold."""
     for rule in calendar.rules:
         if on_night(rule, night) and (rule.condition is None or rule.condition in holding):
-            return rule.program
-    return calendar.default_program
+            return rule
+    return None
 
 
 def on_night(rule: CalendarRule, night: dt.date) -> bool:
@@ -227,9 +233,11 @@ _EFFECTS: dict[str, Callable[[int, int], int]] = {
 }
 
 
-def _holding(told: Sequence[Told], now_ms: int) -> frozenset[str]:
+def holding_at(told: Sequence[Told], now_ms: int) -> frozenset[str]:
+    """Return the conditions that hold."""
     return frozenset(condition for condition, from_ms, until_ms in told if from_ms <= now_ms < until_ms)
 
 
-def _local(now_ms: int, zone: ZoneInfo) -> dt.datetime:
+def local_at(now_ms: int, zone: ZoneInfo) -> dt.datetime:
+    """Return what clocks show, to the second."""
     return dt.datetime.fromtimestamp(now_ms // 1000, zone).replace(tzinfo=None, fold=0)

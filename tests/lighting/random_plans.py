@@ -41,6 +41,8 @@ def random_facts(chance: Random, from_ms: int, until_ms: int) -> list[Told]:
     span_min = (until_ms - from_ms) // MINUTE_MS
     for _ in range(chance.choice((0, 0, 1, 2, 4))):
         start_ms = from_ms + chance.randrange(-span_min // 2, span_min) * MINUTE_MS
+        if chance.random() < 0.5:  # when other things happen as well
+            start_ms -= start_ms % (15 * MINUTE_MS)
         length_min = chance.choice((1, 30, 240, 720, 1440, span_min))
         told.append((chance.choice(CONDITIONS), start_ms, start_ms + length_min * MINUTE_MS))
     return told
