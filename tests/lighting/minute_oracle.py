@@ -56,8 +56,9 @@ def walk(
         due, was = None, (frozenset[str](), "")
         while (local := local_at(now_ms, zone)) < noon_after:
             moved = False
+            seen = max(local, local_at(now_ms - 1000, zone))  # the last second before clocks are put back
             for each in watched.values():
-                moved |= each.look(now_ms, local)
+                moved |= each.look(now_ms, seen)
             holding = holding_at(told, now_ms)
             former = was[1] if was[1] and was[0] == holding else in_force(calendar, night, holding)
             if moved or due is None or was != (holding, former):
