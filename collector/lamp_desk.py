@@ -57,7 +57,7 @@ class LampDesk:
         """Send each cabinet its part; return remarks. TomlFileError or PushError, and nothing is changed."""
         plan = checking.parsed(file)
         former = kept(connection)
-        bodies = {it.gateway: documents.written(documents.part_of(plan, it.gateway)) for it in plan.cabinets}
+        bodies = {gateway: documents.written(part) for gateway, part in documents.parts_of(plan).items()}
         self._book.push(connection, Push(DesiredKind.LAMP_PLAN, bodies, who, effective_ms, expires_ms))
         connection.execute(
             plain_insert(lamp_plans).values(
