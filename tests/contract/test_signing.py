@@ -135,7 +135,15 @@ def test_what_is_too_large_is_not_even_signed() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["", "ed25519:", "ed25519:" + "A" * 44, "rsa:" + "A" * 43, "ed25519:" + "A" * 42 + "B"]
+    "line",
+    [
+        "",
+        "ed25519:",
+        "ed25519:" + "A" * 44,
+        "rsa:" + "A" * 43,
+        "ed25519:" + "A" * 43 + "\n",
+        "ed25519:" + "A" * 42 + "B",
+    ],
 )
 def test_a_line_that_is_no_key_is_told(line: str) -> None:
     """It is what a person has pasted."""
