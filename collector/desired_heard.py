@@ -50,21 +50,21 @@ def believed(connection: Connection, gateway: str, kind: str, highest: int) -> i
     return 0
 
 
-def greeted(connection: Connection, hello: Hello, received_ms: int, *, retained: bool) -> None:
+def greeted(connection: Connection, hello: Hello, received_ms: int, *, is_old: bool) -> None:
     """Take what a hello says is in force; what should be and is not is published now.
 
-    One that the broker ``retained`` may be old: it only tells of sequences that were taken.
+    One that ``is_old``, which the broker repeats, only tells of sequences that were taken.
     """
     for kind in DesiredKind:
         sequence, before = hello.desired.get(kind), of(connection, hello.gateway, kind)
         highest = max(before.highest, believed(connection, hello.gateway, kind, sequence or 0))
-        in_force = before.in_force if retained else sequence
+        in_force = before.in_force if is_old else sequence
         after = before._replace(in_force=in_force, highest=highest)
         if highest > before.highest:
             after = after._replace(highest_issued_ms=0)  # nobody said when that was issued
         if after != before:
             keep(connection, hello.gateway, kind, after, received_ms)
-        if not retained:
+        if not is_old:
             _publish_if_other(connection, hello.gateway, kind, sequence, received_ms)
 
 

@@ -12,6 +12,9 @@ from contract.errors import ContractError
 from contract.limits import BODY_BYTES_MAX, VERSION
 from contract.names import Name, Sequence, TimeMs
 
+PUBLIC_KEY_PATTERN = r"^ed25519:[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$"
+"""A centre's public key as settings write it: 32 bytes in base64url."""
+
 
 class DesiredKind(StrEnum):
     """What a document is about; each is a state, so the newest replaces the one before."""

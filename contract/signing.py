@@ -16,14 +16,13 @@ from joserfc.errors import JoseError
 from joserfc.jwa import EdDSAAlgorithm
 from joserfc.jwk import OKPKey
 
-from contract.desired import Refusal
+from contract.desired import PUBLIC_KEY_PATTERN, Refusal
 from contract.errors import ContractError
 from contract.limits import MESSAGE_BYTES_MAX
 
 ALGORITHM = "EdDSA"
 TYPE = "gengfu-desired+jws"
 LINE_PREFIX = "ed25519:"
-LINE_PATTERN = r"^ed25519:[A-Za-z0-9_-]{43}$"
 PEM_BYTES_MAX = 4096
 SIGNATURE_CHARACTERS = 86
 HEADER_CHARACTERS_MAX = 1024
@@ -63,17 +62,13 @@ class PublicKey:
 
     def __init__(self, line: str) -> None:
         """Take it as settings write it; ContractError if it is none."""
-        if not re.match(LINE_PATTERN, line):
+        if not re.fullmatch(PUBLIC_KEY_PATTERN, line):
             raise ContractError(
                 f"{line[:80]!r} is no public key; write ed25519: and 43 characters, "
                 "as `gengfu collector init` tells them"
             )
-        try:
-            octets = _decoded(line.removeprefix(LINE_PREFIX).encode())
-            self.key = OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": _encoded(octets).decode()})
-            self.kid = self.key.thumbprint()
-        except (JoseError, ValueError) as error:
-            raise ContractError(f"{line!r} is no public key: {error}") from error
+        self.key = OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": line.removeprefix(LINE_PREFIX)})
+        self.kid = self.key.thumbprint()
         self.line = line
 
 

@@ -28,7 +28,17 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The centre: set it up, check its settings, run it, back it up.", no_args_is_help=True)
 
 EXTRA = "this command needs the collector: pip install gengfu[collector]"
-PACKAGES = ("aiomqtt", "alembic", "fastapi", "httpx", "paho", "prometheus_client", "sqlalchemy", "uvicorn")
+PACKAGES = (
+    "aiomqtt",
+    "alembic",
+    "fastapi",
+    "httpx",
+    "joserfc",
+    "paho",
+    "prometheus_client",
+    "sqlalchemy",
+    "uvicorn",
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 

@@ -22,6 +22,7 @@ from contract.events import DesiredReport
 from contract.limits import BODY_BYTES_MAX
 from contract.signing import KeyRing, payload_of
 from tests.collector.making import (
+    BOOT,
     NOW_MS,
     Clock,
     given,
@@ -104,11 +105,12 @@ class Desk:
         given(self.collector, [up(batch, lane=topics.Lane.EVENTS, gateway=gateway)])
         asyncio.run(projected(self.collector))
 
-    def greet(self, gateway: str = "gw-1", *, retained: bool = False, **in_force: int) -> None:
+    def greet(
+        self, gateway: str = "gw-1", *, retained: bool = False, boot_id: str = BOOT, **in_force: int
+    ) -> None:
         """Let a gateway say hello."""
-        said = hello(
-            greeting(1, 1, gateway=gateway, desired=in_force), gateway=gateway, at_ms=self.clock.now_ms
-        )
+        message = greeting(1, 1, gateway=gateway, boot_id=boot_id, desired=in_force)
+        said = hello(message, gateway=gateway, at_ms=self.clock.now_ms)
         given(self.collector, [Received(said.topic, said.payload, said.received_ms, retained)])
 
 
@@ -251,6 +253,8 @@ def test_a_hello_with_another_sequence_brings_the_document_at_once(tmp_path: Pat
             assert [each.sequence for each in centre.due()] == [1]
             assert centre.due() == []
         assert (centre.state()["state"], centre.state()["in_force"]) == ("in_force", None)
+        centre.greet(retained=True, boot_id="c" * 32)
+        assert centre.due()  # it was said while the centre was away
 
 
 @pytest.mark.parametrize(

@@ -95,8 +95,19 @@ def test_a_public_key_is_no_secret_of_a_message_code() -> None:
     assert refused(b".".join((encoded(spaced), payload, signature))) is Refusal.FORGED
 
 
+def test_the_same_octets_in_other_letters_are_no_second_document() -> None:
+    """Base64url leaves bits of a last letter unused, and some readers skip what is no letter."""
+    letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    last = letters.index(SIGNED[-1])
+    for spelling in range(1, 16):
+        assert refused(SIGNED[:-1] + bytes([letters[last ^ spelling]])) is Refusal.MALFORMED
+    for place in range(0, len(SIGNED), 7):
+        for stray in (b"\n", b" ", b"=", b"+", b"\xff"):
+            assert refused(SIGNED[:place] + stray + SIGNED[place:]) is Refusal.MALFORMED
+
+
 def test_every_flipped_bit_is_noticed() -> None:
-    """Also those that base64url does not use, which would make other bytes of the same document."""
+    """Wherever it is."""
     for bit in range(len(SIGNED) * 8):
         harmed = bytearray(SIGNED)
         harmed[bit // 8] ^= 1 << bit % 8
@@ -135,7 +146,15 @@ def test_what_is_too_large_is_not_even_signed() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["", "ed25519:", "ed25519:" + "A" * 44, "rsa:" + "A" * 43, "ed25519:" + "A" * 42 + "B"]
+    "line",
+    [
+        "",
+        "ed25519:",
+        "ed25519:" + "A" * 44,
+        "rsa:" + "A" * 43,
+        "ed25519:" + "A" * 43 + "\n",
+        "ed25519:" + "A" * 42 + "B",
+    ],
 )
 def test_a_line_that_is_no_key_is_told(line: str) -> None:
     """It is what a person has pasted."""

@@ -174,6 +174,14 @@ class Site:
                 return missing
             await asyncio.sleep(POLL_S)
 
+    async def holding(self, kind: str, sequences: Mapping[str, int]) -> None:
+        """Wait until the centre has heard that these are in force; TimeoutError where it does not."""
+        async with asyncio.timeout(IN_FORCE_S_MAX):
+            states = await self.states(kind)
+            while any(states[gateway]["in_force"] != sequences[gateway] for gateway in sequences):
+                await asyncio.sleep(POLL_S)
+                states = await self.states(kind)
+
     def reports(self, gateway: str) -> list[DesiredReport]:
         """Return what the centre was told of a gateway's documents."""
         query = "SELECT event FROM events WHERE gateway = ? AND kind = 'desired_report' ORDER BY id"
