@@ -9,7 +9,6 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +37,7 @@ from collector.projections import Keeper, Projection, Redone
 from collector.series import SeriesProjection
 from collector.series_stores import StoreProjection
 from collector.settings import Http, Loaded, SeriesStore
-from contract.desired import DesiredKind
-from lighting import documents
+from contract.desired import DesiredKind, object_problems
 
 START_TIMEOUT_S = 10.0
 START_POLL_S = 0.01
@@ -159,7 +157,7 @@ class Collector:
                 desired_api.Desk(
                     state,
                     desired,
-                    {kind: partial(documents.problems, kind) for kind in DesiredKind},
+                    dict.fromkeys(DesiredKind, object_problems),
                     settings.desired.push_bytes_max,
                 )
             ),

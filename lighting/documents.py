@@ -151,17 +151,6 @@ def read_conditions(text: str) -> Conditions:
     return _read(text, Conditions)
 
 
-def problems(kind: str, text: str) -> list[str]:
-    """Return what is wrong with a document, as far as it can be told without its gateway's settings."""
-    try:
-        if kind == "lamp_plan":
-            return [f"{_dotted(it.key)}: {it.what}; {it.remedy}" for it in mistakes(_read(text, Plan))]
-        _read(text, Overrides if kind == "lamp_overrides" else Conditions)
-    except DocumentError as error:
-        return error.problems
-    return []
-
-
 def _read(text: str, kind: type[Document]) -> Document:
     try:
         return kind.model_validate_json(text)
