@@ -1,4 +1,4 @@
-"""Alarms, events and gaps: a projection of the journal's events and tombstones into the state.
+"""Alarms, lamps' nights, events and gaps: a projection of the journal's events and tombstones into the state.
 
 It lives in the journal's own database, so an alarm, its case, the case's outbox row and the cursor are one
 transaction.
@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Row, select, update
 from sqlalchemy import insert as plain_insert
 
-from collector import dead_letters, journal, noting
+from collector import dead_letters, journal, lamp_nights, noting
 from collector.cases import CaseBook, Trigger
 from collector.database import Database, insert
 from collector.journal import Entry
@@ -23,7 +23,7 @@ from collector.tables import alarms, cursors
 from contract import batches
 from contract.batches import Batch
 from contract.errors import ContractError
-from contract.events import AlarmCleared, AlarmRaised, Priority
+from contract.events import AlarmCleared, AlarmRaised, LampNight, Priority
 from contract.samples import ClockState
 
 REDONE_AT_ONCE_MAX = 100
@@ -127,6 +127,8 @@ class AlarmProjection:
                     self._raised(connection, entry, event)
                 case AlarmCleared():
                     _cleared(connection, entry, event)
+                case LampNight() if lamp_nights.take(connection, entry, event):
+                    pass
                 case _:
                     noting.event(connection, entry, event)
         if batch.tombstone:
