@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from collector import lamp_reading, lamp_report
+from collector import lamp_nights, lamp_reading, lamp_report
 from collector.intake import Received
 from collector.lamp_reading import LampReading, Month
 from collector.lamp_report import CSV_COLUMNS
@@ -42,9 +42,9 @@ BY_NIGHT = {"2026-11-05": (5, 3), "2026-11-06": (5, 3), "2026-11-07": (4, 4)}
 DARK = {"lit_s": 0, "dark_s": 36_000, "energy_wh": 0.0, "failures": ["lamp_failure"]}
 
 
-def month() -> list[Received]:
+def month(year: int = 2026) -> list[Received]:
     """Return what gateways told of the three nights, and of one in another month."""
-    first, second, third = BY_NIGHT
+    first, second, third = (night.replace("2026", str(year)) for night in BY_NIGHT)
     half = noon_ms(third) + 12 * HOUR_MS
     gw_1 = [
         night(1, "lamp-1", first),
@@ -56,7 +56,7 @@ def month() -> list[Received]:
         night(7, "lamp-1", third),
         night(8, "lamp-2", third),
         night(9, "lamp-3", third, lit_s=34_200, dark_s=1_800),
-        night(10, "lamp-1", "2026-10-31", lit_s=0, dark_s=36_000),
+        night(10, "lamp-1", f"{year}-10-31", lit_s=0, dark_s=36_000),
     ]
     gw_2 = [
         night(1, "lamp-1", first, lit_s=14_400, dark_s=0),
@@ -71,9 +71,9 @@ def month() -> list[Received]:
     return [nightly(1, *records, gateway=gateway) for gateway, records in told.items()]
 
 
-def fill(collector: Collector) -> None:
+def fill(collector: Collector, year: int = 2026) -> None:
     """Take and project the month."""
-    given(collector, month())
+    given(collector, month(year))
     asyncio.run(projected(collector))
 
 
@@ -146,8 +146,8 @@ def test_a_report_holds_a_slice_and_the_lamps_of_one_cabinet(
         most = max(most, len(found))
         return found
 
-    real = lamp_reading.lamp_nights.read
-    monkeypatch.setattr(lamp_reading.lamp_nights, "read", read)
+    real = lamp_nights.read
+    monkeypatch.setattr(lamp_nights, "read", read)
     with standing(settings(tmp_path), Clock()) as collector:
         for cabinet in range(5):
             records = [night(number, f"lamp-{number}", "2026-11-05", **DARK) for number in range(4)]
@@ -205,9 +205,15 @@ def test_nights_are_told_with_all_that_was_planned_commanded_and_measured(tmp_pa
     """Filtered by gateway, lamp and dates; the last one is included."""
     noon = noon_ms("2026-11-05")
     record = night(
-        1, "lamp-3", "2026-11-05", planned=[LampChange(noon + 1, 100, "program")],
-        commanded=[LampChange(noon + 2, 100, "program")], measured=[LampChange(noon + 3, 98, "measured")], failures=["dimming_failure"], corrected=2,
-    )  # fmt: skip
+        1,
+        "lamp-3",
+        "2026-11-05",
+        planned=[LampChange(noon + 1, 100, "program")],
+        commanded=[LampChange(noon + 2, 100, "program")],
+        measured=[LampChange(noon + 3, 98, "measured")],
+        failures=["dimming_failure"],
+        corrected=2,
+    )
     with standing(settings(tmp_path), Clock()) as collector:
         given(
             collector,

@@ -1,6 +1,7 @@
 """Lamps' nights in the state: each once, whatever is repeated, told in parts, or found late."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,7 @@ def read(collector: Collector, span: Span | None = None, limit: int = 1000) -> l
     found: list[tuple[str, LampNight]] = []
     after: Key | None = None
     while True:
-        some = collector.state.read_now(
-            lambda connection, after=after: kept.read(connection, span or Span(), after, limit)
-        )
+        some = collector.state.read_now(partial(kept.read, span=span or Span(), after=after, limit=limit))
         found += some
         if not some:
             return found
