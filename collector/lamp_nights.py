@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select, tuple_, update
 from collector.database import insert
 from collector.journal import Entry
 from collector.tables import lamp_nights
-from contract.events import LampNight
+from contract.events import LampChange, LampNight
 from lighting.joining import joined
 
 PARTS_MAX = 64
@@ -24,6 +24,7 @@ YEAR_MIN, YEAR_MAX = 1970, 9998
 Record = tuple[str, LampNight]
 """Whose it is, and what it says."""
 _ONE = msgspec.json.Decoder(LampNight)
+_CHANGES = msgspec.json.Decoder(tuple[list[LampChange], list[LampChange], list[LampChange]])
 _SEVERAL = msgspec.json.Decoder(list[LampNight])
 
 
@@ -57,29 +58,40 @@ def take(connection: Connection, entry: Entry, night: LampNight) -> bool:
     """
     if not _is_a_night(night.night):
         return False
-    row = {
-        "event_id": night.id,
-        "time_ms": night.time_ms,
-        "received_ms": entry.received_ms,
-        "record": _json(night),
-        "parts": "",
-    }
-    place = {"gateway": entry.gateway, "night": night.night, "lamp": night.lamp}
-    statement = insert(connection, lamp_nights).values(**place, **row)
+    row = as_row(entry.gateway, night, entry.received_ms)
+    statement = insert(connection, lamp_nights).values(row)
     added = connection.execute(
         statement.on_conflict_do_nothing(index_elements=["gateway", "night", "lamp"])
     ).rowcount
-    return added > 0 or _join(connection, Key(**place), entry.received_ms, night)
+    return added > 0 or _join(connection, key((entry.gateway, night)), entry.received_ms, night)
 
 
-def read(connection: Connection, span: Span, after: Key | None, limit: int) -> list[Record]:
-    """Return up to ``limit`` records that follow ``after``; nothing where none does."""
+def as_row(gateway: str, night: LampNight, received_ms: int, parts: str = "") -> dict[str, str | int]:
+    """Return a record as the table has it."""
+    return {
+        "gateway": gateway,
+        "night": night.night,
+        "lamp": night.lamp,
+        "event_id": night.id,
+        "time_ms": night.time_ms,
+        "received_ms": received_ms,
+        "record": _json(msgspec.structs.replace(night, planned=[], commanded=[], measured=[])),
+        "changes": _json((night.planned, night.commanded, night.measured)),
+        "parts": parts,
+    }
+
+
+def read(
+    connection: Connection, span: Span, after: Key | None, limit: int, *, changes: bool = False
+) -> list[Record]:
+    """Return up to ``limit`` records that follow ``after``, none at the end; with ``changes`` where asked."""
+    columns = [lamp_nights.c.record, *([lamp_nights.c.changes] if changes else [])]
     found: list[Record] = []
     gateway: str | None = after.gateway if after else span.gateway or _following(connection, "")
     beyond = (after.night, after.lamp) if after else ("", "")
     while gateway is not None and len(found) < limit:
         query = (
-            select(lamp_nights.c.record)
+            select(*columns)
             .where(lamp_nights.c.gateway == gateway, lamp_nights.c.night.between(span.first, span.last))
             .where(tuple_(lamp_nights.c.night, lamp_nights.c.lamp) > tuple_(*beyond))
             .order_by(lamp_nights.c.night, lamp_nights.c.lamp)
@@ -87,7 +99,7 @@ def read(connection: Connection, span: Span, after: Key | None, limit: int) -> l
         )
         if span.lamp:
             query = query.where(lamp_nights.c.lamp == span.lamp)
-        found += [(gateway, _ONE.decode(record)) for record in connection.scalars(query)]
+        found += [(gateway, _decoded(*row)) for row in connection.execute(query)]
         gateway = None if span.gateway else _following(connection, gateway)
         beyond = ("", "")
     return found
@@ -116,25 +128,25 @@ def _following(connection: Connection, gateway: str) -> str | None:
 
 def _join(connection: Connection, place: Key, received_ms: int, night: LampNight) -> bool:
     where = [lamp_nights.c[name] == value for name, value in place._asdict().items()]
-    known = connection.execute(select(lamp_nights.c.record, lamp_nights.c.parts).where(*where)).one()
-    parts: Sequence[LampNight] = _SEVERAL.decode(known.parts) if known.parts else [_ONE.decode(known.record)]
+    columns = lamp_nights.c.record, lamp_nights.c.changes, lamp_nights.c.parts
+    record, changes, told = connection.execute(select(*columns).where(*where)).one()
+    parts: Sequence[LampNight] = _SEVERAL.decode(told) if told else [_decoded(record, changes)]
     if any(part.id == night.id for part in parts):
         return True
     if len(parts) >= PARTS_MAX:
         return False
     whole = joined([*parts, night])
-    connection.execute(
-        update(lamp_nights)
-        .where(*where)
-        .values(
-            event_id=whole.id,
-            time_ms=whole.time_ms,
-            received_ms=received_ms,
-            record=_json(whole),
-            parts=_json([*parts, night]),
-        )
-    )
+    row = as_row(place.gateway, whole, received_ms, _json([*parts, night]))
+    connection.execute(update(lamp_nights).where(*where).values(row))
     return True
+
+
+def _decoded(record: str, changes: str = "") -> LampNight:
+    night = _ONE.decode(record)
+    if not changes:
+        return night
+    planned, commanded, measured = _CHANGES.decode(changes)
+    return msgspec.structs.replace(night, planned=planned, commanded=commanded, measured=measured)
 
 
 def _is_a_night(text: str) -> bool:

@@ -53,8 +53,10 @@ class LampReading:
         self._making = 0
 
     async def page(self, span: Span, after: Key | None, limit: int) -> list[Record]:
-        """Return up to ``limit`` records that follow ``after``."""
-        return await self._state.read(partial(lamp_nights.read, span=span, after=after, limit=limit))
+        """Return up to ``limit`` records that follow ``after``, with all their changes."""
+        return await self._state.read(
+            partial(lamp_nights.read, span=span, after=after, limit=limit, changes=True)
+        )
 
     async def report(self, month: Month) -> Report:
         """Return the month's report; Busy where REPORTS_AT_ONCE_MAX are being made."""

@@ -248,7 +248,10 @@ lamp_nights = Table(
     Column("event_id", String(32), nullable=False),  # of the last part that was told
     Column("time_ms", BigInteger, nullable=False),
     Column("received_ms", BigInteger, nullable=False),
-    Column("record", Text, nullable=False),  # the contract's event, as JSON
+    Column("record", Text, nullable=False),  # the contract's event without its changes, as JSON
+    Column(
+        "changes", Text, nullable=False
+    ),  # planned, commanded, measured, as JSON: most of it, and rarely read
     Column("parts", Text, nullable=False),  # where several were joined, all of them, as JSON; else empty
     UniqueConstraint("gateway", "night", "lamp", name="lamp_nights_night"),
 )

@@ -140,9 +140,9 @@ def test_a_report_holds_a_slice_and_the_lamps_of_one_cabinet(
     monkeypatch.setattr(lamp_reading, "SLICE_RECORDS", 4)
     most = 0
 
-    def read(*arguments: Any) -> Any:
+    def read(*arguments: Any, **more: Any) -> Any:
         nonlocal most
-        found = real(*arguments)
+        found = real(*arguments, **more)
         most = max(most, len(found))
         return found
 

@@ -24,7 +24,9 @@ def read(collector: Collector, span: Span | None = None, limit: int = 1000) -> l
     found: list[tuple[str, LampNight]] = []
     after: Key | None = None
     while True:
-        some = collector.state.read_now(partial(kept.read, span=span or Span(), after=after, limit=limit))
+        some = collector.state.read_now(
+            partial(kept.read, span=span or Span(), after=after, limit=limit, changes=True)
+        )
         found += some
         if not some:
             return found
