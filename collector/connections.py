@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 
 LISTENING_INTERVAL_S = 60.0
 """So often it is written down that the centre hears; so much may be unknown after it was killed."""
+WAITING_INTERVAL_S = 1.0
 SILENT_MAX_MS = 36 * 3_600_000
 """A lighting cabinet tells of each night, so it is heard once a day at least."""
 INTERVALS_AT_ONCE = 5_000
@@ -61,13 +62,13 @@ class Listening:
         self._row: int | None = None
 
     async def run(self) -> None:
-        """Write until cancelled; what cannot be written is unknown later."""
+        """Write until cancelled, from soon after a connection on; what cannot be written is unknown later."""
         while True:
             try:
                 await self.note()
             except SQLAlchemyError:
                 _log.exception("that the centre hears cannot be written down and is tried again")
-            await asyncio.sleep(LISTENING_INTERVAL_S)
+            await asyncio.sleep(LISTENING_INTERVAL_S if self._row is not None else WAITING_INTERVAL_S)
 
     async def note(self) -> None:
         """Write that it hears, if it does: a new interval where it did not the last time."""

@@ -29,6 +29,7 @@ _TEXTS = {
     "corrected": ("commands sent again", "补发指令"),
     "energy": ("energy", "用电量"),
     "nights": ("lamp-nights", "灯夜"),
+    "class": ("lamp-nights, {0}", "灯夜，{0}"),
     "failures": ("failures", "故障"),
     "none": ("none", "无"),
     "lamp": ("lamp", "灯"),
@@ -86,7 +87,7 @@ def _figures(report: "LampReportView", language: Language) -> Table:
     for name, value, note in rows:
         table.add_row(_text(name, language), value, note)
     for index, (name, count) in enumerate(sorted(figures.failures.items(), key=lambda each: -each[1])):
-        note = f"{nights}, {failure_words(name, language)}"
+        note = _text("class", language, failure_words(name, language))
         table.add_row("" if index else _text("failures", language), str(count), note)
     return table
 

@@ -1,4 +1,4 @@
-"""How a lamp's nights were, at a terminal of 80 columns: planned, commanded, measured, three rows a night."""
+"""How a lamp's nights were, at a terminal of 80 columns: three rows each, planned, commanded, measured."""
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
@@ -19,9 +19,9 @@ LABEL_CELLS = 8
 ROWS = ("planned", "commanded", "measured")
 
 _TEXTS = {
-    "planned": ("planned", "计划"),
+    "planned": ("plan", "计划"),
     "commanded": ("command", "指令"),
-    "measured": ("measured", "实测"),
+    "measured": ("seen", "实测"),
     "no record": ("no record", "无记录"),
     "lit": ("lit {0} of {1}", "亮灯 {0}，应亮 {1}"),
     "off": ("off by plan", "按计划关闭"),

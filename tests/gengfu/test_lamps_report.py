@@ -164,9 +164,9 @@ def test_a_night_is_drawn_in_three_rows(centre: str) -> None:
     assert lines[2].endswith("no record")
     told = " ".join(lines[3:-4])
     assert "plan 3, lit 8 h 00 min of 10 h 00 min, seen dark 2 h 00 min, 0.70 kWh, dimming failed" in told
-    assert lines[-4] == "planned " + " " * 18 + "█" * 54
+    assert lines[-4] == "plan    " + " " * 18 + "█" * 54
     assert lines[-3] == "command " + "·" * 18 + "█" * 54
-    assert lines[-2] == "measured" + "·" * 24 + "▒" * 48
+    assert lines[-2] == "seen    " + "·" * 24 + "▒" * 48
     chinese = typed("nights", "--lamp", "gw-8/lamp-3", "--last", "2", "--url", centre, env=CHINESE).stdout
     assert "计划    " in chinese
     assert "无记录" in chinese
