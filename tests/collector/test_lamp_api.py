@@ -276,12 +276,14 @@ def test_more_reports_at_once_than_may_be_are_refused(tmp_path: Path) -> None:
 
 
 def test_gauges_tell_of_the_last_night_that_was_told(tmp_path: Path) -> None:
-    """An hour after noon the night before counts; what is not known has no gauge."""
-    clock = Clock(now_ms=noon_ms("2026-11-07") + HOUR_MS // 2)
+    """An hour after noon the night before counts, a minute later at most; the unknown has no gauge."""
+    clock = Clock(now_ms=noon_ms("2026-11-08") + HOUR_MS // 2)
     with standing(settings(tmp_path), clock) as collector:
         fill(collector)
         assert 'lamps_lit_ratio{district="north"} 0.6\n' in asked(collector, "/metrics").text
-        clock.now_ms, clock.monotonic_s = noon_ms("2026-11-08") + HOUR_MS, clock.monotonic_s + 61
+        clock.now_ms, clock.monotonic_s = noon_ms("2026-11-08") + HOUR_MS, clock.monotonic_s + 59
+        assert 'lamps_lit_ratio{district="north"} 0.6\n' in asked(collector, "/metrics").text
+        clock.monotonic_s += 1
         text = asked(collector, "/metrics").text
         assert 'gengfu_lamps_lit_ratio{district="north"} 1.0\n' in text
         assert 'gengfu_lamps_intact_ratio{district="north"} 1.0\n' in text

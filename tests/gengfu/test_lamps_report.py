@@ -19,9 +19,11 @@ import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
+from collector.lamp_views import night_view
 from contract.events import LampChange
+from gengfu import night_picture
 from gengfu.commands.lamps import app
-from tests.collector.lamp_making import HOUR_MS, night, nightly, noon_ms
+from tests.collector.lamp_making import HOUR_MS, ZONE, night, nightly, noon_ms
 from tests.collector.making import Clock, given, projected, settings, standing
 from tests.collector.test_lamp_api import fill
 from tests.gengfu.test_edge_lines import CHINESE, ENGLISH
@@ -171,6 +173,17 @@ def test_a_night_is_drawn_in_three_rows(centre: str) -> None:
     assert "计划    " in chinese
     assert "无记录" in chinese
     assert max(map(cell_len, chinese.splitlines())) <= 80
+
+
+def test_after_a_record_was_told_nobody_knows() -> None:
+    """A gateway that was taken away at midnight: what it was to do is known, what the lamp did is not."""
+    noon = noon_ms("2026-11-05")
+    on = LampChange(noon, 100, "program")
+    told = night(1, "lamp-1", "2026-11-05", time_ms=noon + 12 * HOUR_MS, planned=[on], commanded=[on])
+    view = night_view("gw-1", told, ZONE)
+    assert night_picture.row(view, view.planned) == "█" * 72
+    assert night_picture.row(view, view.commanded) == "█" * 36 + "·" * 36
+    assert night_picture.row(view, view.measured) == "·" * 72
 
 
 def test_nights_as_json_are_what_the_centre_tells(centre: str) -> None:
