@@ -122,10 +122,14 @@ def online(
 
 
 def connected_since(connection: Connection, since_ms: int) -> set[str]:
-    """Return the gateways that were connected at some time since then."""
-    query = select(connections.c.gateway).distinct()
-    still = or_(connections.c.until_ms.is_(None), connections.c.until_ms >= since_ms)
-    return set(connection.scalars(query.where(still)))
+    """Return the gateways that were connected at some time since then; one that is still, if it was heard."""
+    ended = select(connections.c.gateway).distinct().where(connections.c.until_ms >= since_ms)
+    lasts = (
+        select(connections.c.gateway)
+        .join(gateways, gateways.c.gateway == connections.c.gateway)
+        .where(connections.c.until_ms.is_(None), gateways.c.heard_ms >= since_ms)
+    )
+    return {*connection.scalars(ended), *connection.scalars(lasts)}
 
 
 def shares(

@@ -17,7 +17,7 @@ from contract.events import LampChange
 from tests.collector.lamp_making import HOUR_MS, ZONE, night, nightly, noon_ms
 from tests.collector.making import Clock, given, projected, settings, standing
 from tests.collector.test_api import asked, pages, told
-from tests.collector.test_connections import listened, state
+from tests.collector.test_connections import NOON_MS, listened, state
 
 REPORT = "/api/v1/lamps/report"
 NIGHTS = "/api/v1/lamps/nights"
@@ -197,8 +197,23 @@ def test_the_online_rate_is_of_gateways_with_lamps_that_gave_a_sign(tmp_path: Pa
         assert (first["online"], first["gateways"]) == (1.5, 3)
         assert [each["online"] for each in others] == [None, None]
         assert report["online_rate"] == 0.5
-        removed = told(collector, REPORT, month="2027-03")
-        assert (removed["online_rate"], removed["figures"]["lit_rate"]) == (None, None)
+
+
+def test_a_cabinet_without_a_sign_for_a_month_is_taken_to_be_removed(tmp_path: Path) -> None:
+    """Of three with lamps one told of a night in the month before, one was connected then; the will of the
+    third, last heard in November, never came."""
+    clock = Clock()
+    february, march = noon_ms("2027-02-20"), noon_ms("2027-03-02")
+    with standing(settings(tmp_path), clock) as collector:
+        fill(collector)
+        given(collector, [state(True, noon_ms("2026-11-08"), gateway=name) for name in ("gw-1", "gw-3")])
+        given(collector, [state(False, february, gateway="gw-3")])
+        given(collector, [nightly(2, night(9, "lamp-1", "2027-02-19"), gateway="gw-2")])
+        asyncio.run(projected(collector))
+        listened(collector, clock, [((march - NOON_MS) / HOUR_MS + hour, True) for hour in (0, 24)])
+        clock.now_ms = noon_ms("2027-04-02")
+        [only] = told(collector, REPORT, month="2027-03")["by_night"]
+        assert (only["night"], only["online"], only["gateways"]) == ("2027-03-02", 0.0, 2)
 
 
 def test_nights_are_told_with_all_that_was_planned_commanded_and_measured(tmp_path: Path) -> None:
