@@ -107,6 +107,10 @@ class CommandResult(msgspec.Struct, frozen=True, tag="command_result"):
     clock: ClockState = ClockState.SYNCHRONISED
 
 
+UNSET = ", by a clock that was not set"
+"""Ends the reason of a gap whose times are from before a synchronisation, and could not be put right."""
+
+
 class Gap(msgspec.Struct, frozen=True, tag="gap"):
     """Something that will never arrive; ``count`` is None where nobody can know it."""
 

@@ -13,6 +13,8 @@ SAMPLES_PER_BATCH_MAX = 10_000
 EVENTS_PER_BATCH_MAX = 1_000
 DEVICES_PER_GATEWAY_MAX = 1_000
 EPOCHS_PER_HELLO_MAX = 16
+STRETCHES_MAX = 16
+"""Of so many boots that numbered a lane of an epoch it is known where they began."""
 ROUND_S_MAX = 3600
 """Longest round in which gateways connect again, each in its turn."""
 WATCH_S_MAX = 300

@@ -17,7 +17,7 @@ from edge.drivers.modbus import Device, ModbusDevice
 from edge.lines.line import Line
 from edge.polling import LinePoller, Polled, Stamps
 from edge.recorder import Recorder
-from edge.rules.effects import Emit, Ids, RuleEffect, Switch
+from edge.rules.effects import Emit, Ids, RuleEffect, Switch, Write
 from edge.rules.engine import Engine
 from edge.settings import Device as DeviceSettings
 from edge.settings import Ref, Settings, ref
@@ -44,6 +44,7 @@ class Gateway:
         self.lines = lines
         self.engine = Engine(settings, ids)
         self.reporting = reporting.of(settings, profiles)
+        self._has_policies = bool(self.reporting)
         self._stamps = Stamps()
         self._poller_of: dict[str, LinePoller] = {}
         self.pollers: list[LinePoller] = []
@@ -78,8 +79,8 @@ class Gateway:
                 self.poller_of_line[name] = poller
                 self._poller_of |= {each.driver.device.name: poller for each in devices}
         self._recorder: Recorder | None = None
-        self.on_measured: Callable[[Sequence[Measured], float], None] | None = None
-        """Told what was measured, and when in monotonic seconds, for whoever watches."""
+        self.on_measured: Callable[[Sequence[Measured], Moment], None] | None = None
+        """Told what was measured, and when, for whoever watches."""
         self._stop = asyncio.Event()
         self._switching: set[asyncio.Task[str]] = set()
 
@@ -149,12 +150,12 @@ class Gateway:
             self._do(self.engine.observe(samples, now))
             if self._fed:
                 self._heed_feeders(samples)
-        if self.reporting:
+        if self._has_policies:
             measured = self.reporting.take(measured, now.s)
         if self._recorder:
             self._recorder.samples(measured, now)
         if self.on_measured:
-            self.on_measured(measured, now.s)
+            self.on_measured(measured, now)
 
     def _drivers(self) -> Iterator[ModbusDevice]:
         for poller in self.pollers:
@@ -185,8 +186,10 @@ class Gateway:
                     _log.info("%s", event)
                     if self._recorder:
                         self._recorder.event(event)
-                case Switch(output):
-                    task = asyncio.create_task(self._poller_of[output.device].switch(effect))
+                case Switch() | Write():
+                    poller = self._poller_of[effect.output.device]
+                    doing = poller.switch(effect) if isinstance(effect, Switch) else poller.write(effect)
+                    task = asyncio.create_task(doing)
                     self._switching.add(task)
                     task.add_done_callback(self._switching.discard)
 

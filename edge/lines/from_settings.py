@@ -20,7 +20,13 @@ def lines(settings: Settings) -> dict[str, Line]:
 
 def _line(entry: LineSettings) -> Line:
     if isinstance(entry, TcpLineSettings):
-        return TcpLine(entry.name, entry.host, entry.port, entry.connect_timeout_s)
+        return TcpLine(
+            entry.name,
+            entry.host,
+            entry.port,
+            entry.connect_timeout_s,
+            broadcast_turnaround_s=entry.broadcast_turnaround_s,
+        )
     over_tcp = isinstance(entry, SerialOverTcpSettings)
     framing = Ascii() if entry.transmission_mode == "ascii" else Rtu()
     timing = Timing.of(
@@ -29,6 +35,7 @@ def _line(entry: LineSettings) -> Line:
         entry.stop_bits,
         data_bits=entry.data_bits,
         turnaround_s=entry.turnaround_s,
+        broadcast_turnaround_s=entry.broadcast_turnaround_s,
         late_answer_s=entry.late_answer_s,
         slack_s=NETWORK_SLACK_S if over_tcp else PORT_SLACK_S,
         paced=not over_tcp,

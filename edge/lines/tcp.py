@@ -11,9 +11,10 @@ import time
 from typing import cast
 
 from edge.lines.connecting import RECONNECT_INTERVAL_S, Endpoint
-from edge.lines.framing import READ_FUNCTIONS
+from edge.lines.framing import READ_FUNCTIONS, is_broadcast
 from edge.lines.lengths import fits
 from edge.lines.line import LineError, Outcome, Request, WireCost
+from edge.lines.timing import BROADCAST_TURNAROUND_S
 from edge.waiting import timers
 
 _MBAP = struct.Struct(">HHHB")
@@ -55,13 +56,13 @@ class _Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
 
-    def ask(self, request: Request) -> "asyncio.Future[_Answer]":
-        """Send a request; the future gets its answer, or LineError.TIMEOUT."""
+    def ask(self, request: Request, limit_s: float) -> "asyncio.Future[_Answer]":
+        """Send a request; the future gets its answer, or LineError.TIMEOUT after the limit."""
         assert self._transport is not None  # noqa: S101 - made before anybody asks
         self.silent += 1
         self._transaction = (self._transaction + 1) & 0xFFFF
         self._awaited = future = self._loop.create_future()
-        self.due_s = self._loop.time() + request.timeout_s
+        self.due_s = self._loop.time() + limit_s
         self._timers.add(self)
         header = _MBAP.pack(self._transaction, 0, len(request.pdu) + 1, request.unit_id)
         self._transport.write(header + request.pdu)
@@ -86,22 +87,21 @@ class _Connection(asyncio.BufferedProtocol):
         return _RECEIVED  # taken out of it before anybody else's bytes come
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(_RECEIVED[:nbytes])
         self.silent = 0
-        self._buffer = buffer = self._buffer + data if self._buffer else data
+        buffer = self._buffer + bytes(_RECEIVED[:nbytes])
         while len(buffer) >= _MBAP.size:
             transaction, protocol, length, unit_id = _MBAP.unpack_from(buffer)
             if protocol != 0 or not 2 <= length <= PDU_BYTES_MAX + 1:
                 return self._out_of_step()
             end = _PREFIX_BYTES + length
             if len(buffer) < end:
-                return None
-            pdu = buffer[_MBAP.size : end]
-            self._buffer = buffer = buffer[end:]
-            if pdu[0] in READ_FUNCTIONS and pdu[1:2] != bytes([length - 3 & 0xFF]):
+                break
+            pdu, buffer = buffer[_MBAP.size : end], buffer[end:]
+            if pdu[0] in READ_FUNCTIONS and (len(pdu) < 2 or pdu[1] != length - 3):
                 return self._out_of_step()  # header and answer disagree about the length
             if transaction == self._transaction:
                 self._resolve((unit_id, pdu))  # any other answers a request that was given up
+        self._buffer = buffer
         return None
 
     def eof_received(self) -> bool:
@@ -134,6 +134,7 @@ class TcpLine:
         connect_timeout_s: float = 3.0,
         *,
         reconnect_interval_s: float = RECONNECT_INTERVAL_S,
+        broadcast_turnaround_s: float = BROADCAST_TURNAROUND_S,
     ) -> None:
         """Remember where to connect; a new attempt waits that long from the last."""
         self.name = name
@@ -144,11 +145,13 @@ class TcpLine:
             connect_timeout_s=connect_timeout_s,
             reconnect_interval_s=reconnect_interval_s,
         )
+        self._broadcast_turnaround_s = broadcast_turnaround_s
         self._lock = asyncio.Lock()
         self._closed = False
 
     async def transact(self, request: Request) -> Outcome:
         """See Line.transact."""
+        broadcast = is_broadcast(request)
         await self._lock.acquire()
         try:
             connection = self._endpoint.current
@@ -159,10 +162,13 @@ class TcpLine:
             if request.pause_s:
                 await asyncio.sleep(request.pause_s)  # for a serial device behind the endpoint
             sent_ns = time.monotonic_ns()
+            limit_s = self._broadcast_turnaround_s if broadcast else request.timeout_s
             try:
-                answer = await connection.ask(request)
+                answer = await connection.ask(request, limit_s)
             finally:
                 connection.give_up()
+            if broadcast and (answer is LineError.TIMEOUT or not isinstance(answer, LineError)):
+                return await self._taken(connection, sent_ns)
             return self._outcome(connection, request, answer, sent_ns)
         finally:
             self._lock.release()
@@ -173,6 +179,13 @@ class TcpLine:
             self._closed = True
             self._endpoint.let_go()
 
+    async def _taken(self, connection: _Connection, sent_ns: int) -> Outcome:
+        """Give the units behind the endpoint their time to take a broadcast, whether or not it answers."""
+        rest_s = self._broadcast_turnaround_s - (time.monotonic_ns() - sent_ns) / 1e9
+        await asyncio.sleep(max(0.0, rest_s))
+        connection.silent = 0  # that nobody answered says nothing of the peer
+        return Outcome(b"", None, time.monotonic_ns(), sent_ns)
+
     def _outcome(self, connection: _Connection, request: Request, answer: _Answer, sent_ns: int) -> Outcome:
         if isinstance(answer, LineError):
             if answer is LineError.UNAVAILABLE:
@@ -180,8 +193,8 @@ class TcpLine:
             if answer is not LineError.TIMEOUT or connection.silent >= SILENT_TRANSACTIONS_MAX:
                 self._endpoint.let_go()  # after much silence the peer may have forgotten it; nothing says so
             return _failed(answer)
-        unit_id, pdu = answer
-        return Outcome(*_judged(pdu, unit_id, request), time.monotonic_ns(), sent_ns)
+        error = _fault(answer, request)
+        return Outcome(None if error else answer[1], error, time.monotonic_ns(), sent_ns)
 
     @property
     def cost(self) -> WireCost:
@@ -193,13 +206,11 @@ def _failed(error: LineError) -> Outcome:
     return Outcome(None, error, time.monotonic_ns())
 
 
-def _judged(pdu: bytes, unit_id: int, request: Request) -> tuple[bytes | None, LineError | None]:
+def _fault(answer: tuple[int, bytes], request: Request) -> LineError | None:
+    """Return what is wrong with an answer; an exception is a sound one."""
+    unit_id, pdu = answer
     if unit_id != request.unit_id:
-        return None, LineError.WRONG_UNIT
-    if pdu[0] == request.pdu[0] | 0x80 and len(pdu) == 2:
-        return pdu, None
-    if pdu[0] != request.pdu[0]:
-        return None, LineError.WRONG_FUNCTION
-    if not fits(request.pdu, request.answer_bytes, pdu):
-        return None, LineError.WRONG_LENGTH
-    return pdu, None
+        return LineError.WRONG_UNIT
+    if pdu[0] == request.pdu[0]:
+        return None if fits(request.pdu, request.answer_bytes, pdu) else LineError.WRONG_LENGTH
+    return None if pdu[0] == request.pdu[0] | 0x80 and len(pdu) == 2 else LineError.WRONG_FUNCTION

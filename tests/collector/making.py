@@ -81,9 +81,11 @@ def happened(sequence: int, *events: Event, **changes: Any) -> bytes:
     return batches.message(header(sequence, **told), batches.events_payload(list(events)))
 
 
-def tombstone(sequence: int, count: int, **changes: Any) -> bytes:
+def tombstone(
+    sequence: int, count: int, clock: ClockState = ClockState.SYNCHRONISED, **changes: Any
+) -> bytes:
     """Return a tombstone."""
-    payload = batches.tombstone_payload(Tombstone(NOW_MS - 5_000, NOW_MS, count, "buffer full"))
+    payload = batches.tombstone_payload(Tombstone(NOW_MS - 5_000, NOW_MS, count, "buffer full", clock))
     return batches.message(header(sequence, content=Content.TOMBSTONE, **changes), payload)
 
 

@@ -150,7 +150,7 @@ class Fleet:
         """Let each have measured something, which it says only while somebody watches."""
         sample = Sample(time.time_ns() // 1_000_000, "meter", "energy", value)
         for uplink in self._uplinks:
-            uplink.measured([sample], SystemClock().now().s)
+            uplink.measured([sample], SystemClock().now())
 
     async def all_there(self, limit_s: float) -> int:
         """Wait for everybody; return how many are missing when the time is over."""

@@ -7,6 +7,8 @@ import threading
 import time
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from contract.samples import ClockState
 from edge import link_report
 from edge.clock import Moment
@@ -192,5 +194,5 @@ def test_a_count_is_due_to_be_kept_after_some_time_or_some_bytes() -> None:
     assert meter.unsaved(NOW) is not None
     meter.handed(10)
     meter.count(NOW)
-    later = NOW._replace(mono_ns=NOW.mono_ns + 301 * 10**9)
+    later = replace(NOW, mono_ns=NOW.mono_ns + 301 * 10**9)
     assert meter.unsaved(later) is not None
