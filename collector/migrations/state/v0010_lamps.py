@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "state_0010_lamps"
-down_revision: str | None = "state_0002"
+down_revision: str | None = "state_0003"
 branch_labels: str | None = None
 depends_on: str | None = None
 
