@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from gengfu.language import language
+from gengfu.language import Language, language
 
 EXTRA = "this command needs httpx: pip install gengfu[collector]"
 DEFAULT_URL = "http://127.0.0.1:8780"
@@ -66,31 +66,43 @@ def report(
     form = _form(form, output, as_json)
     query = {"month": name, "lang": reads, "format": form or Form.JSON}
     with _told_plainly():
-        from gengfu.centre_api import Centre, CentreError
-        from gengfu.fresh_file import written
+        from gengfu.centre_api import Centre
 
-        with Centre(url) as centre, _working(f"{name}: {form or 'report'}"):
+        with Centre(url) as centre:
             if output:
-                with written(output, replace=replace) as file:
-                    for chunk in centre.chunks(f"{PATH}/report", **query):
-                        file.write(chunk)
+                with _working(f"{name}: {output}"):
+                    _write(centre.chunks(f"{PATH}/report", **query), output, replace=replace)
             elif form:
                 for chunk in centre.chunks(f"{PATH}/report", **query):
                     sys.stdout.buffer.write(chunk)
                 sys.stdout.buffer.flush()
             else:
-                from collector.lamp_views import LampReportView
-                from gengfu import lamp_figures
+                with _working(name):
+                    told = centre.data(f"{PATH}/report", **query)
+                _show(told, url, reads)
 
-                try:
-                    told = LampReportView.model_validate(centre.data(f"{PATH}/report", **query))
-                except ValueError as error:
-                    raise CentreError(f"{url}: answers no report; is it a centre of this version?") from error
-                console = Console(highlight=False, markup=False)
-                for part in lamp_figures.parts(told, reads):
-                    console.print(part)
-    if output:
-        _say(f"{output}: {output.stat().st_size} bytes")
+
+def _write(chunks: Iterable[bytes], output: Path, *, replace: bool) -> None:
+    from gengfu.fresh_file import written
+
+    with written(output, replace=replace) as file:
+        for chunk in chunks:
+            file.write(chunk)
+    _say(f"{output}: {output.stat().st_size} bytes")
+
+
+def _show(data: object, url: str, reads: Language) -> None:
+    from collector.lamp_views import LampReportView
+    from gengfu import lamp_figures
+    from gengfu.centre_api import CentreError
+
+    try:
+        told = LampReportView.model_validate(data)
+    except ValueError as error:
+        raise CentreError(f"{url}: answers no report; is it a centre of this version?") from error
+    console = Console(highlight=False, markup=False)
+    for part in lamp_figures.parts(told, reads):
+        console.print(part)
 
 
 def nights(lamp: Lamp, last: Last = 7, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
