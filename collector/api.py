@@ -41,7 +41,7 @@ from contract.names import checked_name
 from device_profiles.schema import Derived, Point, Profile
 
 PREFIX = "/api/v1"
-LISTS = ("gateways", "devices", "points", "alarms", "cases", "gaps")
+LISTS = ("gateways", "devices", "points", "alarms", "cases", "gaps", "lamps/nights")
 
 LIVE_SIGN_S = 10.0
 """So often at least something is sent, so that a listener who is gone is noticed."""
@@ -126,7 +126,7 @@ def _add_registry(app: APIRouter, sources: Sources) -> None:
     @app.get("/devices")
     async def get_devices(gateway: Filter = "", limit: Limit = 100, cursor: Cursor = "") -> Page[DeviceView]:
         """Devices by gateway and name."""
-        first, second = _names(cursor, 2) or ("", "")
+        first, second = names(cursor, 2) or ("", "")
         return await sources.state.read(lambda db: queries.device_page(db, gateway, (first, second), limit))
 
 
@@ -136,8 +136,8 @@ def _add_series(app: APIRouter, sources: Sources) -> None:
         gateway: Filter = "", device: Filter = "", limit: Limit = 100, cursor: Cursor = ""
     ) -> Page[PointView]:
         """Points by gateway, device and name, each with its newest value."""
-        names = _names(cursor, 3)
-        after = (names[0], names[1], names[2]) if names else None
+        told = names(cursor, 3)
+        after = (told[0], told[1], told[2]) if told else None
         now_ms = sources.now_ms()
         readings = await sources.store.read(
             lambda db: series_reading.newest(
@@ -286,15 +286,15 @@ def _entry(profile: Profile, name: str) -> Point | Derived | None:
     return profile.point(name) or next((entry for entry in profile.derived if entry.name == name), None)
 
 
-def _names(cursor: str, count: int) -> list[str]:
-    """Take a cursor of names apart; nothing for an empty one."""
+def names(cursor: str, count: int) -> list[str]:
+    """Take a cursor of names apart, nothing for an empty one; HTTPException where it is none of ours."""
     if not cursor:
         return []
-    names = cursor.split("/")
+    told = cursor.split("/")
     try:
-        if len(names) != count:
+        if len(told) != count:
             raise ContractError(f"{count} names")
-        return [checked_name(name, "cursor") for name in names]
+        return [checked_name(name, "cursor") for name in told]
     except ContractError as error:
         raise HTTPException(422, "cursor: not one of ours; send `next` of the page before") from error
 

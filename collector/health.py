@@ -8,6 +8,7 @@ from collector import journal
 from collector.database import Database
 from collector.desired_publisher import Publisher
 from collector.ingest import Ingest
+from collector.lamp_rates import LampRates
 from collector.metrics import Metrics
 from collector.mqtt import Link
 from collector.outbox import Outbox
@@ -28,6 +29,7 @@ class Health:
         keepers: Sequence[Keeper],
         sender: Outbox | None,
         publisher: Publisher,
+        lamp_rates: LampRates,
         stuck_after_s: float,
         monotonic_s: Callable[[], float],
     ) -> None:
@@ -35,6 +37,7 @@ class Health:
         self._state, self._metrics = state, metrics
         self._link, self._ingest, self._keepers, self._sender = link, ingest, keepers, sender
         self._publisher = publisher
+        self._lamp_rates = lamp_rates
         self._stuck_after_s, self._monotonic_s = stuck_after_s, monotonic_s
 
     def reasons(self) -> list[str]:
@@ -60,6 +63,7 @@ class Health:
         """Bring the gauges up to date and return all metrics as Prometheus reads them."""
         positions = {keeper.projection.name: await keeper.projection.position() for keeper in self._keepers}
         await self._state.read(lambda connection: self._measure(connection, positions))
+        await self._lamp_rates.measure()
         return self._metrics.text()
 
     def _measure(self, connection: Connection, positions: dict[str, int]) -> None:

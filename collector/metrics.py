@@ -60,6 +60,16 @@ class Metrics:
         self.alarms_active = self._gauge("alarms_active", "Alarms that are active.")
         self.cases = self._gauge("cases", "Cases, by stage.", "stage")
         self.desired = self._gauge("desired_documents", "Desired documents kept, by state.", "state")
+        self.lamps_lit = self._gauge(
+            "lamps_lit_ratio",
+            "Of the lamps that were to burn in the last whole night, those lit.",
+            "district",
+        )
+        self.lamps_intact = self._gauge(
+            "lamps_intact_ratio",
+            "Of the lamps told of in the last whole night, those without a failure.",
+            "district",
+        )
         self.outbox = self._gauge("outbox", "Cases to be sent, by state.", "state")
 
     def took(self, outcome: Outcome) -> None:

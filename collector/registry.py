@@ -5,6 +5,7 @@ from collections.abc import Collection
 from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy import insert as plain_insert
 
+from collector import connections
 from collector.tables import devices, gateways
 from contract.messages import DeviceEntry, Hello, State
 
@@ -88,6 +89,7 @@ def changed_state(
     if retained:
         where.append(gateways.c.online.is_distinct_from(state.online))
     connection.execute(update(gateways).where(*where).values(online=state.online, state_ms=received_ms))
+    connections.changed(connection, gateway, state.online, received_ms)
 
 
 def _row(gateway: str, entry: DeviceEntry) -> dict[str, str]:

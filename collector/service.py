@@ -17,10 +17,11 @@ from alembic.util import CommandError
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
-from collector import backup, desired_api, journal, key_file, lamp_desk_api
+from collector import backup, desired_api, journal, key_file, lamp_api, lamp_desk_api
 from collector.alarms import AlarmProjection
 from collector.api import Sources, application
 from collector.cases import CaseBook
+from collector.connections import Listening
 from collector.database import Database
 from collector.desired_book import DesiredBook
 from collector.desired_publisher import Publisher
@@ -29,6 +30,8 @@ from collector.housekeeping import Housekeeping
 from collector.influx import InfluxStore
 from collector.ingest import Ingest
 from collector.lamp_desk import LampDesk
+from collector.lamp_rates import LampRates
+from collector.lamp_reading import LampReading
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
@@ -140,6 +143,8 @@ class Collector:
         self.housekeeping = Housekeeping(
             state, store, projections, limits, now_ms=world.now_ms, series_stores=self.series_stores
         )
+        self.listening = Listening(state, now_ms=world.now_ms, connected=lambda: self.link.connected)
+        lamps = LampReading(settings.district, state, settings.lamps_zone, now_ms=world.now_ms)
         self.health = Health(
             state,
             self.metrics,
@@ -148,6 +153,7 @@ class Collector:
             keepers=self.keepers,
             sender=self.outbox,
             publisher=self.publisher,
+            lamp_rates=LampRates(lamps, self.metrics, monotonic_s=world.monotonic_s),
             stuck_after_s=limits.stuck_after_s,
             monotonic_s=world.monotonic_s,
         )
@@ -162,12 +168,14 @@ class Collector:
                 )
             ),
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
+            lamp_api.router(lamps),
         )
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield everything that runs until it is cancelled."""
         yield self.ingest.run()
         yield self.link.run()
+        yield self.listening.run()
         yield from (keeper.run() for keeper in self.keepers)
         yield self.housekeeping.run()
         if self.outbox:

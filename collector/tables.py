@@ -289,3 +289,48 @@ lamp_plans = Table(
     Column("pushed_ms", BigInteger, nullable=False),
     Column("text", Text, nullable=False),  # the TOML as it was pushed
 )
+
+lamp_nights = Table(
+    "lamp_nights",
+    STATE,
+    Column("id", BigId, primary_key=True),
+    Column("gateway", String(64), nullable=False),
+    Column("lamp", String(64), nullable=False),
+    Column("night", String(10), nullable=False),  # the date of its evening
+    Column("event_id", String(32), nullable=False),  # of the last part that was told
+    Column("time_ms", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("record", Text, nullable=False),  # the contract's event without its changes, as JSON
+    Column(
+        "changes", Text, nullable=False
+    ),  # planned, commanded, measured, as JSON: most of it, and rarely read
+    Column("parts", Text, nullable=False),  # where several were joined, all of them, as JSON; else empty
+    UniqueConstraint("gateway", "night", "lamp", name="lamp_nights_night"),
+)
+Index("lamp_nights_received", lamp_nights.c.received_ms)
+
+connections = Table(
+    "connections",
+    STATE,
+    Column("id", BigId, primary_key=True),
+    Column("gateway", String(64), nullable=False),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger),  # NULL while it is connected
+)
+Index("connections_begun", connections.c.gateway, connections.c.from_ms)
+Index("connections_old", connections.c.until_ms)
+Index(
+    "connections_open",
+    connections.c.gateway,
+    unique=True,
+    sqlite_where=text("until_ms IS NULL"),
+    postgresql_where=text("until_ms IS NULL"),
+)
+
+listening = Table(
+    "listening",
+    STATE,
+    Column("id", BigId, primary_key=True),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),  # as far as is known for certain
+)

@@ -172,7 +172,7 @@ class LampChange(msgspec.Struct, frozen=True, array_like=True):
 
     at_ms: TimeMs
     level: Percent
-    reason: Name = ""
+    reason: Name
 
 
 class LampNight(msgspec.Struct, frozen=True, tag="lamp_night"):

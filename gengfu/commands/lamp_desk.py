@@ -36,7 +36,7 @@ Moment = Annotated[
         help="Not before this time of your machine's zone; now where nothing is said.",
     ),
 ]
-DEFAULT_URL = "http://127.0.0.1:8080"
+DEFAULT_URL = "http://127.0.0.1:8780"
 
 
 def push(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from gengfu.commands import lamp_desk
+from gengfu.commands import lamp_desk, lamp_reports
 from gengfu.language import language
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NIGHTS_MAX = 400
 
-app = typer.Typer(help="Lamp plans: preview, push, status, overrides.", no_args_is_help=True)
+app = typer.Typer(help="Lamps: what a plan will do, who has it, what lamps did.", no_args_is_help=True)
 lamp_desk.add_to(app)
 
 
@@ -112,3 +112,7 @@ def _as_data(one: "Shown", zone: "ZoneInfo") -> dict[str, Any]:
 def _refuse(message: str) -> None:
     typer.echo(message, err=True)
     raise typer.Exit(1)
+
+
+app.command("report", short_help="A month of lamps: rates, energy, failures.")(lamp_reports.report)
+app.command("nights", short_help="What one lamp did in the last nights.")(lamp_reports.nights)
