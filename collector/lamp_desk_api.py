@@ -13,7 +13,7 @@ from collector import lamp_desk
 from collector.database import Database
 from collector.desired_book import PushError
 from collector.lamp_desk import DeskError, LampDesk
-from collector.views import RefusalView
+from collector.views import Page, RefusalView
 from contract.desired import DesiredKind
 from contract.limits import TEXT_CHARACTERS_MAX, TIME_MS_MAX
 from lighting.addresses import AddressError
@@ -183,7 +183,7 @@ def _add_plan(routes: APIRouter, sources: Sources) -> None:
         first: Annotated[date, Query(description="The first night.")],
         count: Annotated[int, Query(alias="nights", ge=1, le=NIGHTS_MAX)] = 3,
         lamp: Annotated[list[str] | None, Query(max_length=ADDRESSES_MAX)] = None,
-    ) -> list[LampsView]:
+    ) -> Page[LampsView]:
         """What lamps will do by the plan that was pushed last, and why."""
         found = await sources.state.read(lamp_desk.kept)
         if found is None:
@@ -192,7 +192,7 @@ def _add_plan(routes: APIRouter, sources: Sources) -> None:
             shown = previewed(found.plan, first, count, lamp or ())
         except AddressError as error:
             raise HTTPException(422, f"{error}; {error.remedy}") from error
-        return [
+        items = [
             LampsView(
                 lamps=[str(it) for it in one.lamps],
                 calendar=one.calendar,
@@ -217,6 +217,7 @@ def _add_plan(routes: APIRouter, sources: Sources) -> None:
             )
             for one in shown
         ]
+        return Page(items=items, next=None)
 
 
 def _add_hand(routes: APIRouter, sources: Sources) -> None:
@@ -264,7 +265,7 @@ def _add_hand(routes: APIRouter, sources: Sources) -> None:
         return await _done(sources, work)
 
     @routes.get("/standing")
-    async def get_standing() -> list[StandingView]:
+    async def get_standing() -> Page[StandingView]:
         """What was said by hand for each cabinet of the plan, and is not over."""
 
         def work(connection: Connection) -> list[StandingView]:
@@ -272,7 +273,7 @@ def _add_hand(routes: APIRouter, sources: Sources) -> None:
             cabinets = found.plan.cabinets if found else []
             return [_standing(connection, cabinet.gateway, sources.now_ms()) for cabinet in cabinets]
 
-        return await sources.state.read(work)
+        return Page(items=await sources.state.read(work), next=None)
 
 
 def _standing(connection: Connection, gateway: str, now_ms: int) -> StandingView:

@@ -74,7 +74,9 @@ def status(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
 
     items = _items(url, "lamp_plan")
     standing = [
-        each for each in asked("GET", url, "/lamps/standing") if each["overrides"] or each["conditions"]
+        each
+        for each in asked("GET", url, "/lamps/standing")["items"]
+        if each["overrides"] or each["conditions"]
     ]
     if as_json:
         typer.echo(json.dumps({"plan": items, "standing": standing}, ensure_ascii=False))

@@ -243,9 +243,10 @@ def test_metrics_tell_lag_and_sizes(tmp_path: Path) -> None:
 def test_the_description_of_the_interface_is_complete(tmp_path: Path) -> None:
     """Every path has typed answers and a sentence."""
     with standing(settings(tmp_path), Clock()) as collector:
-        for path, methods in told(collector, "/openapi.json")["paths"].items():
-            assert methods["get"]["description"]
-            content = methods["get"]["responses"]["200"]["content"]
+        paths = told(collector, "/openapi.json")["paths"]
+        for path, method in ((path, it) for path, methods in paths.items() for it in methods.values()):
+            assert method["description"]
+            content = method["responses"]["200"]["content"]
             assert (
                 path == "/metrics"
                 or path.endswith("/live")

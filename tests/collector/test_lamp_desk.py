@@ -155,7 +155,7 @@ def test_a_later_override_takes_the_place_of_a_former_and_others_stand(tmp_path:
         found = Overrides.model_validate_json(sent["gw-1"]).overrides
         assert [(it.lamps, it.level) for it in found] == [(["lamp-1", "lamp-2"], 100), (["lamp-3"], 0)]
         clock.now_ms += 601_000
-        [standing] = [it for it in told(centre, "GET", "standing") if it["overrides"]]
+        [standing] = [it for it in told(centre, "GET", "standing")["items"] if it["overrides"]]
         assert [it["lamps"] for it in standing["overrides"]] == [["lamp-3"]]
         told(centre, "POST", "overrides/cancel", {"addresses": ["gw-1/*"], "who": "li"})
         sent = bodies(centre, tmp_path, DesiredKind.LAMP_OVERRIDES)
@@ -175,7 +175,7 @@ def test_a_condition_holds_for_a_time_in_the_cabinets_that_are_named(tmp_path: P
         [fog] = Conditions.model_validate_json(sent["gw-2"]).conditions
         assert (fog.condition, fog.until_ms) == ("fog", NOW_MS + 2 * HOUR_MS)
         told(centre, "POST", "conditions", {"condition": "fog", "who": "li", "for_s": 0})
-        assert all(not it["conditions"] for it in told(centre, "GET", "standing"))
+        assert all(not it["conditions"] for it in told(centre, "GET", "standing")["items"])
         response = ask(centre, "POST", "conditions", {"condition": "snow", "who": "li", "for_s": 60})
         assert (response.status_code, "it has: fog" in response.text) == (422, True)
 
@@ -200,7 +200,7 @@ def test_the_preview_is_that_of_the_plan_that_was_pushed(tmp_path: Path) -> None
     """For the console."""
     with desk(tmp_path) as centre:
         push(centre)
-        [shown] = told(centre, "GET", "preview?first=2026-12-03&nights=1")
+        [shown] = told(centre, "GET", "preview?first=2026-12-03&nights=1")["items"]
         assert len(shown["lamps"]) == 6
         assert [step["level"] for step in shown["nights"][0]["steps"]] == [0, 100, 60, 0]
         assert ask(centre, "GET", "preview?first=2026-12-03&lamp=nowhere").status_code == 422
