@@ -39,6 +39,8 @@ host = "{host}"
 port = {broker_port}
 reconnect_min_s = 0.1
 reconnect_max_s = 0.5
+[clock]
+source = "wall"
 [buffer]
 flush_interval_s = 0.15
 samples_per_batch_max = 40
