@@ -134,10 +134,15 @@ def mask(point: Point) -> int:
 
 
 def written(point: Point, value: Value) -> list[int]:
-    """Return what a write sends: the registers of ``encode``, or the one value that switches a bool."""
+    """Return what a write sends: the registers of ``encode``, or the one value that switches a bool.
+
+    CodecError also for a value outside the point's range: nothing incredible is written.
+    """
     words = encode(point, value)
     if point.type == "bool" and point.bit is None:
         return [point.on_value if words[0] else point.off_value]
+    if point.range and isinstance(value, int | float) and not point.range[0] <= value <= point.range[1]:
+        raise CodecError(f"{point.name}: {value!r} is outside {point.range[0]:g} to {point.range[1]:g}")
     return words
 
 

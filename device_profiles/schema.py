@@ -46,6 +46,8 @@ class ModbusLimits(Strict):
     """The device knows mask write register (22), which changes single bits of a register."""
     read_write: bool = False
     """The device knows read/write multiple registers (23): written and read back in one transaction."""
+    broadcast: bool = False
+    """The device heeds writes to unit 0, which reach everybody on its line and which nobody answers."""
     pause_s: float = Field(default=0, ge=0, le=60)
     """Rest before each request to this device, beyond the line's own."""
     late_answer_s: float | None = Field(default=None, ge=0, le=60)

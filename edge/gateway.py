@@ -17,7 +17,7 @@ from edge.drivers.modbus import Device, ModbusDevice
 from edge.lines.line import Line
 from edge.polling import LinePoller, Polled, Stamps
 from edge.recorder import Recorder
-from edge.rules.effects import Emit, Ids, RuleEffect, Switch
+from edge.rules.effects import Emit, Ids, RuleEffect, Switch, Write
 from edge.rules.engine import Engine
 from edge.settings import Device as DeviceSettings
 from edge.settings import Ref, Settings, ref
@@ -185,8 +185,10 @@ class Gateway:
                     _log.info("%s", event)
                     if self._recorder:
                         self._recorder.event(event)
-                case Switch(output):
-                    task = asyncio.create_task(self._poller_of[output.device].switch(effect))
+                case Switch() | Write():
+                    poller = self._poller_of[effect.output.device]
+                    doing = poller.switch(effect) if isinstance(effect, Switch) else poller.write(effect)
+                    task = asyncio.create_task(doing)
                     self._switching.add(task)
                     task.add_done_callback(self._switching.discard)
 

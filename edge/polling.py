@@ -1,8 +1,6 @@
 """One poller a line: asks devices in their turn, lets commands go first, makes samples of what comes."""
 
-import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,18 +9,17 @@ from msgspec.structs import replace
 from contract.samples import ClockState, Measured, Quality, Row, Sample, Value
 from device_profiles.codec import Reading
 from edge.clock import Clock, Moment
-from edge.drivers.modbus import Answers, ModbusDevice, Words, Written
+from edge.commands import Broadcast, Commands, Order
+from edge.drivers.modbus import Answers, ModbusDevice, Words
 from edge.drivers.modbus_plan import Block
 from edge.drivers.read_cycle import Cycle
 from edge.health import Unit
 from edge.lines.line import LineError
-from edge.rules.effects import Switch
+from edge.rules.effects import Switch, Write
 from edge.schedule import Schedule, Turn
 from edge.waiting import Wake
 
 _log = logging.getLogger(__name__)
-
-COMMANDS_MAX = 64
 
 Take = Callable[[Sequence[Measured], Moment], None]
 """Called with what was measured, and when."""
@@ -87,12 +84,6 @@ class Tally:
     last_error_ms: int = 0
 
 
-@dataclass
-class _Command:
-    switch: Switch
-    done: asyncio.Future[str]
-
-
 class LinePoller:
     """Polls the devices of one line until told to stop; a transaction under way is finished first."""
 
@@ -124,7 +115,7 @@ class LinePoller:
             ],
             now_s,
         )
-        self._commands: deque[_Command] = deque()
+        self._commands = Commands(self.devices, self._tell_read_back)
         self._wake = Wake()
         self._stopping = False
 
@@ -133,12 +124,24 @@ class LinePoller:
 
         It waits for at most one transaction that is under way.
         """
-        command = _Command(switch, asyncio.get_running_loop().create_future())
-        if len(self._commands) >= COMMANDS_MAX:
-            return "too_many_commands"
-        self._commands.append(command)
+        return await self._commanded(switch)
+
+    async def write(self, write: Write) -> str:
+        """Write a value to an output and read it back, like ``switch``."""
+        return await self._commanded(write)
+
+    async def broadcast(self, point: str, value: Value, profile: str) -> str:
+        """Write a value to this point of all the line's devices of a profile, by its id, in one request.
+
+        Return "" when they have had their time to take it, or the error's name. Nobody answers: whether they
+        did, only reading them shows.
+        """
+        return await self._commanded(Broadcast(point, value, profile))
+
+    async def _commanded(self, order: Order) -> str:
+        done = self._commands.add(order)
         self._wake.set()
-        return await command.done
+        return await done
 
     def fed(self, devices: Iterable[str], *, powered: bool) -> None:
         """The feeder of these devices was switched."""
@@ -157,7 +160,7 @@ class LinePoller:
         """Poll until stopped."""
         while True:
             if self._commands:
-                await self._obey()
+                await self._commands.obey()
             if self._stopping:
                 return
             began = self._clock.now()
@@ -206,7 +209,7 @@ class LinePoller:
             if answer_s is not None:
                 answers_s.append(answer_s)
             if self._commands:
-                await self._obey()
+                await self._commands.obey()
             if self._stopping:
                 break
         errors = cycle.errors()
@@ -260,41 +263,6 @@ class LinePoller:
         self._on_samples(self._stamps.stamped(device.device.name, readings, now), now)
         return now
 
-    async def _obey(self) -> None:
-        """Do what was commanded meanwhile, each with its proof."""
-        while self._commands:
-            commands = self._together()
-            first = commands[0].switch
-            device = self.devices[first.output.device]
-            device.timeout_s = device.device.timeout_s
-            if first.self_off_s is None:
-                written = await device.write_and_read(
-                    {each.switch.output.point: each.switch.on for each in commands}
-                )
-            else:
-                point = first.output.point
-                error = await device.write(point, first.on, first.self_off_s)
-                written = Written({point: error}, await device.read_points([point]))
-            now = self._clock.now()
-            self._on_samples(self._stamps.stamped(device.device.name, written.readings, now), now)
-            for command in commands:
-                error = written.errors[command.switch.output.point]
-                if error:
-                    _log.warning("%s could not be switched: %s", command.switch.output, error)
-                if not command.done.done():
-                    command.done.set_result(error)
-
-    def _together(self) -> list[_Command]:
-        """Take the next command, and those right behind it that can be sent with it."""
-        commands = [self._commands.popleft()]
-        first = commands[0].switch
-        points = {first.output.point}
-        while first.self_off_s is None and self._commands:
-            switch = self._commands[0].switch
-            if switch.self_off_s is not None or switch.output.device != first.output.device:
-                break
-            if switch.output.point in points:
-                break  # an order that came later stands
-            points.add(switch.output.point)
-            commands.append(self._commands.popleft())
-        return commands
+    def _tell_read_back(self, device: ModbusDevice, readings: dict[str, Reading]) -> None:
+        now = self._clock.now()
+        self._on_samples(self._stamps.stamped(device.device.name, readings, now), now)

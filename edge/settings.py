@@ -10,6 +10,7 @@ from contract.limits import NAME_CHARACTERS_MAX
 from contract.messages import DeviceEntry
 from device_profiles.schema import ProfileName
 from edge.lines.line import Direction
+from edge.lines.timing import BROADCAST_TURNAROUND_S
 from toml_files import Strict
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
@@ -122,6 +123,7 @@ class SerialSide(Strict):
     data_bits: Literal[7, 8] = 8
     transmission_mode: Literal["rtu", "ascii"] = "rtu"
     turnaround_s: SecondsOrNone = 0
+    broadcast_turnaround_s: Annotated[float, Field(ge=0, le=10)] = BROADCAST_TURNAROUND_S
     late_answer_s: SecondsOrNone = 0.2
 
     @model_validator(mode="after")

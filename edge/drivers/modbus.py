@@ -18,7 +18,7 @@ from edge.drivers.lessons import Learnt
 from edge.drivers.modbus_pdu import ModbusError
 from edge.drivers.modbus_plan import Block
 from edge.drivers.modbus_writes import Write, divided, holds, plan_writes, read_back, request, writable
-from edge.lines.line import Line, LineError, Outcome, Request, WireCost
+from edge.lines.line import BROADCAST, Line, LineError, Outcome, Request, WireCost
 
 Words = tuple[int, ...]
 Answers = Sequence[tuple[Block, Words]]
@@ -181,6 +181,12 @@ class ModbusDevice:
             elif not stands:
                 failed.setdefault(point.name, "not_as_written")
         return Written({name: (refused | failed).get(name, "") for name in values}, readings)
+
+    async def broadcast(self, write: Write) -> str:
+        """Send a write to all units of the line, which nobody answers; return "" or the error's name."""
+        pdu, _ = request(write)
+        outcome = await self._line.transact(Request(BROADCAST, pdu, 0, self.timeout_s, self._pause_s))
+        return str(outcome.error or "")
 
     async def read_points(self, names: Sequence[str]) -> dict[str, Reading]:
         """Read some points at once, outside the plan; for reading outputs back."""

@@ -71,6 +71,27 @@ def plan_writes(profile: Profile, values: Mapping[str, Value]) -> tuple[list[Wri
     return _merged(singles, profile.modbus), refused
 
 
+def broadcast(profile: Profile, name: str, value: Value, profiles: Iterable[Profile]) -> Write:
+    """Return the write of a value to all units of a line, on which there are ``profiles``.
+
+    ModbusError: not_broadcast where the profile's devices do not heed such a write, reaches_others where it
+    would write what another profile calls something else, or why the point cannot be written.
+    """
+    if not profile.modbus.broadcast:
+        raise ModbusError("not_broadcast")
+    writes, refused = plan_writes(profile, {name: value})
+    if refused:
+        raise ModbusError(refused[name])
+    [write] = writes
+    meant, cells = profile.point(name), range(write.address, write.end)
+    for other in profiles:
+        for point in other.points:
+            reached = point.table == write.table and any(at in cells for at in codec.addresses(point))
+            if reached and point != meant and other is not profile:
+                raise ModbusError("reaches_others")
+    return replace(write, reads=False)
+
+
 def divided(write: Write) -> list[Write]:
     """Return the write as one request a point; none where it is one already, or cannot be taken apart."""
     if len(write.points) == 1 or write.mask or write.reads:

@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-from edge.lines.line import Request
+from edge.lines.line import BROADCAST, Request
 
 READ_FUNCTIONS = range(1, 5)
 """Their answers tell how many bytes of data follow."""
 BIT_READS = (1, 2)
 SINGLE_WRITES = (5, 6)
 MULTIPLE_WRITES = (15, 16)
+BROADCASTS = frozenset({*SINGLE_WRITES, *MULTIPLE_WRITES, 22})
+"""Functions that may go to unit 0."""
 
 
 class Frame(NamedTuple):
@@ -54,6 +56,15 @@ class Framing(Protocol):
 def key(request: Request) -> tuple[int, int]:
     """Return what makes answers confusable: unit and function."""
     return request.unit_id, request.pdu[0]
+
+
+def is_broadcast(request: Request) -> bool:
+    """Say whether nobody is to answer; ValueError for anything but a write to unit 0."""
+    if request.unit_id != BROADCAST:
+        return False
+    if request.pdu[0] not in BROADCASTS:
+        raise ValueError(f"function {request.pdu[0]} cannot be broadcast: only writes can, nobody answers")
+    return True
 
 
 def is_request(pdu: bytes) -> bool:

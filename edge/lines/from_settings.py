@@ -29,6 +29,7 @@ def _line(entry: LineSettings) -> Line:
         entry.stop_bits,
         data_bits=entry.data_bits,
         turnaround_s=entry.turnaround_s,
+        broadcast_turnaround_s=entry.broadcast_turnaround_s,
         late_answer_s=entry.late_answer_s,
         slack_s=NETWORK_SLACK_S if over_tcp else PORT_SLACK_S,
         paced=not over_tcp,

@@ -9,6 +9,10 @@ Direction = Literal["auto", "kernel", "rts", "rts_inverted"]
 """Who turns an RS-485 transceiver round: its adapter, the port's driver, or we by the RTS line."""
 
 
+BROADCAST = 0
+"""The unit id of a write that all units of a line take and none answers."""
+
+
 class LineError(StrEnum):
     """Why a transaction brought no answer; the name goes into the sample."""
 
@@ -31,6 +35,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
     ``pause_s`` is a rest before it beyond the line's own, ``late_answer_s`` how long after its timeout an
     answer may still begin (None: as the line says); both are for devices that need them.
+
+    To unit 0 only writes go: they reach every unit of the line, and nobody answers.
     """
 
     unit_id: int
@@ -44,7 +50,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """The answer's PDU (an exception PDU too), or the error; times are the line's monotonic clock.
 
-    ``sent_ns`` is when the request's last byte left, 0 if it did not.
+    ``sent_ns`` is when the request's last byte left, 0 if it did not. Of a broadcast the PDU is empty, and it
+    is done when the units have had their time to take it.
     """
 
     pdu: bytes | None
@@ -71,7 +78,10 @@ class Line(Protocol):
         """Name from the settings."""
 
     async def transact(self, request: Request) -> Outcome:
-        """Send a request and return its outcome; never raises for what a device or the wire does."""
+        """Send a request and return its outcome; never raises for what a device or the wire does.
+
+        ValueError where a read is to be broadcast.
+        """
 
     async def close(self) -> None:
         """Finish the transaction under way, then let go of the port; later calls are unavailable."""

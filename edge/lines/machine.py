@@ -16,12 +16,16 @@ refused at once (``held_back``) and the line is free for others. An answer that 
 repeated by the line after more than the silence less a character, cannot be told from the right one; but one
 that is whole before the wire could have brought it is stale, and two that differ are none.
 
+Broadcasts: what is written to unit 0 is answered by nobody. It is done, and the next request may go, after
+the turnaround delay in which the units take it (Modbus over serial line 1.02, 2.4.1); what comes meanwhile is
+an echo, or comes unasked.
+
 Another master: frames that come while nobody was asked are counted; a request among them holds back what
 could be confused with its answer, as does one that comes while another unit is awaited, and an answer that
 follows on such a request is not taken.
 """
 
-from edge.lines.framing import Frame, Framing, is_request, key, may_be_answer
+from edge.lines.framing import Frame, Framing, is_broadcast, is_request, key, may_be_answer
 from edge.lines.line import LineError, Outcome, Request
 from edge.lines.listening import Listening, Seen
 from edge.lines.pace import Pace
@@ -51,6 +55,8 @@ class LineMachine:
         self._sound: dict[tuple[int, bytes], Pace] = {}  # requests whose last answer was the hoped-for one
         self._pace: Pace | None = None  # of the request under way
         self._request: Request | None = None
+        self._broadcast = False  # whether nobody answers it
+        self._rest_until_ns = 0  # when the units have taken the last broadcast
         self._sending = False
         self._give_up_ns = 0
         self._own_ns = 0  # how long the request takes on the wire
@@ -83,13 +89,16 @@ class LineMachine:
                 return self._listen(now_ns if drained else now_ns + self._own_ns)
             case Received(data) if self._sending:
                 return self._settle(data, now_ns)
+            case Received(data) if self._broadcast:
+                return self._taken(data, now_ns)
             case Received(data, waited):
                 return self._take(data, now_ns, waited=waited)
 
     def _begin(self, request: Request, came: bytes | None, now_ns: int) -> Action:
+        broadcast = is_broadcast(request)
         if self._request is not None and not self._sending:
             self._give_up(self._request, now_ns)  # by its caller, half way
-        self._request = request
+        self._request, self._broadcast = request, broadcast
         self._sending = True
         self._sent_ns = 0
         self._give_up_ns = now_ns + self._timing.settle_limit_ns
@@ -98,7 +107,7 @@ class LineMachine:
         if came or self._quiet_from_ns is None:
             self._quiet_from_ns = now_ns
         send_ns = self._quiet_from_ns + self._timing.silence_ns + self._timing.turnaround_ns
-        send_ns += int(request.pause_s * 1e9)
+        send_ns = max(send_ns + int(request.pause_s * 1e9), self._rest_until_ns)
         if came is not None and send_ns <= now_ns:
             return self._settle(b"", now_ns)
         return Pause(max(send_ns, now_ns))
@@ -159,6 +168,9 @@ class LineMachine:
     def _listen(self, sent_ns: int) -> Action:
         request, timing = self._expected(), self._timing
         self._sent_ns = self._quiet_from_ns = sent_ns
+        if self._broadcast:
+            self._rest_until_ns = sent_ns + timing.broadcast_turnaround_ns
+            return Pause(self._rest_until_ns)
         timeout_ns = sent_ns + int(request.timeout_s * 1e9)
         self._begun_by_ns = self._deadline_ns = (
             timeout_ns + self._framing.exception_bytes * timing.character_ns
@@ -170,6 +182,20 @@ class LineMachine:
             return ReadUntil(self._framing.head_bytes + self._listening.echo_bytes, self._deadline_ns)
         count = self._framing.answer_bytes(request) + self._listening.echo_bytes
         return ReadUntil(count, self._deadline_ns, min(sent_ns + pace.look_ns, self._deadline_ns))
+
+    def _taken(self, data: bytes, now_ns: int) -> Action:
+        """The units have had their time to take a broadcast; some boards answer it all the same."""
+        request = self._expected()
+        own = self._framing.framed(request.unit_id, request.pdu)
+        if data:
+            self._quiet_from_ns = now_ns
+            data = data.replace(own, b"", 1)
+        self.seen.stray_bytes += len(data)
+        for frame in self._framing.frames(data):
+            self.seen.stray_frames += 1
+            if is_request(frame.pdu) and frame.pdu != request.pdu:
+                self._heed_foreign(frame, now_ns)
+        return self._done(b"", None, now_ns)
 
     def _take(self, data: bytes, now_ns: int, *, waited: bool) -> Action:
         request = self._expected()

@@ -11,9 +11,10 @@ import time
 from typing import cast
 
 from edge.lines.connecting import RECONNECT_INTERVAL_S, Endpoint
-from edge.lines.framing import READ_FUNCTIONS
+from edge.lines.framing import READ_FUNCTIONS, is_broadcast
 from edge.lines.lengths import fits
 from edge.lines.line import LineError, Outcome, Request, WireCost
+from edge.lines.timing import BROADCAST_TURNAROUND_S
 from edge.waiting import timers
 
 _MBAP = struct.Struct(">HHHB")
@@ -55,13 +56,13 @@ class _Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
 
-    def ask(self, request: Request) -> "asyncio.Future[_Answer]":
-        """Send a request; the future gets its answer, or LineError.TIMEOUT."""
+    def ask(self, request: Request, limit_s: float) -> "asyncio.Future[_Answer]":
+        """Send a request; the future gets its answer, or LineError.TIMEOUT after the limit."""
         assert self._transport is not None  # noqa: S101 - made before anybody asks
         self.silent += 1
         self._transaction = (self._transaction + 1) & 0xFFFF
         self._awaited = future = self._loop.create_future()
-        self.due_s = self._loop.time() + request.timeout_s
+        self.due_s = self._loop.time() + limit_s
         self._timers.add(self)
         header = _MBAP.pack(self._transaction, 0, len(request.pdu) + 1, request.unit_id)
         self._transport.write(header + request.pdu)
@@ -149,6 +150,7 @@ class TcpLine:
 
     async def transact(self, request: Request) -> Outcome:
         """See Line.transact."""
+        broadcast = is_broadcast(request)
         await self._lock.acquire()
         try:
             connection = self._endpoint.current
@@ -159,10 +161,13 @@ class TcpLine:
             if request.pause_s:
                 await asyncio.sleep(request.pause_s)  # for a serial device behind the endpoint
             sent_ns = time.monotonic_ns()
+            limit_s = BROADCAST_TURNAROUND_S if broadcast else request.timeout_s
             try:
-                answer = await connection.ask(request)
+                answer = await connection.ask(request, limit_s)
             finally:
                 connection.give_up()
+            if broadcast and (answer is LineError.TIMEOUT or not isinstance(answer, LineError)):
+                return await self._taken(connection, sent_ns)
             return self._outcome(connection, request, answer, sent_ns)
         finally:
             self._lock.release()
@@ -172,6 +177,13 @@ class TcpLine:
         async with self._lock:
             self._closed = True
             self._endpoint.let_go()
+
+    async def _taken(self, connection: _Connection, sent_ns: int) -> Outcome:
+        """Give the units behind the endpoint their time to take a broadcast, whether or not it answers."""
+        rest_s = BROADCAST_TURNAROUND_S - (time.monotonic_ns() - sent_ns) / 1e9
+        await asyncio.sleep(max(0.0, rest_s))
+        connection.silent = 0  # that nobody answered says nothing of the peer
+        return Outcome(b"", None, time.monotonic_ns(), sent_ns)
 
     def _outcome(self, connection: _Connection, request: Request, answer: _Answer, sent_ns: int) -> Outcome:
         if isinstance(answer, LineError):

@@ -7,6 +7,7 @@ from edge.lines.line import WireCost
 
 SILENCE_ABOVE_19200_NS = 1_750_000
 FRAME_CHARACTERS_MAX = 256
+BROADCAST_TURNAROUND_S = 0.2
 PORT_SLACK_S, NETWORK_SLACK_S = 0.03, 0.2
 """How much later than the wire says bytes may reach us from a port here, and over a network."""
 
@@ -25,6 +26,8 @@ class Timing:
     """Longest wait for the line to fall silent: no less than the longest frame takes."""
     slack_ns: int
     """How much later than the wire says bytes may reach us: scheduler, USB adapter."""
+    broadcast_turnaround_ns: int
+    """Rest after a broadcast: nobody answers, so nothing else shows that the units have taken it."""
     paced: bool = True
     """Whether bytes take their time: those of a pty, or over TCP, may come sooner than a wire brings them."""
 
@@ -36,6 +39,7 @@ class Timing:
         stop_bits: int,
         *,
         turnaround_s: float = 0,
+        broadcast_turnaround_s: float = BROADCAST_TURNAROUND_S,
         late_answer_s: float = 0.2,
         settle_limit_s: float = 0.5,
         slack_s: float = PORT_SLACK_S,
@@ -52,6 +56,7 @@ class Timing:
             int(late_answer_s * 1e9),
             max(int(settle_limit_s * 1e9), FRAME_CHARACTERS_MAX * character_ns),
             int(slack_s * 1e9),
+            int(broadcast_turnaround_s * 1e9),
             paced,
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from contract.events import Event
+from contract.samples import Value
 from edge.settings import Ref
 
 Ids = Callable[[], str]
@@ -25,5 +26,26 @@ class Switch:
     on: bool
     self_off_s: float | None = None
 
+    @property
+    def value(self) -> Value:
+        """What is written."""
+        return self.on
 
-RuleEffect = Emit | Switch
+    def __str__(self) -> str:
+        """The output, for people."""
+        return str(self.output)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Write a value to an output that is no switch, such as a light level in percent."""
+
+    output: Ref
+    value: Value
+
+    def __str__(self) -> str:
+        """The output, for people."""
+        return str(self.output)
+
+
+RuleEffect = Emit | Switch | Write

@@ -72,6 +72,17 @@ static const stranger_t strangers[] = {
     /* Plain 8-channel relay modules, the command list of their sellers: relays 1 to 8 are coils 0 to 7; here the
        first and the last are on. */
     {"relay_board_8", .coils = FROM(0, 1, 0, 0, 0, 0, 0, 0, 1)},
+    /* Single-lamp controller, this project's own map: 16 registers from 0x5000. Commanded 70 %, by default 100 %, is at
+       70 %, status bits 0 and 4, 230.0 V, 0.501 A, 111.1 W, PF 0.960, -4.0 Cel, 7 losses of supply; as two words each
+       100000 times on, 4001.1 h, 1234.567 kWh. */
+    {"street_lamp_controller", .holding_registers = FROM(0x5000, 70, 100, 70, 0x0011, 2300, 501, 1111, 960,
+                                                         (uint16_t)-40, 7, 0x0001, 0x86A0, 0, 40011, 0x0012, 0xD687)},
+    /* Waveshare Modbus RTU IO 8CH, development protocol: inputs 1 to 8 are discrete inputs 0 to 7, outputs coils 0 to
+       7; here inputs 1 and 6 and output 8 are on. */
+    {"waveshare_io_8", .discrete_inputs = FROM(0, 1, 0, 0, 0, 0, 1, 0, 0), .coils = FROM(0, 0, 0, 0, 0, 0, 0, 0, 1)},
+    /* DFRobot SEN0644, register table of its wiki page: 0x0002 high and 0x0003 low word of the illuminance; here
+       3425.5 lx. */
+    {"sen0644", .holding_registers = FROM(0x0002, 0x0034, 0x44DC)},
     /* No device: all four tables, for the functions that no device above knows. */
     {"tables", .coils = FROM(0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1), .discrete_inputs = FROM(8, 1, 1, 0),
      .holding_registers = FROM(0x10, 0x0012, 1, 2, 3, 4, 5, 6, 7), .input_registers = FROM(4, 0x8001, 0x7FFF)},
@@ -115,7 +126,8 @@ static void serve(modbus_t *ctx, modbus_mapping_t *map, int unit, int unit_at) {
     for (;;) {
         int length = modbus_receive(ctx, query);
         if (length < 0) return;
-        if (length == 0 || query[unit_at] != unit) continue; /* for another unit */
+        if (length == 0) continue;
+        if (query[unit_at] != unit && query[unit_at] != MODBUS_BROADCAST_ADDRESS) continue; /* for another unit */
         if (modbus_reply(ctx, query, length, map) < 0) return;
     }
 }

@@ -19,6 +19,7 @@ from device_profiles.codec import Reading
 from device_profiles.schema import Profile
 from edge.drivers.identification import identify
 from edge.drivers.modbus import Device, ModbusDevice
+from edge.drivers.modbus_writes import broadcast
 from edge.lines.line import Line, LineError
 from edge.lines.serial_port import SerialLine, SerialSettings
 from edge.lines.tcp import TcpLine
@@ -109,6 +110,32 @@ STRANGERS = {
     "solaredge_inverter": Stranger({"active_power_limit": 100, "cos_phi": 1.0}),
     "ramses_g2": Stranger({"deep_sleep_timeout": 60, "inclination": 1.25, "temperature": 21.5}),
     "relay_board_8": Stranger({f"relay_{number}": number in (1, 8) for number in range(1, 9)}),
+    "street_lamp_controller": Stranger(
+        {
+            "target_light_command": 70,
+            "default_light_state": 100,
+            "actual_light_state": 70,
+            "lamp_failure": True,
+            "dimming_failure": False,
+            "relay_failure": False,
+            "cycling_failure": False,
+            "leakage_detected": True,
+            "supply_voltage": 230.0,
+            "supply_current": 0.501,
+            "active_power": 111.1,
+            "power_factor": 0.96,
+            "temperature": -4.0,
+            "supply_loss_count": 7,
+            "switch_on_counter": 100_000,
+            "operating_hours": 4001.1,
+            "active_energy": 1234.567,
+        }
+    ),
+    "waveshare_io_8": Stranger(
+        {f"input_{number}": number in (1, 6) for number in range(1, 9)}
+        | {f"output_{number}": number == 8 for number in range(1, 9)}
+    ),
+    "sen0644": Stranger({"illuminance": 3425.5}),
 }
 """By the names of the table in C."""
 TABLES = "tables"
@@ -392,6 +419,22 @@ def test_registers_are_written_together(slave: Path, kind: str) -> None:
         assert (await device.write_and_read(wanted)).errors == dict.fromkeys(wanted, "")
 
     meet(slave, kind, TABLES, play, Profile.model_validate(plain))
+
+
+@kinds
+def test_a_broadcast_reaches_libmodbus(slave: Path, kind: str) -> None:
+    """A level for all lamps: on a serial line nobody answers, over TCP it may; then each is read."""
+    lamp = PROFILES["street_lamp_controller"]
+
+    async def play(device: ModbusDevice) -> None:
+        for level in (0, 35):
+            assert await device.broadcast(broadcast(lamp, "target_light_command", level, [lamp])) == ""
+            found = await device.read_points(["target_light_command", "default_light_state"])
+            assert [reading.value for reading in found.values()] == [level, 100]
+        written = await device.write_and_read({"target_light_command": 60, "default_light_state": 40})
+        assert written.errors == {"target_light_command": "", "default_light_state": ""}
+
+    meet(slave, kind, "street_lamp_controller", play)
 
 
 @kinds

@@ -1,0 +1,120 @@
+"""Commands to the devices of a line: what can go together does, each is done with its proof."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from contract.samples import Value
+from device_profiles.codec import Reading
+from edge.drivers.modbus import ModbusDevice
+from edge.drivers.modbus_pdu import ModbusError
+from edge.drivers.modbus_writes import broadcast
+from edge.rules.effects import Switch, Write
+
+_log = logging.getLogger(__name__)
+
+COMMANDS_MAX = 64
+
+ReadBack = Callable[[ModbusDevice, dict[str, Reading]], None]
+"""Called with what an output reads after a command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """Write a value to a point of all devices of a profile at once. Nobody answers, so nothing is proven."""
+
+    point: str
+    value: Value
+    profile: str
+
+
+Order = Switch | Write | Broadcast
+
+
+@dataclass
+class _Command:
+    order: Order
+    done: asyncio.Future[str]
+
+    def tell(self, error: str) -> None:
+        """Tell whoever waits for it, if anybody still does."""
+        if error:
+            _log.warning("%s could not be written: %s", self.order, error)
+        if not self.done.done():
+            self.done.set_result(error)
+
+
+class Commands:
+    """The commands of one line that wait; whoever owns the line obeys them between two transactions."""
+
+    def __init__(self, devices: Mapping[str, ModbusDevice], read_back: ReadBack) -> None:
+        """``devices`` are those of the line, by name."""
+        self._devices, self._read_back = devices, read_back
+        self._waiting: deque[_Command] = deque()
+
+    def __bool__(self) -> bool:
+        """Say whether any waits."""
+        return bool(self._waiting)
+
+    def add(self, order: Order) -> "asyncio.Future[str]":
+        """Queue an order; its future gets "" or the error's name, too_many_commands at once."""
+        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        if len(self._waiting) >= COMMANDS_MAX:
+            done.set_result("too_many_commands")
+        else:
+            self._waiting.append(_Command(order, done))
+        return done
+
+    async def obey(self) -> None:
+        """Do what was commanded meanwhile."""
+        while self._waiting:
+            command = self._waiting.popleft()
+            match command.order:
+                case Broadcast() as order:
+                    command.tell(await self._broadcast(order))
+                case Switch(self_off_s=float() | int()) as order:
+                    command.tell(await self._switch_for_a_time(order))
+                case first:
+                    await self._write(command, first)
+
+    async def _switch_for_a_time(self, order: Switch) -> str:
+        device, point = self._device(order), order.output.point
+        error = await device.write(point, order.on, order.self_off_s)
+        self._read_back(device, await device.read_points([point]))
+        return error
+
+    async def _write(self, command: _Command, first: Switch | Write) -> None:
+        """Do a command and those right behind it that can be sent with it."""
+        commands = {first.output.point: command}
+        values = {first.output.point: first.value}
+        while self._waiting:
+            order = self._waiting[0].order
+            if isinstance(order, Broadcast) or (isinstance(order, Switch) and order.self_off_s is not None):
+                break
+            if order.output.device != first.output.device or order.output.point in values:
+                break  # an order that came later stands
+            commands[order.output.point] = self._waiting.popleft()
+            values[order.output.point] = order.value
+        device = self._device(first)
+        written = await device.write_and_read(values)
+        self._read_back(device, written.readings)
+        for point, each in commands.items():
+            each.tell(written.errors[point])
+
+    async def _broadcast(self, order: Broadcast) -> str:
+        profiles = [device.device.profile for device in self._devices.values()]
+        device = next((it for it in self._devices.values() if it.device.profile.id == order.profile), None)
+        if device is None:
+            return "not_on_this_line"
+        try:
+            write = broadcast(device.device.profile, order.point, order.value, profiles)
+        except ModbusError as said:
+            return str(said)
+        return await device.broadcast(write)
+
+    def _device(self, order: Switch | Write) -> ModbusDevice:
+        device = self._devices[order.output.device]
+        device.timeout_s = device.device.timeout_s
+        return device
