@@ -50,13 +50,15 @@ def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callabl
     state = settings_file.parent / settings.state_folder
     lock = state_folder.locked(state)
     _log.info(
-        "gateway %s of %s; lines: %d, devices: %d, alarms: %d, controls: %d; broker %s:%d; state in %s",
+        "gateway %s of %s; lines: %d, devices: %d, alarms: %d, controls: %d, lamps: %d; broker %s:%d; "
+        "state in %s",
         settings.gateway,
         settings.district,
         len(settings.lines),
         len(settings.devices),
         len(settings.alarms),
         len(settings.controls),
+        len(settings.lamps),
         settings.broker.host,
         settings.broker.port,
         state,
@@ -124,7 +126,7 @@ async def _serve(
         flush_interval_s=kept.flush_interval_s,
         samples_per_batch_max=kept.samples_per_batch_max,
         bytes_max=kept.bytes_max,
-        remembered=gateway.engine.remembered,
+        remembered=gateway.remembered,
         on_stored=uplink.stored,
         leaves_at_once=uplink.leaves_at_once,
     )

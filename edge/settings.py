@@ -9,6 +9,7 @@ from contract.events import Priority
 from contract.limits import NAME_CHARACTERS_MAX
 from contract.messages import DeviceEntry
 from device_profiles.schema import ProfileName
+from edge.lamps.settings import LAMPS_PER_GATEWAY_MAX, Lamp, Lighting
 from edge.lines.line import Direction
 from edge.lines.timing import BROADCAST_TURNAROUND_S
 from toml_files import Strict
@@ -313,6 +314,8 @@ class Settings(Strict):
     devices: list[Device] = Field(min_length=1, max_length=1000)
     alarms: list[Alarm] = Field(default=[], max_length=1000)
     controls: list[Control] = Field(default=[], max_length=200)
+    lighting: Lighting = Lighting()
+    lamps: list[Lamp] = Field(default=[], max_length=LAMPS_PER_GATEWAY_MAX)
 
     @property
     def inventory(self) -> list[DeviceEntry]:

@@ -1,0 +1,252 @@
+"""All lamps of a gateway: documents, samples and moments in, commands and events out. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from contract.samples import Measured, Quality, Row, Sample, Value
+from edge.clock import Moment
+from edge.lamps.alarms import Alarms
+from edge.lamps.delivery import Delivery
+from edge.lamps.events import LampChange, LampEffect, LampEvent, Send
+from edge.lamps.fixtures import Fixture
+from edge.lamps.judging import Judge
+from edge.lamps.lamp import Known, LampState
+from edge.lamps.program import Program
+from edge.lamps.settings import Lighting
+from edge.rules.effects import Emit, Ids
+from edge.rules.engine import counts
+from edge.settings import Ref, ref
+from lighting.documents import DocumentError, read_conditions, read_overrides, read_plan
+from lighting.plan import Overrides, Plan
+
+PLAN, OVERRIDES, CONDITIONS = "lamp_plan", "lamp_overrides", "lamp_conditions"
+"""Kinds of documents that lamps follow."""
+NO_LAMP_PLAN, CLOCK_UNTRUSTED, SENSOR_FAILURE = "no_lamp_plan", "lamp_clock_untrusted", "lamp_sensor_failure"
+LOCAL_OVERRIDE, DOOR_OPEN = "local_override", "cabinet_door_open"
+BREAKER_TRIPPED = "circuit_breaker_tripped"
+
+
+class Lamps:
+    """See the module. ``devices`` are those whose samples it wants."""
+
+    def __init__(
+        self,
+        gateway: str,
+        fixtures: Sequence[Fixture],
+        lighting: Lighting,
+        ids: Ids,
+        on_lamp: Callable[[LampEvent], None] | None = None,
+    ) -> None:
+        """``on_lamp`` is told of every command, proof and reading; it must not raise."""
+        self.gateway, self.lighting, self.on_lamp = gateway, lighting, on_lamp
+        self.states = {fixture.name: LampState(fixture) for fixture in fixtures}
+        self.program = Program(gateway, list(self.states), lighting)
+        self.alarms = Alarms(lighting.priority, ids)
+        self.known = Known(lighting)
+        self._delivery = Delivery(self.states.values(), lighting, self.known, self._tell)
+        self._here = Ref(gateway, "lighting")
+        """Where what befalls all lamps at once is told."""
+        self._judge = Judge(self.states, self.known, self.alarms, lighting)
+        self._flags: dict[Ref, str] = {ref(door): DOOR_OPEN for door in lighting.doors}
+        self._uses: dict[str, dict[str, list[LampState]]] = {}
+        for lamp in self.states.values():
+            for each in dict.fromkeys(lamp.fixture.points):
+                self._uses.setdefault(each.device, {}).setdefault(each.point, []).append(lamp)
+            for at, problem in (
+                (lamp.fixture.local, LOCAL_OVERRIDE),
+                (lamp.fixture.breaker, BREAKER_TRIPPED),
+            ):
+                if at is not None:
+                    self._flags[at] = problem
+        for each in self._flags:
+            self._watch(each)
+        if sensor := lighting.light_sensor:
+            self._watch(ref(sensor.point))
+
+    def wants(self, device: str) -> bool:
+        """Say whether samples of this device matter."""
+        return device in self._uses
+
+    # ---- documents
+
+    def in_force(self, kind: str, body: str | None, now: Moment) -> tuple[list[str], list[LampEffect]]:
+        """Put a document in force, or with None take it out; return what is wrong with it, and what follows.
+
+        With a problem everything stays as it was.
+        """
+        try:
+            match kind:
+                case "lamp_plan":
+                    self._put_plan(body)
+                case "lamp_overrides":
+                    longest_s = self._longest_s
+                    found = read_overrides(body, self.states, longest_s).overrides if body else ()
+                    self.program.put_overrides(found)
+                case "lamp_conditions":
+                    self.program.put_facts(read_conditions(body).facts if body else ())
+                case _:
+                    return [f"lamps follow no document of kind {kind!r}"], []
+        except DocumentError as error:
+            return error.problems, []
+        return [], self.tick(now)
+
+    def problems(self, kind: str, body: str) -> list[str]:
+        """Return what is wrong with a document; nothing changes."""
+        try:
+            match kind:
+                case "lamp_plan":
+                    read_plan(body, self.gateway, self.states)
+                case "lamp_overrides":
+                    read_overrides(body, self.states, self._longest_s)
+                case "lamp_conditions":
+                    read_conditions(body)
+        except DocumentError as error:
+            return error.problems
+        return []
+
+    @property
+    def _longest_s(self) -> float:
+        plan = self.program.plan
+        return plan.overrides.longest_s if plan else Overrides().longest_s
+
+    def _put_plan(self, body: str | None) -> None:
+        plan = read_plan(body, self.gateway, self.states) if body else None
+        self.program.put_plan(plan)
+        for at in _asked(plan) if plan else ():
+            self._watch(ref(at))
+
+    def _watch(self, at: Ref) -> None:
+        self._uses.setdefault(at.device, {}).setdefault(at.point, [])
+
+    # ---- time and samples
+
+    def tick(self, now: Moment) -> list[LampEffect]:
+        """Do what has become due by time alone; between such moments it costs next to nothing."""
+        effects: list[LampEffect] = []
+        if self.program.is_due(now):
+            effects += self._follow(now)
+        return effects + self._delivery.pump(now)
+
+    def next_s(self, now: Moment) -> float:
+        """Return when ``tick`` has something to do, in monotonic seconds, if no clock is set meanwhile."""
+        return min(self.program.next_s(now), self._delivery.next_s)
+
+    def observe(self, measured: Iterable[Measured], now: Moment) -> list[LampEffect]:
+        """Take what was read."""
+        touched: dict[LampState, bool] = {}
+        effects: list[LampEffect] = []
+        for each in measured:
+            points = self._uses.get(each.device)
+            if points is None:
+                continue
+            if isinstance(each, Row):
+                for point, value in zip(each.points, each.values, strict=True):
+                    if (lamps := points.get(point)) is not None:
+                        self._note(Ref(each.device, point), value, None, lamps, touched, effects, now)
+            elif (lamps := points.get(each.point)) is not None:
+                value = each.value if counts(each) else None
+                self._note(Ref(each.device, each.point), value, each, lamps, touched, effects, now)
+        for lamp, own in touched.items():
+            if own:
+                self._delivery.heard(lamp, now)
+            if self.on_lamp and own:
+                self._tell(lamp, LampChange.MEASURED, now, "")
+            effects += self._judge.look(lamp, now)
+        return effects + self.tick(now)
+
+    def sent(self, send: Send, error: str, now: Moment) -> list[LampEffect]:
+        """Take what came of a command; ``error`` is empty or the error's name."""
+        self._delivery.sent(send, error, now)
+        return [*self._delivery.pump(now)]
+
+    # ---- memory
+
+    def remembered(self) -> dict[str, str]:
+        """Return what must survive a restart: active alarms."""
+        return dict(self.alarms.active)
+
+    def recall(self, remembered: Mapping[str, Any], now: Moment) -> list[Emit]:
+        """Take up what a former run remembered."""
+        known = {self._here, *self._flags}
+        for device, points in self._uses.items():
+            known |= {Ref(device, point) for point in points}
+        self.program.look_again()
+        return self.alarms.recall(remembered, known, now)
+
+    # ---- inside
+
+    def _follow(self, now: Moment) -> list[LampEffect]:
+        """Bring all commands to this moment."""
+        due: list[LampState] = []
+        for name in self.program.changed(now):
+            lamp, command = self.states[name], self.program.commands[name]
+            lamp.command = command
+            if self.on_lamp:
+                self._tell(lamp, LampChange.COMMANDED, now, "")
+            level = None if command is None else command.level
+            if level != lamp.level:
+                lamp.level = level
+                self._judge.begin_anew(lamp)
+                if level is not None:
+                    due.append(lamp)
+        self._delivery.due(due, now)
+        effects: list[LampEffect] = []
+        here, take = self._here, self.alarms.take
+        if self.program.decided(now):
+            told = "the clock is not set: lamps follow no plan" if self.program.untrusted else ""
+            effects += take(CLOCK_UNTRUSTED, here, self.program.untrusted, now, told=told)
+            effects += take(
+                NO_LAMP_PLAN, here, self.program.planless, now, told="lamps have no plan: they are on"
+            )
+        for at, lost in self.program.sensors.lost.items():
+            effects += take(SENSOR_FAILURE, at, lost, now, told=f"{at} is not read: lamps follow the sun")
+        return effects
+
+    def _note(
+        self,
+        at: Ref,
+        value: Value,
+        sample: Sample | None,
+        lamps: list[LampState],
+        touched: dict[LampState, bool],
+        effects: list[LampEffect],
+        now: Moment,
+    ) -> None:
+        self.known.values[at] = value
+        self.program.observe(at, value, now.s)
+        if (problem := self._flags.get(at)) is not None and isinstance(value, bool):
+            effects += self.alarms.take(problem, at, value, now, told=f"{at} says so")
+        for lamp in lamps:
+            fixture = lamp.fixture
+            own = fixture.output.device == at.device
+            touched[lamp] = touched.get(lamp, False) or own
+            if at == fixture.output:
+                lamp.heard = True
+                lamp.powered = sample is None or sample.quality is not Quality.UNPOWERED
+                lamp.error = sample.error if sample else ""
+            elif at in (fixture.local, fixture.breaker):
+                lamp.held = self._held(fixture)
+                touched[lamp] = True
+
+    def _held(self, fixture: Fixture) -> str:
+        if self.known.flag(fixture.local):
+            return "held by the local switch"
+        return "its breaker has tripped" if self.known.flag(fixture.breaker) else ""
+
+    def _tell(self, lamp: LampState, what: LampChange, now: Moment, told: str) -> None:
+        if self.on_lamp:
+            level, power_w = self.known.level(lamp.fixture), self.known.power_w(lamp.fixture)
+            self.on_lamp(
+                LampEvent(lamp.fixture.name, what, now, lamp.command, level, power_w, lamp.attempts, told)
+            )
+
+
+def _asked(plan: Plan) -> set[str]:
+    """Return the points that a plan asks."""
+    found = set()
+    for program in plan.programs:
+        for period in program.active_periods:
+            at = getattr(period, "sensor", None) or getattr(period, "reference", None)
+            if at:
+                found.add(at)
+    return found
