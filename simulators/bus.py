@@ -80,7 +80,7 @@ class Bus:
         raise KeyError(device_name)
 
     def serve(self, unit_id: int, pdu: bytes, now_ns: int) -> Exchange | None:
-        """Return what the unit answers to a PDU; None for silence. A broadcast write reaches all."""
+        """Return what the unit answers to a PDU; None for silence. A broadcast write reaches all who hear."""
         with self._lock:
             if self._before:
                 self._before(now_ns)
@@ -121,7 +121,11 @@ class Bus:
     def _broadcast(self, pdu: bytes, now_ns: int) -> Exchange | None:
         if not pdu or pdu[0] not in WRITES:
             return None
-        living = [(unit_id, seat) for unit_id, seat in self.seats.items() if seat.alive]
+        living = [
+            (unit_id, seat)
+            for unit_id, seat in self.seats.items()
+            if seat.alive and seat.device.hears(now_ns)
+        ]
         served = [serve(seat.device, unit_id, pdu, now_ns) for unit_id, seat in living]
         for _, seat in living:
             seat.counters.server_no_responses += 1

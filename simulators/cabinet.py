@@ -5,10 +5,13 @@ from collections import deque
 
 from contract.samples import Value
 from simulators.bus import Bus
-from simulators.cabinet_file import Happening, Plan, make_device, make_physics
+from simulators.cabinet_file import DeviceSettings, Plan, make_device
 from simulators.devices import Device, ProfileDevice
-from simulators.physics import Cover, Dust, Pipe, noise
+from simulators.lamp_circuits import Lamps
+from simulators.lamp_controller import LampController
+from simulators.physics import Dust, noise
 from simulators.relay_board import RelayBoard
+from simulators.world import NEEDS, Happening, happen, make_physics, moved, targets
 
 TICK_S = 0.1
 """How often registers are refreshed and outputs are looked at."""
@@ -37,20 +40,16 @@ class Cabinet:
         self._time_s = 0.0
         self._tick = -1
         self._story = deque(sorted(plan.file.story, key=lambda happening: happening.at_s))
-        self._physics: dict[str, Dust | Cover | Pipe] = {}
-        for piece in plan.file.physics:
-            self._physics[piece.device] = make_physics(piece)
+        self._world = [(settings, make_physics(settings)) for settings in plan.file.physics]
         for settings in plan.file.devices:
-            physics = self._physics.get(settings.name)
-            measured = list(physics.values()) if physics else []
-            device = self.devices[settings.name] = make_device(settings, plan.profiles, measured)
+            device = self.devices[settings.name] = self._made(settings)
             self.buses[settings.line].add(device, settings.unit_id, settings.turnaround_ms)
         self.advance(start_ns)
 
     def advance(self, now_ns: int) -> None:
         """Let the world go on to ``now_ns``; an earlier time changes nothing."""
         with self.lock:
-            now_s = (now_ns - self._start_ns) / NS
+            now_s = self._seconds(now_ns)
             stride_s = max(TICK_S, (now_s - self._time_s) / STEPS_MAX)
             while self._time_s < now_s or (self._story and self._story[0].at_s <= self._time_s):
                 until_s = min(now_s, self._time_s + stride_s)
@@ -80,10 +79,32 @@ class Cabinet:
                         outputs[f"{name}/{output}"] = on
             return {"values": values, "outputs": outputs}
 
+    def _made(self, settings: DeviceSettings) -> Device:
+        """Return the device; a lamp's controller with the lamp that it belongs to."""
+        for _, physics in self._world:
+            if isinstance(physics, Lamps) and settings.name in physics.lamps and settings.profile:
+                profile = self.plan.profiles[settings.profile]
+                return LampController(settings.name, profile, physics.lamps[settings.name], self._seconds)
+        return make_device(settings, self.plan.profiles, list(self._moved().get(settings.name, {})))
+
+    def _seconds(self, now_ns: int) -> float:
+        return (now_ns - self._start_ns) / NS
+
+    def _moved(self) -> dict[str, dict[str, Value]]:
+        """Return the clean values of all devices that the world moves, by point."""
+        values: dict[str, dict[str, Value]] = {}
+        for settings, physics in self._world:
+            for name, points in moved(settings, physics).items():
+                values.setdefault(name, {}).update(points)
+        return values
+
     def _step(self, until_s: float) -> None:
-        for physics in self._physics.values():
+        for _, physics in self._world:
             if isinstance(physics, Dust) and physics.settings.valve:
                 physics.spray = self._output(physics.settings.valve, until_s)
+            elif isinstance(physics, Lamps):
+                contactors = [circuit.contactor for circuit in physics.settings.circuits]
+                physics.coils = {name: self._output(name, until_s) for name in contactors}
             physics.advance(until_s)
         self._time_s = until_s
         while self._story and self._story[0].at_s <= until_s:
@@ -96,32 +117,26 @@ class Cabinet:
         return isinstance(board, RelayBoard) and board.outputs(at_ns)[output]
 
     def _happen(self, happening: Happening) -> None:
-        physics = self._physics.get(happening.device)
         what = happening.what
-        if what in ("device_dies", "device_revives"):
+        if what not in NEEDS:
             line = next(entry.line for entry in self.plan.file.devices if entry.name == happening.device)
             self.buses[line].set_alive(happening.device, what == "device_revives")
-        elif isinstance(physics, Dust):
-            physics.works = what == "works_begin"
-        elif isinstance(physics, Cover):
-            physics.lifted = what == "cover_lifted"
-        elif isinstance(physics, Pipe):
-            physics.burst = what == "pipe_bursts"
+        for settings, physics in self._world:
+            if what in NEEDS and happening.device in targets(settings, physics, what):
+                happen(physics, happening)
 
     def _refresh(self) -> None:
+        moving = self._moved()
         for settings in self.plan.file.devices:
-            device = self.devices[settings.name]
-            physics = self._physics.get(settings.name)
-            if not isinstance(device, ProfileDevice) or not (physics or settings.noise):
+            device, moves = self.devices[settings.name], moving.get(settings.name)
+            if not isinstance(device, ProfileDevice) or not (moves or settings.noise):
                 continue
-            clean: dict[str, bool | int | float] = {
+            clean: dict[str, Value] = {
                 name: value for name, value in settings.values.items() if name in settings.noise
             }
-            if physics:
-                clean |= physics.values()
-            values: dict[str, Value] = {}
-            for name, value in clean.items():
-                spread = settings.noise.get(name, 0)
-                rough = spread * noise(self.seed, f"{settings.name}/{name}", self._tick) if spread else 0
-                values[name] = value + rough
+            values = clean | (moves or {})
+            for name, spread in settings.noise.items():
+                value = values.get(name)
+                if spread and isinstance(value, int | float) and not isinstance(value, bool):
+                    values[name] = value + spread * noise(self.seed, f"{settings.name}/{name}", self._tick)
             device.set_values(values, saturate=True)

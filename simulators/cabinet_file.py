@@ -12,9 +12,9 @@ from contract.samples import Value
 from device_profiles import catalogue
 from device_profiles.codec import CodecError
 from device_profiles.schema import Profile, ProfileName
+from simulators import world
 from simulators.bus import Mode
 from simulators.devices import Device, ProfileDevice
-from simulators.physics import Cover, CoverSettings, Dust, DustSettings, Physics, Pipe, PipeSettings
 from simulators.relay_board import RelayBoard
 from toml_files import Problem, Strict, Title, TomlFile, TomlFileError
 
@@ -22,26 +22,6 @@ SHIPPED = Path(str(files("simulators"))) / "cabinets"
 LINES_MAX = 32
 DEVICES_MAX = 1_000
 STORY_MAX = 10_000
-
-What = Literal[
-    "works_begin",
-    "works_end",
-    "cover_lifted",
-    "cover_closed",
-    "pipe_bursts",
-    "pipe_repaired",
-    "device_dies",
-    "device_revives",
-]
-NEEDS: dict[str, type[Physics]] = {
-    "works_begin": Dust,
-    "works_end": Dust,
-    "cover_lifted": Cover,
-    "cover_closed": Cover,
-    "pipe_bursts": Pipe,
-    "pipe_repaired": Pipe,
-}
-"""Which physics a happening acts on; the others act on the device."""
 
 
 class SerialLine(Strict):
@@ -89,18 +69,6 @@ class DeviceSettings(Strict):
     first point that has a value here or from physics."""
 
 
-PhysicsSettings = Annotated[DustSettings | CoverSettings | PipeSettings, Field(discriminator="kind")]
-
-
-class Happening(Strict):
-    """One sentence of the story."""
-
-    at_s: float = Field(ge=0)
-    """Seconds after the start."""
-    what: What
-    device: ProfileName
-
-
 class CabinetFile(Strict):
     """The whole file."""
 
@@ -110,8 +78,8 @@ class CabinetFile(Strict):
         min_length=1, max_length=LINES_MAX
     )
     devices: list[DeviceSettings] = Field(min_length=1, max_length=DEVICES_MAX)
-    physics: list[PhysicsSettings] = Field(default=[], max_length=DEVICES_MAX)
-    story: list[Happening] = Field(default=[], max_length=STORY_MAX)
+    physics: list[world.PhysicsSettings] = Field(default=[], max_length=DEVICES_MAX)
+    story: list[world.Happening] = Field(default=[], max_length=STORY_MAX)
 
 
 @dataclass(frozen=True)
@@ -162,13 +130,6 @@ def make_device(
     )
 
 
-def make_physics(settings: PhysicsSettings) -> Dust | Cover | Pipe:
-    """Return the piece of the world that the settings describe."""
-    if isinstance(settings, DustSettings):
-        return Dust(settings)
-    return Cover(settings) if isinstance(settings, CoverSettings) else Pipe(settings)
-
-
 def _problems(toml: TomlFile, file: CabinetFile, profiles: dict[str, Profile]) -> Iterator[Problem]:
     yield from _twice(toml, "lines", "name", [(line.name,) for line in file.lines])
     yield from _twice(toml, "devices", "name", [(device.name,) for device in file.devices])
@@ -182,7 +143,7 @@ def _problems(toml: TomlFile, file: CabinetFile, profiles: dict[str, Profile]) -
             what = f"{device.line!r} is no line of this cabinet"
             yield toml.problem(("devices", index, "line"), what, f"write one of {_listed(lines)}")
         yield from _device_problems(toml, index, device, profiles)
-    yield from _world_problems(toml, file, profiles)
+    yield from world.problems(toml, file.devices, file.physics, file.story, profiles)
 
 
 def _twice(toml: TomlFile, table: str, key: str, names: Sequence[tuple[str | int, ...]]) -> Iterator[Problem]:
@@ -219,33 +180,6 @@ def _device_problems(
         make_device(device, profiles)
     except CodecError as error:
         yield toml.problem((*where, "values"), str(error), "give a value that the register can hold")
-
-
-def _world_problems(toml: TomlFile, file: CabinetFile, profiles: dict[str, Profile]) -> Iterator[Problem]:
-    devices = {device.name: device for device in file.devices}
-    outputs = {f"{d.name}/relay_{n}" for d in file.devices if d.board for n in range(1, 9)}
-    made: dict[str, type[Physics]] = {}
-    for index, settings in enumerate(file.physics):
-        where = ("physics", index)
-        if settings.device in made:
-            yield toml.problem((*where, "device"), "has physics already", "give each device one")
-        physics = make_physics(settings)
-        made[settings.device] = type(physics)
-        device = devices.get(settings.device)
-        profile = profiles.get(device.profile or "") if device else None
-        points = {point.name for point in profile.points} if profile else set()
-        if missing := sorted(set(physics.values()) - points):
-            what = f"{settings.device!r} is no device with the points {', '.join(missing)}"
-            yield toml.problem((*where, "device"), what, "name a device whose profile has them")
-        if isinstance(settings, DustSettings) and settings.valve and settings.valve not in outputs:
-            what = f"{settings.valve!r} is no output of this cabinet"
-            yield toml.problem((*where, "valve"), what, 'write "board/relay_1" with the name of a board')
-    for index, happening in enumerate(file.story):
-        needed = NEEDS.get(happening.what)
-        if happening.device not in devices or (needed and made.get(happening.device) is not needed):
-            kind = f" with physics of kind {needed.__name__.lower()}" if needed else ""
-            what = f"{happening.device!r} is no device{kind}, so {happening.what} cannot happen to it"
-            yield toml.problem(("story", index, "device"), what, "name one that is")
 
 
 def _listed(names: Iterable[str]) -> str:

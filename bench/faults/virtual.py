@@ -7,7 +7,8 @@ from random import Random
 
 from bench.faults.plan import TELLING, Bounds, Step, steps
 from bench.faults.tally import Tally, Watch
-from edge.lines.line import LineError, Outcome
+from edge.drivers import modbus_pdu
+from edge.lines.line import BROADCAST, LineError, Outcome, Request
 from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
 from simulators.addressed import addressed_bus
@@ -21,23 +22,28 @@ TIMEOUT_S, LATE_ANSWER_S = 0.1, 0.2
 BOUNDS = Bounds(int(TIMEOUT_S * 1e9), int(LATE_ANSWER_S * 1e9), int(TIMEOUT_S * 1e9) - 5 * MS)
 
 
-def campaign(seed: int, transactions: int, late_answer_s: float = LATE_ANSWER_S) -> Tally:
-    """Run so many transactions; the line rests for ``late_answer_s``, the faults keep to 0.2 s."""
+def campaign(
+    seed: int, transactions: int, late_answer_s: float = LATE_ANSWER_S, broadcasts: float = 0
+) -> Tally:
+    """Run so many transactions; the line rests for ``late_answer_s``, the faults keep to 0.2 s.
+
+    Before that part of them something is written to all units; the judged transactions are the others.
+    """
     random, tally = Random(seed), Tally()
     plan = steps(random, BOUNDS)
     for begun in range(0, transactions, SESSION_TRANSACTIONS):
         part = islice(plan, min(SESSION_TRANSACTIONS, transactions - begun))
-        run_virtually(_Session(random, tally, late_answer_s).play(part))
+        run_virtually(_Session(random, tally, late_answer_s, broadcasts).play(part))
     return tally
 
 
 class _Session:
     """A line, its wire, and what is known of its adapter."""
 
-    def __init__(self, random: Random, tally: Tally, late_answer_s: float) -> None:
+    def __init__(self, random: Random, tally: Tally, late_answer_s: float, broadcasts: float) -> None:
         """Choose a speed."""
         baud = random.choice(BAUDS)
-        self._random, self._tally = random, tally
+        self._random, self._tally, self._broadcasts = random, tally, broadcasts
         self._wire = FaultyWire(addressed_bus(1, 2), baud)
         self._wire.echo = random.random() < 0.5
         self._timing = Timing.of(baud, "N", 1, late_answer_s=late_answer_s)
@@ -50,7 +56,16 @@ class _Session:
             step = drawn.alone() if drawn.copied and not self._learnt else drawn
             if self._random.random() < 0.1:
                 await asyncio.sleep(self._random.random() * 0.03)
+            if self._broadcasts and self._random.random() < self._broadcasts:
+                await self._to_all(step)
             await self._step(step, index)
+
+    async def _to_all(self, step: Step) -> None:
+        """Write what could be confused with the step; an answer would be a mistake."""
+        value = self._random.randrange(65_536)
+        pdu, answer_bytes = modbus_pdu.write_request("holding_register", step.address, [value])
+        outcome = await self._line.transact(Request(BROADCAST, pdu, answer_bytes, TIMEOUT_S))
+        assert outcome.pdu == b"" or outcome.error is LineError.NOISE, outcome
 
     async def _step(self, step: Step, index: int) -> None:
         wire = self._wire

@@ -1,11 +1,12 @@
 """Cabinets: the shipped ones tell their stories, and mistakes in files are told by line and key."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pymodbus.framer.rtu import FramerRTU
 
-from simulators import cabinet_file
+from simulators import cabinet_file, world
 from simulators.cabinet import Cabinet
 from simulators.wire import SimulatedWire
 from toml_files import TomlFileError
@@ -171,7 +172,14 @@ def test_mistakes_are_told_by_line_and_key(tmp_path: Path, text: str, told: str)
     assert str(caught.value).startswith(str(path))
 
 
+def test_every_happening_has_its_physics_or_is_the_devices_own() -> None:
+    """What is in neither list would be taken for a device's death."""
+    happenings, own = set(get_args(world.What)), set(get_args(world.DeviceHappening))
+    assert happenings == own | set(world.NEEDS)
+    assert own.isdisjoint(world.NEEDS)
+
+
 def test_unknown_cabinet_names_the_shipped_ones() -> None:
     """So that nobody has to look them up."""
-    with pytest.raises(TomlFileError, match="no such cabinet; give a path, or one of site, street"):
+    with pytest.raises(TomlFileError, match="no such cabinet; give a path, or one of lighting, site, street"):
         cabinet_file.load("nowhere")

@@ -125,7 +125,11 @@ async def kept_message(port: int) -> object:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["run", "nowhere"], 1, "nowhere: there is no such cabinet; give a path, or one of site, street"),
+        (
+            ["run", "nowhere"],
+            1,
+            "nowhere: there is no such cabinet; give a path, or one of lighting, site, street",
+        ),
         (["platform", "--fault", "fire=1"], 2, "names are timeout, 500, 429, garbage"),
         (["platform", "--fault", "500=2"], 2, "together at most 1"),
         (["broker", "--folder", "/proc/x"], 1, "/proc/x: cannot make this folder: "),
@@ -179,7 +183,8 @@ def listed(*arguments: str, locale: str = "C.UTF-8") -> str:
 
 def test_list_names_the_shipped_cabinets() -> None:
     """For people in their own language, for programs in both."""
-    site, street = json.loads(listed("--json"))
+    lighting, site, street = json.loads(listed("--json"))
+    assert lighting["title"]["zh"] == "路灯控制箱"
     assert site == {
         "name": "site",
         "title": {"en": "construction site", "zh": "建筑工地"},

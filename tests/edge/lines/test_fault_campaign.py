@@ -20,6 +20,15 @@ def test_no_fault_makes_a_wrong_value_or_spoils_another_transaction(seed: int) -
     assert (tally.healthy_spoiled, tally.harmless_failed) == (0, 0), tally.examples
 
 
+def test_broadcasts_among_the_faults_harm_nothing() -> None:
+    """Late answers, echoes and other masters in their turnaround: still no wrong value, nothing spoiled."""
+    tally = virtual.campaign(13, TRANSACTIONS, broadcasts=0.3)
+    assert tally.transactions == TRANSACTIONS
+    assert tally.faults > TRANSACTIONS / 3
+    assert tally.count("wrong") == 0, tally.examples
+    assert (tally.healthy_spoiled, tally.harmless_failed) == (0, 0), tally.examples
+
+
 def test_without_the_rest_for_late_answers_the_campaign_finds_wrong_values() -> None:
     """This shows that the oracle sees them."""
     tally = virtual.campaign(11, 2 * TRANSACTIONS, late_answer_s=0)
