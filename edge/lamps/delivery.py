@@ -15,7 +15,7 @@ from edge.rules.effects import Switch, Write
 
 UNDER_WAY_MAX = 8
 """So many commands at most does a line have at once; the rest waits here."""
-LOST_OVERRUN = "too_many_commands"
+AS_FOUND = "as found"
 
 Tell = Callable[[LampState, LampChange, Moment, str], None]
 
@@ -65,6 +65,9 @@ class Delivery:
             if not lamp.heard or not lamp.reachable:
                 self._waits(lamp, now)
                 continue
+            if lamp.phase is Phase.WAITING and self._known.proved(lamp):
+                self._now(lamp, Phase.PROVED, LampChange.PROVED, now, AS_FOUND)
+                continue
             lamp.phase = Phase.QUEUED
             if lamp.fixture.group:
                 grouped.setdefault(lamp.fixture.group, []).append(lamp)
@@ -86,7 +89,7 @@ class Delivery:
         elif lamp.phase is Phase.WAITING:
             lamp.attempts = 0
             if self._known.proved(lamp):
-                self._now(lamp, Phase.PROVED, LampChange.PROVED, now, "as found")
+                self._now(lamp, Phase.PROVED, LampChange.PROVED, now, AS_FOUND)
             else:
                 self._again(lamp)
         elif lamp.phase in (Phase.SENT, Phase.UNPROVED):

@@ -11,13 +11,13 @@ from edge.lamps.events import LampChange, LampEffect, LampEvent, Send
 from edge.lamps.fixtures import Fixture
 from edge.lamps.judging import Judge
 from edge.lamps.lamp import Known, LampState
-from edge.lamps.program import Program
+from edge.lamps.program import Program, asked
 from edge.lamps.settings import Lighting
 from edge.rules.effects import Emit, Ids
 from edge.rules.engine import counts
 from edge.settings import Ref, ref
 from lighting.documents import DocumentError, read_conditions, read_overrides, read_plan
-from lighting.plan import Overrides, Plan
+from lighting.plan import Overrides
 
 PLAN, OVERRIDES, CONDITIONS = "lamp_plan", "lamp_overrides", "lamp_conditions"
 """Kinds of documents that lamps follow."""
@@ -112,7 +112,7 @@ class Lamps:
     def _put_plan(self, body: str | None) -> None:
         plan = read_plan(body, self.gateway, self.states) if body else None
         self.program.put_plan(plan)
-        for at in _asked(plan) if plan else ():
+        for at in asked(plan) if plan else ():
             self._watch(ref(at))
 
     def _watch(self, at: Ref) -> None:
@@ -239,14 +239,3 @@ class Lamps:
             self.on_lamp(
                 LampEvent(lamp.fixture.name, what, now, lamp.command, level, power_w, lamp.attempts, told)
             )
-
-
-def _asked(plan: Plan) -> set[str]:
-    """Return the points that a plan asks."""
-    found = set()
-    for program in plan.programs:
-        for period in program.active_periods:
-            at = getattr(period, "sensor", None) or getattr(period, "reference", None)
-            if at:
-                found.add(at)
-    return found

@@ -12,7 +12,7 @@ from edge.clock import CREDIBLE_FROM_MS, Moment
 from edge.lamps.sensors import Sensors
 from edge.lamps.settings import Lighting
 from edge.lamps.track import Track
-from edge.settings import Ref
+from edge.settings import Ref, ref
 from lighting.addresses import Addresses
 from lighting.commands import Command, Reason, command
 from lighting.compiling import Compiler, Fact
@@ -38,6 +38,8 @@ class Program:
         self._gateway, self._lighting = gateway, lighting
         sensor = lighting.light_sensor
         self._gate = Threshold(sensor.point, sensor.on_level, sensor.off_level) if sensor else None
+        if sensor:
+            self.sensors.listen([ref(sensor.point)])
         self._compiler: Compiler | None = None
         self._tracks: list[Track] = []
         self._unplanned = list(lamps)
@@ -57,6 +59,7 @@ class Program:
         self._tracks, self._compiler = [], None
         if plan is not None:
             self._compiler = Compiler(plan)
+            self.sensors.listen(map(ref, asked(plan)))
             addresses, place = Addresses(plan), plan.place_of.get(self._gateway, plan.place)
             lamps_of: dict[str, list[str]] = {}
             for assignment in plan.assignments:
@@ -204,3 +207,14 @@ class Program:
             for lamp in changed:
                 self.commands[lamp] = holding.get(lamp) or of_track.get(lamp, self._fallback)
         return changed
+
+
+def asked(plan: Plan) -> set[str]:
+    """Return the points that a plan asks."""
+    found = set()
+    for program in plan.programs:
+        for period in program.active_periods:
+            at = getattr(period, "sensor", None) or getattr(period, "reference", None)
+            if at:
+                found.add(at)
+    return found

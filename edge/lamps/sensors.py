@@ -20,8 +20,15 @@ class Sensors:
         self.opened: dict[Gate, bool | None] = {}
         self._gates: dict[Ref, list[Gate]] = {}
         self._good_s: dict[Ref, float] = {}
+        self._values: dict[Ref, float | None] = {}
+        """Of all points that are listened to: the last good value."""
         self._heard: set[Ref] = set()
         self._lost: dict[Ref, bool] = {}
+
+    def listen(self, points: Iterable[Ref]) -> None:
+        """These may be asked; what they read is remembered until then."""
+        for at in points:
+            self._values.setdefault(at, None)
 
     def need(self, gates: Iterable[Gate], now_s: float) -> None:
         """These are asked from now on."""
@@ -29,20 +36,22 @@ class Sensors:
             if gate in self.opened:
                 continue
             at = point(gate)
-            self.opened[gate] = None
+            self.listen([at])
+            last = self._values[at]
+            self.opened[gate] = None if last is None else moved(gate, last, None)
             self._gates.setdefault(at, []).append(gate)
             self._good_s.setdefault(at, now_s)
 
     def take(self, at: Ref, value: Value, now_s: float) -> bool:
         """Take what a point reads, None where that is no good; say whether a gate moved."""
-        gates = self._gates.get(at)
-        if gates is None:
+        if at not in self._values:
             return False
+        gates = self._gates.get(at, ())
         first = at not in self._heard
         self._heard.add(at)
         if not isinstance(value, int | float):
             return self.expire(now_s) or first
-        self._good_s[at] = now_s
+        self._good_s[at], self._values[at] = now_s, float(value)
         changed = first or self._lost.get(at, True)
         self._lost[at] = False
         for gate in gates:
@@ -54,11 +63,13 @@ class Sensors:
     def expire(self, now_s: float) -> bool:
         """Forget what is too old; say whether anything was."""
         changed = False
-        for at, good_s in self._good_s.items():
+        for at in self._gates:
+            good_s = self._good_s[at]
             if now_s - good_s < self._stale_s or self._lost.get(at):
                 continue
             self._lost[at] = changed = True
             self.opened |= dict.fromkeys(self._gates[at])
+            self._values[at] = None
         return changed
 
     def awaited(self, gates: Iterable[Gate], now_s: float) -> bool:
@@ -76,10 +87,10 @@ class Sensors:
     def next_s(self, now_s: float) -> float:
         """Return when a value becomes too old, or is awaited no longer; infinite where none will."""
         times = [
-            good_s + wait_s
-            for at, good_s in self._good_s.items()
+            self._good_s[at] + wait_s
+            for at in self._gates
             for wait_s in (FIRST_HEARD_S, self._stale_s)
-            if not self._lost.get(at) and good_s + wait_s > now_s
+            if not self._lost.get(at) and self._good_s[at] + wait_s > now_s
         ]
         return min(times, default=math.inf)
 
