@@ -1,16 +1,17 @@
 """A year of 1,000 lamps on a virtual clock, offline throughout: ``python -m bench.lighting_year``.
 
 Five cabinets at five places, in three time zones, each with 200 lamps in four calendars: by the sun, by a
-light sensor, by fog, by a value; overrides now and then. The cabinets' real executor runs on moments that jump to
-whatever is due next; lamps are ideal: they hold a level, take it at once and read it back. Now and then a
-cabinet is down for minutes or hours, half of the times right at a switch point, and begins anew with nothing
-but the stored documents; sometimes its clock is not set for the first half minute.
+light sensor, by fog, by a value; overrides now and then. The lamps of two lines follow one calendar each, those
+of two others follow two. The cabinets' real executor runs on moments that jump to whatever is due next; lamps
+are ideal: they hold a level, take it at once and read it back. Now and then a cabinet is down for minutes or
+hours, half of the times right at a switch point, and begins anew with nothing but the stored documents;
+sometimes its clock is not set for the first half minute.
 
 What should have been done comes from elsewhere: timelines compiled for the whole year at once, and gates of
 their own over the whole trace of the sensors. ``missed`` counts lamps that are not at the level that is due
-within ``LAG_S`` of a switch point, or of the end of an outage; ``doubled`` counts commands that a lamp was
-not in need of: for a level that it had, or one that is not due. ``--weaken replay`` makes up for what was missed
-in an outage, ``--weaken skip`` begins with the next switch point after one: both must be found.
+within ``LAG_S`` of a switch point, or of the end of an outage; ``doubled`` counts commands that a lamp was not
+in need of: for a level that it had, or one that is not due. ``--weaken replay`` makes up for what was missed in
+an outage, ``--weaken skip`` begins with the next switch point after one: both must be found.
 """
 
 import argparse
@@ -48,7 +49,14 @@ FROM_MS = 1_798_761_600_000
 DAY_MS = 86_400_000
 LAG_S = 60
 READ_EVERY_MS = 900_000
-LAMPS, PER_LINE, CALENDARS = 200, 50, 4
+LAMPS, PER_LINE = 200, 50
+CALENDARS = {
+    "road": [*range(0, 100, 2)],
+    "street": [*range(1, 100, 2)],
+    "yard": [*range(100, 150)],
+    "square": [*range(150, 200)],
+}
+"""The lamps of each calendar, by number."""
 PLACES = (
     ("kashgar", 39.47, 75.99, "Asia/Shanghai"),
     ("harbin", 45.75, 126.64, "Asia/Shanghai"),
@@ -63,7 +71,7 @@ Weakening = Literal["", "replay", "skip"]
 
 
 def plan(name: str, latitude_deg: float, longitude_deg: float, zone: str) -> Plan:
-    """Return a cabinet's plan: lamps 0, 4, 8 … follow the first calendar, and so on."""
+    """Return a cabinet's plan."""
     moments = {"day": "12:00:00", "late": "23:30:00", "early": "05:00:00"}
 
     def fixed(**levels: int) -> list[dict[str, object]]:
@@ -100,7 +108,6 @@ def plan(name: str, latitude_deg: float, longitude_deg: float, zone: str) -> Pla
         {"id": "whole", "active_periods": [sun], "fixed_time_controls": fixed(day=100)},
     ]
     rules = [{"program": "whole", "condition": "fog"}, {"program": "whole", "days": ["fri", "sat"]}]
-    ids = ("road", "street", "yard", "square")
     return Plan.model_validate_json(
         json.dumps(
             {
@@ -112,15 +119,12 @@ def plan(name: str, latitude_deg: float, longitude_deg: float, zone: str) -> Pla
                 "programs": programs,
                 "calendars": [
                     {"id": it, "default_program": it, "rules": rules if it == "road" else rules[:1]}
-                    for it in ids
+                    for it in CALENDARS
                 ],
                 "cabinets": [{"gateway": name, "lamps": [f"lamp-{{0-{LAMPS - 1}}}"]}],
                 "assignments": [
-                    {
-                        "calendar": it,
-                        "addresses": [f"{name}/lamp-{number}" for number in range(at, LAMPS, CALENDARS)],
-                    }
-                    for at, it in enumerate(ids)
+                    {"calendar": it, "addresses": [f"{name}/lamp-{number}" for number in numbers]}
+                    for it, numbers in CALENDARS.items()
                 ],
             }
         )
@@ -213,8 +217,7 @@ class Oracle:
         opened = _gates_over(site)
         self.due: dict[str, tuple[list[int], list[int]]] = {}
         for at, calendar in enumerate(site.calendars):
-            index = ["road", "street", "yard", "square"].index(calendar)
-            lamps = [f"lamp-{number}" for number in range(index, LAMPS, CALENDARS)]
+            lamps = [f"lamp-{number}" for number in CALENDARS[calendar]]
             shared = _levels(site, site.timelines[at], opened, "", ())
             for lamp in lamps:
                 mine = [override for override in site.overrides if lamp in override.lamps]
