@@ -32,6 +32,7 @@ PointName = Annotated[
 
 Seconds = Annotated[float, Field(gt=0, le=31 * 86400)]
 SecondsOrNone = Annotated[float, Field(ge=0, le=31 * 86400)]
+BroadcastTurnaround = Annotated[float, Field(ge=0, le=10)]
 
 
 def _resolvable(host: str) -> str:
@@ -124,7 +125,7 @@ class SerialSide(Strict):
     data_bits: Literal[7, 8] = 8
     transmission_mode: Literal["rtu", "ascii"] = "rtu"
     turnaround_s: SecondsOrNone = 0
-    broadcast_turnaround_s: Annotated[float, Field(ge=0, le=10)] = BROADCAST_TURNAROUND_S
+    broadcast_turnaround_s: BroadcastTurnaround = BROADCAST_TURNAROUND_S
     late_answer_s: SecondsOrNone = 0.2
 
     @model_validator(mode="after")
@@ -161,6 +162,7 @@ class TcpLine(Strict):
     host: Host
     port: int = Field(default=502, ge=1, le=65535)
     connect_timeout_s: Seconds = 3
+    broadcast_turnaround_s: BroadcastTurnaround = BROADCAST_TURNAROUND_S
 
 
 Line = Annotated[SerialLine | SerialOverTcp | TcpLine, Field(discriminator="kind")]

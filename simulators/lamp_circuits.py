@@ -129,7 +129,10 @@ class Lamps:
         """Return to whom this can happen."""
         if what in get_args(CircuitHappening):
             return set(self.circuits)
-        return set(self.lamps) if what.startswith("lamp_") else {self.settings.device}
+        if what in get_args(LampHappening):
+            return set(self.lamps)
+        boards = {place.partition("/")[0] for place in (self.settings.door, self.settings.local) if place}
+        return {self.settings.device} | boards
 
     def happen(self, what: str, name: str) -> None:
         """Let it happen to a lamp or circuit, or to the cabinet."""

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from itertools import islice
 from random import Random
 
-from bench.faults.plan import TELLING, Bounds, Step, steps
+from bench.faults.plan import FOREIGN_BIT_ADDRESS_MAX, NOTHING, TELLING, Bounds, Step, steps
 from bench.faults.tally import Tally, Watch
 from edge.drivers import modbus_pdu
 from edge.lines.line import BROADCAST, LineError, Outcome, Request
 from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
 from simulators.addressed import addressed_bus
-from simulators.faults import MS
-from simulators.faulty_wire import FaultyWire
+from simulators.faults import MS, rtu_frame
+from simulators.faulty_wire import FaultyWire, Foreign
 from simulators.virtual_loop import run_virtually
 
 BAUDS = (1200, 9600, 19200, 115200)
@@ -61,8 +61,13 @@ class _Session:
             await self._step(step, index)
 
     async def _to_all(self, step: Step) -> None:
-        """Write what could be confused with the step; an answer would be a mistake."""
-        value = self._random.randrange(65_536)
+        """Write what could be confused with the step; often another master asks alike in the turnaround."""
+        value, other = self._random.randrange(65_536), self._random.randrange(FOREIGN_BIT_ADDRESS_MAX)
+        if self._random.random() < 0.5 and other != step.address:
+            asked, _ = modbus_pdu.read_request(step.table, other, step.count)
+            frame, timing = rtu_frame(step.unit_id, asked), self._timing
+            last_ns = timing.broadcast_turnaround_ns - len(frame) * timing.character_ns
+            self._wire.prepare(NOTHING, Foreign(self._random.randrange(MS, last_ns), frame))
         pdu, answer_bytes = modbus_pdu.write_request("holding_register", step.address, [value])
         outcome = await self._line.transact(Request(BROADCAST, pdu, answer_bytes, TIMEOUT_S))
         assert outcome.pdu == b"" or outcome.error is LineError.NOISE, outcome

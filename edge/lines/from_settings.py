@@ -20,7 +20,13 @@ def lines(settings: Settings) -> dict[str, Line]:
 
 def _line(entry: LineSettings) -> Line:
     if isinstance(entry, TcpLineSettings):
-        return TcpLine(entry.name, entry.host, entry.port, entry.connect_timeout_s)
+        return TcpLine(
+            entry.name,
+            entry.host,
+            entry.port,
+            entry.connect_timeout_s,
+            broadcast_turnaround_s=entry.broadcast_turnaround_s,
+        )
     over_tcp = isinstance(entry, SerialOverTcpSettings)
     framing = Ascii() if entry.transmission_mode == "ascii" else Rtu()
     timing = Timing.of(

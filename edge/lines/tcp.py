@@ -135,6 +135,7 @@ class TcpLine:
         connect_timeout_s: float = 3.0,
         *,
         reconnect_interval_s: float = RECONNECT_INTERVAL_S,
+        broadcast_turnaround_s: float = BROADCAST_TURNAROUND_S,
     ) -> None:
         """Remember where to connect; a new attempt waits that long from the last."""
         self.name = name
@@ -145,6 +146,7 @@ class TcpLine:
             connect_timeout_s=connect_timeout_s,
             reconnect_interval_s=reconnect_interval_s,
         )
+        self._broadcast_turnaround_s = broadcast_turnaround_s
         self._lock = asyncio.Lock()
         self._closed = False
 
@@ -161,7 +163,7 @@ class TcpLine:
             if request.pause_s:
                 await asyncio.sleep(request.pause_s)  # for a serial device behind the endpoint
             sent_ns = time.monotonic_ns()
-            limit_s = BROADCAST_TURNAROUND_S if broadcast else request.timeout_s
+            limit_s = self._broadcast_turnaround_s if broadcast else request.timeout_s
             try:
                 answer = await connection.ask(request, limit_s)
             finally:
@@ -180,7 +182,7 @@ class TcpLine:
 
     async def _taken(self, connection: _Connection, sent_ns: int) -> Outcome:
         """Give the units behind the endpoint their time to take a broadcast, whether or not it answers."""
-        rest_s = BROADCAST_TURNAROUND_S - (time.monotonic_ns() - sent_ns) / 1e9
+        rest_s = self._broadcast_turnaround_s - (time.monotonic_ns() - sent_ns) / 1e9
         await asyncio.sleep(max(0.0, rest_s))
         connection.silent = 0  # that nobody answered says nothing of the peer
         return Outcome(b"", None, time.monotonic_ns(), sent_ns)

@@ -168,7 +168,7 @@ def test_the_switch_at_local_keeps_relays_from_moving_contactors(tmp_path: Path)
     story = [
         (10, "local_override_on", "meter"),
         (30, "local_override_off", "meter"),
-        (40, "door_opens", "meter"),
+        (40, "door_opens", "inputs"),
     ]
     street = Street(tmp_path, [*story, (50, "door_closes", "meter")])
     street.relay(1, on=True)
