@@ -1,17 +1,17 @@
 """A year of 1,000 lamps on a virtual clock, offline throughout: ``python -m bench.lighting_year``.
 
 Five cabinets at five places, in three time zones, each with 200 lamps in four calendars: by the sun, by a
-light sensor, by fog, by a value; overrides now and then. The lamps of two lines follow one calendar each, those
-of two others follow two. The cabinets' real executor runs on moments that jump to whatever is due next; lamps
-are ideal: they hold a level, take it at once and read it back. Now and then a cabinet is down for minutes or
-hours, half of the times right at a switch point, and begins anew with nothing but the stored documents;
-sometimes its clock is not set for the first half minute.
+light sensor, by fog, by a value; overrides now and then. The lamps of two lines follow one calendar each,
+those of two others follow two. The cabinets' real executor runs on moments that jump to whatever is due
+next; lamps are ideal: they hold a level, take it at once and read it back. Now and then a cabinet is down
+for minutes or hours, half of the times right at a switch point, and begins anew with nothing but the stored
+documents; sometimes its clock is not set for the first half minute.
 
 What should have been done comes from elsewhere: timelines compiled for the whole year at once, and gates of
 their own over the whole trace of the sensors. ``missed`` counts lamps that are not at the level that is due
-within ``LAG_S`` of a switch point, or of the end of an outage; ``doubled`` counts commands that a lamp was not
-in need of: for a level that it had, or one that is not due. ``--weaken replay`` makes up for what was missed in
-an outage, ``--weaken skip`` begins with the next switch point after one: both must be found.
+within ``LAG_S`` of a switch point, or of the end of an outage; ``doubled`` counts commands that a lamp was
+not in need of: for a level that it had, or one that is not due. ``--weaken replay`` makes up for what was
+missed in an outage, ``--weaken skip`` begins with the next switch point after one: both must be found.
 """
 
 import argparse

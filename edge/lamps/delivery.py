@@ -65,8 +65,8 @@ class Delivery:
             if not lamp.heard or not lamp.reachable:
                 self._waits(lamp, now)
                 continue
-            if lamp.phase is Phase.WAITING and self._known.proved(lamp):
-                self._now(lamp, Phase.PROVED, LampChange.PROVED, now, AS_FOUND)
+            if lamp.phase is Phase.WAITING:
+                self.heard(lamp, now)
                 continue
             lamp.phase = Phase.QUEUED
             if lamp.fixture.group:
@@ -88,6 +88,8 @@ class Delivery:
             self._waits(lamp, now)
         elif lamp.phase is Phase.WAITING:
             lamp.attempts = 0
+            if not self._known.complete(lamp.fixture):
+                return  # what it gives is read in a moment
             if self._known.proved(lamp):
                 self._now(lamp, Phase.PROVED, LampChange.PROVED, now, AS_FOUND)
             else:

@@ -218,7 +218,7 @@ class Lamps:
             effects += self.alarms.take(problem, at, value, now, told=f"{at} says so")
         for lamp in lamps:
             fixture = lamp.fixture
-            own = fixture.output.device == at.device
+            own = at.device == fixture.output.device or at == fixture.actual
             touched[lamp] = touched.get(lamp, False) or own
             if at == fixture.output:
                 lamp.heard = True

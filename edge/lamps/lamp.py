@@ -101,6 +101,10 @@ class Known:
         value = self.number(fixture.actual if fixture.actual is not None else fixture.output)
         return value if value is None or not fixture.is_switch else 100.0 * bool(value)
 
+    def complete(self, fixture: Fixture) -> bool:
+        """Say whether output and what it gives were both read, or tried to be read."""
+        return fixture.output in self.values and (fixture.actual is None or fixture.actual in self.values)
+
     def taken(self, lamp: LampState) -> bool | None:
         """Say whether the output itself reads as commanded; None where it cannot be read."""
         value = self.number(lamp.fixture.output)
