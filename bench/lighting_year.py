@@ -203,7 +203,7 @@ class Site:
             near = [point for point in points if from_ms <= point < from_ms + span_ms // 2]
             if near and randomness.random() < 0.5:
                 down_ms = randomness.choice(near) + randomness.randrange(-30_000, 30_000)
-            long_ms = randomness.choice([20_000, 120_000, 3_600_000, 6 * 3_600_000])
+            long_ms = randomness.choice([20_000, 120_000, 3_600_000, 14 * 3_600_000])
             up_ms = down_ms + min(randomness.randrange(5_000, long_ms), span_ms // 3)
             yield Outage(down_ms, up_ms, randomness.choice([0, 0, 30_000]))
 
@@ -405,7 +405,8 @@ class Run:
         if self.weakening == "skip" and down_ms:
             for state in self.lamps.states.values():
                 state.phase = Phase.PROVED
-            effects = []
+            while sends := [effect for effect in effects if isinstance(effect, Send)]:
+                effects = [more for send in sends for more in self.lamps.sent(send, "", now)]
         self._act(effects, now_ms)
 
     def _replay(self, down_ms: int, now_ms: int) -> None:

@@ -54,8 +54,8 @@ class Delivery:
 
     @property
     def next_s(self) -> float:
-        """When a lamp may be switched on next; infinite if none waits for that."""
-        return self._next_on_s if self._ons else math.inf
+        """When a lamp may be switched on next; infinite if none waits for that alone."""
+        return self._next_on_s if self._ons and self._has_room(self._ons[0].line) else math.inf
 
     def due(self, lamps: Iterable[LampState], now: Moment) -> None:
         """These lamps are to have another level, or are asked to have it again."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from edge.clock import Moment
 from edge.lamps import verdicts
 from edge.lamps.alarms import Alarms, Delays
+from edge.lamps.fixtures import Fixture
 from edge.lamps.lamp import Known, LampState, Phase
 from edge.lamps.settings import Lighting
 from edge.lines.line import LineError
@@ -37,6 +38,8 @@ class Judge:
         self._states, self._known, self._alarms, self._lighting = states, known, alarms, lighting
         self._delays = Delays(lighting.on_delay_s, lighting.off_delay_s)
         self._answers = Delays(lighting.on_delay_s, 0)
+        self._blind = {name for name, lamp in states.items() if _says_nothing(lamp.fixture)}
+        """Lamps of which only the command can be read back: nothing more is to be judged."""
 
     def begin_anew(self, lamp: LampState) -> None:
         """What showed so far was of another command."""
@@ -48,6 +51,8 @@ class Judge:
             return []
         fixture, level = lamp.fixture, lamp.level
         effects = self._silence(lamp, now)
+        if fixture.name in self._blind:
+            return effects
         if level is None or not self._counts(lamp):
             self.begin_anew(lamp)
             return effects
@@ -94,3 +99,8 @@ class Judge:
         members = [self._states[name] for name in fixture.members]
         due_w = math.fsum((it.fixture.rated_power_w or 0.0) * (it.level or 0) / 100 for it in members)
         return 100 * due_w / fixture.rated_power_w
+
+
+def _says_nothing(fixture: Fixture) -> bool:
+    more = (fixture.actual, fixture.voltage, fixture.failure, *fixture.power, *fixture.currents)
+    return not fixture.is_switch and not any(more)

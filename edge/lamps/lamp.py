@@ -69,7 +69,9 @@ class Known:
 
     def number(self, at: Ref | None) -> float | None:
         """Return a point's number; of a switch 0 or 1."""
-        value = self.values.get(at) if at is not None else None
+        if at is None:
+            return None
+        value = self.values.get(at)
         return value if isinstance(value, int | float) else None
 
     def flag(self, at: Ref | None) -> bool | None:

@@ -5,6 +5,7 @@ was missed is not made up for: whatever is due now holds. Pure: the moment is an
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
 from contract.samples import ClockState, Value
@@ -45,6 +46,9 @@ class Program:
         self._unplanned = list(lamps)
         self._fallback: Command | None = None
         self._overrides: Sequence[Override] = ()
+        self._edges_ms: list[int] = []
+        """When overrides begin and end; ``_edge`` counts those that are over, -1 where nothing holds yet."""
+        self._edge = -1
         self._facts: Sequence[Fact] = ()
         self._overridden: Mapping[str, Command] = {}
         self._dirty = True
@@ -77,6 +81,8 @@ class Program:
     def put_overrides(self, overrides: Sequence[Override]) -> None:
         """These are all the overrides there are."""
         self._overrides, self._dirty = overrides, True
+        edges_ms = {edge for it in overrides for edge in (it.start_ms, it.expiration_ms)}
+        self._edges_ms, self._edge = sorted(edges_ms), -1
 
     def put_facts(self, facts: Sequence[Fact]) -> None:
         """These conditions hold."""
@@ -144,13 +150,11 @@ class Program:
             before, self._fallback = self._fallback, self._full(NO_PLAN, self._fallback, now)
             if before != self._fallback:
                 found += self._put(self._unplanned, self._fallback)
-        found += self._override(now if by_plan else None)
-        edges_ms += [
-            edge_ms
-            for override in (self._overrides if by_plan else ())
-            for edge_ms in (override.start_ms, override.expiration_ms)
-            if edge_ms > now.wall_ms
-        ]
+        edge = bisect_right(self._edges_ms, now.wall_ms) if by_plan else -1
+        if edge != self._edge:
+            self._edge = edge
+            found += self._override(now if by_plan else None)
+        edges_ms += self._edges_ms[edge : edge + 1] if by_plan else []
         self._next_ms = min(edges_ms, default=2**62)
         patience_s = self._begun_s + self._lighting.patience_s if patient else math.inf
         self._next_s = min(patience_s, self.sensors.next_s(now.s))
