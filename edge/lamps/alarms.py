@@ -1,6 +1,6 @@
 """Lamp alarms: one for each failure of each lamp, however many nights it shows; kept over restarts. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from contract.events import AlarmCleared, AlarmRaised, Priority
@@ -82,6 +82,17 @@ class Alarms:
         """What showed so far was of another command."""
         for problem in problems if self._since_s else ():
             self._since_s.pop(f"{problem}/{at.device}/{at.point}", None)
+
+    def clear(self, problem: str, unless: Callable[[Ref], bool], now: Moment) -> list[Emit]:
+        """Clear the alarms of a kind, but those of places that are still looked at."""
+        places = [at for at in self.places(self.active, problem) if not unless(at)]
+        return [effect for at in places for effect in self.take(problem, at, shows=False, now=now)]
+
+    @staticmethod
+    def places(keys: Iterable[str], problem: str) -> list[Ref]:
+        """Return the places of the alarms of a kind."""
+        parts = [key.split("/") for key in keys]
+        return [Ref(device, point) for kind, device, point in parts if kind == problem]
 
     def recall(self, remembered: Mapping[str, str], known: set[Ref], now: Moment) -> list[Emit]:
         """Take up a former run's alarms; what is of a lamp that is gone, or was raised anew, is over."""

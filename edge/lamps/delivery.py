@@ -36,9 +36,7 @@ class _Order:
 class Delivery:
     """The commands of a gateway's lamps on their way."""
 
-    def __init__(
-        self, lamps: Iterable[LampState], lighting: Lighting, known: Known, tell: Tell | None
-    ) -> None:
+    def __init__(self, lamps: Iterable[LampState], lighting: Lighting, known: Known, tell: Tell) -> None:
         """``tell`` hears of everything that happens to a command."""
         self._lighting, self._known, self._tell = lighting, known, tell
         self._of: dict[str, LampState] = {}
@@ -82,6 +80,7 @@ class Delivery:
 
     def heard(self, lamp: LampState, now: Moment) -> None:
         """A lamp's device was read, or did not answer."""
+        back, lamp.silent = lamp.silent and not lamp.error, bool(lamp.error)
         if lamp.level is None:
             return
         if not lamp.reachable:
@@ -104,7 +103,7 @@ class Delivery:
                 lamp.attempts = 0
                 self._again(lamp)
         elif lamp.phase is Phase.FAILED:
-            self._failed(lamp, now)
+            self._failed(lamp, now, back=back)
 
     def sent(self, send: Send, error: str, now: Moment) -> None:
         """The line is done with a command; ``error`` is empty or says why it could not do it."""
@@ -144,8 +143,7 @@ class Delivery:
             return False
         for lamp in lamps:
             lamp.phase, lamp.attempts = Phase.SENT, lamp.attempts + 1
-            if self._tell:
-                self._tell(lamp, LampChange.SENT, now, "broadcast" if order.group else "")
+            self._tell(lamp, LampChange.SENT, now, "broadcast" if order.group else "")
         self._under_way[order.line] = self._under_way.get(order.line, 0) + 1
         first = lamps[0].fixture
         what: Broadcast | Switch | Write
@@ -183,20 +181,25 @@ class Delivery:
         self._queue(_Order(lamp.level or 0, [lamp]))
 
     def _unproved(self, lamp: LampState, now: Moment) -> None:
+        """Send it again where it may not have arrived; its time is up where it has, or too often."""
         lighting = self._lighting
         wait_s = lighting.proof_s + lighting.retry_pause_s * max(0, lamp.attempts - 1)
         if now.s - lamp.sent_s < wait_s:
             return
-        if lamp.attempts <= lighting.retries_max:
+        taken = self._known.taken(lamp)
+        if not taken and lamp.attempts <= lighting.retries_max:
             self._again(lamp)
             return
-        told = lamp.error or "it does not read back so"
+        told = lamp.error or (
+            "it took the command and does not follow" if taken else "it reads another level"
+        )
         self._now(lamp, Phase.FAILED, LampChange.FAILED, now, told)
 
-    def _failed(self, lamp: LampState, now: Moment) -> None:
+    def _failed(self, lamp: LampState, now: Moment, *, back: bool) -> None:
+        """Try again where it may do better now: it answers again, or much time has passed."""
         if self._known.proved(lamp):
             self._now(lamp, Phase.PROVED, LampChange.PROVED, now)
-        elif self._known.taken(lamp) is False and now.s - lamp.sent_s >= self._lighting.again_s:
+        elif self._known.taken(lamp) is False and (back or now.s - lamp.sent_s >= self._lighting.again_s):
             lamp.attempts = 0
             self._again(lamp)
 
@@ -207,8 +210,7 @@ class Delivery:
 
     def _now(self, lamp: LampState, phase: Phase, what: LampChange, now: Moment, told: str = "") -> None:
         lamp.phase = phase
-        if self._tell:
-            self._tell(lamp, what, now, told)
+        self._tell(lamp, what, now, told)
 
     def _has_room(self, line: str) -> bool:
         return self._under_way.get(line, 0) < UNDER_WAY_MAX

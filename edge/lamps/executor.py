@@ -149,7 +149,7 @@ class Lamps:
         for lamp, own in touched.items():
             if own:
                 self._delivery.heard(lamp, now)
-            if self.on_lamp and own:
+            if own:
                 self._tell(lamp, LampChange.MEASURED, now, "")
             effects += self._judge.look(lamp, now)
         return effects + self.tick(now)
@@ -168,6 +168,7 @@ class Lamps:
     def recall(self, remembered: Mapping[str, Any], now: Moment) -> list[Emit]:
         """Take up what a former run remembered."""
         known = {self._here, *self._flags}
+        known |= {*self.alarms.places(remembered, SENSOR_FAILURE)}  # the plan may come later
         for device, points in self._uses.items():
             known |= {Ref(device, point) for point in points}
         self.program.look_again()
@@ -181,8 +182,7 @@ class Lamps:
         for name in self.program.changed(now):
             lamp, command = self.states[name], self.program.commands[name]
             lamp.command = command
-            if self.on_lamp:
-                self._tell(lamp, LampChange.COMMANDED, now, "")
+            self._tell(lamp, LampChange.COMMANDED, now, "")
             level = None if command is None else command.level
             if level != lamp.level:
                 lamp.level = level
@@ -198,6 +198,7 @@ class Lamps:
             effects += take(
                 NO_LAMP_PLAN, here, self.program.planless, now, told="lamps have no plan: they are on"
             )
+            effects += self.alarms.clear(SENSOR_FAILURE, self.program.sensors.listens, now)
         for at, lost in self.program.sensors.lost.items():
             effects += take(SENSOR_FAILURE, at, lost, now, told=f"{at} is not read: lamps follow the sun")
         return effects

@@ -1,11 +1,11 @@
 """What a lamp is made of: its settings, with what its device's profile adds. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from device_profiles.schema import Profile
 from edge.lamps.settings import Lamp
-from edge.settings import Device, Ref, Settings, ref
+from edge.settings import Ref, Settings, ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,59 +65,68 @@ USUAL_POWER = "active_power"
 
 def of(settings: Settings, profiles: Mapping[str, Profile]) -> list[Fixture]:
     """Return the fixtures of sound settings; ``profiles`` are by device."""
-    devices = {device.name: device for device in settings.devices}
-    groups = _groups(settings, profiles)
-    fed: dict[str, list[Lamp]] = {}
-    for lamp in settings.lamps:
-        if feeder := devices[ref(lamp.output).device].feeder:
-            fed.setdefault(feeder, []).append(lamp)
-    return [_fixture(lamp, devices, profiles, groups, fed.get(lamp.output, [])) for lamp in settings.lamps]
+    return _Making(settings, profiles).fixtures
 
 
-def _fixture(
-    lamp: Lamp,
-    devices: Mapping[str, Device],
-    profiles: Mapping[str, Profile],
-    groups: set[GroupKey],
-    fed: Sequence[Lamp],
-) -> Fixture:
-    output = ref(lamp.output)
-    device, profile = devices[output.device], profiles[output.device]
-    point = profile.point(output.point)
-    is_switch = point is not None and point.type == "bool"
-    read = device.points or profile.names
+class _Making:
+    """Makes fixtures; circuits and the lamps behind them know of each other."""
 
-    def told_by(key: str) -> Ref | None:
-        given: str | None = getattr(lamp, key)
-        if given:
-            return ref(given)
-        return Ref(output.device, USUAL[key]) if not is_switch and USUAL[key] in read else None
+    def __init__(self, settings: Settings, profiles: Mapping[str, Profile]) -> None:
+        self._profiles, self._groups = profiles, _groups(settings, profiles)
+        self._devices = {device.name: device for device in settings.devices}
+        self._circuits: dict[str, Lamp] = {}
+        for lamp in settings.lamps:
+            self._circuits |= {at: lamp for at in (lamp.output, lamp.actual) if at}
+        self._fed: dict[str, list[Lamp]] = {}
+        for lamp in settings.lamps:
+            if circuit := self._circuit(lamp):
+                self._fed.setdefault(circuit.name, []).append(lamp)
+        self.fixtures = [self._fixture(lamp) for lamp in settings.lamps]
 
-    power = tuple(map(ref, lamp.power))
-    if not (power or lamp.currents or is_switch) and USUAL_POWER in read:
-        power = (Ref(output.device, USUAL_POWER),)
-    rated_w = lamp.rated_power_w
-    if rated_w is None and fed and all(each.rated_power_w for each in fed):
-        rated_w = sum(each.rated_power_w or 0.0 for each in fed)
-    group = GroupKey(device.line, profile.id, output.point)
-    return Fixture(
-        lamp.name,
-        output,
-        device.line,
-        is_switch,
-        device.part,
-        told_by("actual"),
-        power,
-        tuple(map(ref, lamp.currents)),
-        rated_w,
-        told_by("voltage"),
-        told_by("failure"),
-        told_by("dimming_failure"),
-        ref(lamp.local) if lamp.local else None,
-        ref(lamp.breaker) if lamp.breaker else None,
-        group if group in groups else None,
-        tuple(each.name for each in fed if each.rated_power_w),
-    )
+    def _circuit(self, lamp: Lamp) -> Lamp | None:
+        """Return the circuit that feeds a lamp's controller."""
+        return self._circuits.get(self._devices[ref(lamp.output).device].feeder or "")
+
+    def _fixture(self, lamp: Lamp) -> Fixture:
+        output = ref(lamp.output)
+        device, profile = self._devices[output.device], self._profiles[output.device]
+        point = profile.point(output.point)
+        is_switch = point is not None and point.type == "bool"
+        read = device.points or profile.names
+
+        def told_by(key: str) -> Ref | None:
+            given: str | None = getattr(lamp, key)
+            if given:
+                return ref(given)
+            return Ref(output.device, USUAL[key]) if not is_switch and USUAL[key] in read else None
+
+        power = tuple(map(ref, lamp.power))
+        if not (power or lamp.currents or is_switch) and USUAL_POWER in read:
+            power = (Ref(output.device, USUAL_POWER),)
+        fed, circuit = self._fed.get(lamp.name, []), self._circuit(lamp)
+        rated_w = lamp.rated_power_w
+        if rated_w is None and fed and all(each.rated_power_w for each in fed):
+            rated_w = sum(each.rated_power_w or 0.0 for each in fed)
+        breaker = lamp.breaker or (circuit.breaker if circuit else None)
+        group = GroupKey(device.line, profile.id, output.point)
+        return Fixture(
+            lamp.name,
+            output,
+            device.line,
+            is_switch,
+            device.part,
+            told_by("actual"),
+            power,
+            tuple(map(ref, lamp.currents)),
+            rated_w,
+            told_by("voltage"),
+            told_by("failure"),
+            told_by("dimming_failure"),
+            ref(lamp.local) if lamp.local else None,
+            ref(breaker) if breaker else None,
+            group if group in self._groups else None,
+            tuple(each.name for each in fed if each.rated_power_w),
+        )
 
 
 def _groups(settings: Settings, profiles: Mapping[str, Profile]) -> set[GroupKey]:

@@ -35,6 +35,7 @@ class LampState:
         "phase",
         "powered",
         "sent_s",
+        "silent",
     )
 
     def __init__(self, fixture: Fixture) -> None:
@@ -52,6 +53,8 @@ class LampState:
         """Why no command is sent, though it is powered: by whom it is held."""
         self.error = ""
         """Of the last reading of its output."""
+        self.silent = False
+        """Whether the reading before had one."""
 
     @property
     def reachable(self) -> bool:

@@ -30,6 +30,10 @@ class Sensors:
         for at in points:
             self._values.setdefault(at, None)
 
+    def listens(self, at: Ref) -> bool:
+        """Say whether a point may be asked."""
+        return at in self._values
+
     def need(self, gates: Iterable[Gate], now_s: float) -> None:
         """These are asked from now on."""
         for gate in gates:

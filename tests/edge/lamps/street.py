@@ -152,8 +152,8 @@ class Street:
 
         run_virtually(told())
 
-    async def start(self) -> None:
-        """Let a gateway begin, with what is on the disk."""
+    async def start(self, *, disk: bool = True) -> None:
+        """Let a gateway begin, with what is on the disk; without ``disk`` it has none."""
         self._buffer = Buffer(
             self.folder / "buffer.db", "north", GATEWAY, next(self._ids), lambda: next(self._ids)
         )
@@ -172,7 +172,8 @@ class Street:
             remembered=self.gateway.remembered,
             on_stored=self._stored.append,
         )
-        self.gateway.attach(self._recorder, self._buffer)
+        if disk:
+            self.gateway.attach(self._recorder, self._buffer)
         self._recording = asyncio.create_task(self._recorder.run())
         self._running = asyncio.create_task(self.gateway.run())
         for kind, body in self.documents.items():

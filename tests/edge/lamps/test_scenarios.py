@@ -144,7 +144,7 @@ def test_a_lamp_that_answers_nobody_is_tried_so_often_and_is_one_failure(tmp_pat
 def test_a_lamp_found_failed_tonight_and_tomorrow_is_one_problem(tmp_path: Path) -> None:
     """Two nights, the dark day between them with its restart, and the repair: one alarm, cleared by light."""
     text = settings(
-        [11, 14], ["north"], interval_s=60, lighting="proof_s = 200\non_delay_s = 180\noff_delay_s = 120"
+        [11, 14], ["north"], interval_s=180, lighting="proof_s = 400\non_delay_s = 400\noff_delay_s = 300"
     )
     night = {"12:00:00": 0, "18:00:00": 100, "06:00:00": 0}
     subject = Street(
@@ -340,6 +340,37 @@ def test_a_contactor_that_sticks_is_a_switching_error(tmp_path: Path) -> None:
     subject.run(lambda _street: asyncio.sleep(25 * MINUTE_S))
     assert ("switching_error_off", "relays") in subject.raised()
     assert all(device != "lamp-11" for _, device in subject.raised())
+
+
+def test_behind_a_tripped_breaker_nobody_has_failed(tmp_path: Path) -> None:
+    """One alarm, the breaker's; when it is reset the lamps get what is due by then."""
+    subject = street(
+        tmp_path, (10 * MINUTE_S, "breaker_trips", "north"), (25 * MINUTE_S, "breaker_reset", "north")
+    )
+
+    async def story(street: Street) -> None:
+        await asyncio.sleep(24 * MINUTE_S)
+        assert levels(street) == [*[0] * 4, *[40] * 4]
+        await asyncio.sleep(4 * MINUTE_S)
+        assert levels(street) == [40] * 8
+
+    subject.run(story)
+    assert subject.raised() == [("circuit_breaker_tripped", "inputs")]
+    assert subject.cleared() == [("circuit_breaker_tripped", "inputs")]
+
+
+def test_without_a_disk_lamps_go_on(tmp_path: Path) -> None:
+    """Nothing that is kept is needed to switch: a gateway without recorder and buffer follows the plan."""
+    subject = street(tmp_path)
+
+    async def story(street: Street) -> None:
+        await street.stop()
+        street.happened.clear()
+        await street.start(disk=False)
+        await asyncio.sleep(22 * MINUTE_S)
+        assert levels(street) == [40] * 8
+
+    subject.run(story)
 
 
 def test_each_failure_gets_its_class(tmp_path: Path) -> None:
