@@ -46,6 +46,8 @@ class Alarms:
         limit: float | None = None,
     ) -> list[Emit]:
         """Take what shows of a failure now; return the alarm that is raised or cleared by it, if one is."""
+        if not (shows or self.active or self._since_s):
+            return []
         key = f"{problem}/{at.device}/{at.point}"
         active = key in self.active
         if shows is None or shows == active:

@@ -47,6 +47,7 @@ class Delivery:
                 self._groups.setdefault(lamp.fixture.group, []).append(lamp)
         self._ons: deque[_Order] = deque()
         self._others: dict[str, deque[_Order]] = {}
+        self._waiting = 0  # orders in both
         self._under_way: dict[str, int] = {}
         self._next_on_s = -math.inf
 
@@ -119,6 +120,8 @@ class Delivery:
     def pump(self, now: Moment) -> list[Send]:
         """Return what may be given to the lines now."""
         sends: list[Send] = []
+        if not self._waiting:
+            return sends
         for line, queue in self._others.items():
             while queue and self._has_room(line):
                 self._give(queue.popleft(), sends, now)
@@ -134,6 +137,7 @@ class Delivery:
 
     def _give(self, order: _Order, sends: list[Send], now: Moment) -> bool:
         """Give an order to its line if it still stands; say whether it did."""
+        self._waiting -= 1
         lamps = [lamp for lamp in order.lamps if lamp.phase is Phase.QUEUED and lamp.level == order.level]
         if order.group and not self._is_broadcast(order.group, lamps):
             for lamp in lamps:
@@ -167,6 +171,7 @@ class Delivery:
         ) and all(lamp.level == level for lamp in members)
 
     def _queue(self, order: _Order) -> None:
+        self._waiting += 1
         if order.level and any(self._is_off(lamp) for lamp in order.lamps):
             self._ons.append(order)
         else:

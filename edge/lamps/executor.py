@@ -26,6 +26,18 @@ LOCAL_OVERRIDE, DOOR_OPEN = "local_override", "cabinet_door_open"
 BREAKER_TRIPPED = "circuit_breaker_tripped"
 
 
+class _Use:
+    """What a point is good for: whose it is, what it says by being on, whether plans ask it."""
+
+    __slots__ = ("asked", "at", "lamps", "problem")
+
+    def __init__(self, at: Ref) -> None:
+        self.at = at
+        self.lamps: list[LampState] = []
+        self.problem = ""
+        self.asked = False
+
+
 class Lamps:
     """See the module. ``devices`` are those whose samples it wants."""
 
@@ -47,21 +59,18 @@ class Lamps:
         self._here = Ref(gateway, "lighting")
         """Where what befalls all lamps at once is told."""
         self._judge = Judge(self.states, self.known, self.alarms, lighting)
-        self._flags: dict[Ref, str] = {ref(door): DOOR_OPEN for door in lighting.doors}
-        self._uses: dict[str, dict[str, list[LampState]]] = {}
+        self._uses: dict[str, dict[str, _Use]] = {}
         for lamp in self.states.values():
             for each in dict.fromkeys(lamp.fixture.points):
-                self._uses.setdefault(each.device, {}).setdefault(each.point, []).append(lamp)
-            for at, problem in (
-                (lamp.fixture.local, LOCAL_OVERRIDE),
-                (lamp.fixture.breaker, BREAKER_TRIPPED),
-            ):
-                if at is not None:
-                    self._flags[at] = problem
-        for each in self._flags:
-            self._watch(each)
+                self._use(each).lamps.append(lamp)
+            if local := lamp.fixture.local:
+                self._use(local).problem = LOCAL_OVERRIDE
+            if breaker := lamp.fixture.breaker:
+                self._use(breaker).problem = BREAKER_TRIPPED
+        for door in lighting.doors:
+            self._use(ref(door)).problem = DOOR_OPEN
         if sensor := lighting.light_sensor:
-            self._watch(ref(sensor.point))
+            self._use(ref(sensor.point)).asked = True
 
     def wants(self, device: str) -> bool:
         """Say whether samples of this device matter."""
@@ -113,10 +122,11 @@ class Lamps:
         plan = read_plan(body, self.gateway, self.states) if body else None
         self.program.put_plan(plan)
         for at in asked(plan) if plan else ():
-            self._watch(ref(at))
+            self._use(ref(at)).asked = True
 
-    def _watch(self, at: Ref) -> None:
-        self._uses.setdefault(at.device, {}).setdefault(at.point, [])
+    def _use(self, at: Ref) -> _Use:
+        points = self._uses.setdefault(at.device, {})
+        return points.setdefault(at.point, _Use(at))
 
     # ---- time and samples
 
@@ -141,15 +151,13 @@ class Lamps:
                 continue
             if isinstance(each, Row):
                 for point, value in zip(each.points, each.values, strict=True):
-                    if (lamps := points.get(point)) is not None:
-                        self._note(Ref(each.device, point), value, None, lamps, touched, effects, now)
-            elif (lamps := points.get(each.point)) is not None:
-                value = each.value if counts(each) else None
-                self._note(Ref(each.device, each.point), value, each, lamps, touched, effects, now)
+                    if (use := points.get(point)) is not None:
+                        effects += self._note(use, value, None, touched, now)
+            elif (use := points.get(each.point)) is not None:
+                effects += self._note(use, each.value if counts(each) else None, each, touched, now)
         for lamp, own in touched.items():
             if own:
                 self._delivery.heard(lamp, now)
-            if own:
                 self._tell(lamp, LampChange.MEASURED, now, "")
             effects += self._judge.look(lamp, now)
         return effects + self.tick(now)
@@ -167,10 +175,10 @@ class Lamps:
 
     def recall(self, remembered: Mapping[str, Any], now: Moment) -> list[Emit]:
         """Take up what a former run remembered."""
-        known = {self._here, *self._flags}
+        known = {self._here}
         known |= {*self.alarms.places(remembered, SENSOR_FAILURE)}  # the plan may come later
-        for device, points in self._uses.items():
-            known |= {Ref(device, point) for point in points}
+        for points in self._uses.values():
+            known |= {use.at for use in points.values()}
         self.program.look_again()
         return self.alarms.recall(remembered, known, now)
 
@@ -204,30 +212,29 @@ class Lamps:
         return effects
 
     def _note(
-        self,
-        at: Ref,
-        value: Value,
-        sample: Sample | None,
-        lamps: list[LampState],
-        touched: dict[LampState, bool],
-        effects: list[LampEffect],
-        now: Moment,
-    ) -> None:
+        self, use: _Use, value: Value, sample: Sample | None, touched: dict[LampState, bool], now: Moment
+    ) -> Sequence[Emit]:
+        """Take what a point reads; put into ``touched`` whom it tells of, and whether it is their own."""
+        at = use.at
         self.known.values[at] = value
-        self.program.observe(at, value, now.s)
-        if (problem := self._flags.get(at)) is not None and isinstance(value, bool):
-            effects += self.alarms.take(problem, at, value, now, told=f"{at} says so")
-        for lamp in lamps:
+        if use.asked:
+            self.program.observe(at, value, now.s)
+        for lamp in use.lamps:
             fixture = lamp.fixture
-            own = at.device == fixture.output.device or at == fixture.actual
-            touched[lamp] = touched.get(lamp, False) or own
             if at == fixture.output:
-                lamp.heard = True
+                lamp.heard = touched[lamp] = True
                 lamp.powered = sample is None or sample.quality is not Quality.UNPOWERED
                 lamp.error = sample.error if sample else ""
             elif at in (fixture.local, fixture.breaker):
                 lamp.held = self._held(fixture)
                 touched[lamp] = True
+            elif at.device == fixture.output.device or at == fixture.actual:
+                touched[lamp] = True
+            else:
+                touched.setdefault(lamp, False)
+        if use.problem and isinstance(value, bool):
+            return self.alarms.take(use.problem, at, value, now, told=f"{at} says so")
+        return ()
 
     def _held(self, fixture: Fixture) -> str:
         if self.known.flag(fixture.local):

@@ -76,7 +76,8 @@ class Judge:
         silent: bool | None = None
         if lamp.reachable and (not lamp.error or lamp.error in SILENCE):
             silent = bool(lamp.error)
-        fixture, told = lamp.fixture, f"{lamp.fixture.name} does not answer: {lamp.error}"
+        fixture = lamp.fixture
+        told = f"{fixture.name} does not answer: {lamp.error}" if silent else ""
         return self._alarms.take(
             COMMUNICATION_FAILURE, fixture.output, silent, now, self._answers, told=told, part=fixture.part
         )
