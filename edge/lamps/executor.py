@@ -12,12 +12,11 @@ from edge.lamps.fixtures import Fixture
 from edge.lamps.judging import Judge
 from edge.lamps.lamp import Known, LampState
 from edge.lamps.program import Program, asked
-from edge.lamps.settings import Lighting
+from edge.lamps.settings import DURATION_S_MAX, Lighting
 from edge.rules.effects import Emit, Ids
 from edge.rules.engine import counts
 from edge.settings import Ref, ref
 from lighting.documents import DocumentError, read_conditions, read_overrides, read_plan
-from lighting.plan import Overrides
 
 PLAN, OVERRIDES, CONDITIONS = "lamp_plan", "lamp_overrides", "lamp_conditions"
 """Kinds of documents that lamps follow."""
@@ -115,8 +114,9 @@ class Lamps:
 
     @property
     def _longest_s(self) -> float:
+        """Until the plan is known, which may be later after a start, whatever any plan may allow."""
         plan = self.program.plan
-        return plan.overrides.longest_s if plan else Overrides().longest_s
+        return plan.overrides.longest_s if plan else DURATION_S_MAX
 
     def _put_plan(self, body: str | None) -> None:
         plan = read_plan(body, self.gateway, self.states) if body else None

@@ -18,6 +18,9 @@ from edge.lamps.settings import Lighting
 from edge.lamps.verdicts import Seen
 from edge.rules.effects import Emit, Write
 from edge.settings import Ref
+from lighting.commands import command
+from lighting.compiling import Compiler
+from lighting.documents import Override
 
 NOON_MS = 1_799_985_600_000
 """2027-01-15 12:00 in Chongqing; monotonic time 0."""
@@ -282,6 +285,53 @@ def test_a_document_with_a_mistake_changes_nothing() -> None:
     assert stage.lamps.in_force("lamp_plan", "{", moment(2))[0]
     stage.pass_until(60, 3, 1)
     assert set(stage.levels.values()) == {60}
+
+
+def test_after_a_start_documents_come_in_any_order() -> None:
+    """A long override that its plan allows is not refused because the plan is read after it."""
+    override = {
+        "lamps": ["lamp-1"],
+        "level": 5,
+        "start_ms": NOON_MS,
+        "expiration_ms": NOON_MS + 20 * 3600_000,
+    }
+    body = json.dumps({"overrides": [{**override, "reason": "works"}]})
+    allowing = json.dumps({**json.loads(plan(at_12=60)), "overrides": {"longest_s": 86_400}})
+    stage = Stage(fixtures(1))
+    for kind, text in (("lamp_overrides", body), ("lamp_plan", allowing), ("lamp_overrides", body)):
+        problems, effects = stage.lamps.in_force(kind, text, moment(1))
+        assert problems == []
+        stage.take(effects, moment(1))
+    stage.pass_until(30, 2)
+    assert stage.levels == {"lamp-1": 5}
+    refusing, _ = Stage(fixtures(1), body=plan(at_12=60)).lamps.in_force("lamp_overrides", body, moment(1))
+    assert refusing == ["overrides[0].expiration_ms: lasts longer than 43200 s"]
+
+
+def test_what_holds_for_a_lamp_is_what_the_preview_says() -> None:
+    """Program and ``lighting.commands`` agree at every minute, overrides on overrides included."""
+    spans = [(10, 60, 5), (30, 40, 90), (35, 200, 20)]
+    overrides = [
+        Override(
+            lamps=["lamp-1"],
+            level=level,
+            start_ms=NOON_MS + start * 60_000,
+            expiration_ms=NOON_MS + end * 60_000,
+            reason="works",
+        )
+        for start, end, level in spans
+    ]
+    stage = Stage(fixtures(1), body=plan(at_12=60, at_13=40))
+    stage.lamps.program.put_overrides(overrides)
+    assert stage.lamps.program.plan is not None
+    place = stage.lamps.program.plan.place
+    until_ms = NOON_MS + 5 * 3600_000
+    timeline = Compiler(stage.lamps.program.plan).timeline("c", place, NOON_MS, until_ms)
+    for minute in range(240):
+        now = moment(minute * 60)
+        stage.take(stage.lamps.tick(now), now)
+        expected = command(timeline.at(now.wall_ms), {}, overrides, "lamp-1", now.wall_ms)
+        assert stage.lamps.program.commands["lamp-1"] == expected
 
 
 def test_an_alarm_is_kept_over_a_restart_and_a_lamp_that_is_gone_is_cleared() -> None:

@@ -1,7 +1,5 @@
 """Lamps in the settings file: mistakes are told with line and remedy, and profiles fill in what is usual."""
 
-
-
 from pathlib import Path
 
 import pytest
