@@ -15,6 +15,7 @@ missed in an outage, ``--weaken skip`` begins with the next switch point after o
 """
 
 import argparse
+import gc
 import heapq
 import itertools
 import json
@@ -48,7 +49,7 @@ FROM_MS = 1_798_761_600_000
 """2027-01-01, and with it a year of two steps of summer time."""
 DAY_MS = 86_400_000
 LAG_S = 60
-READ_EVERY_MS = 900_000
+READ_EVERY_MS = 1_800_000
 LAMPS, PER_LINE = 200, 50
 CALENDARS = {
     "road": [*range(0, 100, 2)],
@@ -348,6 +349,7 @@ class Run:
             for time_ms in calendar_times[0]:
                 self._at(self._checked_ms(time_ms), 2, lamps)
         self._boot(FROM_MS, site.readings[0][1:], FROM_MS)
+        gc.freeze()  # what stands now stays, as in the gateway
         while events and events[0][0] < site.until_ms:
             next_ms = math.inf if self._down else self._due_ms
             if next_ms < events[0][0]:
