@@ -94,6 +94,10 @@ class LoopClock:
         ns = round(asyncio.get_running_loop().time() * 1e9)
         return Moment(ns, START_MS + ns // 1_000_000)
 
+    def s(self) -> float:
+        """Return the loop's seconds."""
+        return self.now().s
+
 
 async def play(folder: Path) -> None:
     """Record an hour of the cabinet into a buffer in the folder; every batch is acknowledged soon after."""

@@ -4,11 +4,13 @@ It lives in the journal's own database, so an alarm, its case, the case's outbox
 transaction.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 from sqlalchemy import insert as plain_insert
 
 from collector import dead_letters, journal, noting
@@ -52,15 +54,18 @@ class AlarmProjection:
     async def advance(self) -> bool:
         """Project the next batches of events and tombstones; False where there are none."""
         after = await self.position()
-        following = await self._state.read(
-            lambda connection: journal.read(connection, after, samples=False, batches_max=1)
+        following, waits = await self._state.read(
+            lambda connection: (
+                journal.read(connection, after, samples=False, batches_max=1),
+                bool(_waiting(connection, 1)),
+            )
         )
         if not following.entries:
             self._looked_upto = following.upto
-            return False
-        reaches_end, failed = await self._state.write(self._project)
+            return waits and await self._state.write(self._settle_at_end)
+        more, failed = await self._state.write(self._project)
         self._metrics.undecodable.labels(self.name).inc(failed)
-        return not reaches_end
+        return more
 
     async def rewind(self) -> None:
         """Begin anew from what the journal holds."""
@@ -74,7 +79,8 @@ class AlarmProjection:
         for begin in range(0, len(waiting), REDONE_AT_ONCE_MAX):
             some = waiting[begin : begin + REDONE_AT_ONCE_MAX]
             done += await self._state.write(partial(self._redo, ids=some))
-        await self._state.write(self._settle_at_end)
+        while await self._state.write(self._settle_at_end):
+            pass
         return done
 
     def _redo(self, connection: Connection, ids: list[int]) -> Redone:
@@ -92,6 +98,7 @@ class AlarmProjection:
         return Redone(len(settled) - gone, len(ids) - len(settled), gone)
 
     def _project(self, connection: Connection) -> tuple[bool, int]:
+        """Return whether more is to be done, and how many batches did not decode."""
         after = _position(connection)
         following = journal.read(connection, after, samples=False, batches_max=self._batches_max)
         failed = taken = 0
@@ -108,12 +115,10 @@ class AlarmProjection:
             if taken >= EVENTS_AT_ONCE_MAX and entry.id < upto:
                 upto, reaches_end = entry.id, False
                 break
-        if reaches_end:
-            self._settle(connection)
         if failed:
             dead_letters.trim(connection, self._dead_letters_max)
         _move_cursor(connection, upto)
-        return reaches_end, failed
+        return not reaches_end or self._settle(connection), failed
 
     def _take(self, connection: Connection, entry: Entry, batch: Batch) -> None:
         for event in batch.events:
@@ -164,14 +169,18 @@ class AlarmProjection:
         }
         connection.execute(plain_insert(alarms).values(told))
 
-    def _settle_at_end(self, connection: Connection) -> None:
+    def _settle_at_end(self, connection: Connection) -> bool:
         """Settle unless events still follow, one of which may end an alarm; projecting them settles."""
-        if not journal.read(connection, _position(connection), samples=False, batches_max=1).entries:
-            self._settle(connection)
+        if journal.read(connection, _position(connection), samples=False, batches_max=1).entries:
+            return False
+        return self._settle(connection)
 
-    def _settle(self, connection: Connection) -> None:
-        """At the end of what was backfilled: alarms that are still active make their cases."""
-        waiting = connection.execute(select(alarms).where(alarms.c.case_waits).order_by(alarms.c.row)).all()
+    def _settle(self, connection: Connection) -> bool:
+        """At the end of what was backfilled: alarms that are still active make their cases.
+
+        Some of them; return whether others still wait.
+        """
+        waiting = _waiting(connection, EVENTS_AT_ONCE_MAX)
         for row in waiting:
             case_id = None
             if row.cleared_ms is None and self._book.wants(row.problem):  # its class may be gone since
@@ -190,6 +199,14 @@ class AlarmProjection:
             connection.execute(
                 update(alarms).where(alarms.c.row == row.row).values(case_waits=False, case_id=case_id)
             )
+        return len(waiting) == EVENTS_AT_ONCE_MAX
+
+
+def _waiting(connection: Connection, count_max: int) -> Sequence[Row[Any]]:
+    """Return the first alarms that make a case if they are still active at the end."""
+    return connection.execute(
+        select(alarms).where(alarms.c.case_waits).order_by(alarms.c.row).limit(count_max)
+    ).all()
 
 
 def _is_backfill(entry: Entry, event: AlarmRaised) -> bool:

@@ -22,6 +22,8 @@ COPIED = (SERIES, STATE)
 UNFINISHED = ".new"
 """Ends the names of databases that are being put back."""
 MANIFEST = "manifest.json"
+NOT_THERE = "correct data_folder in the settings, start the centre once, or restore a backup"
+"""What to do about what is ``absent``."""
 PAGES_AT_ONCE = 2_048
 BUSY_TIMEOUT_S = 5
 REPLACED_MAX = 1_000
@@ -97,7 +99,7 @@ def put_back(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
-            standing = [folder / name for name in COPIED if (folder / name).exists()]
+            standing = _standing(folder)
             if standing and not replace:
                 raise BackupError(f"{standing[0]} is there; say --replace to move it aside")
             fresh = {name: folder / f"{name}{UNFINISHED}" for name in COPIED}
@@ -121,6 +123,13 @@ def put_back(
 def interrupted(folder: Path) -> bool:
     """Say whether databases were being put back there, and those that stood there are moved aside already."""
     return any((folder / f"{name}{UNFINISHED}").exists() and not (folder / name).exists() for name in COPIED)
+
+
+def absent(folder: Path) -> list[Path]:
+    """Return what is not there of a centre's data: the folder, or databases in it."""
+    if not folder.is_dir():
+        return [folder]
+    return [path for name in (STATE, SERIES) if not (path := folder / name).is_file()]
 
 
 def _copied(path: Path, target: Path, progress: Progress) -> Copied:
@@ -189,11 +198,15 @@ def _moved_aside(folder: Path) -> Path:
     else:
         raise BackupError(f"{folder} holds {REPLACED_MAX} replaced sets of databases; remove some")
     aside.mkdir()
-    for name in COPIED:
-        for path in (folder / name, *(folder / f"{name}{side}" for side in _SIDES)):
-            if path.exists():
-                path.rename(aside / path.name)
+    for path in _standing(folder):
+        path.rename(aside / path.name)
     return aside
+
+
+def _standing(folder: Path) -> list[Path]:
+    """Return the databases, and what waits beside them: it would be read into others of that name."""
+    paths = (folder / f"{name}{side}" for name in COPIED for side in ("", *_SIDES))
+    return [path for path in paths if path.exists()]
 
 
 def _written(path: Path, data: bytes) -> None:

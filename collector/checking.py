@@ -14,7 +14,7 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from collector.backup import SERIES, STATE, interrupted
+from collector.backup import NOT_THERE, SERIES, STATE, absent, interrupted
 from collector.database import BUSY_TIMEOUT_S, MIGRATIONS
 from contract import batches
 from contract.blocks import unpack
@@ -62,12 +62,12 @@ class Report:
 class _Lane:
     """How far the journal's rows of a lane reach; ``digest`` is the last one's.
 
-    ``may_be_alone``: that one cannot be decoded, and may have outlived those around it.
+    ``dropped``: how many batches, of any lane, housekeeping dropped from before it.
     """
 
     last: int
     digest: str
-    may_be_alone: bool
+    dropped: int
 
 
 def check(folder: Path, progress: Progress) -> Report:
@@ -75,6 +75,8 @@ def check(folder: Path, progress: Progress) -> Report:
     report = Report()
     if interrupted(folder):
         report.found(str(folder), "a restore was interrupted", "run it again with --replace")
+    for path in absent(folder):
+        report.found(str(path), "is not there", NOT_THERE)
     with _opened(folder / SERIES, report) as series, _opened(folder / STATE, report) as state:
         if series and _is_whole(series, SERIES, "series", report, progress):
             _look(report, SERIES, REWIND, lambda: _blocks(series, report, progress))
@@ -86,9 +88,8 @@ def check(folder: Path, progress: Progress) -> Report:
 
 @contextmanager
 def _opened(path: Path, report: Report) -> Iterator[sqlite3.Connection | None]:
-    """Lend the database as it is now, or None where it cannot be read."""
-    if not path.exists():
-        report.found(path.name, "is not there", "start the centre once, or restore a backup")
+    """Lend the database as it is now, or None where it is not there or cannot be read."""
+    if not path.is_file():
         yield None
         return
     uri = f"{path.resolve().as_uri()}?mode=rw"  # what a WAL holds cannot be read otherwise
@@ -154,38 +155,40 @@ def _journal(connection: sqlite3.Connection, report: Report, progress: Progress)
     if head is None:
         report.found("journal", "has no head", RESTORE)
         return
-    lanes: dict[Key, _Lane] = {}
-    count = octets = last_id = undecodable = 0
-    query = "SELECT id, gateway, epoch, lane, sequence, content, bytes, message FROM journal ORDER BY id"
-    for row_id, *names, sequence, content, size, message in connection.execute(query):
-        where = f"journal {row_id}"
-        count, octets, last_id = count + 1, octets + size, row_id
-        if count % ROWS_PER_STEP == 0:
-            progress("journal", min(count, head[1]), head[1])
-        key = (names[0], names[1], names[2])
-        if size != len(message):
-            report.found(where, f"says {size} bytes and has {len(message)}", RESTORE)
-        is_decodable = _batch(key, sequence, content, message, report, where)
-        undecodable += not is_decodable
-        before = lanes.get(key)
-        if (
-            before
-            and not before.may_be_alone
-            and sequence != before.last + 1
-            and not _named(connection, key, before.last, sequence)
-        ):
-            told = f"batch {sequence} of {_told(key)} follows {before.last}, and no gap names what is between"
-            report.found(where, told, RESTORE)
-        lanes[key] = _Lane(sequence, batches.digest(message), not is_decodable)
+    sums = "SELECT count(*), coalesce(sum(bytes), 0), coalesce(max(id), 0) FROM journal"
+    count, octets, last_id = connection.execute(sums).fetchone()
     if last_id > head[0]:
         report.found("journal_head", f"says last id {head[0]}, and {last_id} is there", RESTORE)
     if (count, octets) != head[1:]:
         told = f"says {head[1]} batches of {head[2]} bytes, and {count} of {octets} are there"
         report.found("journal_head", told, RESTORE)
+    # A batch that could not be decoded outlives those around it, whose ids are missing. The head tells that
+    # they were dropped: where it does not fit, nothing is taken for dropped.
+    is_counted = (count, octets) == head[1:] and last_id <= head[0]
+    lanes: dict[Key, _Lane] = {}
+    undecodable = 0
+    query = "SELECT id, gateway, epoch, lane, sequence, content, bytes, message FROM journal ORDER BY id"
+    for done, (row_id, *names, sequence, content, size, message) in enumerate(connection.execute(query), 1):
+        where = f"journal {row_id}"
+        if done % ROWS_PER_STEP == 0:
+            progress("journal", min(done, count), count)
+        key = (names[0], names[1], names[2])
+        if size != len(message):
+            report.found(where, f"says {size} bytes and has {len(message)}", RESTORE)
+        undecodable += not _batch(key, sequence, content, message, report, where)
+        dropped = row_id - done if is_counted else 0
+        before = lanes.get(key)
+        if before and (
+            sequence <= before.last
+            or _unnamed(connection, key, before.last, sequence) > dropped - before.dropped
+        ):
+            told = f"batch {sequence} of {_told(key)} follows {before.last}, and no gap names what is between"
+            report.found(where, told, RESTORE)
+        lanes[key] = _Lane(sequence, batches.digest(message), dropped)
     progress("journal", 1, 1)
     report.looked_at["journal, batches"] = count
     report.looked_at["journal, undecodable"] = undecodable
-    _marks(connection, lanes, report)
+    _marks(connection, lanes, head[0] - count if is_counted else 0, report)
     [report.looked_at["dead letters"]] = connection.execute("SELECT count(*) FROM dead_letters").fetchone()
 
 
@@ -206,23 +209,21 @@ def _batch(key: Key, sequence: int, content: str, message: bytes, report: Report
     return True
 
 
-def _named(connection: sqlite3.Connection, key: Key, before: int, sequence: int) -> bool:
-    """Say whether gaps name everything between two sequences."""
-    if sequence <= before:
-        return False
-    reached = before
+def _unnamed(connection: sqlite3.Connection, key: Key, before: int, sequence: int) -> int:
+    """Return how many sequences between two no gap names."""
+    unnamed, reached = 0, before
     query = (
         "SELECT first_sequence, last_sequence FROM gaps WHERE gateway = ? AND epoch = ? AND lane = ?"
         " AND last_sequence > ? AND first_sequence < ? ORDER BY first_sequence"
     )
     for first, last in connection.execute(query, (*key, before, sequence)):
-        if first > reached + 1:
-            return False
+        unnamed += max(0, first - reached - 1)
         reached = max(reached, last)
-    return reached >= sequence - 1
+    return unnamed + max(0, sequence - reached - 1)
 
 
-def _marks(connection: sqlite3.Connection, lanes: dict[Key, _Lane], report: Report) -> None:
+def _marks(connection: sqlite3.Connection, lanes: dict[Key, _Lane], dropped: int, report: Report) -> None:
+    """Hold the marks against the journal; ``dropped``: how many batches are, in all."""
     count = 0
     for *names, upto, digest in connection.execute("SELECT gateway, epoch, lane, upto, digest FROM marks"):
         count += 1
@@ -234,7 +235,7 @@ def _marks(connection: sqlite3.Connection, lanes: dict[Key, _Lane], report: Repo
         if lane.last > upto:
             report.found(where, f"says {upto}, and the journal has {lane.last}", remedy)
         elif digest and digest != CONTESTED:
-            if lane.last < upto and not lane.may_be_alone:
+            if _unnamed(connection, key, lane.last, upto + 1) > dropped - lane.dropped:
                 report.found(where, f"says {upto}, and the journal ends at {lane.last}", remedy)
             elif lane.last == upto and lane.digest != digest:
                 report.found(where, f"batch {upto} in the journal is another than was acknowledged", remedy)

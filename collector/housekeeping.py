@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from collector import dead_letters, journal, series
 from collector.database import Database
 from collector.projections import Projection
+from collector.series_stores import StoreProjection
 from collector.settings import Limits
 from collector.tables import alarms, events, gaps
 
@@ -40,7 +41,7 @@ class Housekeeping:
         limits: Limits,
         *,
         now_ms: Callable[[], int],
-        series_stores: Sequence[Projection] = (),
+        series_stores: Sequence[StoreProjection] = (),
     ) -> None:
         """``state`` holds journal and events, ``store`` the series; nothing unprojected is dropped.
 
@@ -69,11 +70,13 @@ class Housekeeping:
         journal_max = self._limits.journal_bytes_max
         room = max(journal_max - round(journal_max * JOURNAL_FILL), self._limits.commit_bytes_max)
         spare = await self._undecodable(round(journal_max * UNDECODABLE_SHARE), before_ms)
-        await self._prune(min([ours, *theirs]), journal_max - room, before_ms, spare)
-        if theirs:
-            await self._prune(ours, journal_max - room, before_ms=0, spare=spare)
+        while await self._prune(min([ours, *theirs]), journal_max - room, before_ms, spare):
+            pass
+        while theirs and (dropped := await self._prune(ours, journal_max - room, before_ms=0, spare=spare)):
+            for store in self._series_stores:
+                await store.lose(dropped)
         events_before_ms = now_ms - self._limits.events_retention_days * DAY_MS
-        for key, old in _old(events_before_ms):
+        for key, old in _old(events_before_ms, min(events_before_ms, before_ms)):
             await self._drop_rows(key, old)
         await self._drop_samples(now_ms - self._limits.series_retention_days * DAY_MS)
         for _ in range(TRANSACTIONS_PER_ROUND_MAX):
@@ -88,13 +91,10 @@ class Housekeeping:
             partial(journal.spared, ids=waiting, bytes_max=bytes_max, before_ms=before_ms)
         )
 
-    async def _prune(self, passed: int, bytes_max: int, before_ms: int, spare: set[int]) -> None:
-        while await self._state.write(
-            lambda connection: journal.prune(
-                connection, passed=passed, bytes_max=bytes_max, before_ms=before_ms, spare=spare
-            )
-        ):
-            pass
+    async def _prune(self, passed: int, bytes_max: int, before_ms: int, spare: set[int]) -> list[int]:
+        return await self._state.write(
+            partial(journal.prune, passed=passed, bytes_max=bytes_max, before_ms=before_ms, spare=spare)
+        )
 
     async def _drop_rows(self, key: "Column[int]", old: Sequence[ColumnElement[bool]]) -> None:
         for _ in range(TRANSACTIONS_PER_ROUND_MAX):
@@ -116,12 +116,15 @@ class Housekeeping:
                 return
 
 
-def _old(before_ms: int) -> list[tuple["Column[int]", list[ColumnElement[bool]]]]:
-    """Return the key of each table of what happened, and what of it may go; an index finds each."""
+def _old(before_ms: int, gaps_before_ms: int) -> list[tuple["Column[int]", list[ColumnElement[bool]]]]:
+    """Return the key of each table of what happened, and what of it may go; an index finds each.
+
+    A gap stays as long as the journal may hold what follows it.
+    """
     over = [alarms.c.cleared_ms.is_not(None), alarms.c.case_id.is_(None)]
     return [
         (events.c.id, [events.c.received_ms < before_ms]),
-        (gaps.c.id, [gaps.c.recorded_ms < before_ms]),
+        (gaps.c.id, [gaps.c.recorded_ms < gaps_before_ms]),
         (alarms.c.row, [alarms.c.received_ms < before_ms, *over]),
     ]
 

@@ -166,6 +166,18 @@ def find(connection: Connection, gateway: str, epoch: str, lane: str, sequence: 
     return message
 
 
+def last(connection: Connection, gateway: str, epoch: str, lane: str) -> tuple[int, bytes] | None:
+    """Return sequence and message of a lane's last batch that is still there."""
+    query = (
+        select(journal.c.sequence, journal.c.message)
+        .where(journal.c.gateway == gateway, journal.c.epoch == epoch, journal.c.lane == str(lane))
+        .order_by(journal.c.sequence.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return (row.sequence, row.message) if row else None
+
+
 def entries(connection: Connection, ids: Sequence[int]) -> list[Entry]:
     """Return those of the batches that are still there, in the order of the journal."""
     columns = [journal.c[name] for name in Entry.__dataclass_fields__]
@@ -192,11 +204,11 @@ def spared(connection: Connection, ids: Collection[int], *, bytes_max: int, befo
 
 def prune(
     connection: Connection, *, passed: int, bytes_max: int, before_ms: int, spare: Collection[int] = ()
-) -> int:
-    """Drop the oldest batches that are older than ``before_ms`` or beyond ``bytes_max``; return how many.
+) -> list[int]:
+    """Drop the oldest batches that are older than ``before_ms`` or beyond ``bytes_max``; return their ids.
 
     Only what every projection has ``passed`` may go, and nothing of ``spare``. A call drops a little, so that
-    no commit waits long for it; 0 says that nothing is left to drop.
+    no commit waits long for it; none says that nothing is left to drop.
     """
     end = head(connection)
     query = (
@@ -206,19 +218,18 @@ def prune(
         .limit(PRUNE_BATCHES_MAX)
     )
     left = end.bytes
-    count = last = 0
+    dropped: list[int] = []
     for row in connection.execute(query):
         if left <= bytes_max and row.received_ms >= before_ms:
             break
         if end.bytes - left >= PRUNE_BYTES_MAX:
             break
         left -= row.bytes
-        count += 1
-        last = row.id
-    if count:
-        connection.execute(delete(journal).where(journal.c.id <= last, journal.c.id.not_in(spare)))
-        _move_head(connection, end.last_id, end.batches - count, left)
-    return count
+        dropped.append(row.id)
+    if dropped:
+        connection.execute(delete(journal).where(journal.c.id <= dropped[-1], journal.c.id.not_in(spare)))
+        _move_head(connection, end.last_id, end.batches - len(dropped), left)
+    return dropped
 
 
 def _move_head(connection: Connection, last_id: int, batches: int, size: int) -> None:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from random import Random
-from typing import cast
+from typing import Any, cast
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -47,6 +47,15 @@ class _Inbox(asyncio.Queue[aiomqtt.Message]):
             return
         if item.qos or self.qsize() < UNCONFIRMED_MAX:
             super().put_nowait(item)
+
+
+class Client(aiomqtt.Client):
+    """Its loss shows where it is used; of the future that tells of it, too, nobody may hear."""
+
+    def _on_disconnect(self, *args: Any) -> None:
+        super()._on_disconnect(*args)
+        if self._disconnected.done():
+            self._disconnected.exception()  # else asyncio prints that it was never retrieved
 
 
 class Link:
@@ -114,7 +123,7 @@ class Link:
         properties.SessionExpiryInterval = self._broker.session_expiry_s
         properties.ReceiveMaximum = self._broker.receive_maximum
         properties.MaximumPacketSize = PACKET_BYTES_MAX
-        client = aiomqtt.Client(
+        client = Client(
             self._broker.host,
             self._broker.port,
             identifier=self._broker.client_id or f"gengfu-collector-{self._district}",

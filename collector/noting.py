@@ -4,10 +4,14 @@ import msgspec
 from sqlalchemy import Connection
 
 from collector.database import insert
+from collector.group_marks import LaneKey
 from collector.journal import Entry
+from collector.marks import Jump
 from collector.tables import events, gaps
 from contract.batches import Tombstone
-from contract.events import Event, Gap
+from contract.events import UNSET, Event, Gap
+from contract.limits import TEXT_CHARACTERS_MAX
+from contract.samples import ClockState
 
 
 def event(connection: Connection, entry: Entry, event: Event) -> None:
@@ -27,7 +31,7 @@ def event(connection: Connection, entry: Entry, event: Event) -> None:
             entry,
             key=f"event/{entry.gateway}/{event.id}",
             origin=event.origin,
-            reason=event.reason,
+            reason=_reason(event.reason, event.clock),
             from_ms=event.from_ms,
             to_ms=event.to_ms,
             first_sequence=event.first_sequence,
@@ -43,13 +47,50 @@ def tombstone(connection: Connection, entry: Entry, tombstone: Tombstone) -> Non
         entry,
         key=f"tombstone/{entry.gateway}/{entry.epoch}/{entry.lane}/{entry.sequence}",
         origin="gateway",
-        reason=tombstone.reason,
+        reason=_reason(tombstone.reason, tombstone.clock),
         from_ms=tombstone.first_ms,
         to_ms=tombstone.last_ms,
         first_sequence=entry.sequence,
         last_sequence=entry.sequence,
         count=tombstone.count,
     )
+
+
+def jump(
+    connection: Connection, key: LaneKey, jump: Jump, reason: str, times_ms: tuple[int, int], now_ms: int
+) -> None:
+    """Note what a hello says will never arrive; told again with a later end, it ends there."""
+    kind = "parted" if jump.parted else "jump"
+    row = {
+        "key": f"{kind}/{key.gateway}/{key.epoch}/{key.lane}/{jump.first}",
+        "gateway": key.gateway,
+        "origin": "collector",
+        "reason": reason,
+        "epoch": key.epoch,
+        "lane": str(key.lane),
+        "first_sequence": jump.first,
+        "last_sequence": jump.last,
+        "from_ms": times_ms[0],
+        "to_ms": times_ms[1],
+        "count": None,
+        "recorded_ms": now_ms,
+    }
+    statement = insert(connection, gaps).values(row)
+    further = {name: statement.excluded[name] for name in ("last_sequence", "to_ms")}
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["key"],
+            set_=further,
+            where=statement.excluded.last_sequence > gaps.c.last_sequence,
+        )
+    )
+
+
+def _reason(reason: str, clock: ClockState) -> str:
+    """Return the reason; it says so where the times are not what they seem."""
+    if clock is not ClockState.UNSET or reason.endswith(UNSET):
+        return reason
+    return reason[: TEXT_CHARACTERS_MAX - len(UNSET)] + UNSET
 
 
 def _gap(connection: Connection, entry: Entry, **told: str | int | None) -> None:

@@ -6,6 +6,7 @@ are kept in blocks: those that a series has in one slice of the journal become o
 
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 
 from sqlalchemy import Connection, delete, select
@@ -77,6 +78,17 @@ class SeriesProjection:
     async def rewind(self) -> None:
         """Begin anew from what the journal holds."""
         await self._store.write(lambda connection: _move_cursor(connection, 0))
+
+    async def may_redo(self) -> bool:
+        """Say whether any of the batches that could not be decoded can be now."""
+        waiting = await self._store.read(waiting_to_decode)
+        for begin in range(0, len(waiting), REDONE_AT_ONCE_MAX):
+            some = waiting[begin : begin + REDONE_AT_ONCE_MAX]
+            for entry in await self._state.read(partial(journal.entries, ids=some)):
+                with suppress(ContractError):
+                    packing.lift(entry.message)
+                    return True
+        return False
 
     async def redo(self) -> Redone:
         """Try the batches again that could not be decoded, as long as the journal has them."""

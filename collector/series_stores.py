@@ -116,6 +116,14 @@ class StoreProjection:
         self._settling.move(first - 1)
         await self._keep()
 
+    async def lose(self, dropped: Sequence[int]) -> None:
+        """Take note that the journal is full and dropped these ids, whether the store has them or not."""
+        lost = sum(journal_id > self._settling.settled for journal_id in dropped)
+        if lost:
+            self._note_lost(lost)
+            self._settling.passed(dropped[-1])
+            await self._keep()
+
     def close(self) -> None:
         """Close the connections to the store."""
         self._store.close()
@@ -145,8 +153,12 @@ class StoreProjection:
             self._kept = settled
 
     async def _pass_what_is_gone(self, gone: int) -> None:
-        """The journal was pruned up to ``gone``, past what is written: count that as lost here, and go on."""
-        lost = gone - self._settling.written
+        """The journal was pruned up to ``gone`` while nobody told us: count that as lost here, and go on."""
+        self._note_lost(gone - self._settling.written)
+        self._settling.move(gone)
+        await self._keep()
+
+    def _note_lost(self, lost: int) -> None:
         _log.error(
             "%s: the journal reached its limit, and %d batches were dropped before the store had them for "
             "certain; it goes on behind them",
@@ -154,8 +166,6 @@ class StoreProjection:
             lost,
         )
         self._metrics.store_batches_lost.labels(self.name).inc(lost)
-        self._settling.move(gone)
-        await self._keep()
 
     def _next(self, connection: Connection) -> tuple[int, Slice]:
         """Return where the journal begins, and what is to be written next."""

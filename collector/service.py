@@ -7,7 +7,7 @@ import random
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from collector.settings import Http, Loaded, SeriesStore
 START_TIMEOUT_S = 10.0
 START_POLL_S = 0.01
 STOP_TIMEOUT_S = 2
+CANCEL_AGAIN_S = 1.0
 
 
 class CollectorError(RuntimeError):
@@ -193,22 +194,34 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
                 yield collector
             finally:
                 server.should_exit = True
-                for task in work:
-                    task.cancel()
+                await _ended(work)
+
+
+async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel them and wait; again where one goes on, as a failure may come in a cancellation's place."""
+    while left := [task for task in tasks if not task.done()]:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
 
 
 async def redo(loaded: Loaded, world: World) -> dict[str, Redone]:
-    """Decode again what could not be decoded, while no centre works there; CollectorError where one does.
+    """Decode again what could not be decoded, while no centre works there.
 
-    Returns what became of it, by projection.
+    Return what became of it, by projection. CollectorError, and nothing changed, where a centre works there,
+    or never did.
     """
-    with _databases(loaded.data_folder) as (state, store):
-        collector = Collector(loaded, world, state, store)
-        done = {each.name: await each.redo() for each in (collector.series, collector.alarms)}
-        if done[collector.series.name].decoded:
-            for each in collector.series_stores:
+    if not backup.interrupted(loaded.data_folder):
+        for path in backup.absent(loaded.data_folder):
+            raise CollectorError(f"{path} is not there; {backup.NOT_THERE}")
+    with (
+        _databases(loaded.data_folder) as (state, store),
+        contextlib.closing(Collector(loaded, world, state, store)) as collector,
+    ):
+        if await collector.series.may_redo():
+            for each in collector.series_stores:  # first, so that no end on the way keeps it from them
                 await each.rewind()  # they passed these batches; what they have is overwritten
-        return done
+        return {each.name: await each.redo() for each in (collector.series, collector.alarms)}
 
 
 class _Server(uvicorn.Server):

@@ -40,6 +40,8 @@ class Settling:
 
     def wrote(self, position: int, now_s: float) -> None:
         """Take note that all up to ``position`` is written, by requests answered before ``now_s``."""
+        if position <= self.settled:
+            return  # it was passed while the request was under way
         self.written = position
         last = self._marks[-1] if self._marks else None
         if last and (now_s < last.opened_s + self._settle_s / MARKS_MAX or len(self._marks) >= 2 * MARKS_MAX):
@@ -67,6 +69,12 @@ class Settling:
         that is merely slow would be given ever more work.
         """
         return not self.identity and self._back()
+
+    def passed(self, position: int) -> None:
+        """Never write again what lies up to ``position``: it is gone."""
+        self.settled, self.written = max(self.settled, position), max(self.written, position)
+        while self._marks and self._marks[0].position <= self.settled:
+            self._marks.popleft()
 
     def move(self, position: int) -> None:
         """Go on from ``position``, whatever was written before."""

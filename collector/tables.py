@@ -61,6 +61,7 @@ marks = Table(
     Column("upto", BigInteger, nullable=False),
     Column("digest", String(32), nullable=False),
     Column("moved_ms", BigInteger, nullable=False),
+    Column("stretches", Text, nullable=False, server_default=""),  # which boots numbered it, as JSON
 )
 
 gateways = Table(

@@ -24,7 +24,7 @@ from contract.errors import ContractError
 from contract.events import Event
 from contract.limits import EVENTS_PER_BATCH_MAX, MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX, VERSION
 from contract.names import Epoch, Mark, Name, OffsetMs, Sequence, Text, TimeMs
-from contract.samples import Measured, Sample
+from contract.samples import ClockState, Measured, Sample
 from contract.topics import Lane
 
 _MAGIC = b"GF"
@@ -63,13 +63,17 @@ class Header(msgspec.Struct, frozen=True):
     offset_ms: OffsetMs | None = None
 
 
-class Tombstone(msgspec.Struct, frozen=True):
-    """Stands where a batch was dropped by retention: its time range, how many it held, and why."""
+class Tombstone(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Stands where a batch was dropped by retention: its time range, how many it held, and why.
+
+    ``clock`` is what its range is worth: only an unset one is moved by the header's offset.
+    """
 
     first_ms: TimeMs
     last_ms: TimeMs
     count: Mark
     reason: Text
+    clock: ClockState = ClockState.SYNCHRONISED
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -192,16 +196,18 @@ def decode(data: bytes) -> Batch:
                     events = rebasing.events(events, offset_ms)
                 return Batch(header, events=events)
             case Content.TOMBSTONE:
-                return Batch(header, tombstone=_shifted(_tombstone_decoder.decode(plain), offset_ms or 0))
+                return Batch(header, tombstone=_shifted(_tombstone_decoder.decode(plain), offset_ms))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ContractError(f"malformed {header.content} payload: {error}") from error
 
 
-def _shifted(tombstone: Tombstone, offset_ms: int) -> Tombstone:
+def _shifted(tombstone: Tombstone, offset_ms: int | None) -> Tombstone:
+    if offset_ms is None or tombstone.clock is not ClockState.UNSET:
+        return tombstone
     first_ms, last_ms = (
         rebasing.time_ms(at_ms, offset_ms) for at_ms in (tombstone.first_ms, tombstone.last_ms)
     )
-    return Tombstone(first_ms, last_ms, tombstone.count, tombstone.reason)
+    return Tombstone(first_ms, last_ms, tombstone.count, tombstone.reason, ClockState.HOLDOVER)
 
 
 def _split(data: bytes) -> tuple[Header, bytes]:

@@ -8,10 +8,17 @@ from typing import Annotated
 
 import msgspec
 
+from contract.limits import LAMP_CHANGES_MAX, LAMP_FAILURES_MAX
 from contract.names import Mark, Name, Text, TimeMs
 from contract.samples import ClockState, Value
 
 EventId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
+Seconds = Annotated[int, msgspec.Meta(ge=0, le=2 * 86400)]
+"""Of a night, whole seconds."""
+Energy = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+LampChanges = Annotated[list["LampChange"], msgspec.Meta(max_length=LAMP_CHANGES_MAX)]
+"""The first of a night; where there were more, the last of them stands for the rest."""
 
 
 class Priority(StrEnum):
@@ -100,6 +107,10 @@ class CommandResult(msgspec.Struct, frozen=True, tag="command_result"):
     clock: ClockState = ClockState.SYNCHRONISED
 
 
+UNSET = ", by a clock that was not set"
+"""Ends the reason of a gap whose times are from before a synchronisation, and could not be put right."""
+
+
 class Gap(msgspec.Struct, frozen=True, tag="gap"):
     """Something that will never arrive; ``count`` is None where nobody can know it."""
 
@@ -129,4 +140,43 @@ class ClockStepped(msgspec.Struct, frozen=True, tag="clock_stepped"):
     clock: ClockState = ClockState.SYNCHRONISED
 
 
-Event = AlarmRaised | AlarmCleared | ControlChanged | CommandResult | Gap | ClockStepped
+class LampChange(msgspec.Struct, frozen=True, array_like=True):
+    """A level in per cent, from when on, and its reason (TALQ: default, override, sensor, program)."""
+
+    at_ms: TimeMs
+    level: Percent
+    reason: Name = ""
+
+
+class LampNight(msgspec.Struct, frozen=True, tag="lamp_night"):
+    """One lamp in one night, noon to noon: planned, commanded, measured, corrected. Told at its end.
+
+    ``should_s`` is how long it was to burn, of which it was seen to burn for ``lit_s`` and seen dark for
+    ``dark_s``; nobody saw the rest (no answer, no power, the gateway was off). ``astray_s`` is how long it
+    was seen to burn while it was to be off. ``baseline_wh`` is what it would have taken at full light from
+    sunset to sunrise, 0 where its rated power is not declared; ``energy_wh`` is None where nobody measured.
+    """
+
+    id: EventId
+    time_ms: TimeMs
+    lamp: Name
+    device: Name
+    night: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
+    plan: Mark
+    planned: LampChanges
+    commanded: LampChanges
+    measured: LampChanges
+    should_s: Seconds
+    lit_s: Seconds
+    dark_s: Seconds
+    astray_s: Seconds
+    unpowered_s: Seconds
+    corrected: Mark
+    energy_wh: Energy | None = None
+    baseline_wh: Energy = 0
+    failures: Annotated[list[Name], msgspec.Meta(max_length=LAMP_FAILURES_MAX)] = []
+    part: Text = ""
+    clock: ClockState = ClockState.SYNCHRONISED
+
+
+Event = AlarmRaised | AlarmCleared | ControlChanged | CommandResult | Gap | ClockStepped | LampNight

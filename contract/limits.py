@@ -13,12 +13,17 @@ SAMPLES_PER_BATCH_MAX = 10_000
 EVENTS_PER_BATCH_MAX = 1_000
 DEVICES_PER_GATEWAY_MAX = 1_000
 EPOCHS_PER_HELLO_MAX = 16
+STRETCHES_MAX = 16
+"""Of so many boots that numbered a lane of an epoch it is known where they began."""
 ROUND_S_MAX = 3600
 """Longest round in which gateways connect again, each in its turn."""
 WATCH_S_MAX = 300
 """So long at most a gateway sends live values without being asked again."""
 LIVE_SAMPLES_MAX = 1_000
 """In one live message; those that changed longest ago go first, the rest in the next."""
+LAMP_CHANGES_MAX = 48
+"""In the record of a lamp's night, of what was planned, commanded and measured each."""
+LAMP_FAILURES_MAX = 16
 TIME_MS_MAX = 253_402_300_799_999
 """The last millisecond of the year 9999."""
 

@@ -15,6 +15,7 @@ from contract.limits import (
 )
 from contract.names import Epoch, Mark, Name, Sequence, Text, TimeMs
 from contract.samples import ClockState, Value
+from contract.stretches import Stretches
 
 RoundS = Annotated[float, msgspec.Meta(ge=0, le=ROUND_S_MAX)]
 AckDigest = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?\Z")]
@@ -31,11 +32,15 @@ class LaneRange(msgspec.Struct, frozen=True):
     next: Sequence
 
 
-class EpochRange(msgspec.Struct, frozen=True):
-    """The current epoch, or a former one, which may be empty; lanes by name."""
+class EpochRange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The current epoch, or a former one, which may be empty; lanes by name.
+
+    ``stretches`` says which boots have numbered what a lane no longer holds.
+    """
 
     epoch: Epoch
     lanes: Annotated[dict[Name, LaneRange], msgspec.Meta(max_length=8)]
+    stretches: Annotated[dict[Name, Stretches], msgspec.Meta(max_length=8)] = {}
 
 
 class DeviceEntry(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from contract.errors import ContractError
-from contract.events import Event
+from contract.events import Event, Gap
 from contract.limits import TIME_MS_MAX
 from contract.runs import CLOCKS, QUALITIES, Remark, Run
 from contract.samples import ClockState, Quality, Sample
@@ -63,13 +63,19 @@ def run(stamped: Run, offset_ms: int) -> Run:
 
 
 def events(stamped: Iterable[Event], offset_ms: int) -> list[Event]:
-    """Return events, those that are marked unset moved; what they tell of other times stays."""
-    return [
-        replace(each, time_ms=time_ms(each.time_ms, offset_ms), clock=ClockState.HOLDOVER)
-        if each.clock is ClockState.UNSET
-        else each
-        for each in stamped
-    ]
+    """Return events, those that are marked unset moved; what they tell of other times stays.
+
+    A gap of unknown count began in one run and ended with the start of the next, which could not know how
+    much later that was: it is told as long as it may have been, until it was told at most.
+    """
+    return [_event(each, offset_ms) if each.clock is ClockState.UNSET else each for each in stamped]
+
+
+def _event(event: Event, offset_ms: int) -> Event:
+    moved = replace(event, time_ms=time_ms(event.time_ms, offset_ms), clock=ClockState.HOLDOVER)
+    if isinstance(moved, Gap) and moved.count is None:
+        return replace(moved, to_ms=max(moved.to_ms, min(moved.to_ms + offset_ms, moved.time_ms)))
+    return moved
 
 
 def _mixed() -> ContractError:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from contract.limits import TIME_MS_MAX
 from contract.samples import ClockState
 
@@ -24,7 +26,7 @@ JUMP_MS = 20
 """No clock that is slewed moves so far against the monotonic one between two looks (20,000 ppm)."""
 
 
-class Moment(NamedTuple):
+class Moment(msgspec.Struct, frozen=True, gc=False):
     """One moment: monotonic nanoseconds for intervals, UTC milliseconds and its worth for stamps."""
 
     mono_ns: int
@@ -44,6 +46,9 @@ class Clock(Protocol):
 
     def now(self) -> Moment:
         """Return this moment."""
+
+    def s(self) -> float:
+        """Return the monotonic seconds of this moment: for intervals, without what a stamp takes."""
 
 
 class Step(NamedTuple):
@@ -90,15 +95,22 @@ class Timeline:
 
     def observe(self, mono_ns: int, wall_ms: int, *, synchronised: bool) -> Moment:
         """Return the moment that both clocks tell; ``mono_ns`` never goes back."""
-        wall_ms = min(max(wall_ms, 0), TIME_MS_MAX)
+        if not 0 <= wall_ms <= TIME_MS_MAX:
+            wall_ms = min(max(wall_ms, 0), TIME_MS_MAX)
         if self._from is None:
             credible_ms = wall_ms if wall_ms >= CREDIBLE_FROM_MS else 0
             self._from = mono_ns, max(self._known_ms, credible_ms)
-        counted_ms = self._from[1] + (mono_ns - self._from[0]) // 1_000_000
+        from_ns, from_ms = self._from
+        counted_ms = from_ms + (mono_ns - from_ns) // 1_000_000
         if synchronised:
             self._from = mono_ns, wall_ms
             if self.offset_ms is None:
                 return self._first(mono_ns, counted_ms, wall_ms)
+            last = self._last
+            if last.wall_ms <= wall_ms and -self._step_ms_max <= wall_ms - counted_ms <= self._step_ms_max:
+                self._held_ns = -1  # nothing has happened, as nearly always
+                self._last = moment = Moment(mono_ns, wall_ms, ClockState.SYNCHRONISED, last.era)
+                return moment
             return self._told(mono_ns, counted_ms, wall_ms, ClockState.SYNCHRONISED)
         state = ClockState.UNSET if self.offset_ms is None else ClockState.HOLDOVER
         return self._told(mono_ns, counted_ms, counted_ms, state)
@@ -162,10 +174,14 @@ class SystemClock:
         """Return this moment; the wall clock is looked into where it has jumped."""
         mono_ns = self._mono_ns()
         wall_ms = self._wall_ns() // 1_000_000
-        between_ms = wall_ms - mono_ns // 1_000_000
-        if mono_ns >= self._look_ns or abs(between_ms - self._between_ms) > JUMP_MS:
+        jumped_ms = wall_ms - mono_ns // 1_000_000 - self._between_ms
+        if mono_ns >= self._look_ns or not -JUMP_MS <= jumped_ms <= JUMP_MS:
             self._look_ns = mono_ns + LOOK_INTERVAL_NS
-            self._between_ms = between_ms
+            self._between_ms += jumped_ms
             self._synchronised = self._ask()
-        self.latest = self.timeline.observe(mono_ns, wall_ms, synchronised=self._synchronised)
-        return self.latest
+        self.latest = moment = self.timeline.observe(mono_ns, wall_ms, synchronised=self._synchronised)
+        return moment
+
+    def s(self) -> float:
+        """See Clock.s."""
+        return self._mono_ns() / 1e9

@@ -49,6 +49,7 @@ class Gateway:
         self.engine = Engine(settings, ids)
         self.lamps = Lamps(settings.gateway, fixtures.of(settings, profiles), settings.lighting, ids)
         self.reporting = reporting.of(settings, profiles)
+        self._has_policies = bool(self.reporting)
         self._stamps = Stamps()
         self._poller_of: dict[str, LinePoller] = {}
         self.pollers: list[LinePoller] = []
@@ -83,8 +84,8 @@ class Gateway:
                 self.poller_of_line[name] = poller
                 self._poller_of |= {each.driver.device.name: poller for each in devices}
         self._recorder: Recorder | None = None
-        self.on_measured: Callable[[Sequence[Measured], float], None] | None = None
-        """Told what was measured, and when in monotonic seconds, for whoever watches."""
+        self.on_measured: Callable[[Sequence[Measured], Moment], None] | None = None
+        """Told what was measured, and when, for whoever watches."""
         self._stop = asyncio.Event()
         self._switching: set[asyncio.Task[object]] = set()
 
@@ -171,12 +172,12 @@ class Gateway:
                 self._heed_feeders(samples)
         if self.lamps.states:
             self._do(self.lamps.observe(measured, now))
-        if self.reporting:
+        if self._has_policies:
             measured = self.reporting.take(measured, now.s)
         if self._recorder:
             self._recorder.samples(measured, now)
         if self.on_measured:
-            self.on_measured(measured, now.s)
+            self.on_measured(measured, now)
 
     def _drivers(self) -> Iterator[ModbusDevice]:
         for poller in self.pollers:

@@ -52,7 +52,9 @@ class Report(msgspec.Struct, frozen=True):
     last_error_ms: int
     waiting: list[Waiting]
     month: str
-    """As 2026-11; empty while the gateway has never known the time."""
+    """As 2026-11; empty where the time is not known, for the last 31 days of running."""
+    accrues_by: Literal["calendar", "running_time"]
+    """By what the budget accrues: running time while the clock is not set."""
     used_octets: int
     counted_since_ms: int
     monthly_bytes_max: int
@@ -99,6 +101,7 @@ class Reporter:
             uplink.last_error_ms,
             waiting,
             allowance.month(now),
+            "calendar" if allowance.is_calendar(now) else "running_time",
             used.octets,
             used.since_ms,
             budget,

@@ -107,7 +107,7 @@ class LinePoller:
         self.tallies = {name: Tally() for name in self.devices}
         self._clock, self._stamps, self._on_samples = clock, stamps, on_samples
         self._on_learnt = on_learnt
-        now_s = clock.now().s if begins_s is None else begins_s
+        now_s = clock.s() if begins_s is None else begins_s
         self.schedule = Schedule(
             [
                 Turn(name, Unit(each.driver.device.timeout_s), each.interval_s, each.urgent, now_s)
@@ -146,7 +146,7 @@ class LinePoller:
     def fed(self, devices: Iterable[str], *, powered: bool) -> None:
         """The feeder of these devices was switched."""
         if powered:
-            self.schedule.energised(devices, self._clock.now().s)
+            self.schedule.energised(devices, self._clock.s())
             self._wake.set()
         else:
             self.schedule.unpowered(devices)
@@ -158,26 +158,29 @@ class LinePoller:
 
     async def run(self) -> None:
         """Poll until stopped."""
+        now_s = self._clock.s()
         while True:
             if self._commands:
                 await self._commands.obey()
+                now_s = self._clock.s()
             if self._stopping:
                 return
-            began = self._clock.now()
-            turn, rest_s = self.schedule.choose(began.s)
+            began_s = now_s
+            turn, rest_s = self.schedule.choose(began_s)
             if turn is None:
-                if not (self._commands or self._stopping):
-                    await self._wake.wait(rest_s)
+                await self._wake.wait(rest_s)
+                now_s = self._clock.s()
                 continue
             if not turn.powered:
                 now = self._tell_unpowered(self.devices[turn.device])
             elif turn.unit.dead:
-                now = await self._probe(turn, began)
+                now = await self._probe(turn)
             else:
-                now = await self._poll(turn, began)
-            self.schedule.done(turn, began_s=began.s, now_s=now.s)
+                now = await self._poll(turn)
+            now_s = now.s
+            self.schedule.done(turn, began_s=began_s, now_s=now_s)
 
-    async def _probe(self, turn: Turn, began: Moment) -> Moment:
+    async def _probe(self, turn: Turn) -> Moment:
         """Ask a dead device one cheap thing, and for everything if it answers; return when it was over."""
         device, unit = self.devices[turn.device], turn.unit
         device.timeout_s = unit.learnt_timeout_s()
@@ -189,16 +192,16 @@ class LinePoller:
             return self._tell(device, errors, [])
         unit.answered(probe.answer_s)
         _log.warning("%s answers again", turn.device)
-        self.schedule.revived(turn, self._clock.now().s)
-        return await self._poll(turn, began)
+        self.schedule.revived(turn, self._clock.s())
+        return await self._poll(turn)
 
-    async def _poll(self, turn: Turn, began: Moment) -> Moment:
+    async def _poll(self, turn: Turn) -> Moment:
         """Ask a device for everything; return when it was over."""
         device, unit = self.devices[turn.device], turn.unit
         device.timeout_s = unit.learnt_timeout_s()
         answers: list[tuple[Block, Words]] = []
         answers_s = []
-        cycle, tally = Cycle(device.reads, began), self.tallies[turn.device]
+        cycle, tally = Cycle(device.reads, self._clock.now), self.tallies[turn.device]
         while (block := cycle.block) is not None:
             words, error, answer_s = await device.read_block(block)
             cycle.take(error, answer_s)

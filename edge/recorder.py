@@ -8,7 +8,7 @@ from typing import Any
 
 from contract import batches
 from contract.batches import Content
-from contract.events import Event
+from contract.events import UNSET, Event
 from contract.limits import EVENTS_PER_BATCH_MAX, MESSAGE_BYTES_MAX
 from contract.samples import ClockState, Measured, Row, how_many
 from contract.topics import Lane
@@ -85,8 +85,10 @@ class Recorder:
     def samples(self, measured: Sequence[Measured], now: Moment) -> None:
         """Take samples; a full batch is committed at once."""
         self._measured += measured
-        self._pending += sum(map(how_many, measured))
-        self._drop_surplus()
+        for each in measured:
+            self._pending += how_many(each)
+        if self._pending + len(self._events) > PENDING_SAMPLES_MAX:
+            self._drop_surplus()
         due = self._pending >= self._batch_max or now.s >= self._early_s
         if due and not self._refused:
             self._wake.set()
@@ -164,11 +166,11 @@ class Recorder:
         events = self._events[:EVENTS_PER_BATCH_MAX]
         # Out of the pending lists, so that what overflows meanwhile is not what is being committed.
         del self._events[: len(events)]
-        measured = self._taken_batch() if everything or self._pending >= self._batch_max else []
+        measured, count = self._taken_batch() if everything or self._pending >= self._batch_max else ([], 0)
         lost, learnt = self._lost.take(), self._taken_learnt()
         now = self._clock.now()
         commit = Commit(
-            [*self._of_events(events), *self._of_samples(measured)],
+            [*self._of_events(events), *self._of_samples(measured, count)],
             lost,
             now,
             self._remembered() if events else None,
@@ -181,16 +183,16 @@ class Recorder:
             for loss in lost:
                 self._lost.add(loss)
             self._learnt = learnt if self._learnt is None else self._learnt
-            self._put_back(measured)
+            self._put_back(measured, count)
             return self._waits(str(error))
         for batch in committed.stored:
             self._on_stored(batch)
         if committed.refused:
-            self._put_back(measured)
+            self._put_back(measured, count)
             return self._waits(committed.refused)
         self._refused = 0
         self._told.works()
-        self.stored_samples += sum(map(how_many, measured))
+        self.stored_samples += count
         self.stored_octets += sum(
             len(batch.message) for batch in committed.stored if batch.lane is Lane.TELEMETRY
         )
@@ -201,17 +203,17 @@ class Recorder:
         self._told.failed(f"{reason}; what is measured waits in memory")
         return False
 
-    def _put_back(self, measured: list[Measured]) -> None:
+    def _put_back(self, measured: list[Measured], count: int) -> None:
         self._measured[:0] = measured
-        self._pending += sum(map(how_many, measured))
+        self._pending += count
         self._drop_surplus()
 
     def _taken_learnt(self) -> dict[str, Any] | None:
         learnt, self._learnt = self._learnt, None
         return learnt
 
-    def _taken_batch(self) -> list[Measured]:
-        """Take as much as a batch holds, oldest first; a row too large for any batch goes as samples.
+    def _taken_batch(self) -> tuple[list[Measured], int]:
+        """Take as much as a batch holds, oldest first, and count it; a row too large for any goes as samples.
 
         In a batch no device's times go back, and either all times are unset or none.
         """
@@ -219,12 +221,13 @@ class Recorder:
         last: dict[str, int] = {}
         unset = bool(self._measured) and _is_unset(self._measured[0])
         for each in self._measured:
-            if size + how_many(each) > self._batch_max:
+            count = how_many(each)
+            if size + count > self._batch_max:
                 break
             if each.time_ms < last.get(each.device, 0) or _is_unset(each) != unset:
                 break
             last[each.device] = each.time_ms
-            taken, size = taken + 1, size + how_many(each)
+            taken, size = taken + 1, size + count
         if not taken and self._measured:
             [row] = self._measured[:1]
             self._measured[:1] = row.samples if isinstance(row, Row) else [row]
@@ -232,7 +235,7 @@ class Recorder:
         batch = self._measured[:taken]
         del self._measured[:taken]
         self._pending -= size
-        return batch
+        return batch, size
 
     def _drop_surplus(self) -> None:
         events_over = max(0, len(self._events) - PENDING_EVENTS_MAX)
@@ -242,49 +245,57 @@ class Recorder:
             while self._pending - dropped > samples_max:
                 dropped += how_many(self._measured[gone])
                 gone += 1
-            self._lose(SAMPLES_UNSTORED, self._measured[:gone], dropped)
+            self._lose(SAMPLES_UNSTORED, self._measured[:gone])
             del self._measured[:gone]
             self._pending -= dropped
             self.dropped_samples += dropped
         if (surplus := events_over - PENDING_SAMPLES_MAX) > 0:
-            self._lose(EVENTS_UNSTORED, self._events[:surplus], surplus)
+            self._lose(EVENTS_UNSTORED, self._events[:surplus])
             del self._events[:surplus]
             self.dropped_events += surplus
 
-    def _lose(self, reason: str, rows: Sequence[Measured | Event], count: int) -> None:
-        times = [row.time_ms for row in rows]
-        self._lost.add(Loss(reason, min(times), max(times), count))
+    def _lose(self, reason: str, rows: Sequence[Measured | Event]) -> None:
+        for each in rows:
+            reason_here = reason + (UNSET if _is_unset(each) else "")
+            count = len(each.points) if isinstance(each, Row) else 1
+            self._lost.add(Loss(reason_here, each.time_ms, each.time_ms, count))
 
     def _of_events(self, events: list[Event]) -> list[Append]:
         if not events:
             return []
-        return [
-            self._append(Lane.EVENTS, Content.EVENTS, batches.events_payload(events), events, len(events))
-        ]
+        payload = batches.events_payload(events)
+        if len(payload) > PAYLOAD_BYTES_SENT_MAX and len(events) > 1:  # very many different texts
+            half = len(events) // 2
+            return self._of_events(events[:half]) + self._of_events(events[half:])
+        unset = any(map(_is_unset, events))
+        return [self._append(Lane.EVENTS, Content.EVENTS, payload, events, len(events), unset=unset)]
 
-    def _of_samples(self, measured: list[Measured]) -> list[Append]:
+    def _of_samples(self, measured: list[Measured], count: int) -> list[Append]:
         if not measured:
             return []
-        payload, count = batches.samples_payload(measured), sum(map(how_many, measured))
+        payload = batches.samples_payload(measured)
         if len(payload) > PAYLOAD_BYTES_SENT_MAX and len(measured) > 1:  # very many different names
-            half = len(measured) // 2
-            return self._of_samples(measured[:half]) + self._of_samples(measured[half:])
-        return [self._append(Lane.TELEMETRY, Content.SAMPLES, payload, measured, count)]
+            first, rest = measured[: len(measured) // 2], measured[len(measured) // 2 :]
+            in_first = sum(map(how_many, first))
+            return self._of_samples(first, in_first) + self._of_samples(rest, count - in_first)
+        unset = _is_unset(measured[0])  # as all of a batch are
+        return [self._append(Lane.TELEMETRY, Content.SAMPLES, payload, measured, count, unset=unset)]
 
     def _append(
-        self, lane: Lane, content: Content, payload: bytes, rows: Sequence[Measured | Event], count: int
+        self,
+        lane: Lane,
+        content: Content,
+        payload: bytes,
+        rows: Sequence[Measured | Event],
+        count: int,
+        *,
+        unset: bool,
     ) -> Append:
         times = [row.time_ms for row in rows]
+        live = self._leaves_at_once(lane)
+        created_ms = self._clock.now().wall_ms
         return Append(
-            lane,
-            content,
-            payload,
-            self._clock.now().wall_ms,
-            min(times),
-            max(times),
-            count,
-            live=self._leaves_at_once(lane),
-            unset=any(map(_is_unset, rows)),
+            lane, content, payload, created_ms, min(times), max(times), count, live=live, unset=unset
         )
 
 

@@ -55,10 +55,15 @@ class Schedule:
     def choose(self, now_s: float) -> tuple[Turn | None, float]:
         """Return the turn to take now, or None and how many seconds nothing will be due."""
         due_by_s = now_s + ROUNDING_S
-        due = [turn for turn in self.turns.values() if turn.due_s <= due_by_s]
+        due, next_s = [], math.inf
+        for turn in self.turns.values():
+            if turn.due_s <= due_by_s:
+                due.append(turn)
+            elif turn.due_s < next_s:
+                next_s = turn.due_s
         if not due:
-            return None, min([turn.due_s for turn in self.turns.values()], default=math.inf) - now_s
-        if len(due) == 1 and not due[0].unit.doubtful:
+            return None, next_s - now_s
+        if len(due) == 1 and not due[0].unit.failures:
             return due[0], 0.0
         doubtful = [turn for turn in due if turn.unit.doubtful and turn.powered]
         first = min(doubtful, key=lambda turn: turn.due_s, default=None)
@@ -80,8 +85,7 @@ class Schedule:
             return min(
                 sound, key=lambda turn: (not turn.urgent and now_s < turn.deadline_s, turn.deadline_s)
             ), 0.0
-        waits += [turn.due_s - now_s for turn in self.turns.values() if turn.due_s > due_by_s]
-        return None, max(0.0, min(waits, default=math.inf))
+        return None, max(0.0, min([next_s - now_s, *waits]))
 
     def _harms_nobody(self, cost_s: float, now_s: float) -> bool:
         """Say whether so much line time can be spent without a deadline missed that would else be kept."""

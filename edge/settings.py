@@ -3,15 +3,14 @@
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from contract.events import Priority
-from contract.limits import NAME_CHARACTERS_MAX
 from contract.messages import DeviceEntry
-from device_profiles.schema import ProfileName
 from edge.lamps.settings import LAMPS_PER_GATEWAY_MAX, Lamp, Lighting
 from edge.lines.line import Direction
 from edge.lines.timing import BROADCAST_TURNAROUND_S
+from edge.setting_forms import Host, Name, PointName, Seconds, SecondsOrNone
 from toml_files import Strict
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
@@ -19,34 +18,7 @@ EXAMPLE = Path(__file__).with_name("settings.example.toml")
 MONTHLY_BYTES_MIN = 1024 * 1024
 """A batch of telemetry may be a quarter of it."""
 
-Name = ProfileName
-PointName = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$",
-        max_length=2 * NAME_CHARACTERS_MAX + 1,
-        json_schema_extra={"form": "device/point"},
-    ),
-]
-"""``device/point``."""
-
-Seconds = Annotated[float, Field(gt=0, le=31 * 86400)]
-SecondsOrNone = Annotated[float, Field(ge=0, le=31 * 86400)]
 BroadcastTurnaround = Annotated[float, Field(ge=0, le=10)]
-
-
-def _resolvable(host: str) -> str:
-    """Refuse what no resolver takes: sockets raise for it, and not as they do for a lost connection."""
-    try:
-        host.encode("idna")
-    except UnicodeError as error:
-        raise ValueError(
-            f"{host!r} cannot be a host; give a name, without empty or overlong parts, or an address"
-        ) from error
-    return host
-
-
-Host = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_resolvable)]
 
 
 class Ref(NamedTuple):

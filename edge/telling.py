@@ -24,3 +24,11 @@ class Told:
         if self._failing:
             _log.warning("%s works again", self._name)
         self._failing = False
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> str:
+    """Return what the first plain exception of nested groups says."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__

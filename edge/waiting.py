@@ -120,6 +120,17 @@ class Wake:
         self.set()
 
 
+def heed_cancellation() -> None:
+    """Raise CancelledError where the running task was cancelled and goes on.
+
+    Python 3.11's ``wait_for`` swallows a cancellation that comes together with what it waits for; a task
+    group cancels its tasks once only, and waits for them ever after. Call it behind what may wait that way.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def ended(task: "asyncio.Task[None]", again_s: float) -> None:
     """Cancel a task and wait for its end, whatever that is; cancel it again where it goes on.
 

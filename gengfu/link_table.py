@@ -35,7 +35,12 @@ _TEXTS = {
         "telemetry waits in the buffer for the budget; alarms go on",
         "遥测在缓冲区中等待预算；报警照常发送",
     ),
-    "no month": ("since the start", "启动以来"),
+    "no month": ("last 31 days of running", "最近 31 天运行"),
+    "calendar": ("the budget accrues by the calendar month", "预算按日历月累积"),
+    "running_time": (
+        "the clock is not set: the budget accrues by running time, at a month's rate",
+        "时钟未校准：预算按运行时间以月速率累积",
+    ),
     "sample": (
         "{0} bytes a sample in batches, {1} batches sent again",
         "每样本 {0} 字节（按批），重发 {1} 批",
@@ -94,6 +99,7 @@ def _month(report: "Report", language: Language) -> Iterator[str]:
     if report.available_octets is not None:
         key = "now" if report.available_octets >= 0 else "over"
         yield _text(key, language, _octets(abs(report.available_octets)))
+        yield _text(report.accrues_by, language)
     expected = report.expected_octets
     yield _text("early", language) if expected is None else _text("expected", language, _octets(expected))
     if report.budget_holds:

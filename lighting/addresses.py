@@ -58,6 +58,7 @@ class Addresses:
 
     def __init__(self, plan: Plan) -> None:
         """AddressError where a cabinet's lamps are no names; ``checking`` tells each with its line."""
+        self._plan = plan
         self.lamps_of: dict[str, list[str]] = {}
         for cabinet in plan.cabinets:
             names = [name for text in cabinet.lamps for name in expanded(text)]
@@ -70,6 +71,15 @@ class Addresses:
         for gateway, lamps in self.lamps_of.items():
             for lamp in lamps:
                 yield Lamp(gateway, lamp)
+
+    def calendars(self) -> dict[Lamp, str]:
+        """Return which calendar each lamp follows; the plan is sound."""
+        return {
+            lamp: assignment.calendar
+            for assignment in self._plan.assignments
+            for text in assignment.addresses
+            for lamp in self.lamps(text)
+        }
 
     def lamps(self, text: str, within: tuple[str, ...] = ()) -> list[Lamp]:
         """Return the lamps that an address means, each once; AddressError says why it means none."""

@@ -29,7 +29,8 @@ def acked_before(
         offset_ms = settled and settled.offset_ms
         possible = sending.digests((*site, meta.epoch(db)), lane, row, payload, offset_ms)
         # A tombstone may have replaced what was sent before: the centre then has the better part.
-        if row.content != Content.TOMBSTONE and digest not in possible:
+        replaced = row.content == Content.TOMBSTONE and settled is not None
+        if digest not in possible and not replaced:
             return None
     elif upto == acked and digest and acked_digest and digest != acked_digest:
         return None

@@ -1,21 +1,11 @@
-"""The buffer's file: how it is opened, found corrupt and set aside, and what a corrupt one still gives."""
+"""The buffer's file: how it is opened, found corrupt and set aside."""
 
-import contextlib
-import json
 import logging
 import re
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from contract import batches
-from contract.batches import Content, Header
-from contract.errors import ContractError
-from contract.limits import TIME_MS_MAX
 from contract.topics import Lane
-from edge.buffer.meta import LEARNT, LINK_USE, OFFSETS, RULES, RUN
 
 _log = logging.getLogger(__name__)
 
@@ -39,9 +29,10 @@ COMMITTED = f"SELECT committed_ms FROM lanes WHERE lane = '{Lane.TELEMETRY}'"  #
 PAGE_BYTES = 4096
 WAL_BYTES_MAX = 8 * 1024 * 1024
 """A write-ahead log that has grown beyond is cut when it is used anew."""
-MISSES_MAX = 10_000
-"""So many rows in a row that cannot be read end a search."""
 
+_SIDES = ("-wal", "-shm")
+VERSIONS_MAX = 1000
+"""No version is ever as high: such a number is noise."""
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _DAMAGE_EXTENDED = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ}
 
@@ -80,6 +71,8 @@ def connected(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = FULL")
         db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
         [version] = db.execute("PRAGMA user_version").fetchone()
+        if not 0 <= version <= VERSIONS_MAX or (version == 0 and _holds_tables(db)):
+            raise sqlite3.DatabaseError(f"its version is said to be {version}")
         if version == SCHEMA_VERSION:
             [verdict] = db.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
@@ -90,190 +83,48 @@ def connected(path: Path) -> sqlite3.Connection:
     return db
 
 
-def set_aside(path: Path, files_max: int) -> Path:
-    """Rename a corrupt file with all that belongs to it; the oldest of too many are deleted."""
+def _holds_tables(db: sqlite3.Connection) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+
+
+def set_aside(path: Path, files_max: int) -> None:
+    """Rename a corrupt file with all that belongs to it; ``waiting`` finds it until it is ``numbered``."""
+    numbered(path, files_max)
+    _rename(path, _waiting(path))
+
+
+def waiting(path: Path) -> Path | None:
+    """Return the corrupt file whose place no other has taken for certain, if there is one."""
+    return found if (found := _waiting(path)).exists() else None
+
+
+def numbered(path: Path, files_max: int) -> Path | None:
+    """Give the corrupt file that waits, if one does, its name; the oldest of too many are deleted."""
+    if waiting(path) is None:
+        return None
     there = _corrupt_files(path)
-    number = max(there, default=0) + 1
-    target = path.with_name(f"{path.name}.corrupt-{number}")
-    for suffix in ("-wal", "-shm"):
+    target = path.with_name(f"{path.name}.corrupt-{max(there, default=0) + 1}")
+    _rename(_waiting(path), target)
+    for old in sorted(there)[: max(0, len(there) + 1 - files_max)]:
+        _log.warning("%s is deleted: %d corrupt buffers are kept at most", there[old], files_max)
+        for suffix in ("", *_SIDES):
+            there[old].with_name(there[old].name + suffix).unlink(missing_ok=True)
+    return target
+
+
+def _waiting(path: Path) -> Path:
+    return path.with_name(f"{path.name}.corrupt")
+
+
+def _rename(path: Path, target: Path) -> None:
+    for suffix in _SIDES:
         side = path.with_name(path.name + suffix)
         if side.exists():
             side.rename(target.with_name(target.name + suffix))
     path.rename(target)
-    for old in sorted(there)[: max(0, len(there) + 1 - files_max)]:
-        _log.warning("%s is deleted: %d corrupt buffers are kept at most", there[old], files_max)
-        for suffix in ("", "-wal", "-shm"):
-            there[old].with_name(there[old].name + suffix).unlink(missing_ok=True)
-    return target
 
 
 def _corrupt_files(path: Path) -> dict[int, Path]:
     pattern = re.compile(re.escape(path.name) + r"\.corrupt-([0-9]{1,9})")
     found = ((each, pattern.fullmatch(each.name)) for each in path.parent.iterdir())
     return {int(match[1]): each for each, match in found if match}
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A batch as the table has it, without its number."""
-
-    lane: Lane
-    content: Content
-    boot_id: str
-    created_ms: int
-    first_ms: int
-    last_ms: int
-    count: int
-    live: int
-    unset: int
-    offset_ms: int | None
-    payload: bytes
-
-
-class Wreck:
-    """A corrupt file: whatever of it can still be read."""
-
-    def __init__(self, path: Path) -> None:
-        """Open it; nothing raises here or later for what it may hold."""
-        self._db: sqlite3.Connection | None = None
-        self.unreadable = False
-        """Whether anything was not there, or not readable, that should be; true where nobody can know."""
-        try:
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA query_only = ON")
-        except sqlite3.Error:
-            self.unreadable = True
-
-    def rows(self) -> Iterator[Row]:
-        """Yield the batches that can be read and decoded, in the order in which they were kept."""
-        kept = dict.fromkeys(Lane, 0)
-        following = {lane: self._following(lane) for lane in Lane}
-        last = self._value("SELECT max(rowid) FROM batches")
-        if not isinstance(last, int):
-            last = sum(each or 0 for each in following.values()) + MISSES_MAX
-        first = self._value("SELECT min(rowid) FROM batches")
-        rowid, misses = first if isinstance(first, int) else 1, 0
-        seen: dict[Lane, int] = {}
-        while rowid <= last and misses < MISSES_MAX:
-            sequence_and_row = self._row(rowid)
-            if sequence_and_row and sequence_and_row[0] <= seen.get(sequence_and_row[1].lane, 0):
-                sequence_and_row = None  # pages that lead to each other give the same rows without end
-                self.unreadable = True
-            misses = 0 if sequence_and_row else misses + 1
-            if sequence_and_row:
-                sequence, row = sequence_and_row
-                # Sequences are contiguous: a hole is a batch that could not be read.
-                self.unreadable |= sequence != seen.get(row.lane, sequence - 1) + 1
-                seen[row.lane] = sequence
-                kept[row.lane] += 1
-                yield row
-            rowid = self._after(rowid)
-        for lane, number in following.items():
-            first_held = self._acked(lane)
-            held = None if number is None or first_held is None else number - 1 - first_held
-            self.unreadable |= held is None or held != kept[lane]
-
-    def remembered(self) -> dict[str, str]:
-        """Return what rules and drivers had kept, as it was written."""
-        found = {}
-        for key in (RULES, LEARNT, OFFSETS, LINK_USE):
-            value = self._value("SELECT value FROM meta WHERE key = ?", key)
-            with contextlib.suppress(TypeError, ValueError):
-                if isinstance(value, str) and isinstance(json.loads(value), dict):
-                    found[key] = value
-        return found
-
-    def since_ms(self) -> int | None:
-        """Return since when something is missing if the last run had no clean end; None if it had."""
-        begun = self._value("SELECT value FROM meta WHERE key = ?", RUN)
-        if not isinstance(begun, str) or not begun.isdecimal():
-            return None
-        committed = self._value(COMMITTED)
-        return max(int(begun), committed if isinstance(committed, int) else 0)
-
-    def owed(self) -> list[tuple[Any, ...]]:
-        """Return the rows of losses that were not told yet."""
-        try:
-            rows = self._db.execute("SELECT * FROM owed").fetchall() if self._db else []
-        except (sqlite3.Error, OverflowError, ValueError):
-            return []
-        return [row for row in rows if len(row) == 6 and _is_loss(row)]
-
-    def close(self) -> None:
-        """Let go of it."""
-        if self._db:
-            with contextlib.suppress(sqlite3.Error):
-                self._db.close()
-
-    def _after(self, rowid: int) -> int:
-        """Return the next row there is, or just the next number where the table does not say."""
-        value = self._value("SELECT min(rowid) FROM batches WHERE rowid > ?", rowid)
-        return value if isinstance(value, int) else rowid + 1
-
-    def _following(self, lane: Lane) -> int | None:
-        value = self._value("SELECT next_sequence FROM lanes WHERE lane = ?", lane)
-        return value if isinstance(value, int) else None
-
-    def _acked(self, lane: Lane) -> int | None:
-        value = self._value("SELECT acked_upto FROM lanes WHERE lane = ?", lane)
-        return value if isinstance(value, int) else None
-
-    def _value(self, query: str, *arguments: str | int) -> object:
-        try:
-            row = self._db.execute(query, arguments).fetchone() if self._db else None
-        except (sqlite3.Error, OverflowError, ValueError):
-            self.unreadable = True
-            return None
-        return row[0] if row else None
-
-    def _row(self, rowid: int) -> tuple[int, Row] | None:
-        try:
-            row = (
-                self._db.execute(
-                    "SELECT sequence, lane, content, boot_id, created_ms, first_ms, last_ms, count, live,"
-                    " unset, offset_ms, payload FROM batches WHERE rowid = ?",
-                    (rowid,),
-                ).fetchone()
-                if self._db
-                else None
-            )
-        except (sqlite3.Error, OverflowError, ValueError):
-            self.unreadable = True
-            return None
-        if row is None:
-            return None
-        sequence, lane, content, *columns = row
-        try:
-            batch = Row(Lane(lane), Content(content), *columns)
-            _check(sequence, batch)
-        except (ContractError, ValueError, TypeError):
-            self.unreadable = True
-            return None
-        return sequence, batch
-
-
-def _check(sequence: int, row: Row) -> None:
-    """ContractError, ValueError or TypeError where no centre would take it."""
-    times = (row.created_ms, row.first_ms, row.last_ms)
-    if not all(0 <= time_ms <= TIME_MS_MAX for time_ms in times) or row.count < 0 or sequence < 1:
-        raise ValueError("no batch")
-    if row.live not in (0, 1) or row.unset not in (0, 1):
-        raise ValueError("no batch")
-    header = Header(
-        "x",
-        "x",
-        "0" * 32,
-        row.lane,
-        sequence,
-        row.content,
-        row.boot_id,
-        row.created_ms,
-        offset_ms=row.offset_ms,
-    )
-    batches.decode(batches.message(header, row.payload))
-
-
-def _is_loss(row: tuple[Any, ...]) -> bool:
-    reason, from_ms, to_ms, count, first, last = row
-    numbers = (from_ms, to_ms, 0 if count is None else count, first, last)
-    return isinstance(reason, str) and all(isinstance(each, int) and each >= 0 for each in numbers)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from contract.events import Gap
+from contract.events import UNSET, Gap
 from edge.clock import Moment
 
 SAMPLES_UNSTORED = "samples dropped: the disk did not take them in time"
@@ -14,9 +14,13 @@ UNCLEAN_END = "the gateway ended without being stopped: what was not on disk yet
 UNREADABLE = "the buffer was corrupt and is set aside: what could not be read is lost"
 GAPS_LET_GO = "gaps dropped: the buffer was full"
 
-LET_GO = frozenset({SAMPLES_LET_GO, EVENTS_LET_GO, GAPS_LET_GO})
+_EITHER = frozenset({SAMPLES_UNSTORED, EVENTS_UNSTORED, SAMPLES_LET_GO, EVENTS_LET_GO})
+"""Told apart from the same ``by_unset``, so that no range joins times of two clocks."""
+LET_GO = frozenset(
+    {SAMPLES_LET_GO, EVENTS_LET_GO, GAPS_LET_GO, SAMPLES_LET_GO + UNSET, EVENTS_LET_GO + UNSET}
+)
 """Told when the centre has been heard: until then they add up in one place, so that they fill nothing."""
-_KNOWN = LET_GO | {SAMPLES_UNSTORED, EVENTS_UNSTORED, UNCLEAN_END, UNREADABLE}
+_KNOWN = LET_GO | _EITHER | {each + UNSET for each in _EITHER} | {UNCLEAN_END, UNREADABLE}
 
 
 @dataclass(frozen=True, slots=True)

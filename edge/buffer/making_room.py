@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from contract import batches
-from contract.batches import Content, Header, Tombstone
-from contract.errors import ContractError
-from contract.events import Gap
+from contract.batches import Content, Tombstone
+from contract.events import UNSET
+from contract.samples import ClockState
 from contract.topics import Lane
-from edge.buffer.losses import EVENTS_LET_GO, SAMPLES_LET_GO, Loss, of_gap
+from edge.buffer import meta
+from edge.buffer.dropping import Dropped
+from edge.buffer.losses import EVENTS_LET_GO, SAMPLES_LET_GO, Ledger, Loss
 from edge.buffer.retention import ROW_BYTES, TOMBSTONE_BYTES, Held, Usage, excess, let_go, quotas, surplus
 
 _ROWS_AT_ONCE = 1_000
@@ -85,23 +87,27 @@ def _oldest(db: sqlite3.Connection, lane: Lane) -> Iterator[Held]:
 
 def _bury(db: sqlite3.Connection, lane: Lane, sequence: int, usage: Usage, step: Step) -> Usage:
     """Replace one batch by its tombstone."""
-    rowid, content, first_ms, last_ms, count, payload, *header = db.execute(
-        "SELECT rowid, content, first_ms, last_ms, count, payload, boot_id, created_ms, live, unset,"
-        " offset_ms FROM batches WHERE lane = ? AND sequence = ?",
-        (lane, sequence),
-    ).fetchone()
-    step.losses += _gaps_in(content, payload)
-    tombstone = batches.tombstone_payload(Tombstone(first_ms, last_ms, count, "buffer full"))
+    [row] = _rows(db, lane, sequence, sequence)
+    step.losses += row.gaps
+    held = row.range
+    tombstone = batches.tombstone_payload(
+        Tombstone(held.first_ms, held.last_ms, row.count, "buffer full", held.clock)
+    )
     # Deleted and inserted, because a row that only shrinks leaves its page as it is: nothing would be free.
-    db.execute("DELETE FROM batches WHERE rowid = ?", (rowid,))
+    columns = "rowid, lane, sequence, boot_id, created_ms, count, live"
+    [kept] = db.execute(
+        f"SELECT {columns} FROM batches WHERE lane = ? AND sequence = ?",  # noqa: S608 - constant
+        (lane, sequence),
+    )
+    db.execute("DELETE FROM batches WHERE rowid = ?", kept[:1])
     db.execute(
-        "INSERT INTO batches (rowid, lane, sequence, content, first_ms, last_ms, count, payload, boot_id,"
-        " created_ms, live, unset, offset_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (rowid, lane, sequence, Content.TOMBSTONE, first_ms, last_ms, count, tombstone, *header),
+        f"INSERT INTO batches ({columns}, content, first_ms, last_ms, unset, payload)"  # noqa: S608
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*kept, Content.TOMBSTONE, held.first_ms, held.last_ms, held.moves, tombstone),
     )
     step.batches += 1
     return usage._replace(
-        octets=usage.octets - len(payload) + len(tombstone),
+        octets=usage.octets - len(row.payload) + len(tombstone),
         live_from=sequence,
         tombstone_octets=usage.tombstone_octets + ROW_BYTES + len(tombstone),
     )
@@ -109,28 +115,24 @@ def _bury(db: sqlite3.Connection, lane: Lane, sequence: int, usage: Usage, step:
 
 def _let_go(db: sqlite3.Connection, lane: Lane, upto: int, usage: Usage, step: Step) -> Usage:
     """Delete the oldest rows, and count what they held or stood for."""
-    where = (lane, upto)
-    first, from_ms, to_ms, count, rows = db.execute(
-        "SELECT min(sequence), min(first_ms), max(last_ms), sum(count), count(*) FROM batches"
-        " WHERE lane = ? AND sequence <= ?",
-        where,
-    ).fetchone()
-    for content, payload in db.execute(
-        "SELECT content, payload FROM batches WHERE lane = ? AND sequence <= ?", where
-    ):
-        step.losses += _gaps_in(content, payload)
-    step.losses.append(Loss(_REASON[lane], from_ms, to_ms, count, first, upto))
-    step.batches += rows
+    gone, reason = Ledger(), _REASON[lane]
+    for row in _rows(db, lane, 0, upto):
+        step.batches += 1
+        step.losses += row.gaps
+        held = row.range
+        reason_here = reason + (UNSET if held.clock is ClockState.UNSET else "")
+        gone.add(Loss(reason_here, held.first_ms, held.last_ms, row.count, row.sequence, row.sequence))
+    step.losses += gone
     return delete(db, lane, upto, usage)
 
 
-def _gaps_in(content: str, payload: bytes) -> list[Loss]:
-    """Return the losses that a batch of events was to tell: they are not lost with it."""
-    if content != Content.EVENTS:
-        return []
-    header = Header("x", "x", "0" * 32, Lane.EVENTS, 1, Content.EVENTS, "0" * 32, 0)
-    try:
-        events = batches.decode(batches.message(header, payload)).events
-    except ContractError:
-        return []  # whatever harmed it: room is made all the same
-    return [of_gap(event) for event in events if isinstance(event, Gap)]
+def _rows(db: sqlite3.Connection, lane: Lane, first: int, last: int) -> Iterator[Dropped]:
+    offsets = meta.offsets(db)
+    rows = db.execute(
+        "SELECT sequence, content, first_ms, last_ms, count, unset, payload, boot_id, offset_ms"
+        " FROM batches WHERE lane = ? AND sequence BETWEEN ? AND ? ORDER BY sequence",
+        (lane, first, last),
+    )
+    for *row, boot_id, offset_ms in rows:
+        row.append(offsets.get(boot_id) if offset_ms is None else offset_ms)
+        yield Dropped(*row)

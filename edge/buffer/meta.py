@@ -10,7 +10,7 @@ import msgspec
 from contract.messages import EpochRange, LaneRange
 
 RULES, LEARNT, RUN, EPOCH, TURN = "rules", "learnt", "run", "epoch", "turn"
-OFFSETS, FORMER, LINK_USE = "offsets", "former", "link_use"
+OFFSETS, FORMER, LINK_USE, STRETCHES = "offsets", "former", "link_use", "stretches"
 """Keys in ``meta``; ``run`` holds since when a gateway has been at work, and is gone after a clean end,
 ``offsets`` by boot what was missing in its times before its clock was synchronised."""
 
@@ -65,9 +65,13 @@ def former(db: sqlite3.Connection) -> list[EpochRange]:
 def begin_epoch(db: sqlite3.Connection, epoch: str, held: EpochRange) -> None:
     """Begin a new epoch; the one that is ``held`` becomes the newest of the former."""
     ended = {lane: LaneRange(lanes.first, lanes.first) for lane, lanes in held.lanes.items()}
-    epochs = [EpochRange(held.epoch, ended), *former(db)][:FORMER_EPOCHS_MAX]
     set_value(db, EPOCH, epoch)
-    set_value(db, FORMER, msgspec.json.encode(epochs).decode())
+    keep_former(db, [EpochRange(held.epoch, ended, held.stretches), *former(db)])
+
+
+def keep_former(db: sqlite3.Connection, epochs: list[EpochRange]) -> None:
+    """Keep the newest of the epochs before this one."""
+    set_value(db, FORMER, msgspec.json.encode(epochs[:FORMER_EPOCHS_MAX]).decode())
 
 
 def offsets(db: sqlite3.Connection) -> dict[str, int]:

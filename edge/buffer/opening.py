@@ -12,6 +12,7 @@ from contract.topics import Lane
 from edge.buffer import file, meta
 from edge.buffer.losses import UNCLEAN_END, UNREADABLE, Ledger, Loss
 from edge.buffer.retention import ROW_BYTES, TOMBSTONE_BYTES, Usage
+from edge.buffer.wreck import Row, Wreck, told
 
 _log = logging.getLogger(__name__)
 
@@ -37,14 +38,13 @@ def opened(
 
     ``ends_run`` says that whoever wrote the file so far is gone.
     """
-    quarantined = None
     try:
         db = file.connected(path)
     except sqlite3.Error as error:
         if not file.is_damage(error):
             raise
         _log.error("the buffer %s is corrupt and is set aside: %s", path, error)
-        quarantined = file.set_aside(path, quarantined_files_max)
+        file.set_aside(path, quarantined_files_max)
         db = file.connected(path)
     try:
         [version] = db.execute("PRAGMA user_version").fetchone()
@@ -52,7 +52,8 @@ def opened(
             db.close()
             return f"{path}: written by another version ({version}); this one knows {file.SCHEMA_VERSION}"
         if version == 0:
-            _make(db, ids(), now_ms, corrupt=quarantined is not None)
+            _make(db, ids(), now_ms, file.waiting(path))
+        quarantined = file.numbered(path, quarantined_files_max)
         if quarantined:
             _take_over(quarantined, db, now_ms, ends_run=ends_run)
         owed = [Loss(*row) for row in db.execute("SELECT * FROM owed")]
@@ -101,7 +102,7 @@ def set_owed(db: sqlite3.Connection, loss: Loss) -> None:
     )
 
 
-def _make(db: sqlite3.Connection, epoch: str, now_ms: int, *, corrupt: bool) -> None:
+def _make(db: sqlite3.Connection, epoch: str, now_ms: int, corrupt: Path | None) -> None:
     with _transaction(db):
         for statement in file.SCHEMA:
             db.execute(statement)
@@ -109,12 +110,16 @@ def _make(db: sqlite3.Connection, epoch: str, now_ms: int, *, corrupt: bool) -> 
         meta.set_value(db, meta.EPOCH, epoch)
         if corrupt:  # a power cut while it is taken over must not leave it untold
             set_owed(db, Loss(UNREADABLE, 0, now_ms, None))
+            epochs, remembered = told(corrupt)
+            meta.keep_former(db, epochs)
+            for key, value in remembered.items():
+                meta.set_value(db, key, value)
         db.execute(f"PRAGMA user_version = {file.SCHEMA_VERSION}")
 
 
 def _take_over(corrupt: Path, db: sqlite3.Connection, now_ms: int, *, ends_run: bool) -> None:
     """Keep in the new file what the corrupt one still gives; a disk that refuses only ends it."""
-    wreck = file.Wreck(corrupt)
+    wreck = Wreck(corrupt)
     try:
         taken, samples, first_ms = 0, 0, now_ms
         rows = []
@@ -127,13 +132,13 @@ def _take_over(corrupt: Path, db: sqlite3.Connection, now_ms: int, *, ends_run: 
                 rows = []
         _insert(db, rows)
         _log.warning("%s: %d batches with %d samples are taken over", corrupt, taken, samples)
-        ledger = Ledger(Loss(*row) for row in wreck.owed())
+        ledger = Ledger(Loss(*row) for row in wreck.owed()).without_sequences()  # those are of its epoch
         since_ms = wreck.since_ms()
         if ends_run and since_ms is not None:
             ledger.add(Loss(UNCLEAN_END, min(since_ms, now_ms), now_ms, None))
         if wreck.unreadable:
             ledger.add(Loss(UNREADABLE, first_ms if taken else 0, now_ms, None))
-        _settle(db, wreck.remembered(), ledger)
+        _settle(db, ledger)
     except sqlite3.Error as error:
         if file.is_damage(error):
             raise
@@ -142,7 +147,7 @@ def _take_over(corrupt: Path, db: sqlite3.Connection, now_ms: int, *, ends_run: 
         wreck.close()
 
 
-def _insert(db: sqlite3.Connection, rows: list[file.Row]) -> None:
+def _insert(db: sqlite3.Connection, rows: list[Row]) -> None:
     with _transaction(db):
         for row in rows:
             [sequence] = db.execute(
@@ -158,11 +163,9 @@ def _insert(db: sqlite3.Connection, rows: list[file.Row]) -> None:
             )
 
 
-def _settle(db: sqlite3.Connection, remembered: dict[str, str], ledger: Ledger) -> None:
-    """Keep what was remembered, and what is owed now that it is known how much could be read."""
+def _settle(db: sqlite3.Connection, ledger: Ledger) -> None:
+    """Keep what is owed now that it is known how much could be read."""
     with _transaction(db):
-        for key, value in remembered.items():
-            meta.set_value(db, key, value)
         db.execute("DELETE FROM owed")
         for loss in ledger:
             set_owed(db, loss)

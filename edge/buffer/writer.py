@@ -113,11 +113,17 @@ class Writer:
         if not losses:
             return []
         gaps = [loss.told(self._buffer.new_id(), now) for loss in losses]
-        first_ms, last_ms = min(gap.from_ms for gap in gaps), max(gap.to_ms for gap in gaps)
         payload = batches.events_payload(list(gaps))
         unset = now.clock is ClockState.UNSET
         return [
             Append(
-                Lane.EVENTS, Content.EVENTS, payload, now.wall_ms, first_ms, last_ms, len(gaps), unset=unset
+                Lane.EVENTS,
+                Content.EVENTS,
+                payload,
+                now.wall_ms,
+                now.wall_ms,
+                now.wall_ms,
+                len(gaps),
+                unset=unset,
             )
         ]

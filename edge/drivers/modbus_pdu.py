@@ -18,6 +18,7 @@ READ_FUNCTIONS: dict[Table, int] = {
 WRITE_COIL, WRITE_REGISTER, WRITE_COILS, WRITE_REGISTERS = 5, 6, 15, 16
 MASK_WRITE, READ_WRITE = 22, 23
 COIL_ON, COIL_OFF = 0xFF00, 0x0000
+REGISTERS_PER_READ_MAX = 125
 COILS_PER_WRITE_MAX = 1968
 REGISTERS_PER_WRITE_MAX = 123
 REGISTERS_PER_READ_WRITE_MAX = 121
@@ -47,14 +48,21 @@ def read_request(table: Table, address: int, count: int) -> tuple[bytes, int]:
     return struct.pack(">BHH", READ_FUNCTIONS[table], address, count), 2 + data_bytes
 
 
+@lru_cache(maxsize=REGISTERS_PER_READ_MAX)
+def _registers(count: int) -> struct.Struct:
+    return struct.Struct(f">{count}H")
+
+
 def read_answer(table: Table, count: int, pdu: bytes) -> tuple[int, ...]:
     """Return the registers, or the bits as 0 and 1; ModbusError for an exception or a wrong length."""
-    data = counted_data(pdu)
-    if len(data) != ((count + 7) // 8 if table in BIT_TABLES else 2 * count):
+    data_bytes = (count + 7) // 8 if table in BIT_TABLES else 2 * count
+    if len(pdu) != 2 + data_bytes or pdu[1] != data_bytes or pdu[0] & 0x80:
+        counted_data(pdu)  # raises what is wrong, if not only the length
         raise ModbusError("wrong_length")
     if table in BIT_TABLES:
+        data = pdu[2:]
         return tuple([data[index // 8] >> (index % 8) & 1 for index in range(count)])
-    return struct.unpack(f">{count}H", data)
+    return _registers(count).unpack_from(pdu, 2)
 
 
 def write_request(table: Table, address: int, words: Sequence[int]) -> tuple[bytes, int]:

@@ -6,7 +6,7 @@ refusal, then a good answer of the device, then the same refusal again: a device
 a while (it starts, it is busy) teaches nothing.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from itertools import pairwise
 
 from msgspec.structs import replace
@@ -48,10 +48,11 @@ class Cycle:
         "told",
     )
 
-    def __init__(self, plan: LearntPlan, now: Moment) -> None:
-        """Begin with the plan's first block."""
+    def __init__(self, plan: LearntPlan, now: Callable[[], Moment]) -> None:
+        """Begin with the plan's first block; ``now`` is asked only where there is something to learn."""
         self._before = plan.learnt
-        plan.forget_old(now)
+        if plan.learnt.since_ms:
+            plan.forget_old(now())
         self._plan, self._now, self._blocks = plan, now, plan.blocks
         self._errors: dict[Block, str] = {}
         self._good: list[Block] = []
@@ -108,12 +109,13 @@ class Cycle:
 
     def _asked_beyond(self) -> Asking:
         self._tries = TRIES_PER_CYCLE_MAX
-        if self._refused and not self._silent and self._plan.may_explore(self._now):
+        now = self._now()
+        if self._refused and not self._silent and self._plan.may_explore(now):
             before = self._plan.learnt
             for block in self._refused:
                 yield from self._explore(self._plan.inside(block))
-            self._plan.explored(self._now, in_vain=self._plan.learnt is before)
-        if self._good and (span := self._plan.absent_due(self._now)):
+            self._plan.explored(now, in_vain=self._plan.learnt is before)
+        if self._good and (span := self._plan.absent_due(now)):
             yield from self._retry(span)
 
     def _ask(self, block: Block) -> Generator[Block, str, str]:
@@ -164,7 +166,7 @@ class Cycle:
             if witness is None or (yield from self._ask(witness)):
                 return
         if (yield from self._ask(block)) in REFUSALS and self._plan.learnt.count < LESSONS_MAX:
-            self._plan.learn(lesson, self._now)
+            self._plan.learn(lesson, self._now())
             self.told.append(words)
 
     def _retry(self, span: Span) -> Asking:

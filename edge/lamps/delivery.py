@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edge.clock import Moment
 from edge.commands import Broadcast
-from edge.lamps.events import LampChange, Send
+from edge.lamps.events import Happened, Send
 from edge.lamps.fixtures import GroupKey
 from edge.lamps.lamp import Known, LampState, Phase
 from edge.lamps.settings import Lighting
@@ -17,7 +17,7 @@ UNDER_WAY_MAX = 8
 """So many commands at most does a line have at once; the rest waits here."""
 AS_FOUND = "as found"
 
-Tell = Callable[[LampState, LampChange, Moment, str], None]
+Tell = Callable[[LampState, Happened, Moment, str], None]
 
 
 @dataclass(slots=True)
@@ -91,12 +91,12 @@ class Delivery:
             if not self._known.complete(lamp.fixture):
                 return  # what it gives is read in a moment
             if self._known.proved(lamp):
-                self._now(lamp, Phase.PROVED, LampChange.PROVED, now, AS_FOUND)
+                self._now(lamp, Phase.PROVED, Happened.PROVED, now, AS_FOUND)
             else:
                 self._again(lamp)
         elif lamp.phase in (Phase.SENT, Phase.UNPROVED):
             if self._known.proved(lamp):
-                self._now(lamp, Phase.PROVED, LampChange.PROVED, now)
+                self._now(lamp, Phase.PROVED, Happened.PROVED, now)
             elif lamp.phase is Phase.UNPROVED:
                 self._unproved(lamp, now)
         elif lamp.phase is Phase.PROVED:
@@ -147,7 +147,7 @@ class Delivery:
             return False
         for lamp in lamps:
             lamp.phase, lamp.attempts = Phase.SENT, lamp.attempts + 1
-            self._tell(lamp, LampChange.SENT, now, "broadcast" if order.group else "")
+            self._tell(lamp, Happened.SENT, now, "broadcast" if order.group else "")
         self._under_way[order.line] = self._under_way.get(order.line, 0) + 1
         first = lamps[0].fixture
         what: Broadcast | Switch | Write
@@ -198,12 +198,12 @@ class Delivery:
         told = lamp.error or (
             "it took the command and does not follow" if taken else "it reads another level"
         )
-        self._now(lamp, Phase.FAILED, LampChange.FAILED, now, told)
+        self._now(lamp, Phase.FAILED, Happened.FAILED, now, told)
 
     def _failed(self, lamp: LampState, now: Moment, *, back: bool) -> None:
         """Try again where it may do better now: it answers again, or much time has passed."""
         if self._known.proved(lamp):
-            self._now(lamp, Phase.PROVED, LampChange.PROVED, now)
+            self._now(lamp, Phase.PROVED, Happened.PROVED, now)
         elif self._known.taken(lamp) is False and (back or now.s - lamp.sent_s >= self._lighting.again_s):
             lamp.attempts = 0
             self._again(lamp)
@@ -211,9 +211,9 @@ class Delivery:
     def _waits(self, lamp: LampState, now: Moment) -> None:
         if lamp.phase is not Phase.WAITING:
             told = lamp.held or ("unpowered" if lamp.heard else "not heard yet")
-            self._now(lamp, Phase.WAITING, LampChange.WAITS, now, told)
+            self._now(lamp, Phase.WAITING, Happened.WAITS, now, told)
 
-    def _now(self, lamp: LampState, phase: Phase, what: LampChange, now: Moment, told: str = "") -> None:
+    def _now(self, lamp: LampState, phase: Phase, what: Happened, now: Moment, told: str = "") -> None:
         lamp.phase = phase
         self._tell(lamp, what, now, told)
 

@@ -23,7 +23,7 @@ class Send:
 LampEffect = Emit | Send
 
 
-class LampChange(StrEnum):
+class Happened(StrEnum):
     """What happened to a lamp."""
 
     COMMANDED = "commanded"  # it is under another command now
@@ -38,7 +38,7 @@ class LampEvent(NamedTuple):
     """Of one lamp: under which command it was, and what it showed. ``level`` is None where it is unknown."""
 
     lamp: str
-    what: LampChange
+    what: Happened
     now: Moment
     command: Command | None
     level: float | None = None

@@ -7,7 +7,7 @@ from contract.samples import Measured, Quality, Row, Sample, Value
 from edge.clock import Moment
 from edge.lamps.alarms import Alarms
 from edge.lamps.delivery import Delivery
-from edge.lamps.events import LampChange, LampEffect, LampEvent, Send
+from edge.lamps.events import Happened, LampEffect, LampEvent, Send
 from edge.lamps.fixtures import Fixture
 from edge.lamps.judging import Judge
 from edge.lamps.lamp import Known, LampState
@@ -158,7 +158,7 @@ class Lamps:
         for lamp, own in touched.items():
             if own:
                 self._delivery.heard(lamp, now)
-                self._tell(lamp, LampChange.MEASURED, now, "")
+                self._tell(lamp, Happened.MEASURED, now, "")
             effects += self._judge.look(lamp, now)
         return effects + self.tick(now)
 
@@ -190,7 +190,7 @@ class Lamps:
         for name in self.program.changed(now):
             lamp, command = self.states[name], self.program.commands[name]
             lamp.command = command
-            self._tell(lamp, LampChange.COMMANDED, now, "")
+            self._tell(lamp, Happened.COMMANDED, now, "")
             level = None if command is None else command.level
             if level != lamp.level:
                 lamp.level = level
@@ -241,7 +241,7 @@ class Lamps:
             return "held by the local switch"
         return "its breaker has tripped" if self.known.flag(fixture.breaker) else ""
 
-    def _tell(self, lamp: LampState, what: LampChange, now: Moment, told: str) -> None:
+    def _tell(self, lamp: LampState, what: Happened, now: Moment, told: str) -> None:
         if self.on_lamp:
             level, power_w = self.known.level(lamp.fixture), self.known.power_w(lamp.fixture)
             self.on_lamp(

@@ -5,13 +5,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from contract.events import Priority
-from lighting.plan import Name, PointName
+from edge.setting_forms import Name, PointName, SecondsOrNone
 from toml_files import Strict
 
 DURATION_S_MAX = 31 * 86_400
 LAMPS_PER_GATEWAY_MAX = 2_000
 
-Wait = Annotated[float, Field(ge=0, le=DURATION_S_MAX)]
 Percent = Annotated[float, Field(ge=0, le=1000)]
 
 
@@ -34,16 +33,16 @@ class LightSensor(Strict):
 class Lighting(Strict):
     """How commands are sent and proved, when something counts as a failure, what an unset clock means."""
 
-    stagger_s: Wait = 0.5
+    stagger_s: SecondsOrNone = 0.5
     together_max: int = Field(default=1, ge=1, le=100)
     broadcast_min: int = Field(default=3, ge=0, le=LAMPS_PER_GATEWAY_MAX)
     proof_s: float = Field(default=20, gt=0, le=3600)
     retries_max: int = Field(default=3, ge=0, le=20)
-    retry_pause_s: Wait = 10
+    retry_pause_s: SecondsOrNone = 10
     again_s: float = Field(default=600, gt=0, le=DURATION_S_MAX)
     level_tolerance: float = Field(default=5, ge=0, le=50)
-    on_delay_s: Wait = 60
-    off_delay_s: Wait = 30
+    on_delay_s: SecondsOrNone = 60
+    off_delay_s: SecondsOrNone = 30
     power_off_percent: Percent = 5
     power_low_percent: Percent = 70
     power_high_percent: Percent = 130
@@ -52,7 +51,7 @@ class Lighting(Strict):
     voltage_high_v: float | None = None
     nominal_voltage_v: float = Field(default=230, gt=0, le=1000)
     untrusted_clock: Literal["on", "pattern"] = "on"
-    patience_s: Wait = 120
+    patience_s: SecondsOrNone = 120
     light_sensor: LightSensor | None = None
     sensor_stale_s: float = Field(default=300, gt=0, le=86_400)
     horizon_nights: int = Field(default=2, ge=1, le=30)

@@ -87,22 +87,21 @@ class _Connection(asyncio.BufferedProtocol):
         return _RECEIVED  # taken out of it before anybody else's bytes come
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(_RECEIVED[:nbytes])
         self.silent = 0
-        self._buffer = buffer = self._buffer + data if self._buffer else data
+        buffer = self._buffer + bytes(_RECEIVED[:nbytes])
         while len(buffer) >= _MBAP.size:
             transaction, protocol, length, unit_id = _MBAP.unpack_from(buffer)
             if protocol != 0 or not 2 <= length <= PDU_BYTES_MAX + 1:
                 return self._out_of_step()
             end = _PREFIX_BYTES + length
             if len(buffer) < end:
-                return None
-            pdu = buffer[_MBAP.size : end]
-            self._buffer = buffer = buffer[end:]
-            if pdu[0] in READ_FUNCTIONS and pdu[1:2] != bytes([length - 3 & 0xFF]):
+                break
+            pdu, buffer = buffer[_MBAP.size : end], buffer[end:]
+            if pdu[0] in READ_FUNCTIONS and (len(pdu) < 2 or pdu[1] != length - 3):
                 return self._out_of_step()  # header and answer disagree about the length
             if transaction == self._transaction:
                 self._resolve((unit_id, pdu))  # any other answers a request that was given up
+        self._buffer = buffer
         return None
 
     def eof_received(self) -> bool:
@@ -194,8 +193,8 @@ class TcpLine:
             if answer is not LineError.TIMEOUT or connection.silent >= SILENT_TRANSACTIONS_MAX:
                 self._endpoint.let_go()  # after much silence the peer may have forgotten it; nothing says so
             return _failed(answer)
-        unit_id, pdu = answer
-        return Outcome(*_judged(pdu, unit_id, request), time.monotonic_ns(), sent_ns)
+        error = _fault(answer, request)
+        return Outcome(None if error else answer[1], error, time.monotonic_ns(), sent_ns)
 
     @property
     def cost(self) -> WireCost:
@@ -207,13 +206,11 @@ def _failed(error: LineError) -> Outcome:
     return Outcome(None, error, time.monotonic_ns())
 
 
-def _judged(pdu: bytes, unit_id: int, request: Request) -> tuple[bytes | None, LineError | None]:
+def _fault(answer: tuple[int, bytes], request: Request) -> LineError | None:
+    """Return what is wrong with an answer; an exception is a sound one."""
+    unit_id, pdu = answer
     if unit_id != request.unit_id:
-        return None, LineError.WRONG_UNIT
-    if pdu[0] == request.pdu[0] | 0x80 and len(pdu) == 2:
-        return pdu, None
-    if pdu[0] != request.pdu[0]:
-        return None, LineError.WRONG_FUNCTION
-    if not fits(request.pdu, request.answer_bytes, pdu):
-        return None, LineError.WRONG_LENGTH
-    return pdu, None
+        return LineError.WRONG_UNIT
+    if pdu[0] == request.pdu[0]:
+        return None if fits(request.pdu, request.answer_bytes, pdu) else LineError.WRONG_LENGTH
+    return None if pdu[0] == request.pdu[0] | 0x80 and len(pdu) == 2 else LineError.WRONG_FUNCTION

@@ -53,6 +53,11 @@ class Client(aiomqtt.Client):
         self._client._max_inflight_messages = min(UNCONFIRMED_MAX, broker_max)
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
+    def _on_disconnect(self, *args: Any) -> None:
+        super()._on_disconnect(*args)
+        if self._disconnected.done():
+            self._disconnected.exception()  # else asyncio prints that it was never retrieved
+
     async def _misc_loop(self) -> None:
         while self._client.loop_misc() == 0:
             await asyncio.sleep(self._keepalive_look_s)

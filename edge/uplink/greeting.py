@@ -31,7 +31,7 @@ class Greeting:
             self._software,
             now.wall_ms,
             now.clock,
-            await keeper.run(buffer.ranges) + await keeper.run(buffer.former),
+            await keeper.run(buffer.numbered) + await keeper.run(buffer.former),
             self._devices,
         )
         return messages.encode(hello)

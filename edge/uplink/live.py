@@ -15,16 +15,20 @@ class Live:
         """Nobody watches."""
         self._interval_s, self._points_max = interval_s, points_max
         self._until_s = self._sent_s = -math.inf
+        self.is_watched = False
+        """Whether ``measured`` has to be told; it finds out when nobody watches any more."""
         self._changed: dict[tuple[str, str], Sample] = {}
 
     def watched(self, for_s: float, now_s: float) -> None:
         """Somebody watches for so long from now."""
         self._until_s = now_s + for_s
+        self.is_watched = True
 
     def measured(self, measured: Sequence[Measured], now_s: float) -> bool:
         """Take what was measured; say whether there is anything to be sent by time."""
         if now_s >= self._until_s:
             self._changed.clear()
+            self.is_watched = False
             return False
         changed = self._changed
         for sample in spread(measured):

@@ -18,9 +18,10 @@ from contract.topics import Kind, Lane
 from edge.buffer.batch import Stored
 from edge.buffer.keeper import Keeper
 from edge.buffer.store import Buffer
-from edge.clock import Clock
+from edge.clock import Clock, Moment
 from edge.settings import Broker
-from edge.telling import Told
+from edge.telling import Told, first_of
+from edge.uplink.back_off import BackOff
 from edge.uplink.budget import Allowance, Plan
 from edge.uplink.client import Client
 from edge.uplink.greeting import Greeting
@@ -31,7 +32,7 @@ from edge.uplink.reading import Reader
 from edge.uplink.renumberings import Renumberings
 from edge.uplink.session import Session
 from edge.uplink.spending import Spending
-from edge.waiting import Wake, ended
+from edge.waiting import Wake, ended, heed_cancellation
 
 _log = logging.getLogger(__name__)
 
@@ -46,9 +47,9 @@ CLOCK_LOOK_S = 1.0
 CLOSE_TIMEOUT_S = 3.0
 CANCEL_AGAIN_S = 10.0
 """A connection that was told to end and has not said goodbye by then is told again."""
-PUBACK_TIMEOUT_S = 120.0
-"""A whole window has to pass over a slow link before its last batch is confirmed; a dead one is found sooner,
-by keepalive."""
+PUBLISH_TIMEOUT_S = 120.0
+"""A whole window has to pass over a slow link before what is said last is confirmed, or even handed over;
+a dead one is found sooner, by keepalive."""
 
 
 class Uplink:
@@ -75,7 +76,8 @@ class Uplink:
         link: what was measured without it is then sent with its right times.
         """
         self._broker, self._session, self._buffer = broker, session, buffer
-        self._keeper, self._clock, self._random = keeper, clock, random
+        self._keeper, self._clock = keeper, clock
+        self._back_off = BackOff(broker.reconnect_min_s, broker.reconnect_max_s, random)
         self._greeting = Greeting(buffer, keeper, software, devices)
         self._delete_on_puback, self._synchronise_wait_s = delete_on_puback, synchronise_wait_s
         self._names = (buffer.district, buffer.gateway)
@@ -109,9 +111,9 @@ class Uplink:
         """Where both lanes stand."""
         return self._session
 
-    def measured(self, measured: Sequence[Measured], now_s: float) -> None:
+    def measured(self, measured: Sequence[Measured], now: Moment) -> None:
         """Something was measured: it is sent live if somebody watches."""
-        if self._live.measured(measured, now_s) and self._session.connected:
+        if self._live.is_watched and self._live.measured(measured, now.s) and self._session.connected:
             self._wake.set()
 
     @property
@@ -121,7 +123,6 @@ class Uplink:
 
     async def run(self) -> None:
         """Connect, and connect again after every loss, until cancelled."""
-        failures = 0
         await self._opened()
         await self.spending.recall()
         await self._turns.recall()
@@ -135,8 +136,8 @@ class Uplink:
                 await asyncio.wait({connection})
                 connection.result()
             except* (aiomqtt.MqttError, OSError, TimeoutError) as lost:
-                self._told.failed(_first(lost))
-                self.last_error, self.last_error_ms = _first(lost)[:200], self._clock.now().wall_ms
+                self._told.failed(first_of(lost))
+                self.last_error, self.last_error_ms = first_of(lost)[:200], self._clock.now().wall_ms
             except* sqlite3.OperationalError as refusal:
                 refused = True
                 _log.error("the buffer %s refuses: %s", self._buffer.path, refusal.exceptions[0])
@@ -147,8 +148,8 @@ class Uplink:
             now_s = self._clock.now().s
             if self.connections > before:
                 self._turns.lost(now_s)
-            failures = 0 if self.connections > before and not refused else failures + 1
-            await asyncio.sleep(self._turns.wait_s(now_s, self._back_off_s(failures)))
+            self._back_off.ended(failed=refused or self.connections == before)
+            await asyncio.sleep(self._turns.wait_s(now_s, self._back_off.wait_s()))
 
     async def _opened(self) -> None:
         """Wait for the buffer: without it there is no epoch to say hello with."""
@@ -162,6 +163,7 @@ class Uplink:
             await client.subscribe([*heard, (topics.watch(*self._names), 0)])
             online = self._greeting.state(online=True)
             await client.publish(topics.state(*self._names), online, qos=1, retain=True)
+            heed_cancellation()
             self.connections += 1
             self.connected_since_ms = self._clock.now().wall_ms
             self._told.works()
@@ -212,7 +214,7 @@ class Uplink:
                 _log.error("the buffer %s refuses: %s", self._buffer.path, error)
                 return
             if not self._renumberings.may(self._clock.now().s):
-                self._session.doubt()
+                self._session.doubt(self._clock.now().s)
                 return
             _log.warning(
                 "the centre has another batch %d of lane %s: this buffer is a copy or was rolled back; "
@@ -244,7 +246,9 @@ class Uplink:
             if self._session.hello_due(now_s):
                 hello = await self._greeting.hello(self._clock.now())
                 self.meter.handed(len(hello))
-                await client.publish(topics.hello(*self._names), hello, qos=1, retain=True)
+                topic = topics.hello(*self._names)
+                await client.publish(topic, hello, qos=1, retain=True, timeout=PUBLISH_TIMEOUT_S)
+                heed_cancellation()
                 self.meter.arrived(len(hello), self._clock.now())
             await self._send_live(client)
             while (stored := await self._next()) is not None:
@@ -260,7 +264,9 @@ class Uplink:
         """What is new goes ahead of the backlog: only what is under way already is before it."""
         if samples := self._live.take(self._clock.now().s):
             try:
-                await client.publish(topics.live(*self._names), batches.live_message(samples), qos=0)
+                message = batches.live_message(samples)
+                await client.publish(topics.live(*self._names), message, qos=0, timeout=PUBLISH_TIMEOUT_S)
+                heed_cancellation()
             except ContractError as error:
                 _log.warning("live values cannot be sent: %s", error)
 
@@ -292,21 +298,8 @@ class Uplink:
     async def _publish(self, client: aiomqtt.Client, stored: Stored) -> None:
         topic = topics.up(*self._names, stored.lane)
         try:
-            await client.publish(topic, stored.message, qos=1, timeout=PUBACK_TIMEOUT_S)
+            await client.publish(topic, stored.message, qos=1, timeout=PUBLISH_TIMEOUT_S)
         finally:
             self.meter.arrived(len(stored.message), self._clock.now())
         if self._delete_on_puback:
             await self._keeper.run(self._buffer.forget, stored.lane, stored.sequence)
-
-    def _back_off_s(self, failures: int) -> float:
-        longest = self._broker.reconnect_max_s
-        wait_s = min(self._broker.reconnect_min_s * 2.0 ** min(failures, 16), longest)
-        return wait_s * (0.5 + self._random.random())
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> str:
-    """Return what the first plain exception of nested groups says."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return str(error) or type(error).__name__

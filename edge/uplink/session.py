@@ -17,6 +17,10 @@ from edge.uplink.window import Flight, Window
 HELLO_INTERVAL_S = 5.0
 HELLO_INTERVAL_MAX_S = 300.0
 """A centre that is away gets the hello that the broker retains; saying it often only costs air time."""
+QUIET_S = 30.0
+"""So long nothing contradicts: then a hello is said again, however rare they have become."""
+GOOD_S, CALM_S = 5.0, 60.0
+"""A good answer that stood so long was no accident; so long, and hellos are as frequent as ever."""
 GO_BACK_INTERVAL_S = 1.0
 """A repeated acknowledgement means a hole; the copies of one hole within this time are one hole."""
 
@@ -65,6 +69,9 @@ class Session:
         self._hello_s = float("-inf")
         self._hello_wanted = False
         self._hello_interval_s = HELLO_INTERVAL_S
+        self._contradicted_s, self._quiet_s = float("-inf"), QUIET_S
+        self._reconciled_s = math.inf
+        """Since when both lanes are, if they are."""
         self.connected = False
         self.resent = 0
         """Batches that were sent again."""
@@ -102,9 +109,11 @@ class Session:
 
     def hello_due(self, now_s: float) -> bool:
         """Say whether to say hello now, and count it as said."""
-        if not self.connected or not self._hello_waits or now_s - self._hello_s < self._hello_interval_s:
+        if not self.connected or not self._hello_waits or now_s < self._hello_at_s:
             return False
-        if not self._hello_wanted:  # nobody has answered the last one
+        if now_s - self._hello_s < self._hello_interval_s:  # it is quiet; should this be contradicted, too:
+            self._quiet_s = min(2 * self._quiet_s, HELLO_INTERVAL_MAX_S)
+        elif not self._hello_wanted:  # nobody has answered the last one
             self._hello_interval_s = min(2 * self._hello_interval_s, HELLO_INTERVAL_MAX_S)
         self._hello_wanted = False
         self._hello_s = now_s
@@ -167,11 +176,18 @@ class Session:
             self._go_back(lane)
         return None
 
-    def doubt(self) -> None:
+    def doubt(self, now_s: float) -> None:
         """An acknowledgement contradicts the buffer: send nothing until a hello was answered well.
 
-        Hellos follow each other ever more slowly as long as the answers contradict.
+        Hellos follow each other ever more slowly as long as the answers contradict, and soon again once
+        nothing does.
         """
+        good_s = now_s - self._reconciled_s
+        if good_s >= GOOD_S:
+            self._quiet_s = QUIET_S
+        if good_s >= CALM_S:
+            self._hello_interval_s = HELLO_INTERVAL_S
+        self._contradicted_s, self._reconciled_s = now_s, math.inf
         for lane in self.lanes.values():
             lane.reconciled = False
             self._go_back(lane)
@@ -191,7 +207,7 @@ class Session:
             return math.inf
         waits = [lane.heard_s + self._limit_s(lane) for lane in self.lanes.values() if lane.under_way]
         if self._hello_waits:
-            waits.append(self._hello_s + self._hello_interval_s)
+            waits.append(self._hello_at_s)
         return max(0.0, min(waits, default=math.inf) - now_s)
 
     def _limit_s(self, lane: LaneState) -> float:
@@ -207,6 +223,14 @@ class Session:
         return self._hello_wanted or not all(lane.reconciled for lane in self.lanes.values())
 
     @property
+    def _hello_at_s(self) -> float:
+        """When one that waits is due."""
+        at_s = self._hello_s + self._hello_interval_s
+        if self._contradicted_s < self._hello_s:
+            return at_s
+        return min(at_s, self._contradicted_s + self._quiet_s)
+
+    @property
     def drained(self) -> bool:
         """Say whether the centre has everything."""
         return all(lane.acked >= lane.last for lane in self.lanes.values())
@@ -217,6 +241,8 @@ class Session:
             self._want_hello()  # an older answer; the one to this hello will jump
             return None
         lane.reconciled = True
+        if all(each.reconciled for each in self.lanes.values()):
+            self._reconciled_s = now_s
         if ack.upto > lane.last:
             return ack.upto  # more than we ever had: the digest check will tell
         self._advance(lane, max(ack.upto, lane.acked), now_s)

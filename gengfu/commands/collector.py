@@ -101,7 +101,8 @@ def _check_data(folder: Path, *, as_json: bool) -> None:
         table.columns[1].justify = "right"
         for name, count in report.looked_at.items():
             table.add_row(name, str(count))
-        Console().print(table)
+        if report.looked_at:
+            Console().print(table)
         for finding in report.findings:
             _say(f"{finding.where}: {finding.what}; {finding.remedy}")
         if report.more:

@@ -147,7 +147,8 @@ def broker(
     """
     stop = _stop_on_signals()
     with _told_plainly(), _folder(folder) as place:
-        from simulators.mosquitto import HOST, BrokerError, Mosquitto
+        from simulators.mosquitto import BrokerError, Mosquitto
+        from simulators.servers import HOST
 
         mosquitto = Mosquitto(place, port or None)
         try:

@@ -23,7 +23,8 @@ from gengfu.demo import audit
 from gengfu.demo.processes import Child, DemoError, die_with_parent
 from gengfu.demo.reader import Reader
 from gengfu.demo.story import View
-from simulators.mosquitto import Mosquitto, free_port
+from simulators.mosquitto import Mosquitto
+from simulators.servers import free_port
 
 MARKER = "made-by-gengfu-demo"
 GATEWAYS = ("site", "street")

@@ -1,6 +1,8 @@
 """What the collector's tests make: messages, settings, and a centre whose clock and ids are given."""
 
 import itertools
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -79,9 +81,11 @@ def happened(sequence: int, *events: Event, **changes: Any) -> bytes:
     return batches.message(header(sequence, **told), batches.events_payload(list(events)))
 
 
-def tombstone(sequence: int, count: int, **changes: Any) -> bytes:
+def tombstone(
+    sequence: int, count: int, clock: ClockState = ClockState.SYNCHRONISED, **changes: Any
+) -> bytes:
     """Return a tombstone."""
-    payload = batches.tombstone_payload(Tombstone(NOW_MS - 5_000, NOW_MS, count, "buffer full"))
+    payload = batches.tombstone_payload(Tombstone(NOW_MS - 5_000, NOW_MS, count, "buffer full", clock))
     return batches.message(header(sequence, content=Content.TOMBSTONE, **changes), payload)
 
 
@@ -204,6 +208,18 @@ async def projected(collector: Collector) -> None:
     for keeper in collector.keepers:
         while await keeper.projection.advance():
             pass
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Take progress, and check that it is one."""
+    assert what
+    assert 0 <= done <= total
+
+
+def typed(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run ``gengfu collector`` as an operator types it."""
+    command = [sys.executable, "-m", "gengfu.main", "collector", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def given(collector: Collector, group: Iterable[Received]) -> Outcome:

@@ -1,17 +1,19 @@
 """Alarms become cases: once, with the right owner and deadline, whatever is repeated or out of order."""
 
 import asyncio
+import itertools
 import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from collector.intake import Received
 from collector.service import Collector
 from collector.tables import alarms, cases, cursors, dead_letters, events, gaps, outbox
 from contract import batches
 from contract.batches import Content
-from contract.events import ControlAction, ControlChanged, Gap
+from contract.events import UNSET, ControlAction, ControlChanged, Gap
 from contract.samples import ClockState
 from contract.topics import Lane
 from tests.collector.making import (
@@ -118,6 +120,26 @@ def test_backfilled_alarms_make_a_case_only_if_still_active_at_the_end(tmp_path:
         assert attached[f"{2:032x}"] == case[1]
 
 
+def test_a_long_backfill_makes_its_cases_in_small_steps_also_over_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither memory nor a commit that waits for the same thread grows with how many alarms there are."""
+    monkeypatch.setattr("collector.alarms.EVENTS_AT_ONCE_MAX", 2)
+    batch = [happened(number, raised(number, part=f"{number}"), backfill=True) for number in range(1, 6)]
+    loaded, steps = settings(tmp_path), []
+    with standing(loaded, Clock()) as collector:
+        given(collector, [event_batch(data) for data in batch])
+        while len(rows(collector.state, cases)) == 0:
+            assert asyncio.run(collector.alarms.advance())
+        steps.append(len(rows(collector.state, cases)))
+    more = True
+    while more:
+        with standing(loaded, Clock(ids=itertools.count(10 * len(steps) + 10))) as collector:
+            more = asyncio.run(collector.alarms.advance())
+            steps.append(len(rows(collector.state, cases)))
+    assert steps == [2, 4, 5]
+
+
 @pytest.mark.parametrize(
     ("clock", "late_ms", "backfill"),
     [
@@ -188,13 +210,18 @@ def test_losses_are_on_record_with_what_is_known_of_them(tmp_path: Path) -> None
     """A tombstone counts what it stands for; a power cut cannot."""
     with standing(settings(tmp_path), Clock()) as collector:
         power = Gap(f"{51:032x}", NOW_MS, "gateway", "power cut", NOW_MS - 5_000, NOW_MS)
-        deliver(collector, happened(1, power))
-        given(collector, [up(tombstone(1, 40))])
+        never_set = replace(power, id=f"{52:032x}", clock=ClockState.UNSET)
+        told_apart = replace(never_set, id=f"{53:032x}", reason="disk full" + UNSET)
+        deliver(collector, happened(1, power, never_set, told_apart))
+        given(collector, [up(tombstone(1, 40)), up(tombstone(2, 7, ClockState.UNSET))])
         asyncio.run(projected(collector))
         found = collector.state.read_now(lambda db: db.execute(gaps.select()).mappings().all())
         assert [(gap["origin"], gap["reason"], gap["count"]) for gap in found] == [
             ("gateway", "power cut", None),
+            ("gateway", "power cut" + UNSET, None),
+            ("gateway", "disk full" + UNSET, None),
             ("gateway", "buffer full", 40),
+            ("gateway", "buffer full" + UNSET, 7),
         ]
 
 

@@ -3,8 +3,6 @@
 import asyncio
 import fcntl
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -26,17 +24,13 @@ from tests.collector.making import (
     projected,
     rows,
     settings,
+    silent,
     standing,
     taken,
     telemetry,
+    typed,
     up,
 )
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """Take progress, and check that it is one."""
-    assert what
-    assert 0 <= done <= total
 
 
 def backed_up(folder: Path, target: Path) -> Manifest:
@@ -74,7 +68,7 @@ def test_a_backup_of_a_busy_centre_is_one_state_of_it(tmp_path: Path) -> None:
         assert (end.last_id, end.identity) == (manifest.last_id, manifest.journal_identity)
         entries = copy.read_now(lambda db: read(db, 0, samples=True, batches_max=100_000)).entries
         assert [entry.sequence for entry in entries] == list(range(1, end.last_id + 1))
-        [(_, _, _, upto, digest, _)] = rows(copy, marks)
+        [(_, _, _, upto, digest, *_)] = rows(copy, marks)
         assert Mark(upto, digest) == Mark(end.last_id, batches.digest(telemetry(end.last_id)))
         copy.close()
 
@@ -97,7 +91,7 @@ def test_what_was_put_back_is_what_was_backed_up_and_the_rest_is_named(tmp_path:
     assert aside is not None
     assert (aside / STATE).exists()
     with standing(loaded, Clock()) as collector:
-        [(_, _, _, upto, _, _), *_] = [row for row in rows(collector.state, marks) if row[2] == "telemetry"]
+        [(_, _, _, upto, *_), *_] = [row for row in rows(collector.state, marks) if row[2] == "telemetry"]
         assert upto == 3
         stored = collector.store.read_now(
             lambda db: series_reading.history(
@@ -109,6 +103,27 @@ def test_what_was_put_back_is_what_was_backed_up_and_the_rest_is_named(tmp_path:
         assert outcome.answers[0].ack.upto == 7
         [gap] = rows(collector.state, gaps)
         assert gap[7:9] == (4, 5)
+
+
+def test_a_restore_that_was_cut_short_leaves_no_log_of_what_stood_there_before(tmp_path: Path) -> None:
+    """A log that waits beside a database is read into whichever database has that name next."""
+    loaded = settings(tmp_path)
+    folder, logs = loaded.data_folder, {}
+    with standing(loaded, Clock()) as collector:
+        taken(collector.state, up(telemetry(1)))
+        manifest = backed_up(folder, tmp_path / "backup")
+        taken(collector.state, *(up(telemetry(number)) for number in (2, 3, 4)))
+        logs = {side: (folder / f"{STATE}{side}").read_bytes() for side in ("-wal", "-shm")}
+    for name in (SERIES, STATE):
+        (folder / name).rename(tmp_path / name)
+        (folder / f"{name}.new").write_bytes(b"")
+    for side, log in logs.items():  # as a centre leaves them that was killed
+        (folder / f"{STATE}{side}").write_bytes(log)
+    _, aside = backup.put_back(tmp_path / "backup", folder, district="north", replace=True, progress=silent)
+    assert aside
+    assert {path.name for path in aside.iterdir()} == {f"{STATE}-wal", f"{STATE}-shm"}
+    with standing(loaded, Clock()) as collector:
+        assert collector.state.read_now(head).last_id == manifest.last_id == 1
 
 
 def spoilt_byte(folder: Path) -> None:
@@ -168,19 +183,15 @@ def test_the_commands_copy_and_put_back_and_say_what_is_in_the_way(tmp_path: Pat
     with standing(loaded, Clock()) as collector:
         taken(collector.state, up(telemetry(1)))
 
-    def gengfu(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        [file] = tmp_path.glob("*.toml")
-        command = [sys.executable, "-m", "gengfu.main", "collector", *arguments, "--settings", str(file)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-    done = gengfu("backup", str(tmp_path / "copy"), "--json")
+    named = "--settings", str(tmp_path / "collector.toml")
+    done = typed("backup", str(tmp_path / "copy"), "--json", *named)
     assert json.loads(done.stdout)["last_id"] == 1
-    again = gengfu("backup", str(tmp_path / "copy"))
+    again = typed("backup", str(tmp_path / "copy"), *named)
     assert (again.returncode, again.stdout) == (1, "")
     assert "is there already" in again.stderr
-    refused = gengfu("restore", str(tmp_path / "copy"))
+    refused = typed("restore", str(tmp_path / "copy"), *named)
     assert refused.returncode == 1
     assert "--replace" in refused.stderr
-    restored = gengfu("restore", str(tmp_path / "copy"), "--replace")
+    restored = typed("restore", str(tmp_path / "copy"), "--replace", *named)
     assert restored.returncode == 0
     assert "1 journal entries" in restored.stdout

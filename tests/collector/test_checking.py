@@ -4,14 +4,13 @@ import asyncio
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from collector import checking
+from collector.journal import prune
 from contract import batches
 from contract.topics import Lane
 from tests.collector.making import (
@@ -22,17 +21,13 @@ from tests.collector.making import (
     projected,
     raised,
     settings,
+    silent,
     standing,
     taken,
     telemetry,
+    typed,
     up,
 )
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """Take progress, and check that it is one."""
-    assert what
-    assert 0 <= done <= total
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +107,49 @@ def test_each_damage_is_named_with_place_and_remedy(said: str, sound: Path, tmp_
     assert all(finding.remedy for finding in findings)
 
 
+@pytest.fixture
+def outlived(tmp_path: Path) -> Path:
+    """Return a data folder where batch 2 outlived its neighbours 1 and 3 to 6, and was decoded at last."""
+    loaded = settings(tmp_path)
+    with standing(loaded, Clock()) as collector:
+        taken(collector.state, *(up(telemetry(number)) for number in range(1, 10)))
+        asyncio.run(projected(collector))
+        collector.state.write_now(lambda db: prune(db, passed=6, bytes_max=0, before_ms=0, spare={2}))
+    return loaded.data_folder
+
+
+SHIFTED = """
+UPDATE journal_head SET last_id = 8, batches = 3, bytes = bytes - (SELECT bytes FROM journal WHERE id = {0});
+UPDATE cursors SET journal_id = 8; DELETE FROM journal WHERE id = {0};
+UPDATE journal SET id = id - 1 WHERE id > {0}
+"""
+"""A batch is gone, and head and ids are as if it had never been there."""
+
+
+@pytest.mark.parametrize(
+    ("said", "statements"),
+    [
+        ("journal 9: batch 9 of gw-1", "DELETE FROM journal WHERE id = 8"),
+        ("journal 7: batch 7 of gw-1", "DELETE FROM journal WHERE id = 8"),
+        ("journal_head: says 4 batches", "DELETE FROM journal WHERE id = 2"),
+        ("journal_head: says 4 batches", "DELETE FROM journal WHERE id > 6"),
+        ("telemetry, epoch 01234567: says 9, and the journal ends", "DELETE FROM journal WHERE id > 6"),
+        ("journal 7: batch 8 of gw-1", SHIFTED.format(7)),
+        ("journal 8: batch 9 of gw-1", SHIFTED.format(8)),
+        ("telemetry, epoch 01234567: says 9, and the journal ends", SHIFTED.format(9)),
+    ],
+)
+def test_what_outlived_its_neighbours_excuses_no_other_batch(
+    said: str, statements: str, outlived: Path
+) -> None:
+    """It is sound as it stands; but each batch that is missing beyond those that were dropped is named."""
+    assert checking.check(outlived, silent).findings == []
+    with closing(sqlite3.connect(outlived / "collector.db", isolation_level=None)) as db:
+        db.executescript(statements)
+    findings = checking.check(outlived, silent).findings
+    assert any(said in f"{finding.where}: {finding.what}" for finding in findings), findings
+
+
 @pytest.mark.parametrize("name", ["collector.db", "series.db"])
 def test_spoilt_pages_and_missing_files_are_named(name: str, sound: Path, tmp_path: Path) -> None:
     """Noise in the middle, half a file, something that is no database, nothing at all."""
@@ -125,8 +163,41 @@ def test_spoilt_pages_and_missing_files_are_named(name: str, sound: Path, tmp_pa
         path.write_bytes(data)
         assert any(finding.where == name for finding in checking.check(tmp_path / "data", silent).findings)
     path.unlink()
-    [finding] = [each for each in checking.check(tmp_path / "data", silent).findings if each.where == name]
-    assert finding.what == "is not there"
+    [finding] = checking.check(tmp_path / "data", silent).findings
+    assert (finding.where, finding.what) == (str(path), "is not there")
+
+
+@pytest.mark.parametrize("command", [("check", "--data"), ("check", "--data", "--json"), ("redo",)])
+@pytest.mark.parametrize(
+    ("there", "missing"),
+    [
+        ([], "collector.toml"),
+        (["collector.toml"], "data"),
+        (["collector.toml", "data"], "data/collector.db"),
+        (["collector.toml", "data", "data/series.db"], "data/collector.db"),
+    ],
+)
+def test_where_no_centre_ever_was_the_commands_say_what_is_missing_and_make_nothing(
+    there: list[str], missing: str, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    """A path mistyped, or the data folder in the settings: not a word that all is well."""
+    if "collector.toml" in there:
+        settings(tmp_path)
+    for name in there[1:]:
+        (tmp_path / name).touch() if name.endswith(".db") else (tmp_path / name).mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    name, *options = command
+    file = (
+        [str(tmp_path / "collector.toml")]
+        if name == "check"
+        else ["--settings", str(tmp_path / "collector.toml")]
+    )
+    told = typed(name, *file, *options)
+    assert told.returncode == 1
+    said = told.stdout + told.stderr
+    assert str(tmp_path / missing) in said
+    assert "check the path" in said or "correct data_folder" in said
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_the_command_prints_a_table_and_ends_with_1_where_something_was_found(tmp_path: Path) -> None:
@@ -135,20 +206,16 @@ def test_the_command_prints_a_table_and_ends_with_1_where_something_was_found(tm
     with standing(loaded, Clock()) as collector:
         taken(collector.state, up(telemetry(1)))
 
-    def gengfu(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        [file] = tmp_path.glob("*.toml")
-        command = [sys.executable, "-m", "gengfu.main", "collector", "check", str(file), "--data", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-    good = gengfu()
+    check = "check", str(tmp_path / "collector.toml"), "--data"
+    good = typed(*check)
     assert (good.returncode, good.stderr) == (0, "")
     assert "journal, batches" in good.stdout
     assert max(map(len, good.stdout.splitlines()[:8])) <= 80
     with closing(sqlite3.connect(loaded.data_folder / "collector.db", isolation_level=None)) as db:
         db.execute("UPDATE journal_head SET batches = 5")
-    bad = gengfu("--json")
+    bad = typed(*check, "--json")
     assert bad.returncode == 1
     told = json.loads(bad.stdout)
     assert not told["good"]
     assert told["findings"][0]["where"] == "journal_head"
-    assert gengfu().returncode == 1
+    assert typed(*check).returncode == 1

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from sqlalchemy import func, select
 
-from collector import housekeeping, journal, series, series_blocks
+from collector import checking, housekeeping, journal, series, series_blocks
 from collector.journal import head
 from collector.series_tables import blocks, newest
 from collector.service import Collector
@@ -22,7 +22,9 @@ from tests.collector.making import (
     Clock,
     cleared,
     given,
+    greeting,
     happened,
+    hello,
     projected,
     raised,
     rows,
@@ -74,7 +76,7 @@ def test_a_large_journal_is_dropped_in_small_steps(tmp_path: Path, monkeypatch: 
         while dropped := collector.state.write_now(
             lambda db: journal.prune(db, passed=18, bytes_max=0, before_ms=0)
         ):
-            steps.append(dropped)
+            steps.append(len(dropped))
         assert sum(steps) == 18
         assert max(steps) <= 6
         assert collector.state.read_now(head).batches == 2
@@ -106,7 +108,8 @@ def test_what_happened_long_ago_is_dropped_but_for_what_belongs_to_a_case(
         Gap(f"{90 + number:032x}", NOW_MS, "gateway", "power cut", NOW_MS, NOW_MS) for number in range(7)
     ]
     over = [event for number in range(7) for event in (raised(number, problem="noise"), cleared(number))]
-    with standing(settings(tmp_path, limits="events_retention_days = 1"), clock) as collector:
+    limits = "events_retention_days = 1\njournal_retention_days = 1"
+    with standing(settings(tmp_path, limits=limits), clock) as collector:
         batch = happened(1, *power, *over, raised(20), cleared(20), raised(21, problem="noise"))
         given(collector, [up(batch, lane=Lane.EVENTS)])
         asyncio.run(projected(collector))
@@ -117,10 +120,24 @@ def test_what_happened_long_ago_is_dropped_but_for_what_belongs_to_a_case(
         assert [len(rows(collector.state, table)) for table in (events, gaps, alarms)] == [0, 0, 2]
 
 
+def test_a_gap_stays_as_long_as_the_batches_behind_it(tmp_path: Path) -> None:
+    """Else a sound journal would be called damaged."""
+    clock = Clock()
+    loaded = settings(tmp_path, limits="events_retention_days = 1\njournal_retention_days = 5")
+    with standing(loaded, clock) as collector:
+        given(collector, [up(telemetry(1)), hello(greeting(4, 5)), up(telemetry(4))])
+        asyncio.run(projected(collector))
+        for days, gaps_left in ((2, 1), (6, 0)):
+            clock.now_ms = NOW_MS + days * DAY_MS
+            asyncio.run(collector.housekeeping.round())
+            assert len(rows(collector.state, gaps)) == gaps_left
+            assert checking.check(loaded.data_folder, lambda *_: None).findings == []
+
+
 def test_no_round_reads_a_whole_table(tmp_path: Path) -> None:
     """What is old is found by an index, so that commits never wait for a scan of years of events."""
     with standing(settings(tmp_path), Clock()) as collector:
-        for key, old in housekeeping._old(NOW_MS):
+        for key, old in housekeeping._old(NOW_MS, NOW_MS):
             query = select(func.count()).select_from(STATE.tables[key.table.name]).where(*old)
             statement = query.compile(collector.state._writer, compile_kwargs={"literal_binds": True})
             with collector.state._reader.connect() as db:

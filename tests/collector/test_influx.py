@@ -15,14 +15,14 @@ import httpx
 import pytest
 
 from collector.influx import StoreError
-from collector.journal import first_id, head
+from collector.journal import first_id, head, prune
 from collector.series_stores import StoreProjection
 from collector.service import Collector, World, running
 from collector.settings import Loaded
 from collector.settling import Settling
 from contract import batches
 from contract.samples import ClockState, Quality, Sample
-from simulators.mosquitto import free_port
+from simulators.servers import free_port
 from simulators.victoria_metrics import VictoriaMetrics
 from tests.collector.making import Clock, given, header, settings, standing, telemetry, up
 
@@ -239,10 +239,14 @@ def test_a_store_that_is_down_is_told_and_holds_nobody_up(tmp_path: Path) -> Non
         store.kill()
 
 
+@pytest.mark.parametrize("outlives", [0, 1])
 def test_a_store_that_stays_down_loses_what_a_full_journal_has_no_room_for_and_that_is_counted(
-    tmp_path: Path,
+    outlives: int, tmp_path: Path
 ) -> None:
-    """The centre takes batches all the while; the store goes on with the oldest that is left."""
+    """The centre takes batches all the while; the store goes on with the oldest that is left.
+
+    Also where a batch that cannot be decoded outlives those behind it; and a new start counts none again.
+    """
     store = VictoriaMetrics(tmp_path / "store")
     limits = "journal_bytes_max = 1048576\ncommit_bytes_max = 524288"
     noise = Random(1)
@@ -254,12 +258,16 @@ def test_a_store_that_stays_down_loses_what_a_full_journal_has_no_room_for_and_t
             for number in range(9_000)
         ]  # 66 KiB
 
-    with standing(wanting(tmp_path, store.url, limits=limits), World.real()) as collector:
+    loaded = wanting(tmp_path, store.url, limits=limits)
+    with standing(loaded, World.real()) as collector:
         projection = collector.series_stores[0]
 
         async def filled() -> None:
             for sequence in range(1, last + 1):
-                given(collector, [up(telemetry(sequence, big(sequence)))])
+                batch = telemetry(sequence, big(sequence))
+                if sequence == outlives:
+                    batch = batches.message(header(sequence), b"\x07later")
+                given(collector, [up(batch)])
                 with pytest.raises(StoreError):
                     await projection.advance()
                 while await collector.series.advance():
@@ -270,16 +278,35 @@ def test_a_store_that_stays_down_loses_what_a_full_journal_has_no_room_for_and_t
                 assert collector.state.read_now(head).bytes <= 600_000
 
         asyncio.run(filled())
-        gone = collector.state.read_now(first_id) - 1
+        gone = last - collector.state.read_now(head).batches
         assert 15 < gone < last
+        assert counted(collector, "batches_lost") == gone
+    with standing(loaded, World.real()) as collector:
         store.start()
         try:
-            asyncio.run(forward(projection, written=last))
-            assert counted(collector, "batches_lost") == gone
+            asyncio.run(forward(collector.series_stores[0], written=last))
+            assert counted(collector, "batches_lost") == 0
             [samples] = store.export('{__name__="noise_value"}').values()
-            assert len(samples) == (last - gone) * 9_000
+            assert len(samples) == (last - gone - outlives) * 9_000
         finally:
             store.kill()
+
+
+def test_what_was_dropped_while_a_store_was_not_in_the_settings_counts_when_it_is_again(
+    tmp_path: Path,
+) -> None:
+    """Nobody waited for it meanwhile."""
+    store = VictoriaMetrics(tmp_path / "store")
+    with standing(wanting(tmp_path, store.url), Clock()) as collector:
+        taken(collector, *range(1, 6))
+        collector.state.write_now(lambda db: prune(db, passed=3, bytes_max=0, before_ms=0))
+    with standing(wanting(tmp_path, store.url), World.real()) as collector:
+        store.start()
+        try:
+            asyncio.run(forward(collector.series_stores[0], written=5))
+        finally:
+            store.kill()
+        assert counted(collector, "batches_lost") == 3
 
 
 def test_without_a_store_the_embedded_series_still_hold_the_journal(tmp_path: Path) -> None:
@@ -408,9 +435,7 @@ def test_a_new_store_begins_with_what_the_journal_holds_and_nothing_is_called_lo
     url = f"http://127.0.0.1:{free_port()}"
     with standing(settings(tmp_path), Clock()) as collector:
         taken(collector, *range(1, 6))
-        from collector import journal
-
-        collector.state.write_now(lambda db: journal.prune(db, passed=3, bytes_max=0, before_ms=0))
+        collector.state.write_now(lambda db: prune(db, passed=3, bytes_max=0, before_ms=0))
     with standing(wanting(tmp_path, url), Clock()) as collector:
         assert asyncio.run(collector.series_stores[0].position()) == 3
 

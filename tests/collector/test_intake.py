@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from collector.database import Database
-from collector.intake import UNKNOWN_HERE, Received
+from collector.intake import PARTED, UNKNOWN_HERE, Outcome, Received
 from collector.journal import JournalFullError, head, prune
 from collector.marks import Decision
 from collector.tables import dead_letters, devices, gaps, gateways, journal, marks
 from contract import batches, messages, topics
 from contract.messages import CONTESTED, Ack, EpochRange, LaneRange, State
-from contract.samples import Sample
+from contract.samples import ClockState, Sample
+from contract.stretches import Stretch, Stretches
 from contract.topics import Lane
 from tests.collector.making import (
     BOOT,
@@ -137,6 +138,15 @@ def test_a_hello_starts_a_new_lane_where_the_gateway_starts(tmp_path: Path) -> N
         assert [row[1:3] for row in rows(database, devices)] == [("main-pressure", "qdy30a")]
 
 
+def test_a_gap_that_a_gateway_without_a_time_shows_is_dated_by_the_centre(tmp_path: Path) -> None:
+    """Its hello says 1970, and nobody would look for the gap there."""
+    with journal_database(tmp_path) as database:
+        taken(database, hello(greeting(1, 1)), up(telemetry(1)))
+        taken(database, hello(greeting(5, 9, sent_ms=77, clock=ClockState.UNSET), at_ms=NOW_MS + 9))
+        [gap] = rows(database, gaps)
+        assert gap[7:11] == (2, 4, NOW_MS, NOW_MS + 9)
+
+
 def test_what_the_gateway_no_longer_holds_becomes_a_gap_once(tmp_path: Path) -> None:
     """The mark jumps, the loss is on record, and an older hello afterwards changes nothing."""
     with journal_database(tmp_path) as database:
@@ -248,9 +258,30 @@ def test_dead_letters_gateways_and_epochs_have_limits(tmp_path: Path) -> None:
         assert [row[6] for row in rows(database, dead_letters)] == [b"\2", b"\3", b"\4"]
 
 
+def test_an_epoch_that_gave_way_goes_on_where_the_journal_ends(tmp_path: Path) -> None:
+    """What it brings again is had already, and what it no longer holds is a gap, to the last of it."""
+    rules = replace(RULES, epochs_per_gateway_max=1)
+
+    def greeted(first: int, following: int, epoch: str = EPOCH) -> Outcome:
+        return taken(database, hello(greeting(first, following, epoch=epoch)), rules=rules)
+
+    with journal_database(tmp_path) as database:
+        greeted(3, 3)
+        taken(database, *(up(telemetry(number)) for number in (3, 4, 5)), rules=rules)
+        greeted(1, 1, OTHER_EPOCH)
+        assert greeted(4, 7).answers[0].ack == Ack(1, EPOCH, 5, batches.digest(telemetry(5)))
+        outcome = taken(database, *(up(telemetry(number)) for number in (4, 5, 6)), rules=rules)
+        assert outcome.batches == {Decision.HAVE: 2, Decision.TAKE: 1}
+        assert [(row[7], row[8]) for row in rows(database, gaps)] == [(1, 2)]
+        greeted(1, 1, OTHER_EPOCH)
+        pruned(database, passed=10)
+        greeted(9, 9)
+        assert [(row[7], row[8]) for row in rows(database, gaps)] == [(1, 8)]
+
+
 def pruned(database: Database, *, passed: int) -> int:
     """Drop everything that may be dropped; return how many batches that were."""
-    return database.write_now(lambda connection: prune(connection, passed=passed, bytes_max=0, before_ms=0))
+    return len(database.write_now(lambda db: prune(db, passed=passed, bytes_max=0, before_ms=0)))
 
 
 def test_a_full_journal_takes_nothing_until_what_is_projected_is_dropped(tmp_path: Path) -> None:
@@ -311,6 +342,48 @@ def test_where_two_buffers_number_alike_nothing_is_acknowledged_for_the_wrong_on
         assert answers[0].ack == Ack(1, EPOCH, 3, CONTESTED), "what is gone is named, and still nothing taken"
         assert [gap[7:9] for gap in rows(database, gaps)] == [(3, 3)]
         assert taken(database, up(telemetry(4)), up(telemetry(1))).batches == {Decision.CONTESTED: 2}
+
+
+def test_what_another_centre_had_under_numbers_that_are_taken_here_is_named(tmp_path: Path) -> None:
+    """A card is rolled back at a new centre; then the first centre's backup is put back.
+
+    Neither numbers nor digests tell that what the card has delivered since is nowhere.
+    """
+    first_boot, second_boot = "1" * 32, "2" * 32
+    known: dict[str, Stretches] = {"telemetry": (Stretch(first_boot, 1), Stretch(second_boot, 3))}
+
+    def told(first: int, *, former: bool = False) -> Received:
+        held = {"telemetry": LaneRange(first, first), "events": LaneRange(1, 1)}
+        epochs = [EpochRange(EPOCH, held, known)]
+        if former:
+            epochs.insert(
+                0, EpochRange(OTHER_EPOCH, {"telemetry": LaneRange(1, 1), "events": LaneRange(1, 1)})
+            )
+        return hello(greeting(1, 1, epochs=epochs))
+
+    with journal_database(tmp_path) as database:
+        taken(database, *(up(telemetry(number, boot_id=first_boot)) for number in range(1, 10)))
+        outcome = taken(database, told(6))
+        assert outcome.answers[0].ack == Ack(1, EPOCH, 9, CONTESTED)
+        assert [gap[7:9] for gap in rows(database, gaps)] == [(3, 5)]
+        assert taken(database, up(telemetry(10, boot_id=second_boot))).batches == {Decision.CONTESTED: 1}
+        taken(database, told(8, former=True), told(6))
+        [gap] = database.read_now(lambda db: db.execute(gaps.select()).mappings().all())
+        assert (gap["first_sequence"], gap["last_sequence"]) == (3, 7), "a later hello tells more of it"
+        assert (gap["origin"], gap["reason"], gap["count"]) == ("collector", PARTED, None)
+        assert gap["from_ms"] <= gap["to_ms"]
+
+
+def test_a_card_that_was_rolled_back_at_its_own_centre_has_lost_nothing_here(tmp_path: Path) -> None:
+    """What it had delivered is what stands here; only what it is to send must be numbered anew."""
+    first_boot, second_boot = "1" * 32, "2" * 32
+    with journal_database(tmp_path) as database:
+        taken(database, *(up(telemetry(number, boot_id=first_boot)) for number in range(1, 10)))
+        held = {"telemetry": LaneRange(5, 9), "events": LaneRange(1, 1)}
+        epochs = [EpochRange(EPOCH, held, {"telemetry": (Stretch(first_boot, 1), Stretch(second_boot, 7))})]
+        [answer, *_] = taken(database, hello(greeting(1, 1, epochs=epochs))).answers
+        assert answer.ack.digest == batches.digest(telemetry(9, boot_id=first_boot))
+        assert not rows(database, gaps)
 
 
 def test_a_repetition_or_a_tombstone_contests_nothing(tmp_path: Path) -> None:

@@ -2,18 +2,17 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from collector import checking, series_reading
+from collector.alarms import AlarmProjection
 from collector.projections import Redone
 from collector.series_tables import undecodable
-from collector.service import Collector
-from collector.tables import alarms, cases, dead_letters, journal
+from collector.service import Collector, redo
+from collector.tables import alarms, cases, cursors, dead_letters, journal
 from contract import batches
 from contract.topics import Lane
 from tests.collector.making import (
@@ -28,6 +27,7 @@ from tests.collector.making import (
     standing,
     taken,
     telemetry,
+    typed,
     up,
 )
 
@@ -95,6 +95,7 @@ def test_what_could_not_be_decoded_is_stored_after_an_upgrade(
         assert checking.check(loaded.data_folder, lambda *_: None).findings == []
         upgraded(monkeypatch)
         assert redone(collector) == [Redone(decoded=1), Redone(decoded=1)]
+        assert checking.check(loaded.data_folder, lambda *_: None).findings == []
         assert values(collector) == [1, 2, 3]
         assert {row[2][-1]: row[16] for row in rows(collector.state, alarms)} == {"1": 0, "2": 1, "3": 0}
         assert rows(collector.store, undecodable) == []
@@ -128,6 +129,35 @@ def test_an_alarm_found_late_makes_no_case_if_what_follows_ends_it(
         assert rows(collector.state, cases) == []
 
 
+@pytest.mark.parametrize(("decodes", "sent_from"), [(True, 0), (False, 3)])
+def test_a_redo_that_is_cut_short_keeps_nothing_from_a_series_store(
+    decodes: bool, sent_from: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store is sent the journal again before anything counts as decoded; and only if anything does."""
+    table = '[[series_stores]]\nname = "archive"\nkind = "influxdb"\nurl = "http://127.0.0.1:1"\n'
+    loaded = settings(tmp_path, tables=table)
+    with standing(loaded, Clock()) as collector:
+        taken(collector.state, up(telemetry(1)), up(of_later(telemetry(2))), up(telemetry(3)))
+        asyncio.run(collector.series.advance())
+        collector.state.write_now(
+            lambda db: db.execute(
+                cursors.update().where(cursors.c.projection == "store-archive"), {"journal_id": 3}
+            )
+        )
+
+    async def cut(_: AlarmProjection) -> Redone:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AlarmProjection, "redo", cut)
+    if decodes:
+        upgraded(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(redo(loaded, Clock().world()))
+    with standing(loaded, Clock()) as collector:
+        assert asyncio.run(collector.series_stores[0].position()) == sent_from
+        assert len(values(collector)) == 2 + decodes
+
+
 def test_nothing_waits_to_be_decoded_longer_than_the_journal_keeps_anything(tmp_path: Path) -> None:
     """By age it goes like all others; the next try says so, and is the last."""
     clock = Clock()
@@ -146,11 +176,7 @@ def test_the_command_tells_what_became_of_them(tmp_path: Path) -> None:
     with standing(loaded, Clock()) as collector:
         fill(collector)
 
-    def gengfu(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        [file] = tmp_path.glob("*.toml")
-        command = [sys.executable, "-m", "gengfu.main", "collector", "redo", "--settings", str(file)]
-        return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60, check=False)
-
-    told = json.loads(gengfu("--json").stdout)
+    redo = "redo", "--settings", str(tmp_path / "collector.toml")
+    told = json.loads(typed(*redo, "--json").stdout)
     assert told == {name: {"decoded": 0, "undecodable": 1, "gone": 0} for name in ("series", "alarms")}
-    assert "still undecodable 1" in gengfu().stdout
+    assert "still undecodable 1" in typed(*redo).stdout

@@ -170,3 +170,19 @@ def test_writes_that_are_taken_for_one_settle_with_the_last_of_them() -> None:
     assert known.settled == 0
     known.heard("1", 5.0 + SETTLE_S + grain_s, 99.0)
     assert known.settled == 2
+
+
+def test_what_was_passed_is_never_written_again_however_a_request_under_way_ends() -> None:
+    """What is written behind it settles as ever."""
+    known = Settling(0, settle_s=SETTLE_S)
+    known.heard("1", 0.0, 0.0)
+    known.wrote(3, 5.0)
+    known.passed(6)
+    known.wrote(4, 6.0)
+    assert (known.settled, known.written) == (6, 6)
+    known.wrote(9, 7.0)
+    known.passed(8)
+    assert (known.settled, known.written) == (8, 9)
+    known.heard("1", 17.5, 17.5)
+    assert known.settled == 9
+    assert not known.heard("2", 20.0, 20.0)

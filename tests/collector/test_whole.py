@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 
 from collector import series_reading
 from collector.journal import head
-from collector.mqtt import UNCONFIRMED_MAX
+from collector.mqtt import UNCONFIRMED_MAX, Client
 from collector.service import Collector, World, running
 from collector.settings import load
 from collector.tables import cases, gaps, journal
@@ -76,6 +77,8 @@ async def gateway(port: int) -> AsyncIterator[Gateway]:
             finally:
                 listening.cancel()
                 await asyncio.gather(listening, return_exceptions=True)
+    if client._disconnected.done():
+        client._disconnected.exception()  # else asyncio prints that it was never retrieved
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -249,39 +252,94 @@ def test_a_flood_of_qos_0_is_bounded_while_nothing_can_be_committed(
     asyncio.run(scenario())
 
 
-async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Be a broker that lets us in and refuses what we ask for: not authorised (0x87)."""
-    with contextlib.closing(writer), contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-        while True:
-            kind = (await reader.readexactly(1))[0] >> 4
-            length = shift = 0
-            while True:
-                digit = (await reader.readexactly(1))[0]
-                length |= (digit & 0x7F) << shift
-                shift += 7
-                if digit < 0x80:
-                    break
-            body = await reader.readexactly(length)
-            if kind == CONNECT:
-                writer.write(bytes([0x20, 3, 0, 0, 0]))
-            elif kind == SUBSCRIBE:
-                writer.write(bytes([0x90, 6, *body[:2], 0, 0x87, 1, 0x87]))
-            await writer.drain()
+GRANTED, NOT_AUTHORISED = bytes([1, 1, 1, 0]), bytes([0x87, 1, 0x87, 0])
+
+
+@contextlib.asynccontextmanager
+async def odd_broker(granted: bytes, *, leaves_after: int = 0) -> AsyncIterator[int]:
+    """Serve as a broker that answers connect and subscribe, and goes after one of them; yield the port."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            kind = 0
+            while not leaves_after or kind != leaves_after:
+                kind = (await reader.readexactly(1))[0] >> 4
+                length = shift = 0
+                while True:
+                    digit = (await reader.readexactly(1))[0]
+                    length |= (digit & 0x7F) << shift
+                    shift += 7
+                    if digit < 0x80:
+                        break
+                body = await reader.readexactly(length)
+                if kind == CONNECT:
+                    writer.write(bytes([0x20, 3, 0, 0, 0]))
+                elif kind == SUBSCRIBE:
+                    writer.write(bytes([0x90, 3 + len(granted), *body[:2], 0]) + granted)
+                await writer.drain()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.mark.parametrize("leaves_after", [CONNECT, SUBSCRIBE])
+def test_a_broker_that_goes_is_told_once_and_by_us(
+    leaves_after: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever we wait for just then, the library's own account of the loss is heard, and not printed."""
+
+    async def scenario() -> None:
+        async with odd_broker(GRANTED, leaves_after=leaves_after) as port:
+            settings(tmp_path, port=port)
+            path = tmp_path / "collector.toml"
+            path.write_text(path.read_text().replace("[broker]", "[broker]\nconnect_timeout_s = 0.2"))
+            async with running(load(path), World.real()) as collector:
+                await until(lambda: "not connected yet" not in collector.link.last_error)
+
+    asyncio.run(scenario())
+    gc.collect()
+    assert "never retrieved" not in caplog.text
+    assert "broker 127.0.0.1" in caplog.text
+
+
+def test_a_centre_that_is_told_to_stop_ends_though_its_link_is_lost_just_then(
+    broker: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure that comes together with a cancellation takes its place: it is cancelled again."""
+    asked = asyncio.Event()
+
+    async def publish(*_: object, **__: object) -> None:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise aiomqtt.MqttError("lost") from None
+
+    async def scenario() -> None:
+        async with asyncio.timeout(WAIT_S):
+            async with running(settings(tmp_path, port=broker.port), World.real()) as collector:
+                await until(lambda: collector.link.connected)
+                async with gateway(broker.port) as speaker:
+                    with monkeypatch.context() as patch:
+                        patch.setattr(Client, "publish", publish)
+                        await speaker.send(1)
+                        await asked.wait()
+
+    asyncio.run(scenario())
 
 
 def test_a_refused_subscription_is_a_broken_link_and_told(tmp_path: Path) -> None:
     """Else the centre would be healthy and hear nothing for years."""
 
     async def scenario() -> None:
-        server = await asyncio.start_server(refusing, "127.0.0.1", 0)
-        loaded = settings(tmp_path, port=server.sockets[0].getsockname()[1])
-        async with running(loaded, World.real()) as collector:
+        async with (
+            odd_broker(NOT_AUTHORISED) as port,
+            running(settings(tmp_path, port=port), World.real()) as collector,
+        ):
             await until(lambda: "refuses" in collector.link.last_error)
             answer = await asked(collector, "/healthz")
             assert answer.status_code == 503
             assert "refuses to subscribe us to gengfu/1/north/+/hello: Not authorized" in answer.text
-        server.close()
-        await server.wait_closed()
 
     asyncio.run(scenario())
 

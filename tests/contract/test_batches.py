@@ -154,6 +154,8 @@ def test_integers_beyond_a_float64_are_refused_at_the_source() -> None:
     """They would come out of a series store as another number."""
     with pytest.raises(ContractError, match="2\\*\\*53"):
         batches.samples_payload([Sample(5, "d", "p", 2**53 + 1)])
+    with pytest.raises(ContractError, match="beyond"):
+        batches.samples_payload([Row(5, "d", ("p", "q"), (1, -(2**53) - 1))])
 
 
 @given(st.binary(max_size=400))

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from contract import batches, blocks, runs
 from contract.batches import Content, Header, Tombstone
 from contract.errors import ContractError
-from contract.events import AlarmCleared
+from contract.events import AlarmCleared, Gap
 from contract.samples import ClockState, Quality, Sample
 from contract.topics import Lane
 
@@ -56,10 +56,23 @@ def test_an_offset_moves_nothing_whose_clock_was_set() -> None:
 
 
 def test_of_events_those_move_that_are_unset() -> None:
-    """One from before the synchronisation beside one from after; tombstones move with what they replace."""
+    """One from before the synchronisation beside one from after; tombstones move with what they replace.
+
+    A power cut's gap of unknown count lasts until the start, whenever that is found to have been.
+    """
     before = AlarmCleared(ID, 1000, "r", "d", "p", clock=ClockState.UNSET)
     after = AlarmCleared(ID, 7000, "r", "d", "p")
     found = batches.decode(told(Content.EVENTS, batches.events_payload([before, after]), 5000)).events
     assert found == [replace(before, time_ms=6000, clock=ClockState.HOLDOVER), after]
-    stone = batches.tombstone_payload(Tombstone(10, 20, 3, "full"))
-    assert batches.decode(told(Content.TOMBSTONE, stone, 5)).tombstone == Tombstone(15, 25, 3, "full")
+    for count, before_ms, to_ms in ((None, 900, 5900), (None, 3000, 6000), (None, 7000, 7000), (3, 900, 900)):
+        gap = Gap(ID, 1000, "gateway", "why", 800, before_ms, count=count, clock=ClockState.UNSET)
+        data = told(Content.EVENTS, batches.events_payload([gap]), 5000)
+        moved_gap = replace(gap, time_ms=6000, to_ms=to_ms, clock=ClockState.HOLDOVER)
+        assert batches.decode(data).events == [moved_gap]
+    stone = batches.tombstone_payload(Tombstone(10, 20, 3, "full", ClockState.UNSET))
+    moved = Tombstone(15, 25, 3, "full", ClockState.HOLDOVER)
+    assert batches.decode(told(Content.TOMBSTONE, stone, 5)).tombstone == moved
+    for clock in (ClockState.SYNCHRONISED, ClockState.HOLDOVER):
+        right = Tombstone(10, 20, 3, "full", clock)
+        data = told(Content.TOMBSTONE, batches.tombstone_payload(right), 5)
+        assert batches.decode(data).tombstone == right

@@ -16,7 +16,7 @@ SECOND = 1_000_000_000
 def test_a_machine_without_a_battery_counts_from_what_was_known() -> None:
     """In 1970 by its wall clock, it begins after the last stamp of the boot before, and is unset."""
     timeline = Timeline(NOW_MS)
-    assert timeline.observe(0, 0, synchronised=False)[1:3] == (NOW_MS + 1, ClockState.UNSET)
+    assert timeline.observe(0, 0, synchronised=False) == Moment(0, NOW_MS + 1, ClockState.UNSET)
     assert timeline.observe(SECOND, DAY_MS, synchronised=False).wall_ms == NOW_MS + 1001
 
 
@@ -44,7 +44,7 @@ def test_a_clock_set_by_hand_changes_no_stamp(by_ms: int) -> None:
     clock = SystemClock(Timeline(), ask, lambda: mono_ns, lambda: wall_ms * 1_000_000)
     assert clock.now().clock is ClockState.SYNCHRONISED
     mono_ns, wall_ms, vouched = 10_000_000, NOW_MS + 10 + by_ms, False
-    assert clock.now()[1:3] == (NOW_MS + 10, ClockState.HOLDOVER)
+    assert clock.now() == Moment(mono_ns, NOW_MS + 10, ClockState.HOLDOVER, 1)
     for _ in range(1000):
         clock.now()
     assert asked == 2
@@ -56,7 +56,7 @@ def test_a_small_step_back_is_held_until_the_clock_is_there() -> None:
     timeline = Timeline(on_step=steps.append)
     timeline.observe(0, NOW_MS, synchronised=True)
     held = timeline.observe(SECOND, NOW_MS - 9_000, synchronised=True)
-    assert held[1:3] == (NOW_MS + 100, ClockState.HOLDOVER)
+    assert held == Moment(SECOND, NOW_MS + 100, ClockState.HOLDOVER, 1)
     assert [(step.from_ms, step.to_ms) for step in steps] == [(NOW_MS + 1000, NOW_MS - 9_000)]
     moments = [
         timeline.observe(SECOND * (1 + each), NOW_MS - 9_000 + 1000 * each, synchronised=True)
@@ -64,7 +64,31 @@ def test_a_small_step_back_is_held_until_the_clock_is_there() -> None:
     ]
     assert [moment.wall_ms for moment in moments] == sorted(moment.wall_ms for moment in moments)
     assert moments[8].clock is ClockState.HOLDOVER
-    assert moments[-1][1:] == (NOW_MS + 10_000, ClockState.SYNCHRONISED, 1)
+    assert moments[-1] == Moment(20 * SECOND, NOW_MS + 10_000, ClockState.SYNCHRONISED, 1)
+
+
+def test_a_second_step_back_is_held_from_its_own_beginning() -> None:
+    """Not from that of one long over: time would leap ahead by all that has passed since."""
+    timeline = Timeline()
+    timeline.observe(0, NOW_MS, synchronised=True)
+    timeline.observe(SECOND, NOW_MS - 1_000, synchronised=True)
+    for second in range(2, 60):
+        followed = timeline.observe(second * SECOND, NOW_MS + (second - 2) * 1000, synchronised=True)
+    assert followed.clock is ClockState.SYNCHRONISED
+    held = timeline.observe(60 * SECOND, followed.wall_ms - 1_000, synchronised=True)
+    assert held == Moment(60 * SECOND, followed.wall_ms + 100, ClockState.HOLDOVER, 1)
+
+
+@pytest.mark.parametrize("by_ms", [-501, -500, 500, 501])
+def test_a_step_that_takes_no_stamp_back_is_told_beyond_a_slew(by_ms: int) -> None:
+    """Forwards, or backwards by less than has passed: it is followed, and more than 500 ms are an event."""
+    steps: list[Step] = []
+    timeline = Timeline(on_step=steps.append)
+    timeline.observe(0, NOW_MS, synchronised=True)
+    moment = timeline.observe(SECOND, NOW_MS + 1000 + by_ms, synchronised=True)
+    assert moment == Moment(SECOND, NOW_MS + 1000 + by_ms, ClockState.SYNCHRONISED, 1)
+    told = [Step(NOW_MS + 1000, NOW_MS + 1000 + by_ms, ClockState.SYNCHRONISED, moment)]
+    assert steps == (told if abs(by_ms) > 500 else [])
 
 
 def test_what_is_too_far_ahead_goes_back_and_says_so() -> None:

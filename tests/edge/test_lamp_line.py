@@ -45,6 +45,10 @@ class RealClock:
         """Return this moment."""
         return Moment(time.monotonic_ns(), time.time_ns() // 1_000_000, ClockState.SYNCHRONISED)
 
+    def s(self) -> float:
+        """Return monotonic seconds."""
+        return time.monotonic()
+
 
 class Street:
     """A poller over a line to the shipped cabinet, and what it measured last."""

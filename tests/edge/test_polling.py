@@ -24,6 +24,23 @@ PROFILES = catalogue.load_all()
 RELAY_UNIT = 100
 
 
+class CountingClock(LoopClock):
+    """Counts the moments that are taken of it."""
+
+    def __init__(self) -> None:
+        """None was taken yet."""
+        self.taken = 0
+
+    def now(self) -> Moment:
+        """Return this moment."""
+        self.taken += 1
+        return super().now()
+
+    def s(self) -> float:
+        """Return the loop's seconds, which is no moment."""
+        return asyncio.get_running_loop().time()
+
+
 class Line:
     """Some water gauges and a relay board behind one strict 9600-baud wire, polled as fast as it allows."""
 
@@ -35,6 +52,7 @@ class Line:
         self.bus.add(RelayBoard("relays"), RELAY_UNIT)
         self.wire = SimulatedWire(self.bus, 9600, strict=True)
         self.samples: list[tuple[float, Sample]] = []
+        self.clock = CountingClock()
         line = VirtualLine("line", Timing.of(9600, "N", 1), self.wire)
 
         def polled(name: str, unit_id: int, profile: str, points: tuple[str, ...]) -> Polled:
@@ -67,7 +85,7 @@ class Line:
         """Poll while the act lasts."""
 
         async def play() -> None:
-            self.poller = LinePoller(self._polled, LoopClock(), Stamps(), self._take)
+            self.poller = LinePoller(self._polled, self.clock, Stamps(), self._take)
             polling = asyncio.create_task(self.poller.run())
             await act()
             self.poller.stop()
@@ -102,6 +120,14 @@ def test_one_dead_of_ten_costs_the_others_little_and_is_read_again_soon() -> Non
         sample.error for at_s, sample in line.samples if sample.device == "gauge-5" and 100 < at_s < 180
     }
     assert reasons == {"timeout"}
+
+
+def test_a_reading_takes_one_moment() -> None:
+    """Stamps, rules and recorder share it; a moment costs what deciding whose turn it is costs."""
+    line = Line(10, interval_s=1.0)
+    line.run(lambda: asyncio.sleep(30))
+    assert len(line.samples) > 200
+    assert line.clock.taken == len(line.samples)
 
 
 def test_thirty_of_forty_dark_leave_the_ten_their_pace_and_come_back_within_a_minute() -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from contract import batches
 from contract.batches import Batch
-from contract.events import Gap
-from contract.samples import Measured, Row, Sample, spread
+from contract.events import UNSET, Gap
+from contract.limits import MESSAGE_BYTES_MAX
+from contract.samples import ClockState, Measured, Row, Sample, spread
 from contract.topics import Lane
 from edge import recorder as module
 from edge.buffer.batch import Stored
@@ -23,6 +24,8 @@ from edge.recorder import Recorder
 from simulators.virtual_loop import run_virtually
 from tests.edge.virtual_gateway import LoopClock
 from tests.whole.threadlike import ThreadLike
+
+NOW_MS = 1_800_000_000_000
 
 
 class Bench:
@@ -183,6 +186,27 @@ def test_what_overflows_during_a_commit_is_counted_and_nothing_else_is_missing(
     run_virtually(live())
 
 
+@pytest.mark.parametrize("events", [0, 12, 25])
+def test_samples_alone_make_what_is_too_much_give_way(
+    events: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, without waiting for an event or the disk; pending events leave them so much less room."""
+    monkeypatch.setattr(module, "PENDING_SAMPLES_MAX", 20)
+    monkeypatch.setattr(module, "PENDING_EVENTS_MAX", 10)
+
+    async def live() -> None:
+        for _ in range(events):
+            bench.happen()
+        for _ in range(9):
+            bench.measure(3)
+        room = 20 - max(0, events - 10)
+        assert bench.recorder.waiting == (room, events)
+        assert bench.recorder.dropped_samples == 27 - room
+
+    bench = Bench(tmp_path)
+    run_virtually(live())
+
+
 def test_while_the_disk_refuses_everything_waits_in_order(tmp_path: Path) -> None:
     """And is on disk once, the oldest first, when it takes again."""
 
@@ -247,6 +271,24 @@ def test_a_batch_too_large_for_a_message_is_divided(tmp_path: Path) -> None:
     run_virtually(live())
 
 
+def test_a_storm_of_events_too_large_for_a_message_is_divided(tmp_path: Path) -> None:
+    """A thousand alarms after a day without a disk, each with a long text of its own."""
+
+    async def live() -> None:
+        bench, random = Bench(tmp_path), Random(1)
+        texts = ["".join(chr(random.randrange(0x4E00, 0x9FA5)) for _ in range(500)) for _ in range(1000)]
+        for text in texts:
+            bench.recorder.event(Gap(bench.ids(), 1, "gateway", text, 0, 1))
+        assert await bench.recorder.flush()
+        assert len(bench.told) > 1
+        assert all(len(stored.message) <= MESSAGE_BYTES_MAX for stored in bench.told)
+        events = [event for stored in bench.told for event in batches.decode(stored.message).events]
+        assert [event.reason for event in events if isinstance(event, Gap)] == texts
+        bench.buffer.close()
+
+    run_virtually(live())
+
+
 def test_what_drivers_learnt_waits_for_the_disk_and_needs_no_samples(tmp_path: Path) -> None:
     """A restart would else ask again what was refused."""
 
@@ -297,6 +339,29 @@ def test_on_a_dead_disk_telemetry_gives_way_to_events_and_all_of_it_is_told_afte
         bench.measure(3)
         assert await bench.recorder.flush()
         assert len(bench.gaps()) == 2
+        bench.buffer.close()
+
+    bench = Bench(tmp_path)
+    run_virtually(live())
+
+
+def test_what_was_stamped_by_a_clock_that_was_not_set_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A range from 1970 to today would say nothing of either."""
+    monkeypatch.setattr(module, "PENDING_SAMPLES_MAX", 3)
+
+    async def live() -> None:
+        bench.buffer._db.execute("PRAGMA query_only = ON")
+        bench.take([Sample(each, "d", "p", 1.5, clock=ClockState.UNSET) for each in range(1, 5)])
+        bench.take([Sample(NOW_MS + each, "d", "p", 1.5) for each in range(1, 5)])
+        bench.buffer._db.execute("PRAGMA query_only = OFF")
+        assert await bench.recorder.flush()
+        told = {gap.reason: (gap.from_ms, gap.to_ms, gap.count) for gap in bench.gaps().values()}
+        assert told == {
+            SAMPLES_UNSTORED + UNSET: (1, 4, 4),
+            SAMPLES_UNSTORED: (NOW_MS + 1, NOW_MS + 1, 1),
+        }
         bench.buffer.close()
 
     bench = Bench(tmp_path)

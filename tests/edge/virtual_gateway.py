@@ -37,6 +37,10 @@ class LoopClock:
         ns = round(asyncio.get_running_loop().time() * 1e9)
         return Moment(ns, START_MS + ns // 1_000_000, ClockState.SYNCHRONISED)
 
+    def s(self) -> float:
+        """Return the loop's seconds."""
+        return self.now().s
+
 
 class VirtualSite:
     """The example settings' RS-485 line with its dust station and relay board, run on virtual time."""

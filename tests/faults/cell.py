@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gengfu.demo.processes import Child, DemoError, die_with_parent
-from simulators.mosquitto import HOST, Mosquitto
+from simulators.mosquitto import Mosquitto
+from simulators.servers import HOST
 from simulators.victoria_metrics import VictoriaMetrics
 from tests.faults.counting import PROFILE, Meters
 

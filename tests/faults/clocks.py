@@ -104,6 +104,10 @@ class Credulous:
         state = ClockState.SYNCHRONISED if credible else ClockState.UNSET
         return Moment(self._machine.mono_ns(), max(0, wall_ms), state)
 
+    def s(self) -> float:
+        """Return the oscillator's seconds."""
+        return self.now().s
+
 
 @dataclass
 class Truth:

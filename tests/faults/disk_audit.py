@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 
 from contract import batches
 from contract.batches import Batch, Tombstone
-from contract.events import AlarmCleared, AlarmRaised, ControlChanged, Event, Gap
+from contract.events import UNSET, AlarmCleared, AlarmRaised, ControlChanged, Event, Gap
 from contract.samples import Sample
 from contract.topics import Lane
 from edge.buffer.losses import (
@@ -24,8 +24,10 @@ from edge.buffer.losses import (
 )
 from edge.buffer.retention import ROW_BYTES, TOMBSTONE_BYTES
 
-COUNTED = frozenset({SAMPLES_LET_GO, SAMPLES_UNSTORED})
-EVENTS_GONE = frozenset({EVENTS_LET_GO, EVENTS_UNSTORED, GAPS_LET_GO})
+COUNTED = frozenset(each + end for each in (SAMPLES_LET_GO, SAMPLES_UNSTORED) for end in ("", UNSET))
+EVENTS_GONE = frozenset(
+    each + end for each in (EVENTS_LET_GO, EVENTS_UNSTORED, GAPS_LET_GO) for end in ("", UNSET)
+)
 SPARED_OCTETS = TOMBSTONE_BYTES
 """What takes no more than a tombstone does stays."""
 

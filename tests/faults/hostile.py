@@ -30,7 +30,8 @@ import httpx
 from contract import batches
 from edge.uplink.session import HELLO_INTERVAL_MAX_S
 from gengfu.demo.processes import Child, die_with_parent
-from simulators.mosquitto import HOST, Mosquitto
+from simulators.mosquitto import Mosquitto
+from simulators.servers import HOST
 from tests.faults.stampede import DISTRICT, Fleet, centre
 from tests.faults.stranger import OURS, Stranger
 

@@ -45,7 +45,7 @@ def fresh_id() -> str:
 class Forgetful(Recorder):
     """The control: what a disk refused once is gone, and nobody counts it."""
 
-    def _put_back(self, measured: list[Measured]) -> None:
+    def _put_back(self, measured: list[Measured], count: int) -> None:
         pass
 
 
@@ -80,6 +80,10 @@ class Keeping:
     def now(self) -> Moment:
         """Return this moment."""
         return Moment(time.monotonic_ns(), START_MS + self._taken)
+
+    def s(self) -> float:
+        """Return the monotonic seconds."""
+        return self.now().s
 
     async def open(self) -> dict[str, object]:
         """Open the buffer."""

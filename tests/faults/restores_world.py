@@ -26,7 +26,7 @@ from edge.settings import Broker
 from edge.uplink.mqtt import Uplink
 from edge.uplink.session import Limits, Session
 from gengfu.demo.processes import Child
-from simulators.mosquitto import HOST
+from simulators.servers import HOST
 from tests.faults.stampede import CENTRE
 
 LIMITS = Limits(8, 64 * 1024, 2, 10)

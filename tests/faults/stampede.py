@@ -33,7 +33,8 @@ from edge.settings import Broker
 from edge.uplink.mqtt import Uplink
 from edge.uplink.session import Limits, Session
 from gengfu.demo.processes import Child, die_with_parent
-from simulators.mosquitto import HOST, Mosquitto
+from simulators.mosquitto import Mosquitto
+from simulators.servers import HOST
 
 DISTRICT = "stampede"
 LIMITS = Limits(32, 1024 * 1024, 10, 120)
@@ -149,7 +150,7 @@ class Fleet:
         """Let each have measured something, which it says only while somebody watches."""
         sample = Sample(time.time_ns() // 1_000_000, "meter", "energy", value)
         for uplink in self._uplinks:
-            uplink.measured([sample], SystemClock().now().s)
+            uplink.measured([sample], SystemClock().now())
 
     async def all_there(self, limit_s: float) -> int:
         """Wait for everybody; return how many are missing when the time is over."""

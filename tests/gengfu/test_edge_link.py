@@ -17,7 +17,13 @@ LONG = "a-very-long-name-of-a-device-of-40-chars"
 
 
 def place(
-    folder: Path, *, age_s: float = 0, scale: int = 1, budget: int = 300_000_000, held: bool = True
+    folder: Path,
+    *,
+    age_s: float = 0,
+    scale: int = 1,
+    budget: int = 300_000_000,
+    held: bool = True,
+    clock: bool = True,
 ) -> Path:
     """Write settings and a report of that age; return the settings' path."""
     (folder / "state").mkdir()
@@ -35,7 +41,8 @@ def place(
         last_error="[Errno 111] Connection refused" * (6 if scale > 1 else 1),
         last_error_ms=now_ms - 4 * 3_600_000,
         waiting=[Waiting("events", 0, 0, None), telemetry],
-        month="2026-11",
+        month="2026-11" if clock else "",
+        accrues_by="calendar" if clock else "running_time",
         used_octets=112_300_000 * scale,
         counted_since_ms=now_ms - 10 * 86_400_000,
         monthly_bytes_max=budget,
@@ -91,6 +98,16 @@ def test_people_read_it_in_chinese(tmp_path: Path) -> None:
         "设备 测得 上报 占比 %",
     ):
         assert line in told, told
+
+
+def test_by_which_clock_the_budget_accrues_is_told(tmp_path: Path) -> None:
+    """A technician who waits for telemetry has to know that it is the time that lacks."""
+    assert "the budget accrues by the calendar month" in shown(place(tmp_path))
+    without = tmp_path / "without"
+    without.mkdir()
+    told = shown(place(without, clock=False))
+    assert "the clock is not set: the budget accrues by running time, at a month's rate" in told
+    assert "last 31 days of running: 112.3 MB used of 300.0 MB" in told
 
 
 def test_without_budget_and_policies_that_is_said(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from gengfu.commands import collector, edge, profiles
+from gengfu.commands import collector, edge, lamps, profiles
 
-GROUPS = {"edge": edge.app, "collector": collector.app, "profiles": profiles.app}
+GROUPS = {"edge": edge.app, "collector": collector.app, "lamps": lamps.app, "profiles": profiles.app}
 
 
 def pages(name: str, app: typer.Typer) -> Iterator[str]:

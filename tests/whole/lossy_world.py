@@ -31,6 +31,8 @@ from tests.edge.virtual_gateway import LoopClock
 from tests.whole.centre import SAMPLES_PER_BATCH, START_MS, Centre, serial_of
 from tests.whole.threadlike import ThreadLike
 
+CUT_AFTER_HELLO_S = 0.2
+
 
 class Client:
     """What the uplink takes for its MQTT client."""
@@ -59,7 +61,12 @@ class Client:
         if self.lost:
             raise aiomqtt.MqttError("not connected")
         self._world.from_gateway(topic, payload, retain=retain)
-        await asyncio.sleep(self._world.random.uniform(0.0, 0.3))
+        try:
+            await asyncio.sleep(self._world.random.uniform(0.0, 0.3))
+        except asyncio.CancelledError:
+            if self._world.random.random() >= self._world.swallows:
+                raise
+            return  # the PUBACK came in the same moment: wait_for of Python 3.11 hides the cancellation
         if self.lost:
             raise aiomqtt.MqttError("lost before PUBACK")
 
@@ -106,6 +113,8 @@ class World:
         self.centre_up = True
         self.client: Client | None = None
         self.loses, self.doubles, self.delay_s = 0.0, 0.0, 0.05
+        self.swallows = 0.2
+        self._cuts_hello = False
         self.owed: set[int] = set()
         """Serials that were committed at the gateway and not lost together with a card."""
         self.let_go: set[int] = set()
@@ -114,6 +123,10 @@ class World:
         self.drained = False
         self.left: list[EpochRange] = []
         self.in_journal: Counter[int] = Counter()
+        self.unnamed: set[int] = set()
+        """Serials that the card knows of and a centre had, and that in the end are nowhere, nor in a gap."""
+        self.parted = False
+        """Whether the last centre saw that another buffer numbered alike what had been delivered."""
         self.published: Counter[str] = Counter()
         self._forms: dict[tuple[str, str, int, str], bytes] = {}
         self._serial = 0
@@ -125,7 +138,9 @@ class World:
         self._broker_life = 0
         self._last_arrival_s = 0.0
         self._limiter = RepeatLimiter[tuple[str, str]](1.0, 100)
-        self._card: tuple[bytes, int] | None = None
+        self._known: set[int] = set()
+        """Serials that this card ever knew of."""
+        self._card: tuple[bytes, frozenset[int]] | None = None
         self._backup: bytes | None = None
 
     def do(self, what: str) -> asyncio.Task[None]:
@@ -193,7 +208,7 @@ class World:
     async def copy_card(self) -> None:
         """Keep an image of the card as it is now."""
         await self.stop()
-        self._card = ((self.folder / "buffer.db").read_bytes(), self._serial)
+        self._card = ((self.folder / "buffer.db").read_bytes(), frozenset(self._known))
         await self.start()
 
     async def roll_back_card(self) -> None:
@@ -201,11 +216,12 @@ class World:
         if self._card is None:
             return
         await self.stop()
-        image, serial = self._card
+        image, known = self._card
         for suffix in ("-wal", "-shm"):
             (self.folder / f"buffer.db{suffix}").unlink(missing_ok=True)
         (self.folder / "buffer.db").write_bytes(image)
-        self.owed = {each for each in self.owed if each <= serial or each in self.centre.seen}
+        self.owed = {each for each in self.owed if each in known or each in self.centre.seen}
+        self._known = set(known)
         self.rolled_back = True
         await self.start()
 
@@ -219,6 +235,11 @@ class World:
     async def cut_at_work(self) -> None:
         """Lose the connection in the middle of one of the next things that are done with the buffer."""
         self.calls_to_cut = self.random.randrange(1, 12)
+
+    async def cut_at_hello(self) -> None:
+        """Lose the connection, and the next one when its hello is answered and still waits for its PUBACK."""
+        self._cuts_hello = True
+        await self.cut()
 
     async def away(self) -> None:
         """Lose the broker for a minute."""
@@ -273,6 +294,9 @@ class World:
         self.published[kind] += 1
         if kind == "up":
             self._left_in_one_form(payload)
+        if kind == "hello" and self._cuts_hello and self.client:
+            self._cuts_hello = False
+            asyncio.get_running_loop().call_later(CUT_AFTER_HELLO_S, self.client.cut)
         if retain:
             self._retained[topic] = payload
         self._carry(lambda: self._to_centre(topic, payload))
@@ -336,8 +360,15 @@ class World:
         except Exception:  # the buffer was closed meanwhile: nothing was promised
             self.owed.discard(serial)
             return
+        self._known.add(serial)
         for batch in stored:
             uplink.stored(batch)
+
+    def look(self) -> None:
+        """Say what is in the journal in the end, what is neither there nor named, and what is said of it."""
+        self.in_journal = self.centre.held()
+        self.unnamed = self.centre.unnamed() & self._known
+        self.parted = self.centre.parted()
 
     def _carry(self, arrive: Callable[[], None]) -> None:
         if self.random.random() < self.loses:

@@ -3,21 +3,23 @@
 import os
 import sqlite3
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from contract import batches
-from contract.batches import Batch, Content
-from contract.events import AlarmCleared, Gap
-from contract.samples import Sample
+from contract.batches import Batch, Content, Tombstone
+from contract.events import UNSET, AlarmCleared, Gap
+from contract.samples import ClockState, Sample
 from contract.topics import Lane
 from edge.buffer import opening
 from edge.buffer.batch import Append
 from edge.buffer.losses import EVENTS_LET_GO, SAMPLES_LET_GO, SAMPLES_UNSTORED, Loss
 from edge.buffer.retention import ROW_BYTES, TOMBSTONES_SHARE
 from edge.buffer.store import Buffer
+from edge.clock import Moment
 from tests.edge.buffer.test_store import counting, opened
 
 MIB = 1024 * 1024
@@ -182,6 +184,97 @@ def test_a_flush_looks_at_no_row_as_long_as_all_fits_and_at_few_when_it_does_not
     buffer.keep_within(limit)
     assert steps < 2 * once + 50_000
     assert steps < 100_000
+
+
+OFFSET_MS = 1_000_000
+
+
+class Clocked:
+    """A buffer whose boot's clock is set late, or never."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nobody knows yet what is missing in its times."""
+        self.offset_ms: int | None = None
+        self.buffer = Buffer(
+            folder / "buffer.db", "n", "g", "b" * 32, counting(), offset_ms=lambda: self.offset_ms
+        )
+
+    def keep(self, item: Append) -> None:
+        """Commit one batch."""
+        self.buffer.append([item])
+
+    def told(self, lane: Lane, sequence: int = 1) -> Tombstone | None:
+        """Return a tombstone as the centre decodes it."""
+        stored = self.buffer.to_send(lane, sequence, Moment(0, 10 * OFFSET_MS))
+        assert stored
+        return batches.decode(stored.message).tombstone
+
+
+def event(at_ms: int, clock: ClockState) -> AlarmCleared:
+    """Return an event that cannot be packed small."""
+    return AlarmCleared(os.urandom(16).hex(), at_ms, "tilt", "cover", "roll", os.urandom(60).hex(), clock)
+
+
+def unset_noise(at_ms: int) -> Append:
+    """Return telemetry from before the clock was set."""
+    return replace(noise(at_ms), unset=True)
+
+
+def mixed() -> Append:
+    """Return a batch of events, some from before the clock was set, which is known as they are kept."""
+    before = [event(500 + number, ClockState.UNSET) for number in range(20)]
+    after = [event(OFFSET_MS + 1_000, ClockState.SYNCHRONISED) for _ in range(20)]
+    payload, last_ms = batches.events_payload([*before, *after]), OFFSET_MS + 1_000
+    return Append(Lane.EVENTS, Content.EVENTS, payload, last_ms, 500, last_ms, 40, unset=True)
+
+
+def test_the_tombstone_of_events_from_before_and_after_a_synchronisation_has_their_true_range(
+    tmp_path: Path,
+) -> None:
+    """Only those times are moved that lack something, and none of them twice."""
+    site = Clocked(tmp_path)
+    site.offset_ms = OFFSET_MS
+    site.keep(mixed())
+    site.buffer.keep_within(site.buffer.octets - 1)
+    right = Tombstone(OFFSET_MS + 500, OFFSET_MS + 1_000, 40, "buffer full", ClockState.HOLDOVER)
+    assert site.told(Lane.EVENTS) == right
+
+
+def test_a_range_that_nobody_can_put_right_says_so(tmp_path: Path) -> None:
+    """It is moved if the time becomes known before it leaves; of two clocks it never is."""
+    site = Clocked(tmp_path)
+    for item in (unset_noise(500), noise(OFFSET_MS), mixed()):
+        site.keep(item)
+    site.buffer.keep_within(site.buffer.events_octets + 700)
+    site.offset_ms = OFFSET_MS
+    moved = Tombstone(OFFSET_MS + 500, OFFSET_MS + 509, 7, "buffer full", ClockState.HOLDOVER)
+    assert site.told(Lane.TELEMETRY) == moved
+    assert site.told(Lane.TELEMETRY, 2) == Tombstone(OFFSET_MS, OFFSET_MS + 9, 7, "buffer full")
+    other = Clocked(tmp_path / "other")
+    other.keep(mixed())
+    other.buffer.keep_within(other.buffer.octets - 1)
+    other.offset_ms = OFFSET_MS
+    unset = Tombstone(500, OFFSET_MS + 1_000, 40, "buffer full", ClockState.UNSET)
+    assert other.told(Lane.EVENTS) == unset
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_what_is_let_go_is_told_on_its_right_times_or_apart(tmp_path: Path, known: bool) -> None:
+    """One range over two clocks would be of neither."""
+    site = Clocked(tmp_path)
+    for item in (unset_noise(500), unset_noise(600), noise(OFFSET_MS + 2_000)):
+        site.keep(item)
+    if known:
+        site.offset_ms = OFFSET_MS
+    site.keep(noise(OFFSET_MS + 3_000))
+    site.buffer.keep_within(0)
+    losses = owed(site.buffer)
+    if known:
+        [loss] = losses.values()
+        assert loss == Loss(SAMPLES_LET_GO, OFFSET_MS + 500, OFFSET_MS + 3_009, 28, 1, 4)
+    else:
+        assert losses[SAMPLES_LET_GO + UNSET] == Loss(SAMPLES_LET_GO + UNSET, 500, 609, 14, 1, 2)
+        assert losses[SAMPLES_LET_GO] == Loss(SAMPLES_LET_GO, OFFSET_MS + 2_000, OFFSET_MS + 3_009, 14, 3, 4)
 
 
 def test_a_tombstone_and_what_was_let_go_add_up_at_the_centre(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Opening the buffer: unclean ends are told, and of a corrupt file everything readable is kept."""
 
+import contextlib
 import itertools
 import os
 import sqlite3
@@ -12,11 +13,14 @@ import pytest
 
 from contract import batches
 from contract.batches import Content
+from contract.messages import LaneRange
 from contract.samples import Sample
 from contract.topics import Lane
+from edge.buffer import file, opening
 from edge.buffer.batch import Append
 from edge.buffer.errors import BufferClosedError
 from edge.buffer.losses import SAMPLES_UNSTORED, UNCLEAN_END, UNREADABLE, Loss
+from edge.buffer.meta import FORMER_EPOCHS_MAX
 from edge.buffer.store import Buffer
 from tests.edge.buffer.test_store import BOOT, counting, opened, samples
 
@@ -60,6 +64,14 @@ def spoil(file: Path, offset: int, size: int) -> None:
     data = bytearray(file.read_bytes())
     data[offset : offset + size] = Random(1).randbytes(size)
     file.write_bytes(data)
+
+
+def _root(folder: Path, name: str) -> int:
+    """Return the page where a table or an index begins."""
+    with contextlib.closing(sqlite3.connect(folder / "buffer.db")) as db:
+        query = "SELECT rootpage FROM sqlite_master WHERE name LIKE ?"
+        root: int = db.execute(query, (name,)).fetchone()[0]
+    return root
 
 
 def test_after_a_clean_end_nothing_is_told(tmp_path: Path) -> None:
@@ -159,13 +171,8 @@ def test_whatever_part_of_it_is_noise_it_opens_keeps_no_noise_and_tells_what_is_
 def test_a_corrupt_file_that_gives_everything_loses_nothing(tmp_path: Path) -> None:
     """Only an index is broken: no gap is told that there is not."""
     filled(tmp_path)
-    file = tmp_path / "buffer.db"
-    with sqlite3.connect(file) as db:
-        [root] = db.execute(
-            "SELECT rootpage FROM sqlite_master WHERE name LIKE 'sqlite_autoindex_ba%'"
-        ).fetchone()
-    db.close()
-    spoil(file, (root - 1) * PAGE, PAGE)
+    path = tmp_path / "buffer.db"
+    spoil(path, (_root(tmp_path, "sqlite_autoindex_ba%") - 1) * PAGE, PAGE)
     again = at(tmp_path)
     assert again.quarantined is not None
     assert len(times(again)) == 900
@@ -173,15 +180,139 @@ def test_a_corrupt_file_that_gives_everything_loses_nothing(tmp_path: Path) -> N
     assert again.owed == []
 
 
+def test_a_corrupt_file_s_epochs_are_named_by_where_its_deliveries_ended(tmp_path: Path) -> None:
+    """A centre that was restored to a time before learns what it had of them; no more than a few are."""
+    names: list[str] = []
+    delivered: list[LaneRange] = []
+    for number in range(FORMER_EPOCHS_MAX + 2):
+        buffer = at(tmp_path, 1_000 + number)
+        for first in (1, 10, 20):
+            buffer.append([samples(first)])
+        held = buffer.ranges()[0].lanes[Lane.TELEMETRY]
+        upto = held.first + number % 2
+        stored = buffer.read(Lane.TELEMETRY, upto)
+        assert stored
+        assert buffer.acknowledge(Lane.TELEMETRY, upto, batches.digest(stored.message))
+        names.insert(0, buffer.epoch)
+        delivered.insert(0, LaneRange(upto + 1, upto + 1))
+        buffer.close()
+        spoil(tmp_path / "buffer.db", _root(tmp_path, "sqlite_autoindex_ba%") * PAGE - PAGE, PAGE)
+    former = at(tmp_path).former()
+    assert [each.epoch for each in former] == names[:FORMER_EPOCHS_MAX]
+    assert [each.lanes[Lane.TELEMETRY] for each in former] == delivered[:FORMER_EPOCHS_MAX]
+    assert former[0].lanes[Lane.EVENTS] == LaneRange(1, 1)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "noise",
+        '[{"epoch":"no id","lanes":{}}]',
+        '[{"epoch":"%s","lanes":{"events":{"first":9,"next":3}}}]' % ("e" * 32),
+    ],
+)
+def test_epochs_that_no_centre_would_take_are_not_named(tmp_path: Path, written: str) -> None:
+    """A hello that held one would be refused, and the gateway with it."""
+    epoch = filled(tmp_path)
+    with sqlite3.connect(tmp_path / "buffer.db") as db:
+        db.execute("INSERT INTO meta VALUES ('former', ?)", (written,))
+    db.close()
+    spoil(tmp_path / "buffer.db", 12 * PAGE, 4 * PAGE)
+    again = at(tmp_path)
+    assert again.quarantined
+    assert [each.epoch for each in again.former()] == [epoch]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_disk_that_refuses_as_a_corrupt_file_is_replaced_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarts: bool
+) -> None:
+    """Disks that harm files are those that refuse: what was set aside is taken over as soon as one can be."""
+    epoch = filled(tmp_path)
+    spoil(tmp_path / "buffer.db", 12 * PAGE, 4 * PAGE)
+    connected = file.connected
+
+    def refuses(path: Path) -> sqlite3.Connection:
+        if not path.exists():
+            raise sqlite3.OperationalError("disk I/O error")
+        return connected(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(file, "connected", refuses)
+        buffer = at(tmp_path)
+        assert not buffer.is_open
+    buffer = at(tmp_path) if restarts else buffer
+    buffer.open()
+    assert buffer.quarantined == tmp_path / "buffer.db.corrupt-1"
+    assert len(times(buffer)) > 600
+    assert UNREADABLE in [loss.reason for loss in buffer.owed]
+    assert [each.epoch for each in buffer.former()] == [epoch]
+
+
+def test_a_power_cut_as_a_corrupt_file_is_replaced_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new file stands, and nothing was taken over yet."""
+
+    class PowerCutError(Exception):
+        pass
+
+    def cut(path: Path, files_max: int) -> Path | None:
+        if file.waiting(path):
+            raise PowerCutError
+        return numbered(path, files_max)
+
+    numbered = file.numbered
+
+    filled(tmp_path)
+    spoil(tmp_path / "buffer.db", 12 * PAGE, 4 * PAGE)
+    with monkeypatch.context() as patched:
+        patched.setattr(file, "numbered", cut)
+        with pytest.raises(PowerCutError):
+            at(tmp_path)
+    buffer = at(tmp_path)
+    assert len(times(buffer)) > 600
+    assert UNREADABLE in [loss.reason for loss in buffer.owed]
+    assert buffer.remembered() == {"alarms": {"tilt/cover/roll": "1" * 32}}
+
+
+def test_what_the_rules_remembered_needs_no_room_for_the_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full takes a lock-out over, if not what was measured."""
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    filled(tmp_path)
+    spoil(tmp_path / "buffer.db", 12 * PAGE, 4 * PAGE)
+    monkeypatch.setattr(opening, "_insert", full)
+    buffer = at(tmp_path)
+    assert buffer.remembered() == {"alarms": {"tilt/cover/roll": "1" * 32}}
+    assert [(loss.reason, loss.count) for loss in buffer.owed] == [(UNREADABLE, None)]
+
+
+@pytest.mark.parametrize("version", [b"\0\0\0\0", b"\x5a\x17\0\3", b"\xff\xff\xff\xff"])
+def test_noise_in_place_of_its_version_is_no_other_version(tmp_path: Path, version: bytes) -> None:
+    """Nobody has to come to the cabinet for it."""
+    filled(tmp_path)
+    data = bytearray((tmp_path / "buffer.db").read_bytes())
+    data[60:64] = version
+    (tmp_path / "buffer.db").write_bytes(data)
+    again = at(tmp_path)
+    assert again.is_open
+    assert len(times(again)) == 900
+
+
 def test_what_a_corrupt_file_owed_is_still_owed(tmp_path: Path) -> None:
     """A loss that was not told yet moves with the batches."""
     filled(tmp_path)
     db = sqlite3.connect(tmp_path / "buffer.db")
     with db:
-        db.execute("INSERT INTO owed VALUES (?, 3, 5, 17, 0, 0)", (SAMPLES_UNSTORED,))
+        db.execute("INSERT INTO owed VALUES (?, 3, 5, 17, 2, 9)", (SAMPLES_UNSTORED,))
     db.close()
     spoil(tmp_path / "buffer.db", 12 * PAGE, 4 * PAGE)
-    assert Loss(SAMPLES_UNSTORED, 3, 5, 17) in at(tmp_path).owed
+    assert Loss(SAMPLES_UNSTORED, 3, 5, 17) in at(tmp_path).owed  # its numbers are not those of this epoch
 
 
 def test_a_file_that_turns_out_corrupt_at_work_is_set_aside_without_a_restart(tmp_path: Path) -> None:

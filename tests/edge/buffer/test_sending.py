@@ -74,7 +74,7 @@ def site(tmp_path: Path) -> Site:
 ACTS = st.sampled_from(["live", "waits", "unset", "send", "send", "later", "restart", "set", "acknowledge"])
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(ACTS, max_size=40), st.randoms(use_true_random=False))
 def test_no_sequence_leaves_in_two_forms(acts: list[str], random: object) -> None:
     """However time passes, whenever it starts anew, and whenever its clock is set."""

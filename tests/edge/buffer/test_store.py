@@ -155,8 +155,21 @@ def test_beyond_its_limit_the_oldest_telemetry_becomes_tombstones(tmp_path: Path
     assert first == batches.Tombstone(0, 5, 6, "buffer full")
     assert buffer.keep_within(16_100) == 0
     assert buffer.read(Lane.EVENTS, 1) is not None
-    # What the centre took before it was dropped here is acknowledged all the same.
-    assert buffer.acknowledge(Lane.TELEMETRY, 2, "f" * 32)
+
+
+def test_of_a_tombstone_s_batch_only_what_may_have_left_can_be_acknowledged(tmp_path: Path) -> None:
+    """Else what the centre has under its number is another's, and what lies before would be lost with it."""
+    for left in (False, True):
+        buffer = opened(tmp_path / str(left))
+        noisy = Append(Lane.TELEMETRY, Content.SAMPLES, b"\x00" + os.urandom(2000), 5, 5, 9, 6, live=left)
+        buffer.append([samples(1), noisy])
+        assert buffer.keep_within(buffer.octets - 1) == 1
+        stored = buffer.read(Lane.TELEMETRY, 2)
+        assert stored
+        assert batches.read_header(stored.message).content is Content.TOMBSTONE
+        assert buffer.acknowledge(Lane.TELEMETRY, 2, "f" * 32) == left
+        assert (buffer.read(Lane.TELEMETRY, 1) is None) == left
+        assert left or buffer.acknowledge(Lane.TELEMETRY, 2, digest(stored))
 
 
 def test_a_corrupt_file_is_set_aside_and_the_gateway_starts(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Collection
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -65,7 +66,7 @@ class Site:
     def cycle(self, now_s: float = 0) -> list[Block]:
         """Go through a cycle; return what was asked."""
         before = len(self.asked)
-        cycle = Cycle(self.plan, at(now_s))
+        cycle = Cycle(self.plan, lambda: at(now_s))
         self.good = set()
         while (block := cycle.block) is not None:
             error = self.answer(block)
@@ -295,7 +296,7 @@ def test_a_point_that_is_not_there_has_its_reason_and_costs_no_request() -> None
     """The exception's name, each cycle."""
     site = Site(points(range(10)), having(set(range(10)) - {4}))
     site.cycle()
-    cycle = Cycle(site.plan, at(5))
+    cycle = Cycle(site.plan, lambda: at(5))
     while cycle.block is not None:
         cycle.take("", 0.02)
     assert cycle.errors() == {Block("holding_register", 4, 1): REFUSED}
@@ -306,7 +307,7 @@ def test_the_plan_follows_the_devices_own_pace() -> None:
     site = Site(points([0, 17]), lambda block: "")
     assert len(site.plan.blocks) == 2
     for number in range(16):
-        cycle = Cycle(site.plan, at(number))
+        cycle = Cycle(site.plan, partial(at, number))
         while cycle.block is not None:
             cycle.take("", 0.067)
     assert len(site.plan.blocks) == 1

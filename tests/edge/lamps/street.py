@@ -17,7 +17,7 @@ from edge.buffer.keeper import Inline
 from edge.buffer.store import Buffer
 from edge.clock import Moment
 from edge.gateway import Gateway
-from edge.lamps.events import LampChange, LampEvent
+from edge.lamps.events import Happened, LampEvent
 from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
 from edge.recorder import Recorder
@@ -45,6 +45,11 @@ class StreetClock:
     def set(self, wrong_ms: int, state: ClockState) -> None:
         """Let time be another from now on."""
         self.wrong_ms, self.state, self.era = wrong_ms, state, self.era + 1
+
+    @property
+    def s(self) -> float:
+        """Monotonic seconds."""
+        return asyncio.get_running_loop().time()
 
     def now(self) -> Moment:
         """Return this moment."""
@@ -215,7 +220,7 @@ class Street:
         """Return the same of those that were cleared."""
         return [(it.rule, it.device) for it in self.events() if isinstance(it, AlarmCleared)]
 
-    def told(self, lamp: str, *kinds: LampChange) -> list[LampEvent]:
+    def told(self, lamp: str, *kinds: Happened) -> list[LampEvent]:
         """Return what happened to a lamp."""
         return [it for it in self.happened if it.lamp == lamp and it.what in kinds]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contract.samples import ClockState
-from edge.lamps.events import LampChange
+from edge.lamps.events import Happened
 from lighting.commands import Reason
 from tests.edge.lamps.street import FOUR_PM_MS, HOUR_S, MINUTE_S, Street, plan, settings
 
@@ -39,7 +39,7 @@ def levels(street: Street) -> list[int]:
 
 def sent(street: Street, lamp: str) -> list[tuple[int, int, str]]:
     """Return (level, attempt, how) of every command to a lamp."""
-    events = street.told(lamp, LampChange.SENT)
+    events = street.told(lamp, Happened.SENT)
     return [(it.command.level if it.command else -1, it.attempt, it.told) for it in events]
 
 
@@ -58,7 +58,7 @@ def test_lamps_follow_the_stored_plan_with_no_link(tmp_path: Path) -> None:
     assert subject.events() == []
     for lamp in LAMPS:
         assert sent(subject, lamp) == [(40, 1, "broadcast")]  # at 100 they came up by themselves
-        [_, proved] = subject.told(lamp, LampChange.PROVED)
+        [_, proved] = subject.told(lamp, Happened.PROVED)
         assert proved.level == 40
         assert proved.command is not None
         assert proved.command.reason is Reason.PROGRAM
@@ -69,7 +69,7 @@ def test_circuits_are_switched_on_one_after_the_other(tmp_path: Path) -> None:
     """Two contactors never close at once: that is what the stagger is for."""
     subject = street(tmp_path, circuits=FED, lighting="stagger_s = 20")
     subject.run(lambda _street: asyncio.sleep(4 * MINUTE_S))
-    times = [subject.told(name, LampChange.SENT)[0].now.s for name in CIRCUITS]
+    times = [subject.told(name, Happened.SENT)[0].now.s for name in CIRCUITS]
     assert times[1] - times[0] >= 20
 
 
@@ -129,7 +129,7 @@ def test_a_lamp_that_answers_nobody_is_tried_so_often_and_is_one_failure(tmp_pat
     async def story(street: Street) -> None:
         await asyncio.sleep(59 * MINUTE_S)
         assert [it[1] for it in sent(street, "lamp-12")] == [1, 2, 3, 4]
-        [failed] = street.told("lamp-12", LampChange.FAILED)
+        [failed] = street.told("lamp-12", Happened.FAILED)
         assert failed.told == "timeout"
         assert street.raised() == [("communication_failure", "lamp-12")]
         assert street.cleared() == []
@@ -237,7 +237,7 @@ def test_with_an_unset_clock_a_light_sensor_decides_where_there_is_one(
         await asyncio.sleep(3 * MINUTE_S)
         if expected:
             assert levels(street) == [100] * 8
-            assert street.told("lamp-11", LampChange.COMMANDED)[-1].command.reason is Reason.SENSOR  # type: ignore[union-attr]
+            assert street.told("lamp-11", Happened.COMMANDED)[-1].command.reason is Reason.SENSOR  # type: ignore[union-attr]
         else:
             assert levels(street) == [0] * 8
 
@@ -285,7 +285,7 @@ def test_an_override_ends_in_what_is_due_then(tmp_path: Path) -> None:
     assert seen == [[100] * 8, [30, 30, *[100] * 6], [30, 30, *[40] * 6], [40] * 8]
     assert [it[0] for it in sent(subject, "lamp-11")] == [30, 40]
     [begun] = [
-        it for it in subject.told("lamp-11", LampChange.COMMANDED) if it.command and it.command.level == 30
+        it for it in subject.told("lamp-11", Happened.COMMANDED) if it.command and it.command.level == 30
     ]
     assert begun.command is not None
     assert (begun.command.reason, begun.command.told) == (Reason.OVERRIDE, "works")
@@ -408,7 +408,7 @@ def test_a_stopping_gateway_leaves_lamps_as_they_are(tmp_path: Path) -> None:
         await street.stop()
         await asyncio.sleep(HOUR_S)
         assert levels(street) == [40] * 8
-        assert not any(it.what is LampChange.SENT for it in street.happened)
+        assert not any(it.what is Happened.SENT for it in street.happened)
         await street.start()
 
     subject.run(story)

@@ -1,6 +1,8 @@
 """A month's bytes stay within the budget, alarms go all the same, and what was not used may be used later."""
 
+from bisect import bisect_left
 from datetime import datetime
+from itertools import accumulate
 from random import Random
 
 import msgspec
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 
 from contract.samples import ClockState
 from edge.clock import Moment
-from edge.uplink.budget import DAY_MS, UNKNOWN, Allowance, Month, Plan, Use
+from edge.uplink.budget import UNKNOWN, Allowance, Month, Plan, Use
+from edge.uplink.untimed import DAY_MS
 
 MB = 1_000_000
 PLAN = Plan(300 * MB, 3, 480)
@@ -120,21 +123,128 @@ def test_a_clock_that_is_not_set_counts_to_the_month_known_last() -> None:
     booted.spend(MB, day)
     assert booted.month(day) == "2026-11"
     assert booted.available(day) == (9 + 1 + 3) * 10 * MB - 81 * MB
-    years = moment(0, ClockState.UNSET, 1000 * DAY_MS)
-    assert booted.month(years) == "2026-11"
-    assert booted.available(years) <= PLAN.monthly_bytes_max - 81 * MB
+    end = moment(0, ClockState.UNSET, 21 * DAY_MS - 1)
+    assert booted.month(end) == "2026-11"
+    assert booted.available(end) == PLAN.monthly_bytes_max - 81 * MB
+    later = moment(0, ClockState.UNSET, 21 * DAY_MS)
+    assert booted.month(later) == UNKNOWN
+    assert booted.available(later) == int(300 * MB * 3 / 31)
+    assert booted.available(moment(0, ClockState.UNSET, 1000 * DAY_MS)) == PLAN.monthly_bytes_max
 
 
 def test_what_was_used_before_any_time_was_known_counts_to_the_first_month() -> None:
-    """And until then there are the days in advance only."""
-    unset = moment(5, ClockState.UNSET, 5)
+    """Where it was in it."""
+    at = ms("2026-11-01T00:00")
+    unset = moment(5, ClockState.UNSET, at - 5)
     allowance = Allowance(PLAN, unset)
     allowance.spend(20 * MB, unset)
     assert allowance.month(unset) == UNKNOWN
     assert 0 < allowance.available(unset) < 15 * MB
-    now = moment(ms("2026-11-01T00:00"))
-    assert allowance.used(now).octets == 20 * MB
+    assert allowance.used(moment(at)).octets == 20 * MB
     assert list(allowance.use.months) == ["2026-11"]
+
+
+def test_a_gateway_that_never_knows_the_time_accrues_by_its_running_time() -> None:
+    """The days in advance, then a day's share each day; what nobody used stays for 31 days."""
+    allowance = Allowance(PLAN, unset_after(0))
+    assert allowance.available(unset_after(0)) == int(300 * MB * 3 / 31)
+    allowance.spend(29 * MB, unset_after(0))
+    assert 0 < allowance.wait_s(MB, unset_after(0)) < 86_400
+    assert allowance.available(unset_after(10)) == int(300 * MB * 13 / 31) - 29 * MB
+    assert allowance.available(unset_after(31)) == 271 * MB
+    assert allowance.available(unset_after(40)) == 300 * MB
+    assert not allowance.is_calendar(unset_after(40))
+
+
+def unset_after(days: float) -> Moment:
+    """Return a moment of a clock that was never set, so many days after the start."""
+    return moment(0, ClockState.UNSET, round(days * DAY_MS))
+
+
+class Unclocked:
+    """A gateway without a clock over restarts: what it spent, when in truth, and after how much running."""
+
+    def __init__(self, seed: int) -> None:
+        """It begins in the middle of a month."""
+        self.chance = Random(seed)
+        self.at_ms, self.mono_ms, self.running_ms = ms("2026-11-17T00:00"), 0, 0
+        self.allowance = Allowance(PLAN, self.now)
+        self.spent: list[tuple[int, int, int]] = []
+
+    @property
+    def now(self) -> Moment:
+        """Return this moment as it knows it."""
+        return moment(self.running_ms, ClockState.UNSET, self.mono_ms)
+
+    @property
+    def known(self) -> Moment:
+        """Return this moment once its clock is set."""
+        return moment(self.at_ms, mono_ms=self.mono_ms)
+
+    def spend(self, octets: int) -> None:
+        """Use so many bytes."""
+        self.allowance.spend(octets, self.now)
+        self.spent.append((self.at_ms, self.running_ms, octets))
+
+    def pass_time(self, gone_ms: int) -> None:
+        """So much time goes."""
+        self.at_ms, self.mono_ms = self.at_ms + gone_ms, self.mono_ms + gone_ms
+        self.running_ms += gone_ms
+
+    def restart(self, dark_ms: int) -> None:
+        """Without power for so long; what was kept is taken up a moment after the start."""
+        self.allowance.available(self.now)
+        kept = msgspec.json.decode(msgspec.json.encode(self.allowance.use), type=Use)
+        self.at_ms, self.mono_ms = self.at_ms + dark_ms, self.chance.randrange(10**6)
+        self.allowance = Allowance(PLAN, self.now)
+        self.spend(100)
+        self.pass_time(5_000)
+        self.allowance.recall(kept, self.now)
+
+    def live(self, hours: int, greed: int, *, restarts: bool) -> None:
+        """Telemetry that asks, hour by hour."""
+        for _ in range(hours):
+            for _ in range(self.chance.randrange(4)):
+                octets = self.chance.randrange(1, greed * 10_000)
+                if self.allowance.wait_s(octets, self.now) <= 0:
+                    self.spend(octets)
+            if restarts and self.chance.random() < 0.01:
+                self.restart(self.chance.randrange(9 * DAY_MS))
+            self.pass_time(3_600_000)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32), st.integers(1, 400), st.booleans())
+def test_without_a_time_no_31_days_use_more_than_the_budget(seed: int, greed: int, restarts: bool) -> None:
+    """A hundred days; who asks for more gets nearly all of it, who is restarted as much of what it ran."""
+    gateway = Unclocked(seed)
+    gateway.live(24 * 100, greed, restarts=restarts)
+    times = [running_ms for _, running_ms, _ in gateway.spent]
+    sums = [0, *accumulate(octets for *_, octets in gateway.spent)]
+    for first, begin_ms in enumerate(times):
+        end = bisect_left(times, begin_ms + 31 * DAY_MS)
+        assert sums[end] - sums[first] <= PLAN.monthly_bytes_max + 100 * (end - first)
+    if greed > 100:
+        assert sum(octets for _, _, octets in gateway.spent) > 280 * MB * (gateway.running_ms // DAY_MS) / 31
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(0, 2**32), st.integers(1, 400), st.integers(1, 24 * 90), st.booleans())
+def test_once_the_time_is_known_what_was_spent_is_in_the_month_in_which_it_was(
+    seed: int, greed: int, hours: int, restarts: bool
+) -> None:
+    """To the day; times without power nobody counted, so that this month never has less than was in it."""
+    gateway = Unclocked(seed)
+    gateway.live(hours, greed, restarts=restarts)
+    begins_ms = Month.at(gateway.at_ms, 480).begins_ms
+    total = sum(octets for *_, octets in gateway.spent)
+    spent = sum(octets for at_ms, _, octets in gateway.spent if at_ms >= begins_ms)
+    before = sum(octets for at_ms, _, octets in gateway.spent if at_ms < begins_ms - DAY_MS)
+    used = gateway.allowance.used(gateway.known)
+    assert spent <= used.octets <= (total if restarts else total - before)
+    assert gateway.allowance.used(gateway.known) == used
+    assert sum(each.octets for each in gateway.allowance.use.months.values()) <= total
+    assert gateway.allowance.is_calendar(gateway.known)
 
 
 def test_a_month_that_begins_again_does_not_begin_anew() -> None:

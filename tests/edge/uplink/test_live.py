@@ -16,11 +16,15 @@ def sample(time_ms: int, point: str = "p") -> Sample:
 def test_nothing_is_said_or_kept_while_nobody_watches() -> None:
     """Nor after the time is over for which somebody did."""
     live = Live(1.0, 100)
+    watched = [live.is_watched]
     assert not live.measured([sample(1)], 0)
     live.watched(60, 10)
+    watched.append(live.is_watched)
     assert live.take(10) == []
     assert live.measured([sample(2)], 11)
     assert not live.measured([sample(3)], 71)
+    watched.append(live.is_watched)
+    assert watched == [False, True, False]
     live.watched(60, 80)
     assert live.take(80) == []
 

@@ -7,12 +7,15 @@ import threading
 import time
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from contract.samples import ClockState
 from edge import link_report
 from edge.clock import Moment
 from edge.uplink.budget import Allowance, Plan
 from edge.uplink.metering import CLOSING_PACKETS, PACKET_BYTES, SAVE_BYTES, Meter, carried
-from simulators.mosquitto import HOST, Mosquitto
+from simulators.mosquitto import Mosquitto
+from simulators.servers import HOST
 from tests.edge.test_run import SETTINGS, started
 
 HELLO_BYTES = 700
@@ -191,5 +194,5 @@ def test_a_count_is_due_to_be_kept_after_some_time_or_some_bytes() -> None:
     assert meter.unsaved(NOW) is not None
     meter.handed(10)
     meter.count(NOW)
-    later = NOW._replace(mono_ns=NOW.mono_ns + 301 * 10**9)
+    later = replace(NOW, mono_ns=NOW.mono_ns + 301 * 10**9)
     assert meter.unsaved(later) is not None

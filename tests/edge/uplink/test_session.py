@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from contract.messages import CONTESTED, Ack, LaneRange
 from contract.topics import Lane
-from edge.uplink.session import Limits, Session
+from edge.uplink.session import QUIET_S, Limits, Session
 
 EPOCH = "e" * 32
 LIMITS = Limits(8, 100_000, 10, 120)
@@ -284,18 +284,78 @@ def test_in_doubt_nothing_is_sent_until_a_hello_is_answered_and_hellos_become_ra
     """A forged contradiction costs a hello; as long as the answers contradict, each waits twice as long."""
     subject = connected(1, 9)
     assert send_all(subject, 0)
-    subject.doubt()
+    subject.doubt(0)
     assert subject.next_to_send() is None
     said = []
     for now_s in range(1, 2000):
         if subject.hello_due(now_s):
             said.append(now_s)
             subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 99, "d" * 32), now_s)
-            subject.doubt()
+            subject.doubt(now_s)
     assert said[0] <= 5
     assert 8 <= len(said) <= 14
     subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 3, "d" * 32), 2000)
     assert subject.next_to_send() == (Lane.TELEMETRY, 4)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.floats(0.1, 25), min_size=1, max_size=200),
+    st.booleans(),
+    st.integers(0, 20),
+)
+def test_once_nothing_contradicts_any_more_a_hello_follows_within_half_a_minute(
+    pauses_s: list[float], answered: bool, calm_s: int
+) -> None:
+    """However long it lasted, whether good answers came between or not; and meanwhile hellos become rare."""
+    subject = connected(1, 9)
+    now_s, ended_s, said = float(calm_s), 0.0, 0
+    for pause_s in pauses_s:
+        subject.doubt(now_s)
+        said += subject.hello_due(now_s)
+        if answered and said:
+            answer_well(subject, now_s + 0.05)
+        ended_s, now_s = now_s, now_s + pause_s
+    subject.doubt(ended_s)
+    due_s = next(at_s for at_s in range(300) if subject.hello_due(ended_s + at_s))
+    assert due_s <= QUIET_S
+    assert said <= 1 + max(4, ended_s / 15)
+    answer_well(subject, ended_s + due_s)
+    assert subject.next_to_send() == (Lane.TELEMETRY, 1)
+
+
+def answer_well(subject: Session, now_s: float) -> None:
+    """The centre answers a hello."""
+    for lane in (Lane.EVENTS, Lane.TELEMETRY):
+        subject.acknowledged(lane, Ack(1, EPOCH, 0), now_s)
+
+
+def test_hellos_that_are_contradicted_each_time_become_rare_again() -> None:
+    """A centre that contradicts, and says nothing else, is asked as seldom as one that is silent."""
+    subject = connected(1, 9)
+    subject.doubt(0)
+    said = []
+    for now_s in range(1, 86_400):
+        if subject.hello_due(now_s):
+            said.append(now_s)
+            subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 99, "d" * 32), now_s)
+            subject.doubt(now_s)
+    assert len(said) < 86_400 / 290 + 12
+
+
+def test_after_a_calm_time_hellos_are_as_frequent_as_ever() -> None:
+    """A contradiction of yesterday makes nobody wait today."""
+    subject = connected(1, 9)
+    for now_s in range(3600):
+        subject.doubt(now_s)
+        subject.hello_due(now_s)
+    while not subject.hello_due(now_s):
+        now_s += 1
+    answer_well(subject, now_s)
+    now_s += 3600
+    subject.doubt(now_s)
+    said = [at_s for at_s in range(now_s, now_s + 20) if subject.hello_due(at_s)]
+    assert said == [now_s, now_s + 10]
 
 
 def test_a_contested_epoch_is_contradicted_wherever_its_mark_stands() -> None:

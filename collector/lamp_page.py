@@ -1,0 +1,229 @@
+"""The monthly report of lamps as one HTML page that needs nothing else: no script, no font, no network."""
+
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Literal
+
+from collector import lamp_charts
+from collector.lamp_report import LampMonth, Report
+from lighting.figures import LIT_SHARE_MIN, SEEN_SHARE_MIN, Figures
+
+Language = Literal["en", "zh"]
+
+LAMPS_TOLD_MAX = 500
+
+_TEXTS = {
+    "title": ("Lamps of {0}: {1} to {2}", "{0} 照明月报：{1} 至 {2}"),
+    "lit": ("Lit rate", "亮灯率"),
+    "intact": ("Intact rate", "设施完好率"),
+    "online": ("Concentrators online", "集中器在线率"),
+    "saved": ("Energy saved", "节电率"),
+    "of": ("{0} of {1} lamp-nights", "{1} 灯夜中的 {0}"),
+    "unseen": ("{0} of them not seen long enough to judge", "其中 {0} 灯夜观测不足，无法判定"),
+    "kwh": ("{0} kWh of {1} kWh", "{0} kWh，基准 {1} kWh"),
+    "mean": ("mean of {0} nights", "{0} 夜平均"),
+    "unknown": ("not known", "未知"),
+    "lit by night": ("Lit rate by night, %", "每夜亮灯率，%"),
+    "energy by night": (
+        "Energy by night, kWh (pale: baseline)",
+        "每夜用电量，kWh（浅色：基准）",
+    ),
+    "failures": ("Failures, lamp-nights", "故障，灯夜"),
+    "none": ("none", "无"),
+    "cabinets": ("Cabinets", "配电箱"),
+    "cabinet": ("cabinet", "配电箱"),
+    "lamp": ("lamp", "灯"),
+    "part": ("city part", "部件代码"),
+    "lamps": ("Lamps that failed or stayed dark", "故障或未亮的灯"),
+    "more": ("and {0} more; the CSV has them all", "另有 {0} 盏，详见 CSV"),
+    "nights": ("nights dark", "未亮夜数"),
+    "corrected": ("commands sent again", "补发指令"),
+    "astray": ("lit by day, lamp-nights", "误亮，灯夜"),
+    "energy": ("energy, kWh", "用电量，kWh"),
+    "rules": ("How this is counted", "统计规则"),
+    "rule lit": (
+        "Lit rate: of the lamps that were to burn in a night, those that were seen to burn for at least "
+        "{0:g} % of the time that they were seen. One that was seen for less than {1:g} % of its time counts "
+        "as not lit.",
+        "亮灯率：当夜应亮的灯中，被观测时间内至少 {0:g} % 时间亮着的灯所占比例。"
+        "被观测时间不足应亮时间 {1:g} % 的灯按未亮计。",
+    ),
+    "rule intact": (
+        "Intact rate: of the lamps with a record, those without a failure in that night.",
+        "设施完好率：有记录的灯中，当夜无故障的灯所占比例。",
+    ),
+    "rule online": (
+        "Concentrators online: share of the night, noon to noon, in which a gateway of the plan was "
+        "connected, mean over gateways and nights.",
+        "集中器在线率：每夜（正午至正午）方案内网关处于连接状态的时间占比，对网关和夜取平均。",
+    ),
+    "rule saved": (
+        "Energy saved: what was measured, against all lamps at full light from sunset to sunrise; only lamps "
+        "with a rated power and a measurement are compared.",
+        "节电率：实测用电量与日落至日出全功率照明相比；只比较有额定功率且有实测值的灯。",
+    ),
+    "night": (
+        "A night runs from noon to noon and bears the date of its evening.",
+        "一夜从正午到次日正午，以傍晚日期命名。",
+    ),
+}
+_FAILURES = {
+    "lamp_failure": ("lamp failed", "灯具故障"),
+    "lamp_unexpected_on": ("lamp on unexpectedly", "异常亮灯"),
+    "lamp_power_too_high": ("lamp power too high", "灯具功率过高"),
+    "lamp_power_too_low": ("lamp power too low", "灯具功率过低"),
+    "dimming_failure": ("dimming failed", "调光故障"),
+    "relay_failure": ("relay failed", "继电器故障"),
+    "cycling_failure": ("lamp cycles", "灯具频闪"),
+    "communication_failure": ("no communication", "通信故障"),
+    "supply_voltage_too_high": ("voltage too high", "电压过高"),
+    "supply_voltage_too_low": ("voltage too low", "电压过低"),
+    "current_too_high": ("current too high", "电流过高"),
+    "power_factor_too_low": ("power factor too low", "功率因数过低"),
+    "leakage_detected": ("leakage", "漏电"),
+    "switching_error_on": ("circuit did not switch on", "回路未合闸"),
+    "switching_error_off": ("circuit did not switch off", "回路未分闸"),
+}
+"""TALQ's failure classes for people; one without words here goes by its name."""
+_STYLE = """
+body{font:15px/1.5 system-ui,"Noto Sans CJK SC","Microsoft YaHei",sans-serif;color:#1d2733;max-width:960px;
+margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}
+.tiles{display:flex;flex-wrap:wrap;gap:12px}
+.tile{flex:1 1 170px;border:1px solid #d7dde4;border-radius:8px;padding:12px 16px}
+.tile b{display:block;font-size:1.8rem}.tile small{color:#5b6875;display:block}
+svg{width:100%;height:auto}svg text{font-size:11px;fill:#5b6875}
+table{border-collapse:collapse;width:100%}
+th,td{text-align:left;padding:4px 10px 4px 0;border-bottom:1px solid #e6eaee}
+td.n,th.n{text-align:right;padding-right:24px}
+td.wide{width:60%}.bar{background:#b4552d;height:10px}
+.rules{color:#5b6875;font-size:13px}
+@media print{body{margin:0}}
+"""
+
+
+def page(report: Report, language: Language) -> str:
+    """Return the whole page."""
+
+    def text(key: str, *values: object) -> str:
+        return escape(_TEXTS[key][language == "zh"].format(*values))
+
+    def failure(name: str) -> str:
+        return escape(_FAILURES[name][language == "zh"] if name in _FAILURES else name)
+
+    title = text("title", report.district, report.first, report.last)
+    parts = [
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>',
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>',
+        f"<h1>{title}</h1>",
+        _tiles(report, text),
+        f"<h2>{text('lit by night')}</h2>",
+        lamp_charts.lit(report),
+        f"<h2>{text('energy by night')}</h2>",
+        lamp_charts.energy(report),
+        f"<h2>{text('failures')}</h2>",
+        _failures(report.whole, text, failure),
+        f"<h2>{text('cabinets')}</h2>",
+        _cabinets(report, text),
+        f"<h2>{text('lamps')}</h2>",
+        _lamps(report.troubled, text, failure),
+        f"<h2>{text('rules')}</h2>",
+        _rules(text),
+        "</body></html>\n",
+    ]
+    return "\n".join(parts)
+
+
+Text = Callable[..., str]
+
+
+def _tiles(report: Report, text: Text) -> str:
+    whole = report.whole
+    lit = text("of", whole.lit, whole.should)
+    if whole.unseen:
+        lit += f"<br>{text('unseen', whole.unseen)}"
+    saved = text("kwh", f"{whole.compared_wh / 1000:,.1f}", f"{whole.baseline_wh / 1000:,.1f}")
+    tiles = [
+        ("lit", whole.lit_rate, lit),
+        ("intact", whole.intact_rate, text("of", whole.intact, whole.records)),
+        ("online", report.online_rate, text("mean", len(report.online))),
+        ("saved", whole.saved_share, saved),
+    ]
+    shown = "".join(
+        f'<div class="tile">{text(name)}<b>{_percent(value, text)}</b><small>{note}</small></div>'
+        for name, value, note in tiles
+    )
+    return f'<div class="tiles">{shown}</div>'
+
+
+def _percent(value: float | None, text: Text) -> str:
+    return text("unknown") if value is None else f"{100 * value:.2f} %"
+
+
+def _failures(figures: Figures, text: Text, failure: Text) -> str:
+    if not figures.failures:
+        return f"<p>{text('none')}</p>"
+    most = max(figures.failures.values())
+    rows = "".join(
+        f'<tr><td>{failure(name)}</td><td class="n">{count}</td>'
+        f'<td class="wide"><div class="bar" style="width:{100 * count / most:.1f}%"></div></td></tr>'
+        for name, count in sorted(figures.failures.items(), key=lambda entry: -entry[1])
+    )
+    return f"<table>{rows}</table>"
+
+
+def _cabinets(report: Report, text: Text) -> str:
+    head = ("cabinet", "lit", "intact", "astray", "corrected", "energy")
+    rows = [
+        (
+            escape(gateway),
+            _percent(figures.lit_rate, text),
+            _percent(figures.intact_rate, text),
+            str(figures.astray),
+            str(figures.corrected),
+            f"{figures.energy_wh / 1000:,.1f}",
+        )
+        for gateway, figures in sorted(report.by_gateway.items())
+    ]
+    return _table([text(key) for key in head], rows)
+
+
+def _lamps(lamps: Sequence[LampMonth], text: Text, failure: Text) -> str:
+    if not lamps:
+        return f"<p>{text('none')}</p>"
+    rows = [
+        (
+            escape(f"{lamp.gateway}/{lamp.lamp}"),
+            escape(lamp.part),
+            str(len(lamp.unlit_nights)),
+            ", ".join(f"{failure(name)} {count}" for name, count in sorted(lamp.figures.failures.items())),
+        )
+        for lamp in lamps[:LAMPS_TOLD_MAX]
+    ]
+    table = _table([text("lamp"), text("part"), text("nights"), text("failures")], rows, numbers=(2,))
+    left = len(lamps) - LAMPS_TOLD_MAX
+    return table + (f"<p>{text('more', left)}</p>" if left > 0 else "")
+
+
+def _table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = (1, 2, 3, 4, 5)
+) -> str:
+    def cells(kind: str, row: Sequence[str]) -> str:
+        return "".join(
+            f'<{kind} class="n">{cell}</{kind}>' if index in numbers else f"<{kind}>{cell}</{kind}>"
+            for index, cell in enumerate(row)
+        )
+
+    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    return f"<table><tr>{cells('th', head)}</tr>{body}</table>"
+
+
+def _rules(text: Text) -> str:
+    rules = [
+        text("night"),
+        text("rule lit", 100 * LIT_SHARE_MIN, 100 * SEEN_SHARE_MIN),
+        text("rule intact"),
+        text("rule online"),
+        text("rule saved"),
+    ]
+    return '<ul class="rules">' + "".join(f"<li>{rule}</li>" for rule in rules) + "</ul>"

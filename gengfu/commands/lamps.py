@@ -1,0 +1,117 @@
+"""``gengfu lamps``: plans of lamps: what they will do, pushing them, overrides, how it stands, reports."""
+
+import datetime as dt
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from gengfu.language import language
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from lighting.preview import Shown
+
+NIGHTS_MAX = 400
+
+app = typer.Typer(help="Lamp plans: preview.", no_args_is_help=True)
+
+
+@app.callback()
+def lamps_group() -> None:
+    """Lamp plans: what lamps will do."""
+
+
+PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The lamp plan, a TOML file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Nights = Annotated[int, typer.Option("--nights", metavar="N", min=1, max=NIGHTS_MAX, help="How many nights.")]
+From = Annotated[
+    dt.datetime | None,
+    typer.Option(
+        "--from",
+        metavar="YYYY-MM-DD",
+        formats=["%Y-%m-%d"],
+        help="The first night; tonight where nothing is said.",
+    ),
+]
+Lamps = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--lamp", metavar="ADDRESS", help="Only these: cabinet/lamp-1, cabinet/*, a group; repeatable."
+    ),
+]
+Conditions = Annotated[
+    list[str] | None,
+    typer.Option("--condition", metavar="NAME", help="As if this condition held all the time; repeatable."),
+]
+
+
+@app.command(short_help="What lamps will do in the next nights, and why.")
+def preview(
+    plan_file: PlanFile,
+    nights: Nights = 3,
+    first: From = None,
+    lamps: Lamps = None,
+    conditions: Conditions = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what lamps will do in the next nights: a picture, and every change with its reason."""
+    from lighting import checking
+    from lighting import nights as night_times
+    from lighting.addresses import AddressError
+    from lighting.preview import previewed
+
+    plan = checking.load(plan_file)
+    zone = night_times.zone(plan.time_zone)
+    tonight = first.date() if first else (dt.datetime.now(zone) - dt.timedelta(hours=12)).date()
+    if unknown := sorted(set(conditions or ()) - set(plan.conditions)):
+        known = ", ".join(plan.conditions) or "none"
+        _refuse(f"--condition: the plan has no condition {unknown[0]!r}; it has: {known}")
+    try:
+        shown = previewed(plan, tonight, nights, lamps or (), conditions or ())
+    except AddressError as error:
+        _refuse(f"--lamp: {error}; {error.remedy}")
+    if as_json:
+        typer.echo(json.dumps([_as_data(one, zone) for one in shown], ensure_ascii=False))
+        return
+    from gengfu import lamp_picture
+
+    console = Console(highlight=False, markup=False)
+    for part in lamp_picture.parts(shown, zone, language(os.environ)):
+        console.print(part)
+
+
+def _as_data(one: "Shown", zone: "ZoneInfo") -> dict[str, Any]:
+    return {
+        "lamps": [str(lamp) for lamp in one.lamps],
+        "calendar": one.calendar,
+        "nights": [
+            {
+                "night": night.night.isoformat(),
+                "steps": [
+                    {
+                        "from": dt.datetime.fromtimestamp(
+                            max(step.start_ms, night.begins_ms) / 1000, zone
+                        ).isoformat(),
+                        "level": step.level,
+                        "sensors": [gate.point for gate in step.gates],
+                        "program": step.program,
+                        "rule": step.rule,
+                        "cause": step.cause.kind.value,
+                        "detail": step.cause.detail,
+                    }
+                    for step in night.steps
+                ],
+            }
+            for night in one.nights
+        ],
+    }
+
+
+def _refuse(message: str) -> None:
+    typer.echo(message, err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,88 @@
+"""The figures that a lighting team is asked for, of the records of lamps' nights. Pure.
+
+National texts name the rates without saying how to count, so the rule is said here:
+
+- **Lit rate** (亮灯率): of the lamps that were to burn in a night, those that were seen to burn for at least
+  95 % of the time that somebody saw them. A lamp that was seen for less than half of its time counts as not
+  lit, and is counted apart as unseen as well: nobody may count on it.
+- **Intact rate** (设施完好率): of the lamps of which there is a record, those without a failure that night.
+- **Energy**: what was measured, against every lamp at full light from sunset to sunrise; only lamps that have
+  both figures are compared.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from contract.events import LampNight
+
+LIT_SHARE_MIN = 0.95
+SEEN_SHARE_MIN = 0.5
+
+
+@dataclass
+class Figures:
+    """Sums over lamps and nights; ``add`` one record after the other."""
+
+    records: int = 0
+    should: int = 0
+    lit: int = 0
+    unseen: int = 0
+    astray: int = 0
+    intact: int = 0
+    corrected: int = 0
+    energy_wh: float = 0
+    compared_wh: float = 0
+    baseline_wh: float = 0
+    failures: dict[str, int] = field(default_factory=dict)
+    """Lamp-nights by failure class."""
+
+    def add(self, night: LampNight) -> None:
+        """Count a lamp's night."""
+        self.records += 1
+        self.corrected += night.corrected
+        self.intact += not night.failures
+        self.astray += night.astray_s > 0
+        for failure in night.failures:
+            self.failures[failure] = self.failures.get(failure, 0) + 1
+        if night.should_s:
+            self.should += 1
+            self.lit += was_lit(night)
+            self.unseen += not was_seen(night)
+        if night.energy_wh is not None:
+            self.energy_wh += night.energy_wh
+            if night.baseline_wh:
+                self.compared_wh += night.energy_wh
+                self.baseline_wh += night.baseline_wh
+
+    @property
+    def lit_rate(self) -> float | None:
+        """Between 0 and 1; None where no lamp was to burn."""
+        return self.lit / self.should if self.should else None
+
+    @property
+    def intact_rate(self) -> float | None:
+        """Between 0 and 1; None without records."""
+        return self.intact / self.records if self.records else None
+
+    @property
+    def saved_share(self) -> float | None:
+        """Share of the baseline that was not used; None where nothing can be compared."""
+        return 1 - self.compared_wh / self.baseline_wh if self.baseline_wh else None
+
+
+def counted(nights: Iterable[LampNight]) -> Figures:
+    """Return the figures of these records."""
+    figures = Figures()
+    for night in nights:
+        figures.add(night)
+    return figures
+
+
+def was_seen(night: LampNight) -> bool:
+    """Say whether somebody saw the lamp for long enough to judge it."""
+    return night.lit_s + night.dark_s >= SEEN_SHARE_MIN * night.should_s
+
+
+def was_lit(night: LampNight) -> bool:
+    """Say whether the lamp counts as lit, where it was to burn."""
+    return was_seen(night) and night.lit_s >= LIT_SHARE_MIN * (night.lit_s + night.dark_s)

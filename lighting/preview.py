@@ -1,0 +1,65 @@
+"""The next nights of a plan, to be looked at: lamps that do the same are shown once."""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from lighting import nights
+from lighting.addresses import Addresses, Lamp
+from lighting.compiling import Compiler, Fact
+from lighting.plan import Place, Plan
+from lighting.timeline import Step, Timeline
+
+
+class Night(NamedTuple):
+    """One night of some lamps: when it begins and ends, and its steps; the first is due at its start."""
+
+    night: dt.date
+    begins_ms: int
+    ends_ms: int
+    steps: Sequence[Step]
+
+
+class Shown(NamedTuple):
+    """Lamps that do the same all the time, with what they do."""
+
+    lamps: Sequence[Lamp]
+    calendar: str
+    place: Place
+    nights: Sequence[Night]
+
+
+def previewed(
+    plan: Plan, first: dt.date, count: int, addresses: Iterable[str] = (), conditions: Iterable[str] = ()
+) -> list[Shown]:
+    """Return ``count`` nights from ``first`` on, of all lamps or of some.
+
+    ``conditions`` are taken to hold throughout. AddressError where an address means no lamp.
+    """
+    compiler, known = Compiler(plan), Addresses(plan)
+    wanted = dict.fromkeys(lamp for text in addresses for lamp in known.lamps(text)) or dict.fromkeys(
+        known.all()
+    )
+    alike: dict[tuple[str, float, float], list[Lamp]] = {}
+    calendars = known.calendars()
+    for lamp in wanted:
+        place = plan.place_of[lamp.gateway]
+        key = (calendars[lamp], place.latitude_deg, place.longitude_deg)
+        alike.setdefault(key, []).append(lamp)
+    from_ms = nights.begins_ms(first, compiler.zone)
+    until_ms = nights.begins_ms(first + count * nights.DAY, compiler.zone)
+    facts = [Fact(condition, from_ms, until_ms) for condition in conditions]
+    shown = []
+    for (calendar, *_), lamps in alike.items():
+        place = plan.place_of[lamps[0].gateway]
+        timeline = compiler.timeline(calendar, place, from_ms, until_ms, facts)
+        each = [_night(timeline, first + n * nights.DAY, compiler.zone) for n in range(count)]
+        shown.append(Shown(lamps, calendar, place, each))
+    return shown
+
+
+def _night(timeline: Timeline, night: dt.date, zone: ZoneInfo) -> Night:
+    begins_ms, ends_ms = nights.begins_ms(night, zone), nights.begins_ms(night + nights.DAY, zone)
+    within = [step for step in timeline.steps if begins_ms < step.start_ms < ends_ms]
+    return Night(night, begins_ms, ends_ms, [timeline.at(begins_ms), *within])

@@ -1,0 +1,168 @@
+"""What is written down of a lamp's night, and what the figures make of it."""
+
+import datetime as dt
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract.events import LampChange, LampNight
+from contract.limits import LAMP_CHANGES_MAX
+from contract.samples import ClockState
+from lighting.commands import Command, Reason
+from lighting.evidence import NightLog, Seen
+from lighting.figures import counted, was_lit, was_seen
+
+HOUR_MS = 3_600_000
+FROM_MS = 1_796_270_400_000  # 2026-12-03 12:00 at UTC+8
+ON, DIM, OFF = (Command(level, Reason.PROGRAM, 0, None, "p") for level in (100, 60, 0))
+
+
+def log(**more: float) -> NightLog:
+    """Return an empty log of a night from noon to noon; what was seen holds for two minutes."""
+    return NightLog(
+        "lamp-1",
+        "ctl-1",
+        dt.date(2026, 12, 3),
+        FROM_MS,
+        FROM_MS + 24 * HOUR_MS,
+        120,
+        rated_power_w=more.get("rated_power_w", 100),
+        dark_ms=13 * HOUR_MS,
+    )
+
+
+def record(of: NightLog) -> LampNight:
+    """End the night."""
+    return of.record("0" * 32, FROM_MS + 24 * HOUR_MS, 7, ClockState.SYNCHRONISED)
+
+
+def watched(of: NightLog, from_h: float, until_h: float, seen: Seen, every_s: int = 60) -> None:
+    """Look at the lamp every minute."""
+    for at_ms in range(FROM_MS + round(from_h * HOUR_MS), FROM_MS + round(until_h * HOUR_MS), every_s * 1000):
+        of.saw(seen, at_ms)
+
+
+def night(lit: Seen, *, watched_h: float = 12) -> LampNight:
+    """Return a night of twelve hours of light, from 18 to 6, seen so for some of them."""
+    of = log()
+    of.due(OFF, FROM_MS)
+    watched(of, 0, 6, Seen(burns=False))
+    of.due(ON, FROM_MS + 6 * HOUR_MS)
+    of.sent(ON, FROM_MS + 6 * HOUR_MS + 500)
+    watched(of, 6.01, 6 + watched_h, lit)
+    of.due(OFF, FROM_MS + 18 * HOUR_MS)
+    of.sent(OFF, FROM_MS + 18 * HOUR_MS)
+    return record(of)
+
+
+def test_a_good_night_is_lit_and_measured_for_as_long_as_it_was_to_be() -> None:
+    """Twelve hours at 90 W, of 13 hours of darkness at 100 W."""
+    found = night(Seen(burns=True, level=100, power_w=90))
+    assert found.should_s == 12 * 3600
+    assert abs(found.lit_s - 12 * 3600) <= 180
+    assert (found.dark_s, found.astray_s, found.unpowered_s) == (0, 0, 0)
+    assert abs((found.energy_wh or 0) - 12 * 90) < 5
+    assert found.baseline_wh == 1300
+    assert [change.level for change in found.commanded] == [100, 0]
+    assert found.measured[-1] == LampChange(FROM_MS + round(6.01 * HOUR_MS), 100, "measured")
+    assert found.plan == 7
+    assert was_lit(found)
+
+
+def test_a_lamp_that_stays_dark_is_seen_and_not_lit() -> None:
+    """But not for the minute that it may take to follow."""
+    found = night(Seen(burns=False, level=0, power_w=0.2))
+    assert 12 * 3600 - 300 <= found.dark_s < 12 * 3600
+    assert found.lit_s == 0
+    assert was_seen(found)
+    assert not was_lit(found)
+
+
+def test_what_nobody_saw_counts_neither_as_lit_nor_as_dark() -> None:
+    """A measurement holds for two minutes; the lamp is not lit by the rule, and told as unseen."""
+    found = night(Seen(burns=True, level=100), watched_h=1)
+    assert found.lit_s <= 3600 + 120
+    assert found.dark_s == 0
+    figures = counted([found])
+    assert (figures.should, figures.lit, figures.unseen) == (1, 0, 1)
+
+
+def test_a_lamp_without_power_is_neither_dark_nor_lit() -> None:
+    """Its feeder is off: that is the circuit's matter."""
+    found = night(Seen(burns=None, powered=False))
+    assert found.unpowered_s > 11 * 3600
+    assert (found.lit_s, found.dark_s) == (0, 0)
+
+
+def test_a_lamp_that_burns_by_day_is_astray() -> None:
+    """From a minute after it was to be off."""
+    of = log()
+    of.due(ON, FROM_MS)
+    watched(of, 0, 1, Seen(burns=True))
+    of.due(OFF, FROM_MS + HOUR_MS)
+    watched(of, 1, 2, Seen(burns=True))
+    assert 3600 - 120 <= record(of).astray_s <= 3600 + 120
+
+
+def test_the_lamp_s_own_counter_is_believed_before_its_power() -> None:
+    """It counts between the looks, too; one that was reset is not counted backwards."""
+    of = log()
+    for at_h, energy_wh in ((6, 1000), (7, 1090), (8, 1180), (9, 20), (10, 110)):
+        of.saw(Seen(burns=True, power_w=500, energy_wh=energy_wh), FROM_MS + at_h * HOUR_MS)
+    assert record(of).energy_wh == 270
+
+
+def test_a_night_of_very_many_changes_keeps_the_first_and_the_last() -> None:
+    """A flickering lamp does not make the record grow."""
+    of = log()
+    for minute in range(500):
+        of.saw(Seen(burns=minute % 2 == 0), FROM_MS + minute * 60_000)
+    measured = record(of).measured
+    assert len(measured) == LAMP_CHANGES_MAX
+    assert measured[-1].at_ms == FROM_MS + 499 * 60_000
+
+
+def test_figures_are_those_that_a_hand_would_count() -> None:
+    """Three of four lamps lit; one of them failed, one was not seen."""
+    good = night(Seen(burns=True, power_w=50))
+    failed = log()
+    failed.failed("lamp_failure")
+    failed.due(ON, FROM_MS)
+    watched(failed, 0, 12, Seen(burns=False))
+    figures = counted([good, good, good, record(failed)])
+    assert (figures.should, figures.lit, figures.intact) == (4, 3, 3)
+    assert (figures.lit_rate, figures.intact_rate) == (0.75, 0.75)
+    assert figures.failures == {"lamp_failure": 1}
+    assert figures.saved_share is not None
+    assert abs(figures.saved_share - (1 - 600 / 1300)) < 0.01
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 4000),
+            st.sampled_from(
+                [
+                    ON,
+                    DIM,
+                    OFF,
+                    Seen(True),
+                    Seen(False),
+                    Seen(None),
+                    Seen(None, powered=False),
+                    Seen(True, 60, 55),
+                ]
+            ),
+        ),
+        max_size=60,
+    )
+)
+def test_no_second_is_counted_twice(story: list[tuple[int, Command | Seen]]) -> None:
+    """Whatever comes: what is known of the time a lamp should burn is no longer than that time."""
+    of, now_ms = log(), FROM_MS
+    for wait_s, what in story:
+        now_ms += wait_s * 1000
+        of.due(what, now_ms) if isinstance(what, Command) else of.saw(what, now_ms)
+    found = record(of)
+    assert found.lit_s + found.dark_s <= found.should_s + 1
+    assert found.should_s + found.astray_s <= 24 * 3600 + 1
