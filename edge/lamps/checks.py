@@ -63,8 +63,9 @@ def _points(lamp: Lamp, points: Points, at: Key, file: TomlFile) -> Iterator[Pro
     for key in ("power", "currents"):
         for number, name in enumerate(getattr(lamp, key)):
             yield from _of_kind(name, "number", points, (*at, key, number), file)
-    if lamp.voltage:
-        yield from _of_kind(lamp.voltage, "number", points, (*at, "voltage"), file)
+    for key in ("voltage", "energy"):
+        if name := getattr(lamp, key):
+            yield from _of_kind(name, "number", points, (*at, key), file)
     profile = points.profile(ref(lamp.output))
     output = profile.point(ref(lamp.output).point) if profile else None
     if lamp.actual and output:

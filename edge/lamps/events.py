@@ -44,6 +44,11 @@ class LampEvent(NamedTuple):
     level: float | None = None
     """What it gives, as read back: per cent."""
     power_w: float | None = None
+    energy_wh: float | None = None
+    """Its own counter."""
+    burns: bool | None = None
+    """Whether it is lit; None where nobody can tell."""
+    powered: bool = True
     attempt: int = 0
     """Of SENT: 1 is the first, more are retries."""
     told: str = ""

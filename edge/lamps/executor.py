@@ -133,7 +133,7 @@ class Lamps:
     def tick(self, now: Moment) -> list[LampEffect]:
         """Do what has become due by time alone; between such moments it costs next to nothing."""
         effects: list[LampEffect] = []
-        if self.program.is_due(now):
+        if self.states and self.program.is_due(now):
             effects += self._follow(now)
         return effects + self._delivery.pump(now)
 
@@ -167,6 +167,11 @@ class Lamps:
         self._delivery.sent(send, error, now)
         return [*self._delivery.pump(now)]
 
+    def failures(self, lamp: str) -> list[str]:
+        """Return the failures of a lamp that are active."""
+        output = self.states[lamp].fixture.output
+        return [key.split("/")[0] for key in self.alarms.active if key.endswith(f"/{output}")]
+
     # ---- memory
 
     def remembered(self) -> dict[str, str]:
@@ -175,7 +180,7 @@ class Lamps:
 
     def recall(self, remembered: Mapping[str, Any], now: Moment) -> list[Emit]:
         """Take up what a former run remembered."""
-        known = {self._here}
+        known = {self._here} if self.states else set()
         known |= {*self.alarms.places(remembered, SENSOR_FAILURE)}  # the plan may come later
         for points in self._uses.values():
             known |= {use.at for use in points.values()}
@@ -242,8 +247,21 @@ class Lamps:
         return "its breaker has tripped" if self.known.flag(fixture.breaker) else ""
 
     def _tell(self, lamp: LampState, what: Happened, now: Moment, told: str) -> None:
-        if self.on_lamp:
-            level, power_w = self.known.level(lamp.fixture), self.known.power_w(lamp.fixture)
-            self.on_lamp(
-                LampEvent(lamp.fixture.name, what, now, lamp.command, level, power_w, lamp.attempts, told)
+        if self.on_lamp is None:
+            return
+        fixture, known = lamp.fixture, self.known
+        self.on_lamp(
+            LampEvent(
+                fixture.name,
+                what,
+                now,
+                lamp.command,
+                known.level(fixture),
+                known.power_w(fixture),
+                known.energy_wh(fixture),
+                known.burns(fixture),
+                lamp.powered,
+                lamp.attempts,
+                told,
             )
+        )

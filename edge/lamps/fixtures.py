@@ -33,6 +33,10 @@ class Fixture:
     currents: tuple[Ref, ...] = ()
     rated_power_w: float | None = None
     voltage: Ref | None = None
+    energy: Ref | None = None
+    """Its own counter,"""
+    energy_wh: float = 1000.0
+    """one of whose units is so many Wh."""
     failure: Ref | None = None
     dimming_failure: Ref | None = None
     local: Ref | None = None
@@ -49,18 +53,20 @@ class Fixture:
         yield self.output
         yield from self.power
         yield from self.currents
-        more = (self.actual, self.voltage, self.failure, self.dimming_failure, self.local, self.breaker)
-        yield from (each for each in more if each is not None)
+        more = (self.actual, self.voltage, self.energy, self.failure, self.dimming_failure)
+        yield from (each for each in (*more, self.local, self.breaker) if each is not None)
 
 
 USUAL = {
     "actual": "actual_light_state",
     "voltage": "supply_voltage",
+    "energy": "active_energy",
     "failure": "lamp_failure",
     "dimming_failure": "dimming_failure",
 }
 """Points of a lamp's own device that are looked at where its settings name no other, by TALQ's names."""
 USUAL_POWER = "active_power"
+WH = {"W.h": 1.0, "kW.h": 1000.0, "MW.h": 1_000_000.0}
 
 
 def of(settings: Settings, profiles: Mapping[str, Profile]) -> list[Fixture]:
@@ -86,6 +92,11 @@ class _Making:
     def _circuit(self, lamp: Lamp) -> Lamp | None:
         """Return the circuit that feeds a lamp's controller."""
         return self._circuits.get(self._devices[ref(lamp.output).device].feeder or "")
+
+    def _wh(self, at: Ref | None) -> float:
+        """Return how many Wh a counter's unit is; most that name none count kWh."""
+        point = self._profiles[at.device].point(at.point) if at else None
+        return WH.get((point.unit or "") if point else "", 1000.0)
 
     def _fixture(self, lamp: Lamp) -> Fixture:
         output = ref(lamp.output)
@@ -120,6 +131,8 @@ class _Making:
             tuple(map(ref, lamp.currents)),
             rated_w,
             told_by("voltage"),
+            told_by("energy"),
+            self._wh(told_by("energy")),
             told_by("failure"),
             told_by("dimming_failure"),
             ref(lamp.local) if lamp.local else None,

@@ -5,7 +5,7 @@ from enum import IntEnum
 from contract.samples import Value
 from edge.lamps.fixtures import Fixture
 from edge.lamps.settings import Lighting
-from edge.lamps.verdicts import Seen, matches
+from edge.lamps.verdicts import Seen, matches, power_range
 from edge.settings import Ref
 from lighting.commands import Command
 
@@ -105,6 +105,19 @@ class Known:
         """Return what it gives as far as that is read, in per cent."""
         value = self.number(fixture.actual if fixture.actual is not None else fixture.output)
         return value if value is None or not fixture.is_switch else 100.0 * bool(value)
+
+    def burns(self, fixture: Fixture) -> bool | None:
+        """Say whether it is lit: by what it draws, else by what it says; None where nobody can tell."""
+        power_w, allowed = self.power_w(fixture), power_range(fixture, 100, self._limits)
+        if power_w is not None and allowed is not None:
+            return power_w > allowed.nothing_w
+        level = self.level(fixture)
+        return None if level is None else level > 0
+
+    def energy_wh(self, fixture: Fixture) -> float | None:
+        """Return what its own counter says."""
+        value = self.number(fixture.energy)
+        return None if value is None else value * fixture.energy_wh
 
     def complete(self, fixture: Fixture) -> bool:
         """Say whether output and what it gives were both read, or tried to be read."""

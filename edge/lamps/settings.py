@@ -75,6 +75,7 @@ class Lamp(Strict):
     currents: list[PointName] = Field(default=[], max_length=16)
     rated_power_w: float | None = Field(default=None, gt=0, le=1_000_000)
     voltage: PointName | None = None
+    energy: PointName | None = None
     failure: PointName | None = None
     dimming_failure: PointName | None = None
     local: PointName | None = None

@@ -46,7 +46,6 @@ class StreetClock:
         """Let time be another from now on."""
         self.wrong_ms, self.state, self.era = wrong_ms, state, self.era + 1
 
-    @property
     def s(self) -> float:
         """Monotonic seconds."""
         return asyncio.get_running_loop().time()

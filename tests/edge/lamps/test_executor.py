@@ -275,6 +275,17 @@ def test_by_pattern_an_unset_clock_counts_on() -> None:
     assert stage.told[-1] == ("cleared", "lamp_clock_untrusted")
 
 
+def test_a_gateway_without_lamps_has_nothing_to_say_of_them() -> None:
+    """No plan, no clock, no lamps: no alarm; one that a former run raised is over."""
+    stage = Stage([])
+    for at_s in (0, 200, 400):
+        now = moment(at_s, ClockState.UNSET)
+        stage.take(stage.lamps.tick(now), now)
+    assert stage.told == []
+    stage.take(stage.lamps.recall({"no_lamp_plan/g/lighting": "f" * 32}, moment(401)), moment(401))
+    assert stage.told == [("cleared", "no_lamp_plan")]
+
+
 def test_a_document_with_a_mistake_changes_nothing() -> None:
     """A plan without one of the lamps is refused in words, and the former one goes on."""
     stage = Stage(fixtures(2), body=plan(count=2, at_12=60))

@@ -384,6 +384,12 @@ def test_each_failure_gets_its_class(tmp_path: Path) -> None:
     }
     subject = street(tmp_path, *((60.0, what, lamp) for lamp, (what, _) in wrong.items()))
     subject.run(lambda _street: asyncio.sleep(30 * MINUTE_S))
+    assert subject.gateway.lamps.failures("lamp-11") == ["lamp_failure"]
+    dark, lit = (subject.told(lamp, Happened.MEASURED)[-1] for lamp in ("lamp-11", "lamp-16"))
+    assert (dark.burns, lit.burns, dark.powered, lit.powered) == (False, True, True, True)
+    assert dark.energy_wh is not None
+    assert lit.energy_wh is not None
+    assert lit.energy_wh > 10 * dark.energy_wh > 0
     raised = Counter(subject.raised())
     for lamp, (_, problem) in wrong.items():
         assert raised[problem, lamp] == 1
