@@ -101,8 +101,7 @@ class Delivery:
                 self._unproved(lamp, now)
         elif lamp.phase is Phase.PROVED:
             if self._known.taken(lamp) is False and now.s - lamp.sent_s >= self._lighting.proof_s:
-                lamp.attempts = 0
-                self._again(lamp)
+                self._not_kept(lamp, now)
         elif lamp.phase is Phase.FAILED:
             self._failed(lamp, now, back=back)
 
@@ -111,9 +110,12 @@ class Delivery:
         self._under_way[send.line] -= 1
         for name in send.lamps:
             lamp = self._of[name]
-            if lamp.phase is not Phase.SENT or lamp.level != send.level:
+            if lamp.level != send.level:
                 continue
-            lamp.phase, lamp.sent_s = Phase.UNPROVED, now.s
+            lamp.sent_s = now.s
+            if lamp.phase is not Phase.SENT:
+                continue  # its own read back has proved it
+            lamp.phase = Phase.UNPROVED
             if error and isinstance(send.order, Broadcast):
                 self._again(lamp)  # a line that takes no broadcast is served one by one
 
@@ -199,6 +201,15 @@ class Delivery:
             "it took the command and does not follow" if taken else "it reads another level"
         )
         self._now(lamp, Phase.FAILED, Happened.FAILED, now, told)
+
+    def _not_kept(self, lamp: LampState, now: Moment) -> None:
+        """It was there and is no more: command it again, but not for ever in a short time."""
+        if now.s - lamp.sent_s >= self._lighting.again_s:
+            lamp.attempts = 0
+        if lamp.attempts <= self._lighting.retries_max:
+            self._again(lamp)
+        else:
+            self._now(lamp, Phase.FAILED, Happened.FAILED, now, "it does not keep the level")
 
     def _failed(self, lamp: LampState, now: Moment, *, back: bool) -> None:
         """Try again where it may do better now: it answers again, or much time has passed."""

@@ -219,6 +219,37 @@ def test_retries_have_pauses_and_an_end() -> None:
     assert len(stage.sends) > 4
 
 
+def test_a_reading_from_before_the_command_is_no_reason_to_repeat_it() -> None:
+    """A command may be done in the middle of a cycle: what was read before it comes after its proof."""
+    relay = Fixture("lamp-1", Ref("r", "relay"), "bus", is_switch=True)
+    lamps = Stage([relay], body=plan(at_12=0, at_13=100)).lamps
+
+    def read(on: bool, at_s: float) -> Sequence[LampEffect]:
+        now = moment(at_s)
+        return lamps.observe([Sample(now.wall_ms, "r", "relay", on)], now)
+
+    assert read(False, 1) == []
+    [send] = lamps.tick(moment(HOUR_S))
+    assert isinstance(send, Send)
+    assert read(True, HOUR_S + 1) == []
+    assert lamps.sent(send, "", moment(HOUR_S + 1)) == []
+    assert read(False, HOUR_S + 2) == []
+    assert len(read(False, HOUR_S + 60)) == 1  # who switches it off by hand is found out, though
+
+
+def test_a_lamp_that_does_not_keep_its_level_is_not_commanded_for_ever() -> None:
+    """It takes each command and is back at 100 ten seconds later: four times, and then every ten minutes."""
+    stage = Stage(fixtures(1), Lighting(again_s=600), plan(at_12=100, at_13=40))
+    stage.levels["lamp-1"] = 100
+    stage.read(moment(1))
+    for at_s in range(HOUR_S, HOUR_S + 1200, 5):
+        stage.take(stage.lamps.tick(moment(at_s)), moment(at_s))
+        if stage.sends and at_s - stage.sends[-1][0] >= 10:
+            stage.levels["lamp-1"] = 100
+        stage.read(moment(at_s))
+    assert 4 <= len(stage.sends) <= 8
+
+
 def test_hysteresis_of_a_light_sensor_and_the_sun_where_it_says_nothing() -> None:
     """Dark on, between as before, bright off; a sensor that is lost is told, and then the sun decides."""
     sensor = {"kind": "sensor", "sensor": "lux/lx", "on_level": 20, "off_level": 40}
