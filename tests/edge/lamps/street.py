@@ -170,7 +170,7 @@ class Street:
             self._buffer,
             Inline(),
             self.clock,
-            flush_interval_s=5,
+            flush_interval_s=60,
             samples_per_batch_max=500,
             bytes_max=2**28,
             remembered=self.gateway.remembered,
