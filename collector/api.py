@@ -1,10 +1,15 @@
-"""The HTTP interface: read-only and typed; every list is limited and goes on by a cursor. No sign-in yet."""
+"""The HTTP interface, typed; every list is limited and goes on by a cursor. No sign-in yet.
 
+Here everything is read-only; what is written stands in modules of its own (``desired_api``).
+"""
+
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.routing import APIRoute
 
@@ -29,6 +34,7 @@ from collector.views import (
     SampleView,
     TitleView,
 )
+from contract.desired import DesiredKind
 from contract.errors import ContractError
 from contract.limits import TIME_MS_MAX
 from contract.names import checked_name
@@ -65,13 +71,14 @@ class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 
 
-def application(sources: Sources) -> FastAPI:
-    """Return the interface over these sources."""
+def application(sources: Sources, *routers: APIRouter) -> FastAPI:
+    """Return the interface over these sources; each of ``routers`` has lists of its own."""
     app = FastAPI(
         title="Gengfu collector",
         docs_url=None,  # its page would fetch scripts from the internet
         redoc_url=None,
     )
+    app.add_exception_handler(RequestValidationError, _told_without_input)
     lists = APIRouter(
         prefix=PREFIX, dependencies=[Depends(_known_only)], responses={422: {"model": RefusalView}}
     )
@@ -79,10 +86,19 @@ def application(sources: Sources) -> FastAPI:
     _add_series(lists, sources)
     _add_alarms(lists, sources)
     _add_live(lists, sources)
+    for router in routers:
+        lists.include_router(router)
     app.include_router(lists)
-    _add_index(app, [f"{PREFIX}/{name}" for name in LISTS])
+    _add_index(app, [f"{PREFIX}/{name}" for name in (*LISTS, *(f"desired/{kind}" for kind in DesiredKind))])
     _add_operation(app, sources)
     return app
+
+
+async def _told_without_input(_request: Request, error: Exception) -> Response:
+    """Say what is wrong without repeating it: it may be what no answer can hold, as half a character."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    told = [{key: each[key] for key in ("type", "loc", "msg")} for each in found]
+    return Response(json.dumps({"detail": told}), 422, media_type="application/json")
 
 
 def _known_only(request: Request) -> None:

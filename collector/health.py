@@ -6,12 +6,13 @@ from sqlalchemy import Connection, func, select
 
 from collector import journal
 from collector.database import Database
+from collector.desired_publisher import Publisher
 from collector.ingest import Ingest
 from collector.metrics import Metrics
 from collector.mqtt import Link
 from collector.outbox import Outbox
 from collector.projections import Keeper
-from collector.tables import alarms, cases, dead_letters, gateways, outbox
+from collector.tables import alarms, cases, dead_letters, desired, gateways, outbox
 
 
 class Health:
@@ -26,12 +27,14 @@ class Health:
         ingest: Ingest,
         keepers: Sequence[Keeper],
         sender: Outbox | None,
+        publisher: Publisher,
         stuck_after_s: float,
         monotonic_s: Callable[[], float],
     ) -> None:
         """Everything is only looked at."""
         self._state, self._metrics = state, metrics
         self._link, self._ingest, self._keepers, self._sender = link, ingest, keepers, sender
+        self._publisher = publisher
         self._stuck_after_s, self._monotonic_s = stuck_after_s, monotonic_s
 
     def reasons(self) -> list[str]:
@@ -49,6 +52,8 @@ class Health:
                 found.append(f"projection {keeper.projection.name}: no progress for {idle_s:.0f} s")
         if self._sender and self._sender.failing:
             found.append(f"outbox: cannot be read or written ({self._sender.failing})")
+        if self._publisher.failing:
+            found.append(f"desired documents: cannot be read or noted ({self._publisher.failing})")
         return found
 
     async def metrics_text(self) -> bytes:
@@ -69,6 +74,7 @@ class Health:
             (metrics.gateways, gateways.c.online),
             (metrics.cases, cases.c.stage),
             (metrics.outbox, outbox.c.state),
+            (metrics.desired, desired.c.state),
         ]
         for gauge, column in counted:
             gauge.clear()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from collector import dead_letters, journal, noting, registry
+from collector import dead_letters, desired_heard, journal, noting, registry
 from collector.group_marks import GroupMarks, LaneKey
 from collector.journal import Arrived
 from collector.marks import Decision, Mark, advanced, contested, decide, reconcile
@@ -206,7 +206,9 @@ class _Group:
             self._reconcile(key, held, epoch.stretches.get(lane, ()), hello, received.received_ms)
             if epoch is hello.epochs[0] or held.first < held.next:
                 self._asked[key] = True
+        is_old = received.retained and registry.said_ms(self._connection, hello) is not None
         registry.greeted(self._connection, hello, received.received_ms, retained=received.retained)
+        desired_heard.greeted(self._connection, hello, received.received_ms, is_old=is_old)
         self._outcome.greeted.add(hello.gateway)
         self._outcome.hellos += 1
 

@@ -14,8 +14,8 @@ from contract.limits import TEXT_CHARACTERS_MAX
 from contract.samples import ClockState
 
 
-def event(connection: Connection, entry: Entry, event: Event) -> None:
-    """Note an event that is no alarm, and what a gap tells is missing."""
+def event(connection: Connection, entry: Entry, event: Event) -> bool:
+    """Note an event that is no alarm, and what a gap tells is missing; False where it was noted before."""
     statement = insert(connection, events).values(
         gateway=entry.gateway,
         event_id=event.id,
@@ -24,7 +24,7 @@ def event(connection: Connection, entry: Entry, event: Event) -> None:
         received_ms=entry.received_ms,
         event=msgspec.json.encode(event).decode(),
     )
-    connection.execute(statement.on_conflict_do_nothing(index_elements=["gateway", "event_id"]))
+    noted = connection.execute(statement.on_conflict_do_nothing(index_elements=["gateway", "event_id"]))
     if isinstance(event, Gap):
         _gap(
             connection,
@@ -38,6 +38,7 @@ def event(connection: Connection, entry: Entry, event: Event) -> None:
             last_sequence=event.last_sequence,
             count=event.count,
         )
+    return noted.rowcount > 0
 
 
 def tombstone(connection: Connection, entry: Entry, tombstone: Tombstone) -> None:

@@ -122,6 +122,21 @@ class Platform(Strict):
     attempts_max: Count = 1000
 
 
+class DesiredDocuments(Strict):
+    """How documents for gateways are sent and kept."""
+
+    retry_min_s: Seconds = 10
+    retry_max_s: Seconds = 3600
+    history_max: int = Field(default=20, ge=2, le=1000)
+    push_bytes_max: int = Field(default=32 * 1024**2, ge=1024**2, le=1024**3)
+
+    @model_validator(mode="after")
+    def _grows(self) -> Self:
+        if self.retry_max_s < self.retry_min_s:
+            raise ValueError("retry_max_s is less than retry_min_s; raise it, or lower retry_min_s")
+        return self
+
+
 class SeriesStore(Strict):
     """A series store outside the centre that is sent every sample."""
 
@@ -178,6 +193,7 @@ class Settings(Strict):
     http: Http = Http()
     limits: Limits = Limits()
     platform: Platform | None = None
+    desired: DesiredDocuments = DesiredDocuments()
     cases: Cases = Cases()
     series_stores: list[SeriesStore] = Field(default=[], max_length=STORES_MAX)
     case_classes: list[CaseClass] = Field(default=[], max_length=1000)

@@ -238,3 +238,54 @@ outbox = Table(
     Column("payload", Text, nullable=False),
 )
 Index("outbox_due", outbox.c.state, outbox.c.next_ms)
+
+desired = Table(
+    "desired",
+    STATE,
+    Column("gateway", String(64), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("jws", LargeBinary, nullable=False),
+    Column("digest", String(32), nullable=False),  # of the JWS
+    Column("body_digest", String(32), nullable=False),
+    Column("issued_ms", BigInteger, nullable=False),
+    Column("effective_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger),  # NULL: never
+    Column("who", String(200), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("refusal", String(32), nullable=False),  # in one word, or empty
+    Column("reason", String(500), nullable=False),
+    Column("reported_ms", BigInteger),  # by the gateway's clock; NULL: it has not answered
+    Column("attempts", Integer, nullable=False),
+    Column("sent_ms", BigInteger),  # NULL: the broker has not had it yet
+    Column("next_ms", BigInteger),  # when it is published next; NULL: it needs not be
+)
+Index(
+    "desired_due",
+    desired.c.next_ms,
+    sqlite_where=text("next_ms IS NOT NULL"),
+    postgresql_where=text("next_ms IS NOT NULL"),
+)
+Index("desired_digest", desired.c.gateway, desired.c.kind, desired.c.digest)
+
+desired_heard = Table(
+    "desired_heard",
+    STATE,
+    Column("gateway", String(64), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("in_force", BigInteger),  # the sequence, as the gateway said last; NULL: none
+    Column("highest", BigInteger, nullable=False),  # the highest sequence it ever took, or 0
+    Column("highest_issued_ms", BigInteger, nullable=False),
+    Column("heard_ms", BigInteger, nullable=False),
+)
+
+lamp_plans = Table(
+    "lamp_plans",
+    STATE,
+    Column("id", BigId, primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("file", String(255), nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("pushed_ms", BigInteger, nullable=False),
+    Column("text", Text, nullable=False),  # the TOML as it was pushed
+)

@@ -6,6 +6,7 @@ import msgspec
 
 from contract.errors import ContractError
 from contract.limits import (
+    DESIRED_KINDS_MAX,
     DEVICES_PER_GATEWAY_MAX,
     EPOCHS_PER_HELLO_MAX,
     MESSAGE_BYTES_MAX,
@@ -54,7 +55,10 @@ class DeviceEntry(msgspec.Struct, frozen=True):
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """What a gateway says on each connection; the collector answers with an acknowledgement a lane."""
+    """What a gateway says on each connection; the collector answers with an acknowledgement a lane.
+
+    ``desired`` has the sequence of the document in force, by kind; a kind without one is not named.
+    """
 
     version: int
     district: Name
@@ -65,6 +69,7 @@ class Hello(msgspec.Struct, frozen=True):
     clock: ClockState
     epochs: Annotated[list[EpochRange], msgspec.Meta(min_length=1, max_length=EPOCHS_PER_HELLO_MAX)]
     devices: Annotated[list[DeviceEntry], msgspec.Meta(max_length=DEVICES_PER_GATEWAY_MAX)] = []
+    desired: Annotated[dict[Name, Sequence], msgspec.Meta(max_length=DESIRED_KINDS_MAX)] = {}
 
 
 class Turn(msgspec.Struct, frozen=True):

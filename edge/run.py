@@ -12,13 +12,18 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from contract.events import ClockStepped
+from contract.desired import DesiredKind, object_problems
+from contract.events import ClockStepped, DesiredReport
 from contract.samples import ClockState
+from contract.signing import KeyRing
 from device_profiles.schema import Profile
 from edge import checks, kernel_time, known_time, link_report, state_folder
 from edge.buffer.keeper import OnThread
 from edge.buffer.store import NOTHING_HELD, Buffer
 from edge.clock import Step, SystemClock, Timeline, wall_is_credible
+from edge.desired.documents import Documents
+from edge.desired.judging import Verifier
+from edge.desired.shelf import Shelf
 from edge.gateway import Gateway
 from edge.keeping_time import KeepingTime
 from edge.lines import from_settings
@@ -104,6 +109,14 @@ async def _serve(
         kept.acknowledge_timeout_max_s,
         kept.window_delay_s,
     )
+    desired_keeper = OnThread("desired")  # a large document may take long to check
+    documents = _documents(
+        settings,
+        buffer.path.parent,
+        desired_keeper,
+        clock,
+        lambda report: recorder.event(report),  # noqa: PLW0108 - it is made below
+    )
     uplink = Uplink(
         settings.broker,
         Session(NOTHING_HELD.epoch, NOTHING_HELD.lanes, limits, randomness),  # it takes up the buffer itself
@@ -118,6 +131,7 @@ async def _serve(
         ),
         delete_on_puback=delete_on_puback,
         synchronise_wait_s=settings.clock.synchronise_wait_s,
+        documents=documents,
     )
     recorder = Recorder(
         buffer,
@@ -131,7 +145,7 @@ async def _serve(
         leaves_at_once=uplink.leaves_at_once,
     )
     gateway.attach(recorder, buffer)
-    clock.timeline.on_step = lambda step: _tell_step(recorder, step)
+    clock.timeline.on_step = lambda step: _tell_step(recorder, documents, step)
     gateway.on_measured = uplink.measured
     await _opened(recorder)
     if buffer.is_open:
@@ -149,6 +163,7 @@ async def _serve(
         asyncio.create_task(recorder.run()),
         asyncio.create_task(reporting.run()),
         asyncio.create_task(keeping.run()),
+        asyncio.create_task(documents.run()),
     ]
     for task in background:
         task.add_done_callback(lambda _: gateway.stop())  # none ends but by an error of ours
@@ -158,6 +173,7 @@ async def _serve(
     try:
         await gateway.run()
     finally:
+        documents.tell_all()
         await recorder.flush()
         await _drained(uplink, kept.stop_drain_s)
         for task in background:
@@ -171,6 +187,7 @@ async def _serve(
         await keeping.keep()
         await keeper.run(buffer.close, clean=clean)
         await keeper.close()
+        await desired_keeper.close()
     for failure in ended:
         if isinstance(failure, Exception):
             raise failure
@@ -192,7 +209,33 @@ def _clock(settings: Settings, state: Path) -> SystemClock:
     return clock
 
 
-def _tell_step(recorder: Recorder, step: Step) -> None:
+def _documents(
+    settings: Settings,
+    state: Path,
+    keeper: OnThread,
+    clock: SystemClock,
+    report: Callable[[DesiredReport], None],
+) -> Documents:
+    verifier = Verifier(
+        KeyRing(settings.centre.public_keys),
+        settings.district,
+        settings.gateway,
+        dict.fromkeys(DesiredKind, object_problems),
+    )
+    return Documents(
+        Shelf(state / "desired"),
+        verifier,
+        keeper,
+        clock,
+        fresh_id,
+        report_interval_s=settings.centre.report_interval_s,
+        report=report,
+        on_in_force=lambda _kind, _body: [],
+    )
+
+
+def _tell_step(recorder: Recorder, documents: Documents, step: Step) -> None:
+    documents.wake()
     _log.warning("time was %d ms and is found to be %d ms", step.from_ms, step.to_ms)
     now = step.moment
     recorder.event(ClockStepped(fresh_id(), now.wall_ms, step.from_ms, step.to_ms, step.before, now.clock))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from gengfu.commands import lamp_desk
 from gengfu.language import language
 
 if TYPE_CHECKING:
@@ -18,12 +19,8 @@ if TYPE_CHECKING:
 
 NIGHTS_MAX = 400
 
-app = typer.Typer(help="Lamp plans: preview.", no_args_is_help=True)
-
-
-@app.callback()
-def lamps_group() -> None:
-    """Lamp plans: what lamps will do."""
+app = typer.Typer(help="Lamp plans: preview, push, status, overrides.", no_args_is_help=True)
+lamp_desk.add_to(app)
 
 
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The lamp plan, a TOML file.")]

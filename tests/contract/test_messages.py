@@ -42,6 +42,14 @@ def test_a_hello_names_boots_only_where_something_was_delivered() -> None:
     assert f'"stretches":{{"events":[["{ID}",1],["",7]]}}'.encode() in messages.encode(TELLING)
 
 
+def test_a_hello_of_a_gateway_that_knows_no_documents_is_read() -> None:
+    """Gateways are older than their centre; and an older centre passes over what it does not know."""
+    told = messages.encode(HELLO).replace(b',"desired":{}', b"")
+    assert b"desired" not in told
+    assert messages.decode(told, Hello).desired == {}
+    assert messages.decode(told[:-1] + b',"newer":1}', Hello) == HELLO
+
+
 @given(st.binary(max_size=300))
 def test_noise_is_the_named_error(noise: bytes) -> None:
     """Whatever arrives on a topic."""
@@ -73,6 +81,7 @@ def test_malformed_acknowledgements_are_refused(text: bytes) -> None:
         Topic("north", "gw-1", Kind.UP, Lane.EVENTS),
         Topic("north", "gw-1", Kind.ACK, Lane.TELEMETRY),
         Topic("north", "gw-1", Kind.CMD, "c1"),
+        Topic("north", "gw-1", Kind.DESIRED, "lamp_plan"),
     ],
 )
 def test_topics_come_back_as_they_were(topic: Topic) -> None:

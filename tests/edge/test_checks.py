@@ -133,6 +133,7 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
         ('gateway = "site-1"', 'gateway = "Site 1"', "gateway: must be lower-case letters, digits, - and _, beginning with a letter or digit; 'Site 1'"),
         ('output = "relays/relay_1"', 'output = "relay_1"', "controls[0].output: must be device/point; 'relay_1' was given"),
         ("[broker]", "[brokr]", "broker: is missing; add it"),
+        ("# public_keys = []", 'public_keys = ["abc"]', "centre.public_keys[0]: must be ed25519: and 43 characters, as `gengfu collector init` tells them; 'abc' was given"),
         ("# part = ", 'part = "123"\n# x = ', "devices[0].part: must be 16 digits, or empty; '123' was given"),
     ],
 )  # fmt: skip
