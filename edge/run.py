@@ -9,6 +9,7 @@ import random
 import signal
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from edge.buffer.keeper import OnThread
 from edge.buffer.store import NOTHING_HELD, Buffer
 from edge.clock import Step, SystemClock, Timeline, wall_is_credible
 from edge.desired.documents import Documents
-from edge.desired.judging import Verifier
+from edge.desired.judging import Validator, Verifier
 from edge.desired.shelf import Shelf
 from edge.gateway import Gateway
 from edge.keeping_time import KeepingTime
@@ -112,6 +113,7 @@ async def _serve(
     desired_keeper = OnThread("desired")  # a large document may take long to check
     documents = _documents(
         settings,
+        gateway,
         buffer.path.parent,
         desired_keeper,
         clock,
@@ -211,16 +213,21 @@ def _clock(settings: Settings, state: Path) -> SystemClock:
 
 def _documents(
     settings: Settings,
+    gateway: Gateway,
     state: Path,
     keeper: OnThread,
     clock: SystemClock,
     report: Callable[[DesiredReport], None],
 ) -> Documents:
+    """Return what keeps the documents; where there are no lamps they are kept, and nobody follows them."""
+    validators: dict[DesiredKind, Validator] = dict.fromkeys(DesiredKind, object_problems)
+    if settings.lamps:
+        validators = {kind: partial(gateway.lamps.problems, kind) for kind in DesiredKind}
     verifier = Verifier(
         KeyRing(settings.centre.public_keys),
         settings.district,
         settings.gateway,
-        dict.fromkeys(DesiredKind, object_problems),
+        validators,
     )
     return Documents(
         Shelf(state / "desired"),
@@ -230,7 +237,7 @@ def _documents(
         fresh_id,
         report_interval_s=settings.centre.report_interval_s,
         report=report,
-        on_in_force=lambda _kind, _body: [],
+        on_in_force=gateway.in_force if settings.lamps else lambda _kind, _body: [],
     )
 
 
