@@ -1,4 +1,4 @@
-"""A plan on its way into a gateway with lamps, in real processes: what cannot be followed is refused in words."""
+"""A plan on its way into a gateway with lamps, in real processes: what they cannot follow is refused."""
 
 import asyncio
 import json
