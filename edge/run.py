@@ -9,6 +9,7 @@ import random
 import signal
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from edge.buffer.keeper import OnThread
 from edge.buffer.store import NOTHING_HELD, Buffer
 from edge.clock import Step, SystemClock, Timeline, wall_is_credible
 from edge.desired.documents import Documents
-from edge.desired.judging import Verifier
+from edge.desired.judging import Validator, Verifier
 from edge.desired.shelf import Shelf
 from edge.gateway import Gateway
 from edge.keeping_time import KeepingTime
@@ -55,13 +56,15 @@ def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callabl
     state = settings_file.parent / settings.state_folder
     lock = state_folder.locked(state)
     _log.info(
-        "gateway %s of %s; lines: %d, devices: %d, alarms: %d, controls: %d; broker %s:%d; state in %s",
+        "gateway %s of %s; lines: %d, devices: %d, alarms: %d, controls: %d, lamps: %d; broker %s:%d; "
+        "state in %s",
         settings.gateway,
         settings.district,
         len(settings.lines),
         len(settings.devices),
         len(settings.alarms),
         len(settings.controls),
+        len(settings.lamps),
         settings.broker.host,
         settings.broker.port,
         state,
@@ -110,6 +113,7 @@ async def _serve(
     desired_keeper = OnThread("desired")  # a large document may take long to check
     documents = _documents(
         settings,
+        gateway,
         buffer.path.parent,
         desired_keeper,
         clock,
@@ -138,7 +142,7 @@ async def _serve(
         flush_interval_s=kept.flush_interval_s,
         samples_per_batch_max=kept.samples_per_batch_max,
         bytes_max=kept.bytes_max,
-        remembered=gateway.engine.remembered,
+        remembered=gateway.remembered,
         on_stored=uplink.stored,
         leaves_at_once=uplink.leaves_at_once,
     )
@@ -209,16 +213,21 @@ def _clock(settings: Settings, state: Path) -> SystemClock:
 
 def _documents(
     settings: Settings,
+    gateway: Gateway,
     state: Path,
     keeper: OnThread,
     clock: SystemClock,
     report: Callable[[DesiredReport], None],
 ) -> Documents:
+    """Return what keeps the documents; where there are no lamps they are kept, and nobody follows them."""
+    validators: dict[DesiredKind, Validator] = dict.fromkeys(DesiredKind, object_problems)
+    if settings.lamps:
+        validators = {kind: partial(gateway.lamps.problems, kind) for kind in DesiredKind}
     verifier = Verifier(
         KeyRing(settings.centre.public_keys),
         settings.district,
         settings.gateway,
-        dict.fromkeys(DesiredKind, object_problems),
+        validators,
     )
     return Documents(
         Shelf(state / "desired"),
@@ -228,7 +237,7 @@ def _documents(
         fresh_id,
         report_interval_s=settings.centre.report_interval_s,
         report=report,
-        on_in_force=lambda _kind, _body: [],
+        on_in_force=gateway.in_force if settings.lamps else lambda _kind, _body: [],
     )
 
 

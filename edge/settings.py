@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from contract.desired import PUBLIC_KEY_PATTERN
 from contract.events import Priority
 from contract.messages import DeviceEntry
+from edge.lamps.settings import LAMPS_PER_GATEWAY_MAX, Lamp, Lighting
 from edge.lines.line import Direction
 from edge.lines.timing import BROADCAST_TURNAROUND_S
 from edge.setting_forms import Host, Name, PointName, Seconds, SecondsOrNone
@@ -305,6 +306,8 @@ class Settings(Strict):
     devices: list[Device] = Field(min_length=1, max_length=1000)
     alarms: list[Alarm] = Field(default=[], max_length=1000)
     controls: list[Control] = Field(default=[], max_length=200)
+    lighting: Lighting = Lighting()
+    lamps: list[Lamp] = Field(default=[], max_length=LAMPS_PER_GATEWAY_MAX)
 
     @property
     def inventory(self) -> list[DeviceEntry]:

@@ -187,6 +187,8 @@ class CalendarRule(Strict):
         if self.days and WEEKDAYS[night.weekday()] not in self.days:
             return False
         start, end = self.start_date, self.end_date
+        if start is None and end is None:
+            return True
         if isinstance(start, dt.date) or isinstance(end, dt.date):
             return not (isinstance(start, dt.date) and night < start) and not (
                 isinstance(end, dt.date) and night > end

@@ -72,7 +72,13 @@ def test_every_key_stands_in_the_example() -> None:
 def test_the_defaults_in_the_example_are_the_defaults() -> None:
     """Every commented default equals what the model uses."""
     by_name = {model.__name__.lower(): model for model in models(Settings, set())}
-    tables = {"lines": "serialline", "devices": "device", "alarms": "alarm", "controls": "control"}
+    tables = {
+        "lines": "serialline",
+        "devices": "device",
+        "alarms": "alarm",
+        "controls": "control",
+        "lamps": "lamp",
+    }
     table, wrong, seen = "settings", [], 0
     for line in TEXT.splitlines():
         if header := re.match(r"\[\[?(\w+)\]", line):
