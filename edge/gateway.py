@@ -18,6 +18,7 @@ from edge.drivers.modbus import Device, ModbusDevice
 from edge.lamps import fixtures
 from edge.lamps.events import LampEffect, Send
 from edge.lamps.executor import Lamps
+from edge.lamps.nights import NightBook
 from edge.lines.line import Line
 from edge.polling import LinePoller, Polled, Stamps
 from edge.recorder import Recorder
@@ -48,6 +49,8 @@ class Gateway:
         self.lines = lines
         self.engine = Engine(settings, ids)
         self.lamps = Lamps(settings.gateway, fixtures.of(settings, profiles), settings.lighting, ids)
+        intervals_s = {device.name: device.interval_s for device in settings.devices}
+        self.nights = NightBook(self.lamps, intervals_s, ids)
         self.reporting = reporting.of(settings, profiles)
         self._has_policies = bool(self.reporting)
         self._stamps = Stamps()
@@ -162,6 +165,7 @@ class Gateway:
             now = self._clock.now()
             self._do(self.engine.tick(now))
             self._do(self.lamps.tick(now))
+            self._do(self.nights.roll(now))
 
     def _observe(self, measured: Sequence[Measured], now: Moment) -> None:
         """Rules first, then storage: a full disk must not stop a sprinkler."""

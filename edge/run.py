@@ -27,6 +27,7 @@ from edge.desired.judging import Validator, Verifier
 from edge.desired.shelf import Shelf
 from edge.gateway import Gateway
 from edge.keeping_time import KeepingTime
+from edge.lamps.night_file import KeepingNights
 from edge.lines import from_settings
 from edge.recorder import Recorder
 from edge.report_renewal import Renewal
@@ -153,7 +154,11 @@ async def _serve(
     if buffer.is_open:
         with contextlib.suppress(sqlite3.Error):
             clock.timeline.known(await keeper.run(buffer.committed_ms))
-    keeping = KeepingTime(buffer.path.parent, keeper, clock)
+    gateway.nights.plan_sequence = lambda: documents.in_force.get(DesiredKind.LAMP_PLAN, 0)
+    kept_beside = (
+        KeepingTime(buffer.path.parent, keeper, clock),
+        KeepingNights(buffer.path.parent, keeper, gateway.nights),
+    )
     broker = f"{settings.broker.host}:{settings.broker.port}"
     link = link_report.Reporter(settings.gateway, broker, uplink, recorder, gateway.reporting)
     reporting = Renewal(gateway, settings.gateway, link, buffer, keeper, clock)
@@ -164,8 +169,8 @@ async def _serve(
         asyncio.create_task(uplink.run()),
         asyncio.create_task(recorder.run()),
         asyncio.create_task(reporting.run()),
-        asyncio.create_task(keeping.run()),
         asyncio.create_task(documents.run()),
+        *(asyncio.create_task(each.run()) for each in kept_beside),
     ]
     for task in background:
         task.add_done_callback(lambda _: gateway.stop())  # none ends but by an error of ours
@@ -186,7 +191,8 @@ async def _serve(
             _log.error("the disk never took %d samples and %d events: they are lost", *recorder.waiting)
         await uplink.spending.keep()
         await reporting.renew(stopped=True)
-        await keeping.keep()
+        for each in kept_beside:
+            await each.keep()
         await keeper.run(buffer.close, clean=clean)
         await keeper.close()
         await desired_keeper.close()

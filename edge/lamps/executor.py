@@ -46,10 +46,11 @@ class Lamps:
         fixtures: Sequence[Fixture],
         lighting: Lighting,
         ids: Ids,
-        on_lamp: Callable[[LampEvent], None] | None = None,
     ) -> None:
-        """``on_lamp`` is told of every command, proof and reading; it must not raise."""
-        self.gateway, self.lighting, self.on_lamp = gateway, lighting, on_lamp
+        """``fixtures`` are the gateway's lamps."""
+        self.gateway, self.lighting = gateway, lighting
+        self.listeners: list[Callable[[LampEvent], None]] = []
+        """Told of every command, proof and reading; they must not raise."""
         self.states = {fixture.name: LampState(fixture) for fixture in fixtures}
         self.program = Program(gateway, list(self.states), lighting)
         self.alarms = Alarms(lighting.priority, ids)
@@ -247,21 +248,21 @@ class Lamps:
         return "its breaker has tripped" if self.known.flag(fixture.breaker) else ""
 
     def _tell(self, lamp: LampState, what: Happened, now: Moment, told: str) -> None:
-        if self.on_lamp is None:
+        if not self.listeners:
             return
         fixture, known = lamp.fixture, self.known
-        self.on_lamp(
-            LampEvent(
-                fixture.name,
-                what,
-                now,
-                lamp.command,
-                known.level(fixture),
-                known.power_w(fixture),
-                known.energy_wh(fixture),
-                known.burns(fixture),
-                lamp.powered,
-                lamp.attempts,
-                told,
-            )
+        event = LampEvent(
+            fixture.name,
+            what,
+            now,
+            lamp.command,
+            known.level(fixture),
+            known.power_w(fixture),
+            known.energy_wh(fixture),
+            known.burns(fixture),
+            lamp.powered,
+            lamp.attempts,
+            told,
         )
+        for listener in self.listeners:
+            listener(event)

@@ -8,6 +8,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
+from contract.events import LampChange
 from contract.samples import ClockState, Value
 from edge.clock import CREDIBLE_FROM_MS, Moment
 from edge.lamps.sensors import Sensors
@@ -159,6 +160,20 @@ class Program:
         patience_s = self._begun_s + self._lighting.patience_s if patient else math.inf
         self._next_s = min(patience_s, self.sensors.next_s(now.s))
         return list(dict.fromkeys(found))
+
+    def planned(self, from_ms: int, until_ms: int) -> dict[str, list[LampChange]]:
+        """Return by lamp what the plan and its conditions want between two times, overrides apart."""
+        found: dict[str, list[LampChange]] = {}
+        if self._compiler is None:
+            return found
+        for track in self._tracks:
+            timeline = self._compiler.timeline(track.calendar, track.place, from_ms, until_ms, self._facts)
+            changes = []
+            for step in timeline.steps:
+                reason = Reason.SENSOR if step.gates else Reason.PROGRAM
+                changes.append(LampChange(max(from_ms, step.start_ms), step.level, reason))
+            found |= dict.fromkeys(track.lamps, changes)
+        return found
 
     def _by_pattern(self, now: Moment) -> bool:
         """Say whether the plan is followed by a time that only counts on since it was known."""

@@ -165,7 +165,7 @@ class Street:
         self.gateway = Gateway(
             self.settings, self.profiles, {"rs485-1": self._line}, self.clock, lambda: next(self._ids)
         )
-        self.gateway.lamps.on_lamp = self.happened.append
+        self.gateway.lamps.listeners.append(self.happened.append)
         self._recorder = Recorder(
             self._buffer,
             Inline(),
