@@ -5,8 +5,9 @@ time of a gap of unknown count, as the end of a process that was killed does. Co
 missing exactly; where the end is unknown they must lie between what is missing outside of it and all of it.
 """
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 
 from contract import batches
@@ -76,6 +77,11 @@ class Arrived:
     event_tombstones: int = 0
 
     @property
+    def samples_twice(self) -> int:
+        """How many samples are there once more than they should be."""
+        return len(self.samples) - len({(each.device, each.point, each.time_ms) for each in self.samples})
+
+    @property
     def gaps(self) -> list[Gap]:
         """The gaps that were told."""
         return [event for event in self.events if isinstance(event, Gap)]
@@ -122,6 +128,25 @@ def arrived(messages: Iterable[bytes]) -> Arrived:
         elif batch.tombstone:
             found.event_tombstones += batch.tombstone.count
     return found
+
+
+def unkept(asked_ms: Sequence[int], kept: Iterable[Sample], points: int) -> list[int]:
+    """Return the times of the samples that a device's readings should have given and that are not there.
+
+    ``asked_ms`` is when it was read, in order; ``kept`` is what is there of it. Point by point, because what
+    gives way may end within a reading. A sample is of the last reading before its stamp, or, where a command
+    came between, of one before; a failed one may be of the next, to which a slow device came late.
+    """
+    there: list[set[str]] = [set() for _ in asked_ms]
+    once = {(each.point, each.time_ms): each for each in kept}.values()
+    for sample in sorted(once, key=lambda each: (each.value is None, each.time_ms)):
+        last = bisect_right(asked_ms, sample.time_ms) - 1
+        possible = range(last, -1, -1) if sample.value is not None else range(max(last, 0), last + 2)
+        for index in possible:
+            if index < len(there) and sample.point not in there[index]:
+                there[index].add(sample.point)
+                break
+    return [at_ms for at_ms, names in zip(asked_ms, there, strict=True) for _ in range(points - len(names))]
 
 
 def judged(missing: list[int], found: Arrived, *, slack_ms: int = 0) -> tuple[int, int]:

@@ -19,8 +19,8 @@ from random import Random
 from contract.events import AlarmCleared, AlarmRaised, ControlAction, ControlChanged
 from gengfu.demo.processes import die_with_parent
 from simulators.mosquitto import Mosquitto
-from tests.faults.disk_audit import Arrived, Verdict, arrived, judged
-from tests.faults.disk_site import BOARD, HIGH, LIMIT, LOW, METER, POINTS, PROFILE, SETTINGS, Site
+from tests.faults.disk_audit import Arrived, Verdict, arrived, judged, unkept
+from tests.faults.disk_site import COUNTER, HIGH, LIMIT, LOW, PROFILE, SETTINGS, Site
 from tests.faults.failing_disk import FailingDisk
 from tests.faults.stampede import DISTRICT, centre
 
@@ -183,21 +183,19 @@ class Cabinet:
 
     def verdict(self, found: Arrived) -> Verdict:
         """Hold what the centre has against what the devices gave."""
-        meter, board = self._site.meter.readings, self._site.board.readings
-        good = [sample for sample in found.samples if sample.value is not None]
-        counts = [int(each.value or 0) for each in good if (each.device, each.point) == (METER, "counter")]
-        relays = sorted(each.time_ms for each in good if each.device == BOARD)
-        failed = sum(each.value is None and each.point == "counter" for each in found.samples)
-        lost = [each.time_ms for each in meter if each.value not in set(counts)]
-        lost = lost[failed:]  # answers that came too late are there as failed readings
-        missing = [at_ms for at_ms in lost for _ in range(POINTS)]
-        missing += _unmatched([each.time_ms for each in board], relays)
+        asked, missing = 0, []
+        for device, points, asked_ms in self._site.asked:
+            kept = [each for each in found.samples if each.device == device]
+            missing += unkept(asked_ms, kept, points)
+            asked += len(asked_ms) * points
+        numbers = [each.value for each in found.samples if each.point == COUNTER and each.value is not None]
+        twice = max(found.samples_twice, len(numbers) - len(set(numbers)))
         unaccounted, unknown = judged(missing, found, slack_ms=SLACK_MS)
         verdict = Verdict(
             stories=1,
-            samples=len(meter) * POINTS + len(board),
+            samples=asked,
             unaccounted=unaccounted,
-            doubled=len(counts) - len(set(counts)) + found.happened.total() - len(found.happened),
+            doubled=twice + found.happened.total() - len(found.happened),
             dropped=found.counted,
             unknown=unknown,
             alarms=2 * self._toggles,
@@ -221,17 +219,6 @@ class Cabinet:
             (downs, actions.count(ControlAction.STOPPED)),
         )
         return sum(max(0, expected - count) for expected, count in there)
-
-
-def _unmatched(served_ms: list[int], kept_ms: list[int]) -> list[int]:
-    """Return when answers were given that no sample stands for; each is stamped before the next is asked."""
-    missing, waiting = [], list(kept_ms)
-    for at_ms in reversed(served_ms):
-        if waiting and waiting[-1] >= at_ms:
-            waiting.pop()
-        else:
-            missing.append(at_ms)
-    return missing
 
 
 def cabinets(folder: Path, seed: int, *options: str, gateways: int = GATEWAYS) -> Verdict:
