@@ -10,9 +10,10 @@ import msgspec
 from contract.messages import EpochRange, LaneRange
 
 RULES, LEARNT, RUN, EPOCH, TURN = "rules", "learnt", "run", "epoch", "turn"
-OFFSETS, FORMER, LINK_USE = "offsets", "former", "link_use"
+OFFSETS, FORMER, LINK_USE, HELD = "offsets", "former", "link_use", "held"
 """Keys in ``meta``; ``run`` holds since when a gateway has been at work, and is gone after a clean end,
-``offsets`` by boot what was missing in its times before its clock was synchronised."""
+``held`` since when telemetry was still to come that is older than the last on disk, ``offsets`` by boot what
+was missing in its times before its clock was synchronised."""
 
 BOOTS_MAX = 16
 """Of so many boots it is kept what was missing in their times."""
