@@ -190,7 +190,7 @@ class Cabinet:
             asked += len(asked_ms) * points
         numbers = [each.value for each in found.samples if each.point == COUNTER and each.value is not None]
         twice = max(found.samples_twice, len(numbers) - len(set(numbers)))
-        unaccounted, unknown = judged(missing, found, slack_ms=SLACK_MS)
+        unaccounted, unknown, why = judged(missing, found, slack_ms=SLACK_MS)
         verdict = Verdict(
             stories=1,
             samples=asked,
@@ -205,7 +205,7 @@ class Cabinet:
             policy_broken=found.events_told_gone,
             kills=self._kills,
         )
-        verdict.hurt = [f"{self.name}: {verdict.faults}"] if verdict.faults else []
+        verdict.hurt = [f"{self.name}: {verdict.faults}; {why}"] if verdict.faults else []
         return verdict
 
     def _dropped(self, found: Arrived) -> int:
