@@ -429,3 +429,43 @@ def test_after_a_kill_the_gap_begins_no_later_than_what_a_policy_held_back(
     bench.buffer.close(clean=False)
     [loss] = Buffer(tmp_path / "buffer.db", "north", "gw-1", bench.ids(), bench.ids).owed
     assert (loss.reason, loss.from_ms) == (UNCLEAN_END, MEAN_MS + from_ms)
+
+
+def test_what_a_full_disk_took_is_told_once_though_the_disk_breaks_just_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Losses and events went into the ballast's room: they are on disk, whatever fails afterwards."""
+    monkeypatch.setattr(module, "PENDING_SAMPLES_MAX", 400)
+    bench = Bench(tmp_path, samples_per_batch_max=400)
+    buffer, grows = bench.buffer, False
+    may_grow, stop_growing = buffer.may_grow, buffer.stop_growing
+
+    def grow() -> None:
+        nonlocal grows
+        grows = True
+        may_grow()
+
+    def stop() -> None:
+        stop_growing()
+        if grows:
+            raise sqlite3.OperationalError("disk I/O error")
+
+    async def live() -> None:
+        bench.measure(1)
+        assert await bench.recorder.flush()
+        stop_growing()
+        chance = Random(1)
+        for _ in range(700):  # each with a name of its own: more than the file's pages have room for
+            bench.take([Sample(2_000, f"{chance.randrange(2**200):x}", "p", 1.5)])
+        bench.happen()
+        assert not await bench.recorder.flush()
+        assert grows
+        monkeypatch.undo()
+        may_grow()
+        assert await bench.recorder.flush()
+
+    monkeypatch.setattr(buffer, "may_grow", grow)
+    monkeypatch.setattr(buffer, "stop_growing", stop)
+    run_virtually(live())
+    assert bench.counted()[SAMPLES_UNSTORED] == bench.recorder.dropped_samples == 300
+    assert [count for each, count in bench.kept().items() if isinstance(each, str)] == [1]
