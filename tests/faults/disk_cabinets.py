@@ -67,6 +67,7 @@ class Cabinet:
         )
         self._log = folder / f"{self.name}.log"
         self._toggles = self._missed = self._kills = 0
+        self._owed = 0  # counted, and not told when it was stopped
         self._process: subprocess.Popen[str]
 
     def play(self) -> None:
@@ -169,6 +170,7 @@ class Cabinet:
         self._process.send_signal(signal.SIGTERM)
         assert self._process.wait(2 * SETTLED_S_MAX) == 0, self._log.read_text()[-1000:]
         assert not self._asked("SELECT count(*) FROM batches"), f"{self.name} has not sent everything"
+        self._owed = self._asked("SELECT coalesce(sum(count), 0) FROM owed") or 0
 
     def _asked(self, question: str) -> int | None:
         """Return what its buffer says; None where it cannot be asked now."""
@@ -205,7 +207,9 @@ class Cabinet:
             policy_broken=found.events_told_gone,
             kills=self._kills,
         )
-        verdict.hurt = [f"{self.name}: {verdict.faults}; {why}"] if verdict.faults else []
+        verdict.hurt = (
+            [f"{self.name}: {verdict.faults}; {why}; {self._owed} still owed"] if verdict.faults else []
+        )
         return verdict
 
     def _dropped(self, found: Arrived) -> int:
