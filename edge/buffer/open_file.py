@@ -50,6 +50,8 @@ class OpenFile:
         self._owed = Ledger()
         self._has_unset = False
         """Whether it holds something of this boot whose times will yet be known."""
+        self._left_upto = dict.fromkeys(Lane, 0)
+        """Up to where batches may have left although the disk refused to note in which form."""
 
     def open(self) -> None:
         """Open it if it is not; OSError or sqlite3.Error where the disk refuses, for another try later.
@@ -79,6 +81,7 @@ class OpenFile:
             opened.db.execute(f"PRAGMA wal_autocheckpoint = {_pages(self.ballast.size_bytes)}")
         self._file, self.quarantined = opened.db, opened.quarantined or self.quarantined
         self._usage, self._owed, self._begun = opened.usage, Ledger(opened.owed), False
+        self._left_upto = dict.fromkeys(Lane, 0)
         try:
             with self._transaction() as db:
                 self._begin(db)
