@@ -192,7 +192,8 @@ def judged(missing: list[int], found: Arrived, *, slack_ms: int = 0) -> Judgemen
     if untimed:
         why += f", {len(untimed)} in no told time, from {untimed[0]} to {untimed[-1]}"
     if too_many:
-        why += f"; let go, told and there all the same: {found.let_go_and_there}"
+        epochs = len({epoch for epoch, _, _ in found.sequences})
+        why += f"; let go, told and there all the same: {found.let_go_and_there}; {epochs} epochs"
     unaccounted = max(too_few, len(untimed)) + too_many
     return Judgement(unaccounted, len(missing) - len(outside), why)
 
