@@ -1,4 +1,4 @@
-"""Alarms, events and gaps: a projection of the journal's events and tombstones into the state.
+"""Alarms, lamps' nights, answers about desired documents, gaps: a projection of the journal's events.
 
 It lives in the journal's own database, so an alarm, its case, the case's outbox row and the cursor are one
 transaction.
@@ -13,9 +13,10 @@ import msgspec
 from sqlalchemy import Connection, Row, select, update
 from sqlalchemy import insert as plain_insert
 
-from collector import dead_letters, journal, noting
+from collector import dead_letters, journal, lamp_nights, noting
 from collector.cases import CaseBook, Trigger
 from collector.database import Database, insert
+from collector.desired_book import DesiredBook
 from collector.journal import Entry
 from collector.metrics import Metrics
 from collector.projections import Redone
@@ -23,7 +24,7 @@ from collector.tables import alarms, cursors
 from contract import batches
 from contract.batches import Batch
 from contract.errors import ContractError
-from contract.events import AlarmCleared, AlarmRaised, Priority
+from contract.events import AlarmCleared, AlarmRaised, DesiredReport, LampNight, Priority
 from contract.samples import ClockState
 
 REDONE_AT_ONCE_MAX = 100
@@ -39,10 +40,17 @@ class AlarmProjection:
     name = "alarms"
 
     def __init__(
-        self, state: Database, book: CaseBook, metrics: Metrics, *, batches_max: int, dead_letters_max: int
+        self,
+        state: Database,
+        book: CaseBook,
+        desired: DesiredBook,
+        metrics: Metrics,
+        *,
+        batches_max: int,
+        dead_letters_max: int,
     ) -> None:
         """``state`` holds the journal and what is projected here."""
-        self._state, self._book, self._metrics = state, book, metrics
+        self._state, self._book, self._desired, self._metrics = state, book, desired, metrics
         self._batches_max, self._dead_letters_max = batches_max, dead_letters_max
         self._looked_upto = 0
         """Beyond the stored cursor, up to here there is nothing for us: not worth a commit of its own."""
@@ -127,6 +135,11 @@ class AlarmProjection:
                     self._raised(connection, entry, event)
                 case AlarmCleared():
                     _cleared(connection, entry, event)
+                case DesiredReport():
+                    if noting.event(connection, entry, event):
+                        self._desired.reported(connection, entry.gateway, event, entry.received_ms)
+                case LampNight() if lamp_nights.take(connection, entry, event):
+                    pass
                 case _:
                     noting.event(connection, entry, event)
         if batch.tombstone:

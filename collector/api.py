@@ -1,10 +1,15 @@
-"""The HTTP interface: read-only and typed; every list is limited and goes on by a cursor. No sign-in yet."""
+"""The HTTP interface, typed; every list is limited and goes on by a cursor. No sign-in yet.
 
+Here everything is read-only; what is written stands in modules of its own (``desired_api``).
+"""
+
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.routing import APIRoute
 
@@ -29,13 +34,14 @@ from collector.views import (
     SampleView,
     TitleView,
 )
+from contract.desired import DesiredKind
 from contract.errors import ContractError
 from contract.limits import TIME_MS_MAX
 from contract.names import checked_name
 from device_profiles.schema import Derived, Point, Profile
 
 PREFIX = "/api/v1"
-LISTS = ("gateways", "devices", "points", "alarms", "cases", "gaps")
+LISTS = ("gateways", "devices", "points", "alarms", "cases", "gaps", "lamps/nights")
 
 LIVE_SIGN_S = 10.0
 """So often at least something is sent, so that a listener who is gone is noticed."""
@@ -65,13 +71,14 @@ class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 
 
-def application(sources: Sources) -> FastAPI:
-    """Return the interface over these sources."""
+def application(sources: Sources, *routers: APIRouter) -> FastAPI:
+    """Return the interface over these sources; each of ``routers`` has lists of its own."""
     app = FastAPI(
         title="Gengfu collector",
         docs_url=None,  # its page would fetch scripts from the internet
         redoc_url=None,
     )
+    app.add_exception_handler(RequestValidationError, _told_without_input)
     lists = APIRouter(
         prefix=PREFIX, dependencies=[Depends(_known_only)], responses={422: {"model": RefusalView}}
     )
@@ -79,10 +86,19 @@ def application(sources: Sources) -> FastAPI:
     _add_series(lists, sources)
     _add_alarms(lists, sources)
     _add_live(lists, sources)
+    for router in routers:
+        lists.include_router(router)
     app.include_router(lists)
-    _add_index(app, [f"{PREFIX}/{name}" for name in LISTS])
+    _add_index(app, [f"{PREFIX}/{name}" for name in (*LISTS, *(f"desired/{kind}" for kind in DesiredKind))])
     _add_operation(app, sources)
     return app
+
+
+async def _told_without_input(_request: Request, error: Exception) -> Response:
+    """Say what is wrong without repeating it: it may be what no answer can hold, as half a character."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    told = [{key: each[key] for key in ("type", "loc", "msg")} for each in found]
+    return Response(json.dumps({"detail": told}), 422, media_type="application/json")
 
 
 def _known_only(request: Request) -> None:
@@ -110,7 +126,7 @@ def _add_registry(app: APIRouter, sources: Sources) -> None:
     @app.get("/devices")
     async def get_devices(gateway: Filter = "", limit: Limit = 100, cursor: Cursor = "") -> Page[DeviceView]:
         """Devices by gateway and name."""
-        first, second = _names(cursor, 2) or ("", "")
+        first, second = names(cursor, 2) or ("", "")
         return await sources.state.read(lambda db: queries.device_page(db, gateway, (first, second), limit))
 
 
@@ -120,8 +136,8 @@ def _add_series(app: APIRouter, sources: Sources) -> None:
         gateway: Filter = "", device: Filter = "", limit: Limit = 100, cursor: Cursor = ""
     ) -> Page[PointView]:
         """Points by gateway, device and name, each with its newest value."""
-        names = _names(cursor, 3)
-        after = (names[0], names[1], names[2]) if names else None
+        told = names(cursor, 3)
+        after = (told[0], told[1], told[2]) if told else None
         now_ms = sources.now_ms()
         readings = await sources.store.read(
             lambda db: series_reading.newest(
@@ -270,15 +286,15 @@ def _entry(profile: Profile, name: str) -> Point | Derived | None:
     return profile.point(name) or next((entry for entry in profile.derived if entry.name == name), None)
 
 
-def _names(cursor: str, count: int) -> list[str]:
-    """Take a cursor of names apart; nothing for an empty one."""
+def names(cursor: str, count: int) -> list[str]:
+    """Take a cursor of names apart, nothing for an empty one; HTTPException where it is none of ours."""
     if not cursor:
         return []
-    names = cursor.split("/")
+    told = cursor.split("/")
     try:
-        if len(names) != count:
+        if len(told) != count:
             raise ContractError(f"{count} names")
-        return [checked_name(name, "cursor") for name in names]
+        return [checked_name(name, "cursor") for name in told]
     except ContractError as error:
         raise HTTPException(422, "cursor: not one of ours; send `next` of the page before") from error
 

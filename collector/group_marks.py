@@ -3,13 +3,15 @@
 from collections.abc import Set
 from dataclasses import dataclass
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, select
 
 from collector import epochs, journal
 from collector.database import insert
-from collector.marks import Mark
+from collector.marks import Mark, advanced
 from collector.tables import marks
 from contract import batches
+from contract.stretches import Stretch
 from contract.topics import Lane
 
 
@@ -34,8 +36,9 @@ class GroupMarks:
     def of(self, key: LaneKey) -> Mark | None:
         """Return a lane's mark as it is by now; None where there is none."""
         if key not in self._marks:
-            row = self._connection.execute(select(marks.c.upto, marks.c.digest).where(*_is(key))).first()
-            self._marks[key] = Mark(row.upto, row.digest) if row else None
+            query = select(marks.c.upto, marks.c.digest, marks.c.stretches).where(*_is(key))
+            row = self._connection.execute(query).first()
+            self._marks[key] = Mark(row.upto, row.digest, _stretches(row.stretches)) if row else None
         return self._marks[key]
 
     def move(self, key: LaneKey, mark: Mark, moved_ms: int) -> None:
@@ -51,7 +54,7 @@ class GroupMarks:
         last = journal.last(self._connection, key.gateway, key.epoch, key.lane)
         if last is None:
             return None
-        mark = Mark(last[0], batches.digest(last[1]))
+        mark = advanced(None, last[0], batches.digest(last[1]), batches.read_header(last[1]).boot_id)
         self.move(key, mark, now_ms)
         return mark
 
@@ -84,15 +87,21 @@ class GroupMarks:
         rows = []
         for key, moved_ms in self._moved.items():
             mark = self.of(key) or Mark(0)
-            rows.append(_keyed(key) | {"upto": mark.upto, "digest": mark.digest, "moved_ms": moved_ms})
+            stretches = msgspec.json.encode(mark.stretches).decode()
+            moved = {"upto": mark.upto, "digest": mark.digest, "moved_ms": moved_ms, "stretches": stretches}
+            rows.append(_keyed(key) | moved)
         if rows:
             statement = insert(self._connection, marks)
             new = statement.excluded
             statement = statement.on_conflict_do_update(
                 index_elements=["gateway", "epoch", "lane"],
-                set_={"upto": new.upto, "digest": new.digest, "moved_ms": new.moved_ms},
+                set_={name: new[name] for name in ("upto", "digest", "moved_ms", "stretches")},
             )
             self._connection.execute(statement, rows)
+
+
+def _stretches(written: str) -> tuple[Stretch, ...]:
+    return msgspec.json.decode(written, type=tuple[Stretch, ...]) if written else ()
 
 
 def _keyed(key: LaneKey) -> dict[str, str | int]:

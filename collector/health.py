@@ -6,12 +6,14 @@ from sqlalchemy import Connection, func, select
 
 from collector import journal
 from collector.database import Database
+from collector.desired_publisher import Publisher
 from collector.ingest import Ingest
+from collector.lamp_rates import LampRates
 from collector.metrics import Metrics
 from collector.mqtt import Link
 from collector.outbox import Outbox
 from collector.projections import Keeper
-from collector.tables import alarms, cases, dead_letters, gateways, outbox
+from collector.tables import alarms, cases, dead_letters, desired, gateways, outbox
 
 
 class Health:
@@ -26,12 +28,16 @@ class Health:
         ingest: Ingest,
         keepers: Sequence[Keeper],
         sender: Outbox | None,
+        publisher: Publisher,
+        lamp_rates: LampRates,
         stuck_after_s: float,
         monotonic_s: Callable[[], float],
     ) -> None:
         """Everything is only looked at."""
         self._state, self._metrics = state, metrics
         self._link, self._ingest, self._keepers, self._sender = link, ingest, keepers, sender
+        self._publisher = publisher
+        self._lamp_rates = lamp_rates
         self._stuck_after_s, self._monotonic_s = stuck_after_s, monotonic_s
 
     def reasons(self) -> list[str]:
@@ -49,12 +55,15 @@ class Health:
                 found.append(f"projection {keeper.projection.name}: no progress for {idle_s:.0f} s")
         if self._sender and self._sender.failing:
             found.append(f"outbox: cannot be read or written ({self._sender.failing})")
+        if self._publisher.failing:
+            found.append(f"desired documents: cannot be read or noted ({self._publisher.failing})")
         return found
 
     async def metrics_text(self) -> bytes:
         """Bring the gauges up to date and return all metrics as Prometheus reads them."""
         positions = {keeper.projection.name: await keeper.projection.position() for keeper in self._keepers}
         await self._state.read(lambda connection: self._measure(connection, positions))
+        await self._lamp_rates.measure()
         return self._metrics.text()
 
     def _measure(self, connection: Connection, positions: dict[str, int]) -> None:
@@ -69,6 +78,7 @@ class Health:
             (metrics.gateways, gateways.c.online),
             (metrics.cases, cases.c.stage),
             (metrics.outbox, outbox.c.state),
+            (metrics.desired, desired.c.state),
         ]
         for gauge, column in counted:
             gauge.clear()

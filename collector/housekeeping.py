@@ -1,4 +1,4 @@
-"""Keeps everything within its limits: the journal by bytes and age, series and events by age."""
+"""Keeps everything within its limits: the journal by bytes and age, all that is made of it by age."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from collector.database import Database
 from collector.projections import Projection
 from collector.series_stores import StoreProjection
 from collector.settings import Limits
-from collector.tables import alarms, events, gaps
+from collector.tables import alarms, connections, events, gaps, lamp_nights, listening
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +78,8 @@ class Housekeeping:
         events_before_ms = now_ms - self._limits.events_retention_days * DAY_MS
         for key, old in _old(events_before_ms, min(events_before_ms, before_ms)):
             await self._drop_rows(key, old)
+        for key, old in _old_of_lamps(self._limits, now_ms, await self._state.read(self._connections_from)):
+            await self._drop_rows(key, old)
         await self._drop_samples(now_ms - self._limits.series_retention_days * DAY_MS)
         for _ in range(TRANSACTIONS_PER_ROUND_MAX):
             if not await self._store.write(series.compact):
@@ -101,6 +103,11 @@ class Housekeeping:
             dropped = await self._state.write(lambda connection: _drop(connection, key, old))
             if dropped < ROWS_AT_ONCE_MAX:
                 return
+
+    def _connections_from(self, connection: Connection) -> int:
+        """Return from which id on connections are few enough."""
+        newest = select(connections.c.id).order_by(connections.c.id.desc())
+        return connection.execute(newest.offset(self._limits.connections_max - 1).limit(1)).scalar() or 0
 
     async def _drop_samples(self, before_ms: int) -> None:
         for _ in range(TRANSACTIONS_PER_ROUND_MAX):
@@ -126,6 +133,20 @@ def _old(before_ms: int, gaps_before_ms: int) -> list[tuple["Column[int]", list[
         (events.c.id, [events.c.received_ms < before_ms]),
         (gaps.c.id, [gaps.c.recorded_ms < gaps_before_ms]),
         (alarms.c.row, [alarms.c.received_ms < before_ms, *over]),
+    ]
+
+
+def _old_of_lamps(
+    limits: Limits, now_ms: int, connections_from: int
+) -> list[tuple["Column[int]", list[ColumnElement[bool]]]]:
+    """Return the same of lamps' nights, and of who was connected when; what still lasts stays."""
+    nights_before_ms = now_ms - limits.lamp_nights_retention_days * DAY_MS
+    before_ms = now_ms - limits.connections_retention_days * DAY_MS
+    return [
+        (lamp_nights.c.id, [lamp_nights.c.received_ms < nights_before_ms]),
+        (connections.c.id, [connections.c.until_ms < before_ms]),
+        (connections.c.id, [connections.c.id < connections_from, connections.c.until_ms.is_not(None)]),
+        (listening.c.id, [listening.c.until_ms < before_ms]),
     ]
 
 

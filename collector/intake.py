@@ -9,21 +9,23 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from collector import dead_letters, journal, registry
-from collector.database import insert
+from collector import dead_letters, desired_heard, journal, noting, registry
 from collector.group_marks import GroupMarks, LaneKey
 from collector.journal import Arrived
-from collector.marks import Decision, Mark, decide, reconcile
-from collector.tables import gaps
+from collector.marks import Decision, Mark, advanced, contested, decide, reconcile
 from contract import batches, messages, topics
 from contract.batches import Content, Header
 from contract.errors import ContractError
 from contract.limits import VERSION
-from contract.messages import CONTESTED, Ack, EpochRange, Hello, LaneRange, State
+from contract.messages import Ack, EpochRange, Hello, LaneRange, State
 from contract.samples import ClockState
+from contract.stretches import Stretches
 from contract.topics import Kind, Lane, Topic
 
 GONE = "the gateway no longer holds what was never received"
+PARTED = (
+    "delivered to a former centre under numbers that another buffer used too; the gateway no longer holds it"
+)
 UNKNOWN_HERE = "delivered before this centre, or its backup, knew of it; the gateway no longer holds it"
 
 
@@ -157,15 +159,14 @@ class _Group:
         decision = decide(mark, header.sequence)
         if mark and decision is Decision.HAVE and self._contradicts(key, mark, header, received.payload):
             decision = Decision.CONTESTED
-            self._marks.move(key, Mark(mark.upto, CONTESTED), received.received_ms)
+            self._marks.move(key, contested(mark), received.received_ms)
         if decision is Decision.TAKE:
             self._admit(header.gateway, received)
             if mark is None:
                 self._admit_epoch(key)
             self._arrived.append(Arrived(header, received.payload, received.received_ms))
-            self._marks.move(
-                key, Mark(header.sequence, batches.digest(received.payload)), received.received_ms
-            )
+            moved = advanced(mark, header.sequence, batches.digest(received.payload), header.boot_id)
+            self._marks.move(key, moved, received.received_ms)
         elif decision is Decision.HOLE:
             self._beyond[key] = max(header.sequence, self._beyond.get(key, 0))
         self._asked[key] = self._asked.get(key, False) or decision is Decision.TAKE
@@ -202,48 +203,40 @@ class _Group:
         self._admit(hello.gateway, received)
         for epoch, lane, held in ranges:
             key = LaneKey(hello.gateway, epoch.epoch, lane)
-            self._reconcile(key, held, hello, received.received_ms)
+            self._reconcile(key, held, epoch.stretches.get(lane, ()), hello, received.received_ms)
             if epoch is hello.epochs[0] or held.first < held.next:
                 self._asked[key] = True
+        is_old = received.retained and registry.said_ms(self._connection, hello) is not None
         registry.greeted(self._connection, hello, received.received_ms, retained=received.retained)
+        desired_heard.greeted(self._connection, hello, received.received_ms, is_old=is_old)
         self._outcome.greeted.add(hello.gateway)
         self._outcome.hellos += 1
 
-    def _reconcile(self, key: LaneKey, held: LaneRange, hello: Hello, received_ms: int) -> None:
+    def _reconcile(
+        self, key: LaneKey, held: LaneRange, stretches: Stretches, hello: Hello, received_ms: int
+    ) -> None:
         mark = self._marks.of(key)
         if mark is None:
             listed = {epoch.epoch for epoch in hello.epochs}
             self._marks.make_room(key, listed, self._rules.epochs_per_gateway_max)
             mark = self._marks.recall(key, received_ms)
-        moved, jump = reconcile(mark, held.first)
+        moved, jump = reconcile(mark, held.first, stretches)
         if jump:
             # By a clock that was not set it was said in 1970.
             said_ms = received_ms if hello.clock is ClockState.UNSET else hello.sent_ms
-            from_ms = min(self._marks.stored_ms(key) or received_ms, said_ms) if mark else 0
-            statement = insert(self._connection, gaps).values(
-                key=f"jump/{key.gateway}/{key.epoch}/{key.lane}/{jump.first}",
-                gateway=key.gateway,
-                origin="collector",
-                reason=GONE if mark else UNKNOWN_HERE,
-                epoch=key.epoch,
-                lane=str(key.lane),
-                first_sequence=jump.first,
-                last_sequence=jump.last,
-                from_ms=from_ms,
-                to_ms=said_ms,
-                count=None,
-                recorded_ms=received_ms,
-            )
-            further = {name: statement.excluded[name] for name in ("last_sequence", "to_ms")}
-            self._connection.execute(
-                statement.on_conflict_do_update(  # an epoch that gave way once begins where it began
-                    index_elements=["key"],
-                    set_=further,
-                    where=statement.excluded.last_sequence > gaps.c.last_sequence,
-                )
-            )
+            if jump.parted:
+                reason, since_ms = PARTED, self._made_ms(key, jump.first - 1)
+            else:
+                reason = GONE if mark else UNKNOWN_HERE
+                since_ms = (self._marks.stored_ms(key) or received_ms) if mark else 0
+            noting.jump(self._connection, key, jump, reason, (min(since_ms, said_ms), said_ms), received_ms)
         if moved != mark:
             self._marks.move(key, moved, received_ms)
+
+    def _made_ms(self, key: LaneKey, sequence: int) -> int:
+        """Return when a batch was made by its gateway's clock; 0 where it is not in the journal."""
+        found = journal.find(self._connection, key.gateway, key.epoch, key.lane, sequence)
+        return batches.read_header(found).created_ms if found else 0
 
     def _state(self, topic: Topic, received: Received) -> None:
         try:

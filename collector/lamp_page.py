@@ -2,15 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import Literal
 
 from collector import lamp_charts
-from collector.lamp_report import LampMonth, Report
-from lighting.figures import LIT_SHARE_MIN, SEEN_SHARE_MIN, Figures
-
-Language = Literal["en", "zh"]
-
-LAMPS_TOLD_MAX = 500
+from collector.lamp_report import Report
+from collector.lamp_words import Language, failure_words, rules
+from lighting.figures import Figures
 
 _TEXTS = {
     "title": ("Lamps of {0}: {1} to {2}", "{0} 照明月报：{1} 至 {2}"),
@@ -41,50 +37,7 @@ _TEXTS = {
     "astray": ("lit by day, lamp-nights", "误亮，灯夜"),
     "energy": ("energy, kWh", "用电量，kWh"),
     "rules": ("How this is counted", "统计规则"),
-    "rule lit": (
-        "Lit rate: of the lamps that were to burn in a night, those that were seen to burn for at least "
-        "{0:g} % of the time that they were seen. One that was seen for less than {1:g} % of its time counts "
-        "as not lit.",
-        "亮灯率：当夜应亮的灯中，被观测时间内至少 {0:g} % 时间亮着的灯所占比例。"
-        "被观测时间不足应亮时间 {1:g} % 的灯按未亮计。",
-    ),
-    "rule intact": (
-        "Intact rate: of the lamps with a record, those without a failure in that night.",
-        "设施完好率：有记录的灯中，当夜无故障的灯所占比例。",
-    ),
-    "rule online": (
-        "Concentrators online: share of the night, noon to noon, in which a gateway of the plan was "
-        "connected, mean over gateways and nights.",
-        "集中器在线率：每夜（正午至正午）方案内网关处于连接状态的时间占比，对网关和夜取平均。",
-    ),
-    "rule saved": (
-        "Energy saved: what was measured, against all lamps at full light from sunset to sunrise; only lamps "
-        "with a rated power and a measurement are compared.",
-        "节电率：实测用电量与日落至日出全功率照明相比；只比较有额定功率且有实测值的灯。",
-    ),
-    "night": (
-        "A night runs from noon to noon and bears the date of its evening.",
-        "一夜从正午到次日正午，以傍晚日期命名。",
-    ),
 }
-_FAILURES = {
-    "lamp_failure": ("lamp failed", "灯具故障"),
-    "lamp_unexpected_on": ("lamp on unexpectedly", "异常亮灯"),
-    "lamp_power_too_high": ("lamp power too high", "灯具功率过高"),
-    "lamp_power_too_low": ("lamp power too low", "灯具功率过低"),
-    "dimming_failure": ("dimming failed", "调光故障"),
-    "relay_failure": ("relay failed", "继电器故障"),
-    "cycling_failure": ("lamp cycles", "灯具频闪"),
-    "communication_failure": ("no communication", "通信故障"),
-    "supply_voltage_too_high": ("voltage too high", "电压过高"),
-    "supply_voltage_too_low": ("voltage too low", "电压过低"),
-    "current_too_high": ("current too high", "电流过高"),
-    "power_factor_too_low": ("power factor too low", "功率因数过低"),
-    "leakage_detected": ("leakage", "漏电"),
-    "switching_error_on": ("circuit did not switch on", "回路未合闸"),
-    "switching_error_off": ("circuit did not switch off", "回路未分闸"),
-}
-"""TALQ's failure classes for people; one without words here goes by its name."""
 _STYLE = """
 body{font:15px/1.5 system-ui,"Noto Sans CJK SC","Microsoft YaHei",sans-serif;color:#1d2733;max-width:960px;
 margin:2rem auto;padding:0 1rem}
@@ -109,7 +62,7 @@ def page(report: Report, language: Language) -> str:
         return escape(_TEXTS[key][language == "zh"].format(*values))
 
     def failure(name: str) -> str:
-        return escape(_FAILURES[name][language == "zh"] if name in _FAILURES else name)
+        return escape(failure_words(name, language))
 
     title = text("title", report.district, report.first, report.last)
     parts = [
@@ -126,9 +79,9 @@ def page(report: Report, language: Language) -> str:
         f"<h2>{text('cabinets')}</h2>",
         _cabinets(report, text),
         f"<h2>{text('lamps')}</h2>",
-        _lamps(report.troubled, text, failure),
+        _lamps(report, text, failure),
         f"<h2>{text('rules')}</h2>",
-        _rules(text),
+        '<ul class="rules">' + "".join(f"<li>{escape(rule)}</li>" for rule in rules(language)) + "</ul>",
         "</body></html>\n",
     ]
     return "\n".join(parts)
@@ -188,8 +141,8 @@ def _cabinets(report: Report, text: Text) -> str:
     return _table([text(key) for key in head], rows)
 
 
-def _lamps(lamps: Sequence[LampMonth], text: Text, failure: Text) -> str:
-    if not lamps:
+def _lamps(report: Report, text: Text, failure: Text) -> str:
+    if not report.troubled:
         return f"<p>{text('none')}</p>"
     rows = [
         (
@@ -198,10 +151,10 @@ def _lamps(lamps: Sequence[LampMonth], text: Text, failure: Text) -> str:
             str(len(lamp.unlit_nights)),
             ", ".join(f"{failure(name)} {count}" for name, count in sorted(lamp.figures.failures.items())),
         )
-        for lamp in lamps[:LAMPS_TOLD_MAX]
+        for lamp in report.troubled
     ]
     table = _table([text("lamp"), text("part"), text("nights"), text("failures")], rows, numbers=(2,))
-    left = len(lamps) - LAMPS_TOLD_MAX
+    left = report.troubled_lamps - len(report.troubled)
     return table + (f"<p>{text('more', left)}</p>" if left > 0 else "")
 
 
@@ -216,14 +169,3 @@ def _table(
 
     body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
     return f"<table><tr>{cells('th', head)}</tr>{body}</table>"
-
-
-def _rules(text: Text) -> str:
-    rules = [
-        text("night"),
-        text("rule lit", 100 * LIT_SHARE_MIN, 100 * SEEN_SHARE_MIN),
-        text("rule intact"),
-        text("rule online"),
-        text("rule saved"),
-    ]
-    return '<ul class="rules">' + "".join(f"<li>{rule}</li>" for rule in rules) + "</ul>"

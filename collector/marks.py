@@ -5,11 +5,13 @@ time, or over a gap that a hello declares.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Generic, TypeVar
 
 from contract.messages import CONTESTED
+from contract.stretches import Stretch, continued, grown, last_common
 
 Key = TypeVar("Key")
 
@@ -26,10 +28,14 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Everything up to ``upto`` is here; ``digest`` is that batch's, empty where it was passed over."""
+    """Everything up to ``upto`` is here; ``digest`` is that batch's, empty where it was passed over.
+
+    ``stretches`` say which boots numbered it.
+    """
 
     upto: int
     digest: str = ""
+    stretches: tuple[Stretch, ...] = ()
 
     @property
     def is_contested(self) -> bool:
@@ -39,10 +45,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """Sequences ``first`` to ``last`` will never arrive."""
+    """Sequences ``first`` to ``last`` will never arrive.
+
+    ``parted``: what is here under some of these numbers is another buffer's.
+    """
 
     first: int
     last: int
+    parted: bool = False
 
 
 def decide(mark: Mark | None, sequence: int) -> Decision:
@@ -56,17 +66,33 @@ def decide(mark: Mark | None, sequence: int) -> Decision:
     return Decision.HAVE if sequence <= mark.upto else Decision.HOLE
 
 
-def reconcile(mark: Mark | None, first: int) -> tuple[Mark, Jump | None]:
+def advanced(mark: Mark | None, sequence: int, digest: str, boot_id: str) -> Mark:
+    """Return the mark after the batch that continues it."""
+    return Mark(sequence, digest, grown(mark.stretches if mark else (), boot_id, sequence))
+
+
+def contested(mark: Mark) -> Mark:
+    """Return the mark after it was seen that two buffers number alike."""
+    return replace(mark, digest=CONTESTED)
+
+
+def reconcile(mark: Mark | None, first: int, stretches: Sequence[Stretch] = ()) -> tuple[Mark, Jump | None]:
     """Return the mark after a hello that holds batches from ``first`` on, and what is lost for good.
 
     A lane without a mark begins where the gateway begins; what it had delivered before is not known here. A
-    hello may be old, so a mark never moves back.
+    hello may be old, so a mark never moves back. ``stretches`` say who numbered what was delivered: where
+    another did so of what is here, it was delivered to another centre, or to what this one was before it was
+    restored.
     """
-    known = mark or Mark(0)
-    if first <= known.upto + 1:
+    known, delivered = mark or Mark(0), first - 1
+    common = last_common(known.stretches, stretches, min(known.upto, delivered))
+    if common is not None:
+        return contested(known), Jump(common + 1, delivered, parted=True)
+    if delivered <= known.upto:
         return known, None
     digest = CONTESTED if known.is_contested else ""
-    return Mark(first - 1, digest), Jump(known.upto + 1, first - 1)
+    moved = Mark(delivered, digest, continued(known.stretches, known.upto, stretches))
+    return moved, Jump(known.upto + 1, delivered)
 
 
 class RepeatLimiter(Generic[Key]):

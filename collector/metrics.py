@@ -48,6 +48,7 @@ class Metrics:
         )
         self.broker_connections = self._counter("broker_connections", "Connections made to the broker.")
         self.posts = self._counter("case_posts", "Requests to the city platform, by outcome.", "outcome")
+        self.desired_sent = self._counter("desired_sent", "Desired documents the broker has taken.")
         self.broker_connected = self._gauge("broker_connected", "1 while connected to the broker.")
         self.waiting = self._gauge("broker_messages_waiting", "Arrived, and not yet confirmed to the broker.")
         self.ingest_queue_bytes = self._gauge("ingest_queue_bytes", "Received and not yet committed.")
@@ -58,6 +59,17 @@ class Metrics:
         self.gateways = self._gauge("gateways", "Gateways, by whether they are online.", "online")
         self.alarms_active = self._gauge("alarms_active", "Alarms that are active.")
         self.cases = self._gauge("cases", "Cases, by stage.", "stage")
+        self.desired = self._gauge("desired_documents", "Desired documents kept, by state.", "state")
+        self.lamps_lit = self._gauge(
+            "lamps_lit_ratio",
+            "Of the lamps that were to burn in the last whole night, those lit.",
+            "district",
+        )
+        self.lamps_intact = self._gauge(
+            "lamps_intact_ratio",
+            "Of the lamps told of in the last whole night, those without a failure.",
+            "district",
+        )
         self.outbox = self._gauge("outbox", "Cases to be sent, by state.", "state")
 
     def took(self, outcome: Outcome) -> None:

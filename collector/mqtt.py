@@ -16,6 +16,7 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from collector.desired_publisher import Publisher
 from collector.ingest import Ingest
 from collector.intake import Received
 from collector.live import Live
@@ -59,7 +60,7 @@ class Client(aiomqtt.Client):
 
 
 class Link:
-    """Keeps the session, feeds the ingest, sends its acknowledgements."""
+    """Keeps the session, feeds the ingest, sends its acknowledgements and what gateways are to hold."""
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class Link:
         ingest: Ingest,
         metrics: Metrics,
         live: Live,
+        publisher: Publisher,
         *,
         random: Random,
         now_ms: Callable[[], int],
@@ -77,6 +79,7 @@ class Link:
         self.last_error = "not connected yet"
         self._broker, self._district = broker, district
         self._ingest, self._metrics, self._live = ingest, metrics, live
+        self._publisher = publisher
         self._random, self._now_ms = random, now_ms
         self._current: aiomqtt.Client | None = None
 
@@ -117,6 +120,7 @@ class Link:
                 tasks.create_task(self._receive(client))
                 tasks.create_task(self._acknowledge(client))
                 tasks.create_task(self._ask(client))
+                tasks.create_task(self._publish_desired(client))
 
     def _client(self) -> aiomqtt.Client:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -161,6 +165,20 @@ class Link:
         while True:
             for topic, payload in await self._live.due():
                 await client.publish(topic, payload, qos=0)
+
+    async def _publish_desired(self, client: aiomqtt.Client) -> None:
+        """Publish documents, retained: a gateway that is away gets them when it comes."""
+        while True:
+            due = await self._publisher.take()
+            async with asyncio.TaskGroup() as tasks:
+                for each in due:
+                    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+                    if each.expiry_s is not None:
+                        properties.MessageExpiryInterval = each.expiry_s
+                    tasks.create_task(
+                        client.publish(each.topic, each.payload, qos=1, retain=True, properties=properties)
+                    )
+            await self._publisher.sent(due)
 
     def _back_off_s(self, failures: int) -> float:
         wait_s = min(self._broker.reconnect_min_s * 2.0 ** min(failures, 16), self._broker.reconnect_max_s)

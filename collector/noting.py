@@ -4,7 +4,9 @@ import msgspec
 from sqlalchemy import Connection
 
 from collector.database import insert
+from collector.group_marks import LaneKey
 from collector.journal import Entry
+from collector.marks import Jump
 from collector.tables import events, gaps
 from contract.batches import Tombstone
 from contract.events import UNSET, Event, Gap
@@ -12,8 +14,8 @@ from contract.limits import TEXT_CHARACTERS_MAX
 from contract.samples import ClockState
 
 
-def event(connection: Connection, entry: Entry, event: Event) -> None:
-    """Note an event that is no alarm, and what a gap tells is missing."""
+def event(connection: Connection, entry: Entry, event: Event) -> bool:
+    """Note an event that is no alarm, and what a gap tells is missing; False where it was noted before."""
     statement = insert(connection, events).values(
         gateway=entry.gateway,
         event_id=event.id,
@@ -22,7 +24,7 @@ def event(connection: Connection, entry: Entry, event: Event) -> None:
         received_ms=entry.received_ms,
         event=msgspec.json.encode(event).decode(),
     )
-    connection.execute(statement.on_conflict_do_nothing(index_elements=["gateway", "event_id"]))
+    noted = connection.execute(statement.on_conflict_do_nothing(index_elements=["gateway", "event_id"]))
     if isinstance(event, Gap):
         _gap(
             connection,
@@ -36,6 +38,7 @@ def event(connection: Connection, entry: Entry, event: Event) -> None:
             last_sequence=event.last_sequence,
             count=event.count,
         )
+    return noted.rowcount > 0
 
 
 def tombstone(connection: Connection, entry: Entry, tombstone: Tombstone) -> None:
@@ -51,6 +54,36 @@ def tombstone(connection: Connection, entry: Entry, tombstone: Tombstone) -> Non
         first_sequence=entry.sequence,
         last_sequence=entry.sequence,
         count=tombstone.count,
+    )
+
+
+def jump(
+    connection: Connection, key: LaneKey, jump: Jump, reason: str, times_ms: tuple[int, int], now_ms: int
+) -> None:
+    """Note what a hello says will never arrive; told again with a later end, it ends there."""
+    kind = "parted" if jump.parted else "jump"
+    row = {
+        "key": f"{kind}/{key.gateway}/{key.epoch}/{key.lane}/{jump.first}",
+        "gateway": key.gateway,
+        "origin": "collector",
+        "reason": reason,
+        "epoch": key.epoch,
+        "lane": str(key.lane),
+        "first_sequence": jump.first,
+        "last_sequence": jump.last,
+        "from_ms": times_ms[0],
+        "to_ms": times_ms[1],
+        "count": None,
+        "recorded_ms": now_ms,
+    }
+    statement = insert(connection, gaps).values(row)
+    further = {name: statement.excluded[name] for name in ("last_sequence", "to_ms")}
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["key"],
+            set_=further,
+            where=statement.excluded.last_sequence > gaps.c.last_sequence,
+        )
     )
 
 

@@ -1,8 +1,11 @@
 """Gateways and their devices, as they tell of themselves."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy import insert as plain_insert
 
+from collector import connections
 from collector.tables import devices, gateways
 from contract.messages import DeviceEntry, Hello, State
 
@@ -13,6 +16,11 @@ def is_known(connection: Connection, gateway: str) -> bool:
         connection.execute(select(gateways.c.gateway).where(gateways.c.gateway == gateway)).first()
         is not None
     )
+
+
+def known(connection: Connection, names: Collection[str]) -> set[str]:
+    """Return which of these gateways were heard before."""
+    return set(connection.scalars(select(gateways.c.gateway).where(gateways.c.gateway.in_(names))))
 
 
 def count(connection: Connection) -> int:
@@ -35,18 +43,24 @@ def heard(connection: Connection, gateway: str, heard_ms: int) -> None:
     connection.execute(update(gateways).where(gateways.c.gateway == gateway).values(heard_ms=heard_ms))
 
 
+def said_ms(connection: Connection, hello: Hello) -> int | None:
+    """Return when this very hello was heard first, None if it was not; later ones of its gateway hide it."""
+    said = select(gateways.c.hello_ms).where(
+        gateways.c.gateway == hello.gateway,
+        gateways.c.boot_id == hello.boot_id,
+        gateways.c.sent_ms == hello.sent_ms,
+    )
+    heard_ms: int | None = connection.execute(said).scalar()
+    return heard_ms
+
+
 def greeted(connection: Connection, hello: Hello, received_ms: int, *, retained: bool) -> None:
     """Take what a hello says of the gateway, and replace its list of devices.
 
     One that the broker ``retained`` and that is known already was said when it was heard first.
     """
     if retained:
-        said = select(gateways.c.hello_ms).where(
-            gateways.c.gateway == hello.gateway,
-            gateways.c.boot_id == hello.boot_id,
-            gateways.c.sent_ms == hello.sent_ms,
-        )
-        received_ms = connection.execute(said).scalar() or received_ms
+        received_ms = said_ms(connection, hello) or received_ms
     connection.execute(
         update(gateways)
         .where(gateways.c.gateway == hello.gateway)
@@ -75,6 +89,7 @@ def changed_state(
     if retained:
         where.append(gateways.c.online.is_distinct_from(state.online))
     connection.execute(update(gateways).where(*where).values(online=state.online, state_ms=received_ms))
+    connections.changed(connection, gateway, state.online, received_ms)
 
 
 def _row(gateway: str, entry: DeviceEntry) -> dict[str, str]:

@@ -17,15 +17,21 @@ from alembic.util import CommandError
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
-from collector import backup, journal
+from collector import backup, desired_api, journal, key_file, lamp_api, lamp_desk_api
 from collector.alarms import AlarmProjection
 from collector.api import Sources, application
 from collector.cases import CaseBook
+from collector.connections import Listening
 from collector.database import Database
+from collector.desired_book import DesiredBook
+from collector.desired_publisher import Publisher
 from collector.health import Health
 from collector.housekeeping import Housekeeping
 from collector.influx import InfluxStore
 from collector.ingest import Ingest
+from collector.lamp_desk import LampDesk
+from collector.lamp_rates import LampRates
+from collector.lamp_reading import LampReading
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
@@ -34,6 +40,7 @@ from collector.projections import Keeper, Projection, Redone
 from collector.series import SeriesProjection
 from collector.series_stores import StoreProjection
 from collector.settings import Http, Loaded, SeriesStore
+from contract.desired import DesiredKind, object_problems
 
 START_TIMEOUT_S = 10.0
 START_POLL_S = 0.01
@@ -85,9 +92,20 @@ class Collector:
             utc_offset_min=settings.utc_offset_min,
             new_id=world.new_id,
         )
+        self.publisher = Publisher(
+            settings.district,
+            state,
+            self.metrics,
+            retry_min_s=settings.desired.retry_min_s,
+            retry_max_s=settings.desired.retry_max_s,
+            now_ms=world.now_ms,
+            random=world.random,
+        )
+        desired = self._desired_book(loaded, world)
         self.alarms = AlarmProjection(
             state,
             book,
+            desired,
             self.metrics,
             batches_max=limits.projection_batches_max,
             dead_letters_max=limits.dead_letters_max,
@@ -113,6 +131,7 @@ class Collector:
             self.ingest,
             self.metrics,
             self.live,
+            self.publisher,
             random=world.random,
             now_ms=world.now_ms,
         )
@@ -124,6 +143,8 @@ class Collector:
         self.housekeeping = Housekeeping(
             state, store, projections, limits, now_ms=world.now_ms, series_stores=self.series_stores
         )
+        self.listening = Listening(state, now_ms=world.now_ms, connected=lambda: self.link.connected)
+        lamps = LampReading(settings.district, state, settings.lamps_zone, now_ms=world.now_ms)
         self.health = Health(
             state,
             self.metrics,
@@ -131,15 +152,30 @@ class Collector:
             ingest=self.ingest,
             keepers=self.keepers,
             sender=self.outbox,
+            publisher=self.publisher,
+            lamp_rates=LampRates(lamps, self.metrics, monotonic_s=world.monotonic_s),
             stuck_after_s=limits.stuck_after_s,
             monotonic_s=world.monotonic_s,
         )
-        self.app = application(Sources(state, store, loaded.profiles, self.health, self.live, world.now_ms))
+        self.app = application(
+            Sources(state, store, loaded.profiles, self.health, self.live, world.now_ms),
+            desired_api.router(
+                desired_api.Desk(
+                    state,
+                    desired,
+                    dict.fromkeys(DesiredKind, object_problems),
+                    settings.desired.push_bytes_max,
+                )
+            ),
+            lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
+            lamp_api.router(lamps),
+        )
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield everything that runs until it is cancelled."""
         yield self.ingest.run()
         yield self.link.run()
+        yield self.listening.run()
         yield from (keeper.run() for keeper in self.keepers)
         yield self.housekeeping.run()
         if self.outbox:
@@ -167,6 +203,21 @@ class Collector:
             lines_max=settings.lines_per_write_max,
             batches_max=loaded.settings.limits.projection_batches_max,
             monotonic_s=world.monotonic_s,
+        )
+
+    @staticmethod
+    def _desired_book(loaded: Loaded, world: World) -> DesiredBook:
+        try:
+            key = key_file.read(loaded.data_folder)
+        except key_file.KeyFileError as error:
+            raise CollectorError(str(error)) from error
+        desired = loaded.settings.desired
+        return DesiredBook(
+            loaded.settings.district,
+            key,
+            now_ms=world.now_ms,
+            retry_max_s=desired.retry_max_s,
+            history_max=desired.history_max,
         )
 
     def _wake(self) -> None:

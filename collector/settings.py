@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfoNotFoundError
 
 import httpx
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -12,6 +14,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from collector.parts import Part, load_parts
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
+from lighting.nights import zone
 from toml_files import Problem, Strict, Title, TomlFile, TomlFileError
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
@@ -71,6 +74,9 @@ class Limits(Strict):
     journal_retention_days: Days = 90
     series_retention_days: Days = 730
     events_retention_days: Days = 730
+    lamp_nights_retention_days: Days = 1100
+    connections_retention_days: Days = 1100
+    connections_max: Count = 1_000_000
     dead_letters_max: Count = 1000
     projection_batches_max: Count = 200
     housekeeping_interval_s: Seconds = 10
@@ -122,6 +128,21 @@ class Platform(Strict):
     attempts_max: Count = 1000
 
 
+class DesiredDocuments(Strict):
+    """How documents for gateways are sent and kept."""
+
+    retry_min_s: Seconds = 10
+    retry_max_s: Seconds = 3600
+    history_max: int = Field(default=20, ge=2, le=1000)
+    push_bytes_max: int = Field(default=32 * 1024**2, ge=1024**2, le=1024**3)
+
+    @model_validator(mode="after")
+    def _grows(self) -> Self:
+        if self.retry_max_s < self.retry_min_s:
+            raise ValueError("retry_max_s is less than retry_min_s; raise it, or lower retry_min_s")
+        return self
+
+
 class SeriesStore(Strict):
     """A series store outside the centre that is sent every sample."""
 
@@ -156,6 +177,23 @@ class Cases(Strict):
         return template
 
 
+class Lamps(Strict):
+    """Where the nights of lamps begin and end."""
+
+    time_zone: str = Field(default="", max_length=64)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        try:
+            zone(name or "UTC")
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(
+                f"no time zone {name!r}; write one as Asia/Shanghai, or leave it empty"
+            ) from error
+        return name
+
+
 class CaseClass(Strict):
     """Which problem becomes which class of case."""
 
@@ -178,9 +216,17 @@ class Settings(Strict):
     http: Http = Http()
     limits: Limits = Limits()
     platform: Platform | None = None
+    desired: DesiredDocuments = DesiredDocuments()
     cases: Cases = Cases()
+    lamps: Lamps = Lamps()
     series_stores: list[SeriesStore] = Field(default=[], max_length=STORES_MAX)
     case_classes: list[CaseClass] = Field(default=[], max_length=1000)
+
+    @property
+    def lamps_zone(self) -> tzinfo:
+        """Local time for the nights of lamps."""
+        named = self.lamps.time_zone
+        return zone(named) if named else timezone(timedelta(minutes=self.utc_offset_min))
 
     @field_validator("utc_offset_min")
     @classmethod

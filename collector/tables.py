@@ -61,6 +61,7 @@ marks = Table(
     Column("upto", BigInteger, nullable=False),
     Column("digest", String(32), nullable=False),
     Column("moved_ms", BigInteger, nullable=False),
+    Column("stretches", Text, nullable=False, server_default=""),  # which boots numbered it, as JSON
 )
 
 gateways = Table(
@@ -237,3 +238,99 @@ outbox = Table(
     Column("payload", Text, nullable=False),
 )
 Index("outbox_due", outbox.c.state, outbox.c.next_ms)
+
+desired = Table(
+    "desired",
+    STATE,
+    Column("gateway", String(64), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("jws", LargeBinary, nullable=False),
+    Column("digest", String(32), nullable=False),  # of the JWS
+    Column("body_digest", String(32), nullable=False),
+    Column("issued_ms", BigInteger, nullable=False),
+    Column("effective_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger),  # NULL: never
+    Column("who", String(200), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("refusal", String(32), nullable=False),  # in one word, or empty
+    Column("reason", String(500), nullable=False),
+    Column("reported_ms", BigInteger),  # by the gateway's clock; NULL: it has not answered
+    Column("attempts", Integer, nullable=False),
+    Column("sent_ms", BigInteger),  # NULL: the broker has not had it yet
+    Column("next_ms", BigInteger),  # when it is published next; NULL: it needs not be
+)
+Index(
+    "desired_due",
+    desired.c.next_ms,
+    sqlite_where=text("next_ms IS NOT NULL"),
+    postgresql_where=text("next_ms IS NOT NULL"),
+)
+Index("desired_digest", desired.c.gateway, desired.c.kind, desired.c.digest)
+
+desired_heard = Table(
+    "desired_heard",
+    STATE,
+    Column("gateway", String(64), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("in_force", BigInteger),  # the sequence, as the gateway said last; NULL: none
+    Column("highest", BigInteger, nullable=False),  # the highest sequence it ever took, or 0
+    Column("highest_issued_ms", BigInteger, nullable=False),
+    Column("heard_ms", BigInteger, nullable=False),
+)
+
+lamp_plans = Table(
+    "lamp_plans",
+    STATE,
+    Column("id", BigId, primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("file", String(255), nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("pushed_ms", BigInteger, nullable=False),
+    Column("text", Text, nullable=False),  # the TOML as it was pushed
+)
+
+lamp_nights = Table(
+    "lamp_nights",
+    STATE,
+    Column("id", BigId, primary_key=True),
+    Column("gateway", String(64), nullable=False),
+    Column("lamp", String(64), nullable=False),
+    Column("night", String(10), nullable=False),  # the date of its evening
+    Column("event_id", String(32), nullable=False),  # of the last part that was told
+    Column("time_ms", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("record", Text, nullable=False),  # the contract's event without its changes, as JSON
+    Column(
+        "changes", Text, nullable=False
+    ),  # planned, commanded, measured, as JSON: most of it, and rarely read
+    Column("parts", Text, nullable=False),  # where several were joined, all of them, as JSON; else empty
+    UniqueConstraint("gateway", "night", "lamp", name="lamp_nights_night"),
+)
+Index("lamp_nights_received", lamp_nights.c.received_ms)
+
+connections = Table(
+    "connections",
+    STATE,
+    Column("id", BigId, primary_key=True),
+    Column("gateway", String(64), nullable=False),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger),  # NULL while it is connected
+)
+Index("connections_begun", connections.c.gateway, connections.c.from_ms)
+Index("connections_old", connections.c.until_ms)
+Index(
+    "connections_open",
+    connections.c.gateway,
+    unique=True,
+    sqlite_where=text("until_ms IS NULL"),
+    postgresql_where=text("until_ms IS NULL"),
+)
+
+listening = Table(
+    "listening",
+    STATE,
+    Column("id", BigId, primary_key=True),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),  # as far as is known for certain
+)

@@ -8,11 +8,14 @@ from typing import Annotated
 
 import msgspec
 
-from contract.limits import LAMP_CHANGES_MAX, LAMP_FAILURES_MAX
+from contract.desired import Outcome, Refusal
+from contract.limits import INTEGER_MAX, LAMP_CHANGES_MAX, LAMP_FAILURES_MAX
 from contract.names import Mark, Name, Text, TimeMs
 from contract.samples import ClockState, Value
 
 EventId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+DigestOrNone = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?\Z")]
+Count = Annotated[int, msgspec.Meta(ge=1, le=INTEGER_MAX)]
 Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=2 * 86400)]
 """Of a night, whole seconds."""
@@ -140,12 +143,36 @@ class ClockStepped(msgspec.Struct, frozen=True, tag="clock_stepped"):
     clock: ClockState = ClockState.SYNCHRONISED
 
 
+class DesiredReport(msgspec.Struct, frozen=True, tag="desired_report", omit_defaults=True):
+    """What became of a desired document, or of ``count`` messages that were refused for one reason.
+
+    ``digest`` is that of the JWS, ``sequence`` the document's, 0 where nobody vouches for it; of several
+    messages they are those of one. ``kind`` is "unknown" where the topic named none of ours. ``refusal``
+    "replayed" with an outcome other than refused answers a document that came again. ``highest`` is the
+    highest sequence ever taken here, and ``highest_issued_ms`` when the centre issued it: a centre that knows
+    less numbers on from there.
+    """
+
+    id: EventId
+    time_ms: TimeMs
+    kind: Name
+    outcome: Outcome
+    sequence: Mark = 0
+    digest: DigestOrNone = ""
+    refusal: Refusal | None = None
+    reason: Text = ""
+    count: Count = 1
+    highest: Mark = 0
+    highest_issued_ms: TimeMs = 0
+    clock: ClockState = ClockState.SYNCHRONISED
+
+
 class LampChange(msgspec.Struct, frozen=True, array_like=True):
     """A level in per cent, from when on, and its reason (TALQ: default, override, sensor, program)."""
 
     at_ms: TimeMs
     level: Percent
-    reason: Name = ""
+    reason: Name
 
 
 class LampNight(msgspec.Struct, frozen=True, tag="lamp_night"):
@@ -179,4 +206,13 @@ class LampNight(msgspec.Struct, frozen=True, tag="lamp_night"):
     clock: ClockState = ClockState.SYNCHRONISED
 
 
-Event = AlarmRaised | AlarmCleared | ControlChanged | CommandResult | Gap | ClockStepped | LampNight
+Event = (
+    AlarmRaised
+    | AlarmCleared
+    | ControlChanged
+    | CommandResult
+    | Gap
+    | ClockStepped
+    | DesiredReport
+    | LampNight
+)

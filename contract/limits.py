@@ -9,10 +9,17 @@ MESSAGE_BYTES_MAX = 256 * 1024
 PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 """After decompression; a message that would unpack to more is refused unread."""
 
+BODY_BYTES_MAX = 128 * 1024
+"""Of a desired document; signed and as text it takes 4/3 of that and more, within MESSAGE_BYTES_MAX."""
+DESIRED_KINDS_MAX = 16
+"""In a hello; there are fewer by now."""
+
 SAMPLES_PER_BATCH_MAX = 10_000
 EVENTS_PER_BATCH_MAX = 1_000
 DEVICES_PER_GATEWAY_MAX = 1_000
 EPOCHS_PER_HELLO_MAX = 16
+STRETCHES_MAX = 16
+"""Of so many boots that numbered a lane of an epoch it is known where they began."""
 ROUND_S_MAX = 3600
 """Longest round in which gateways connect again, each in its turn."""
 WATCH_S_MAX = 300

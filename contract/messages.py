@@ -6,6 +6,7 @@ import msgspec
 
 from contract.errors import ContractError
 from contract.limits import (
+    DESIRED_KINDS_MAX,
     DEVICES_PER_GATEWAY_MAX,
     EPOCHS_PER_HELLO_MAX,
     MESSAGE_BYTES_MAX,
@@ -15,6 +16,7 @@ from contract.limits import (
 )
 from contract.names import Epoch, Mark, Name, Sequence, Text, TimeMs
 from contract.samples import ClockState, Value
+from contract.stretches import Stretches
 
 RoundS = Annotated[float, msgspec.Meta(ge=0, le=ROUND_S_MAX)]
 AckDigest = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?\Z")]
@@ -31,11 +33,15 @@ class LaneRange(msgspec.Struct, frozen=True):
     next: Sequence
 
 
-class EpochRange(msgspec.Struct, frozen=True):
-    """The current epoch, or a former one, which may be empty; lanes by name."""
+class EpochRange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The current epoch, or a former one, which may be empty; lanes by name.
+
+    ``stretches`` says which boots have numbered what a lane no longer holds.
+    """
 
     epoch: Epoch
     lanes: Annotated[dict[Name, LaneRange], msgspec.Meta(max_length=8)]
+    stretches: Annotated[dict[Name, Stretches], msgspec.Meta(max_length=8)] = {}
 
 
 class DeviceEntry(msgspec.Struct, frozen=True):
@@ -49,7 +55,10 @@ class DeviceEntry(msgspec.Struct, frozen=True):
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """What a gateway says on each connection; the collector answers with an acknowledgement a lane."""
+    """What a gateway says on each connection; the collector answers with an acknowledgement a lane.
+
+    ``desired`` has the sequence of the document in force, by kind; a kind without one is not named.
+    """
 
     version: int
     district: Name
@@ -60,6 +69,7 @@ class Hello(msgspec.Struct, frozen=True):
     clock: ClockState
     epochs: Annotated[list[EpochRange], msgspec.Meta(min_length=1, max_length=EPOCHS_PER_HELLO_MAX)]
     devices: Annotated[list[DeviceEntry], msgspec.Meta(max_length=DEVICES_PER_GATEWAY_MAX)] = []
+    desired: Annotated[dict[Name, Sequence], msgspec.Meta(max_length=DESIRED_KINDS_MAX)] = {}
 
 
 class Turn(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import NamedTuple
 
+from contract.desired import DesiredKind
 from contract.errors import ContractError
 from contract.names import checked_name
 
@@ -27,10 +28,11 @@ class Kind(StrEnum):
     LIVE = "live"  # gateway → collector, QoS 0: newest values, while somebody watches
     WATCH = "watch"  # collector → gateway, QoS 0: somebody does
     CMD = "cmd"  # collector → gateway: one command, with expiry
+    DESIRED = "desired"  # collector → gateway, retained: what holds now, signed, by document kind
 
 
 class Topic(NamedTuple):
-    """A parsed topic; ``name`` is the lane of up and ack, the command id of cmd, empty otherwise."""
+    """A parsed topic; ``name`` is the lane of up and ack, the command id of cmd, the kind of desired."""
 
     district: str
     gateway: str
@@ -73,6 +75,11 @@ def watch(district: str, gateway: str) -> str:
     return str(Topic(district, gateway, Kind.WATCH))
 
 
+def desired(district: str, gateway: str, kind: str) -> str:
+    """Topic of a gateway's desired document of one kind; "+" is all kinds, "" what they begin with."""
+    return f"{Topic(district, gateway, Kind.DESIRED)}/{kind}"
+
+
 def parse(text: str) -> Topic:
     """Take a received topic apart; ContractError if it is none of ours."""
     if len(text) > TOPIC_CHARACTERS_MAX:
@@ -92,6 +99,9 @@ def parse(text: str) -> Topic:
             raise ContractError(f"lane {name[:80]!r} is none of {', '.join(Lane)}")
     elif kind is Kind.CMD:
         checked_name(name, "command id")
+    elif kind is Kind.DESIRED:
+        if name not in list(DesiredKind):
+            raise ContractError(f"document kind {name[:80]!r} is none of {', '.join(DesiredKind)}")
     elif name:
         raise ContractError(f"topic {text[:80]!r} ends in a level that {kind} does not have")
     return Topic(district, gateway, kind, name)

@@ -10,6 +10,7 @@ from contract.limits import MESSAGE_BYTES_MAX
 from device_profiles import catalogue
 from device_profiles.schema import Profile
 from edge import report_checks
+from edge.lamps import checks as lamp_checks
 from edge.lines.ports import by_path
 from edge.settings import Control, Device, Ref, SerialLine, SerialSide, Settings, ref
 from firmware_shims.base import ShimError
@@ -36,6 +37,7 @@ def load(path: Path) -> tuple[Settings, dict[str, Profile]]:
     problems += _duplicates(settings, file)
     problems += _inventory(settings, file)
     problems += _rules(settings, points, file)
+    problems += lamp_checks.problems(settings, points, file)
     problems += report_checks.problems(settings, points.sound(profiles), file)
     if problems:
         raise TomlFileError(problems)
@@ -97,6 +99,15 @@ class _Points:
         """Return the profile of the point's device, if there is nothing wrong with either."""
         return self.of.get(point)
 
+    def missing(self, name: str, at: Key, file: TomlFile) -> Iterator[Problem]:
+        """Tell that the point is not there, if so."""
+        target = ref(name)
+        if self.is_unknown(target):
+            of_device = sorted(each.point for each in self.of if each.device == target.device)
+            devices = f"devices here: {', '.join(self.devices)}"
+            remedy = f"{target.device} has {', '.join(of_device)}" if of_device else devices
+            yield file.problem(at, f"no point {name!r}", remedy)
+
 
 def _device_profiles(
     settings: Settings, known: dict[str, Profile], file: TomlFile
@@ -148,7 +159,7 @@ def _unknown_points(device: Device, profile: Profile, at: Key, file: TomlFile) -
 
 
 def _duplicates(settings: Settings, file: TomlFile) -> Iterator[Problem]:
-    for table in ("lines", "devices", "alarms", "controls"):
+    for table in ("lines", "devices", "alarms", "controls", "lamps"):
         seen: set[str] = set()
         for index, entry in enumerate(getattr(settings, table)):
             if entry.name in seen:
@@ -179,17 +190,9 @@ def _inventory(settings: Settings, file: TomlFile) -> Iterator[Problem]:
 
 
 def _rules(settings: Settings, points: _Points, file: TomlFile) -> Iterator[Problem]:
-    def missing(name: str, at: Key) -> Iterator[Problem]:
-        target = ref(name)
-        if points.is_unknown(target):
-            of_device = sorted(each.point for each in points.of if each.device == target.device)
-            devices = f"devices here: {', '.join(points.devices)}"
-            remedy = f"{target.device} has {', '.join(of_device)}" if of_device else devices
-            yield file.problem(at, f"no point {name!r}", remedy)
-
     for index, alarm in enumerate(settings.alarms):
         for number, name in enumerate(alarm.points):
-            yield from missing(name, ("alarms", index, "points", number))
+            yield from points.missing(name, ("alarms", index, "points", number), file)
             if name in alarm.points[:number]:
                 what = f"point {name!r} is given twice"
                 yield file.problem(("alarms", index, "points", number), what, "remove one of them")
@@ -198,11 +201,11 @@ def _rules(settings: Settings, points: _Points, file: TomlFile) -> Iterator[Prob
         at: Key = ("controls", index)
         inputs = [control.start.point, control.stop.point, *(each.point for each in control.inhibits)]
         yield from _too_rare(settings, inputs, control.stale_s, at, file)
-        yield from missing(control.output, (*at, "output"))
-        yield from missing(control.start.point, (*at, "start", "point"))
-        yield from missing(control.stop.point, (*at, "stop", "point"))
+        yield from points.missing(control.output, (*at, "output"), file)
+        yield from points.missing(control.start.point, (*at, "start", "point"), file)
+        yield from points.missing(control.stop.point, (*at, "stop", "point"), file)
         for number, inhibit in enumerate(control.inhibits):
-            yield from missing(inhibit.point, (*at, "inhibits", number, "point"))
+            yield from points.missing(inhibit.point, (*at, "inhibits", number, "point"), file)
         yield from _control(control, points.profile(ref(control.output)), at, file)
 
 

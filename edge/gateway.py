@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from contract.events import AlarmCleared
@@ -12,8 +12,13 @@ from device_profiles.schema import Profile
 from edge import reporting
 from edge.buffer.store import Buffer
 from edge.clock import Clock, Moment
+from edge.commands import Broadcast, Order
 from edge.drivers import lessons
 from edge.drivers.modbus import Device, ModbusDevice
+from edge.lamps import fixtures
+from edge.lamps.events import LampEffect, Send
+from edge.lamps.executor import Lamps
+from edge.lamps.nights import NightBook
 from edge.lines.line import Line
 from edge.polling import LinePoller, Polled, Stamps
 from edge.recorder import Recorder
@@ -43,6 +48,9 @@ class Gateway:
         self._clock, self._ids = clock, ids
         self.lines = lines
         self.engine = Engine(settings, ids)
+        self.lamps = Lamps(settings.gateway, fixtures.of(settings, profiles), settings.lighting, ids)
+        intervals_s = {device.name: device.interval_s for device in settings.devices}
+        self.nights = NightBook(self.lamps, intervals_s, ids)
         self.reporting = reporting.of(settings, profiles)
         self._has_policies = bool(self.reporting)
         self._stamps = Stamps()
@@ -82,7 +90,7 @@ class Gateway:
         self.on_measured: Callable[[Sequence[Measured], Moment], None] | None = None
         """Told what was measured, and when, for whoever watches."""
         self._stop = asyncio.Event()
-        self._switching: set[asyncio.Task[str]] = set()
+        self._switching: set[asyncio.Task[object]] = set()
 
     def attach(self, recorder: Recorder, buffer: Buffer) -> None:
         """Say where samples and events go, and take up what a former run remembered.
@@ -105,9 +113,20 @@ class Gateway:
         controls = dict(remembered.get("controls", {}))
         known = {"alarms": alarms | ours["alarms"], "controls": controls | ours["controls"]}
         self._do(self.engine.recall(known, now))
+        self._do(self.lamps.recall(remembered.get("lamps", {}), now))
         for driver in self._drivers():
             if driver.device.name in learnt and not driver.reads.learnt.count:
                 driver.reads.remember(lessons.from_data(learnt[driver.device.name]))
+
+    def remembered(self) -> dict[str, Any]:
+        """Return what rules and lamps want kept over a restart."""
+        return self.engine.remembered() | {"lamps": self.lamps.remembered()}
+
+    def in_force(self, kind: str, body: str | None) -> list[str]:
+        """Put a document for the lamps in force, or with None take it out; return what is wrong with it."""
+        problems, effects = self.lamps.in_force(kind, body, self._clock.now())
+        self._do(effects)
+        return problems
 
     def stop(self) -> None:
         """Ask ``run`` to end."""
@@ -116,11 +135,13 @@ class Gateway:
     async def run(self) -> None:
         """Poll, decide and act until stopped; then leave outputs as declared and let go of the lines."""
         polling = [asyncio.create_task(poller.run()) for poller in self.pollers]
-        ticking = [asyncio.create_task(self._tick())] if self.engine.targets() else []
+        acts = self.engine.targets() or self.lamps.states
+        ticking = [asyncio.create_task(self._tick())] if acts else []
         stopping = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait({*polling, *ticking, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._stop.set()
             for task in ticking:
                 task.cancel()
             stopping.cancel()
@@ -141,7 +162,10 @@ class Gateway:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            self._do(self.engine.tick(self._clock.now()))
+            now = self._clock.now()
+            self._do(self.engine.tick(now))
+            self._do(self.lamps.tick(now))
+            self._do(self.nights.roll(now))
 
     def _observe(self, measured: Sequence[Measured], now: Moment) -> None:
         """Rules first, then storage: a full disk must not stop a sprinkler."""
@@ -150,6 +174,8 @@ class Gateway:
             self._do(self.engine.observe(samples, now))
             if self._fed:
                 self._heed_feeders(samples)
+        if self.lamps.states:
+            self._do(self.lamps.observe(measured, now))
         if self._has_policies:
             measured = self.reporting.take(measured, now.s)
         if self._recorder:
@@ -179,7 +205,7 @@ class Gateway:
                     poller.fed(mine, powered=sample.value)
             self._power[feeder] = sample.value
 
-    def _do(self, effects: Iterable[RuleEffect]) -> None:
+    def _do(self, effects: Iterable[RuleEffect | LampEffect]) -> None:
         for effect in effects:
             match effect:
                 case Emit(event):
@@ -187,11 +213,31 @@ class Gateway:
                     if self._recorder:
                         self._recorder.event(event)
                 case Switch() | Write():
-                    poller = self._poller_of[effect.output.device]
-                    doing = poller.switch(effect) if isinstance(effect, Switch) else poller.write(effect)
-                    task = asyncio.create_task(doing)
-                    self._switching.add(task)
-                    task.add_done_callback(self._switching.discard)
+                    self._begin(self._ordered(self._poller_of[effect.output.device], effect))
+                case Send() if self._stop.is_set():
+                    pass  # lamps stay as they are when the gateway ends
+                case Send():
+                    self._begin(self._sent(effect))
+
+    def _begin(self, doing: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(doing)
+        self._switching.add(task)
+        task.add_done_callback(self._switching.discard)
+
+    async def _sent(self, send: Send) -> None:
+        """Give lamps their command, and tell what came of it."""
+        error = await self._ordered(self.poller_of_line[send.line], send.order)
+        self._do(self.lamps.sent(send, error, self._clock.now()))
+
+    @staticmethod
+    def _ordered(poller: LinePoller, order: Order) -> Coroutine[Any, Any, str]:
+        match order:
+            case Broadcast(point, value, profile):
+                return poller.broadcast(point, value, profile)
+            case Switch():
+                return poller.switch(order)
+            case Write():
+                return poller.write(order)
 
 
 class _Drivers:

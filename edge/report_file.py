@@ -17,7 +17,11 @@ class ReportUnreadableError(Exception):
 
 def write(path: Path, report: msgspec.Struct) -> None:
     """Replace the report in one step; OSError where that cannot be done."""
-    data = msgspec.json.encode(report)
+    write_bytes(path, msgspec.json.encode(report))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace a file in one step; OSError where that cannot be done."""
     fresh = path.with_name(f".{path.name}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
     with os.fdopen(descriptor, "wb") as file:

@@ -9,18 +9,25 @@ import random
 import signal
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from contract.events import ClockStepped
+from contract.desired import DesiredKind, object_problems
+from contract.events import ClockStepped, DesiredReport
 from contract.samples import ClockState
+from contract.signing import KeyRing
 from device_profiles.schema import Profile
 from edge import checks, kernel_time, known_time, link_report, state_folder
 from edge.buffer.keeper import OnThread
 from edge.buffer.store import NOTHING_HELD, Buffer
 from edge.clock import Step, SystemClock, Timeline, wall_is_credible
+from edge.desired.documents import Documents
+from edge.desired.judging import Validator, Verifier
+from edge.desired.shelf import Shelf
 from edge.gateway import Gateway
 from edge.keeping_time import KeepingTime
+from edge.lamps.night_file import KeepingNights
 from edge.lines import from_settings
 from edge.recorder import Recorder
 from edge.report_renewal import Renewal
@@ -50,13 +57,15 @@ def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callabl
     state = settings_file.parent / settings.state_folder
     lock = state_folder.locked(state)
     _log.info(
-        "gateway %s of %s; lines: %d, devices: %d, alarms: %d, controls: %d; broker %s:%d; state in %s",
+        "gateway %s of %s; lines: %d, devices: %d, alarms: %d, controls: %d, lamps: %d; broker %s:%d; "
+        "state in %s",
         settings.gateway,
         settings.district,
         len(settings.lines),
         len(settings.devices),
         len(settings.alarms),
         len(settings.controls),
+        len(settings.lamps),
         settings.broker.host,
         settings.broker.port,
         state,
@@ -102,6 +111,15 @@ async def _serve(
         kept.acknowledge_timeout_max_s,
         kept.window_delay_s,
     )
+    desired_keeper = OnThread("desired")  # a large document may take long to check
+    documents = _documents(
+        settings,
+        gateway,
+        buffer.path.parent,
+        desired_keeper,
+        clock,
+        lambda report: recorder.event(report),  # noqa: PLW0108 - it is made below
+    )
     uplink = Uplink(
         settings.broker,
         Session(NOTHING_HELD.epoch, NOTHING_HELD.lanes, limits, randomness),  # it takes up the buffer itself
@@ -116,6 +134,7 @@ async def _serve(
         ),
         delete_on_puback=delete_on_puback,
         synchronise_wait_s=settings.clock.synchronise_wait_s,
+        documents=documents,
     )
     recorder = Recorder(
         buffer,
@@ -124,19 +143,23 @@ async def _serve(
         flush_interval_s=kept.flush_interval_s,
         samples_per_batch_max=kept.samples_per_batch_max,
         bytes_max=kept.bytes_max,
-        remembered=gateway.engine.remembered,
+        remembered=gateway.remembered,
         on_stored=uplink.stored,
         leaves_at_once=uplink.leaves_at_once,
         held_ms=(lambda: gateway.reporting.held_ms) if gateway.reporting else None,
     )
     gateway.attach(recorder, buffer)
-    clock.timeline.on_step = lambda step: _tell_step(recorder, step)
+    clock.timeline.on_step = lambda step: _tell_step(recorder, documents, step)
     gateway.on_measured = uplink.measured
     await _opened(recorder)
     if buffer.is_open:
         with contextlib.suppress(sqlite3.Error):
             clock.timeline.known(await keeper.run(buffer.committed_ms))
-    keeping = KeepingTime(buffer.path.parent, keeper, clock)
+    gateway.nights.plan_sequence = lambda: documents.in_force.get(DesiredKind.LAMP_PLAN, 0)
+    kept_beside = (
+        KeepingTime(buffer.path.parent, keeper, clock),
+        KeepingNights(buffer.path.parent, keeper, gateway.nights),
+    )
     broker = f"{settings.broker.host}:{settings.broker.port}"
     link = link_report.Reporter(settings.gateway, broker, uplink, recorder, gateway.reporting)
     reporting = Renewal(gateway, settings.gateway, link, buffer, keeper, clock)
@@ -147,7 +170,8 @@ async def _serve(
         asyncio.create_task(uplink.run()),
         asyncio.create_task(recorder.run()),
         asyncio.create_task(reporting.run()),
-        asyncio.create_task(keeping.run()),
+        asyncio.create_task(documents.run()),
+        *(asyncio.create_task(each.run()) for each in kept_beside),
     ]
     for task in background:
         task.add_done_callback(lambda _: gateway.stop())  # none ends but by an error of ours
@@ -157,6 +181,7 @@ async def _serve(
     try:
         await gateway.run()
     finally:
+        documents.tell_all()
         await recorder.flush()
         await _drained(uplink, kept.stop_drain_s)
         for task in background:
@@ -167,9 +192,11 @@ async def _serve(
             _log.error("the disk never took %d samples and %d events: they are lost", *recorder.waiting)
         await uplink.spending.keep()
         await reporting.renew(stopped=True)
-        await keeping.keep()
+        for each in kept_beside:
+            await each.keep()
         await keeper.run(buffer.close, clean=clean)
         await keeper.close()
+        await desired_keeper.close()
     for failure in ended:
         if isinstance(failure, Exception):
             raise failure
@@ -191,7 +218,38 @@ def _clock(settings: Settings, state: Path) -> SystemClock:
     return clock
 
 
-def _tell_step(recorder: Recorder, step: Step) -> None:
+def _documents(
+    settings: Settings,
+    gateway: Gateway,
+    state: Path,
+    keeper: OnThread,
+    clock: SystemClock,
+    report: Callable[[DesiredReport], None],
+) -> Documents:
+    """Return what keeps the documents; where there are no lamps they are kept, and nobody follows them."""
+    validators: dict[DesiredKind, Validator] = dict.fromkeys(DesiredKind, object_problems)
+    if settings.lamps:
+        validators = {kind: partial(gateway.lamps.problems, kind) for kind in DesiredKind}
+    verifier = Verifier(
+        KeyRing(settings.centre.public_keys),
+        settings.district,
+        settings.gateway,
+        validators,
+    )
+    return Documents(
+        Shelf(state / "desired"),
+        verifier,
+        keeper,
+        clock,
+        fresh_id,
+        report_interval_s=settings.centre.report_interval_s,
+        report=report,
+        on_in_force=gateway.in_force if settings.lamps else lambda _kind, _body: [],
+    )
+
+
+def _tell_step(recorder: Recorder, documents: Documents, step: Step) -> None:
+    documents.wake()
     _log.warning("time was %d ms and is found to be %d ms", step.from_ms, step.to_ms)
     now = step.moment
     recorder.event(ClockStepped(fresh_id(), now.wall_ms, step.from_ms, step.to_ms, step.before, now.clock))

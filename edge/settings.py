@@ -5,8 +5,10 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from contract.desired import PUBLIC_KEY_PATTERN
 from contract.events import Priority
 from contract.messages import DeviceEntry
+from edge.lamps.settings import LAMPS_PER_GATEWAY_MAX, Lamp, Lighting
 from edge.lines.line import Direction
 from edge.lines.timing import BROADCAST_TURNAROUND_S
 from edge.setting_forms import Host, Name, PointName, Seconds, SecondsOrNone
@@ -85,6 +87,22 @@ class Clock(Strict):
     step_ms_max: int = Field(default=500, ge=50, le=60_000)
     hold_back_s_max: SecondsOrNone = 3600
     synchronise_wait_s: SecondsOrNone = 30
+
+
+PublicKeyLine = Annotated[
+    str,
+    Field(
+        pattern=PUBLIC_KEY_PATTERN,
+        json_schema_extra={"form": "ed25519: and 43 characters, as `gengfu collector init` tells them"},
+    ),
+]
+
+
+class Centre(Strict):
+    """Whose documents are believed, and how often refusals are told."""
+
+    public_keys: list[PublicKeyLine] = Field(default=[], max_length=8)
+    report_interval_s: Annotated[float, Field(ge=1, le=86400)] = 60
 
 
 class SerialSide(Strict):
@@ -282,11 +300,14 @@ class Settings(Strict):
     broker: Broker
     buffer: Buffer = Buffer()
     clock: Clock = Clock()
+    centre: Centre = Centre()
     report: Report = Report()
     lines: list[Line] = Field(min_length=1, max_length=64)
     devices: list[Device] = Field(min_length=1, max_length=1000)
     alarms: list[Alarm] = Field(default=[], max_length=1000)
     controls: list[Control] = Field(default=[], max_length=200)
+    lighting: Lighting = Lighting()
+    lamps: list[Lamp] = Field(default=[], max_length=LAMPS_PER_GATEWAY_MAX)
 
     @property
     def inventory(self) -> list[DeviceEntry]:

@@ -21,6 +21,8 @@ COLUMNS = 72
 """Twenty minutes each, noon to noon."""
 _SHADES = ((0, " "), (39, "░"), (69, "▒"), (99, "▓"), (100, "█"))
 SENSED = "?"
+HOURS = "".join(f"{(12 + 3 * n) % 24:02d}".ljust(COLUMNS // 8) for n in range(8))
+"""What stands over a picture: noon to noon."""
 
 _TEXTS = {
     "lamps": ("{0} lamps: {1}", "{0} 盏灯：{1}"),
@@ -53,7 +55,7 @@ _TEXTS = {
     "sunrise": ("sunrise", "日出"),
     "min": (" min", " 分钟"),
 }
-_DAYS = {"en": ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"), "zh": ("一", "二", "三", "四", "五", "六", "日")}
+DAYS = {"en": ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"), "zh": ("一", "二", "三", "四", "五", "六", "日")}
 
 
 def parts(shown: Sequence["Shown"], zone: ZoneInfo, language: Language) -> Iterator[RenderableType]:
@@ -62,7 +64,7 @@ def parts(shown: Sequence["Shown"], zone: ZoneInfo, language: Language) -> Itera
         yield from _heading(one, language)
         yield _axis()
         for night in one.nights:
-            label = f"{night.night:%d} {_DAYS[language][night.night.weekday()]}"
+            label = f"{night.night:%d} {DAYS[language][night.night.weekday()]}"
             yield Text(f"{label}  {picture(night)}", style="yellow", no_wrap=True)
         yield Text(_text("legend", language), style="dim")
         yield ""
@@ -77,7 +79,7 @@ def picture(night: "Night") -> str:
     for column in range(COLUMNS):
         middle_ms = night.begins_ms + (column + 0.5) * width_ms
         step = [step for step in night.steps if step.start_ms <= middle_ms][-1]
-        shades.append(SENSED if step.gates else _shade(step.level))
+        shades.append(SENSED if step.gates else shade(step.level))
     return "".join(shades).rstrip()
 
 
@@ -121,8 +123,7 @@ def _heading(one: "Shown", language: Language) -> Iterator[RenderableType]:
 
 
 def _axis() -> Text:
-    hours = "".join(f"{(12 + 3 * n) % 24:02d}".ljust(COLUMNS // 8) for n in range(8))
-    return Text(f"{'':7}{hours}".rstrip(), style="dim", no_wrap=True)
+    return Text(f"{'':7}{HOURS}".rstrip(), style="dim", no_wrap=True)
 
 
 def _changes(one: "Shown", zone: ZoneInfo, language: Language) -> Table:
@@ -163,7 +164,7 @@ def _detail(detail: str, language: Language) -> str:
     return detail
 
 
-def _shade(level: int) -> str:
+def shade(level: int) -> str:
     return next(shade for most, shade in _SHADES if level <= most)
 
 

@@ -8,6 +8,9 @@ from contract.limits import NAME_CHARACTERS_MAX
 from contract.names import NAME_PATTERN
 from lighting.plan import LAMPS_MAX, Plan
 
+GROUPS_DEEP_MAX = 16
+"""Groups in groups."""
+
 _RANGE = re.compile(r"^(?P<head>[^{}]*)\{(?P<first>[0-9]{1,6})-(?P<last>[0-9]{1,6})\}(?P<tail>[^{}]*)$")
 _NAME = re.compile(NAME_PATTERN)
 
@@ -26,10 +29,13 @@ class Lamp(NamedTuple):
 class AddressError(ValueError):
     """A text means no lamp; the message says why and ``remedy`` what to write."""
 
-    def __init__(self, what: str, remedy: str) -> None:
-        """Keep both."""
+    def __init__(self, what: str, remedy: str, *, of_groups: bool = False) -> None:
+        """Keep both; ``of_groups`` where no single member is wrong, but how groups lie in each other."""
         super().__init__(what)
         self.remedy = remedy
+        self.of_groups = of_groups
+        self.group: str | None = None
+        """The group whose member is wrong, where a text meant lamps through groups."""
 
 
 def expanded(text: str) -> list[str]:
@@ -65,6 +71,8 @@ class Addresses:
             self.lamps_of.setdefault(cabinet.gateway, []).extend(names)
         self._known = {gateway: set(lamps) for gateway, lamps in self.lamps_of.items()}
         self._members: Mapping[str, Sequence[str]] = {group.id: group.members for group in plan.groups}
+        self._of_groups: dict[str, tuple[list[Lamp], int]] = {}
+        """Lamps of groups that were asked for, and how many groups deep they lie."""
 
     def all(self) -> Iterator[Lamp]:
         """Yield every lamp of the plan."""
@@ -101,9 +109,34 @@ class Addresses:
             raise AddressError(f"there is no group {group!r}", f"{known}; a lamp is written cabinet/lamp")
         if group in within:
             way = " in ".join((group, *reversed(within[within.index(group) :])))
-            raise AddressError(f"the group {group!r} contains itself: {way}", "take it out of one of them")
-        found = [lamp for member in self._members[group] for lamp in self.lamps(member, (*within, group))]
-        return list(dict.fromkeys(found))
+            what = f"the group {group!r} contains itself: {way}"
+            raise AddressError(what, "take it out of one of them", of_groups=True)
+        if group not in self._of_groups:
+            self._of_groups[group] = self._gathered(group, within)
+        found, deep = self._of_groups[group]
+        if len(within) + deep > GROUPS_DEEP_MAX:
+            raise _too_deep(group)
+        return found
+
+    def _gathered(self, group: str, within: tuple[str, ...]) -> tuple[list[Lamp], int]:
+        if len(within) >= GROUPS_DEEP_MAX:
+            raise _too_deep(group)
+        found: dict[Lamp, None] = {}
+        deep = 1
+        for member in self._members[group]:
+            try:
+                found |= dict.fromkeys(self.lamps(member, (*within, group)))
+            except AddressError as error:
+                error.group = error.group or (None if error.of_groups else group)
+                raise
+            if member in self._of_groups:
+                deep = max(deep, 1 + self._of_groups[member][1])
+        return list(found), deep
+
+
+def _too_deep(group: str) -> AddressError:
+    what = f"the group {group!r} lies more than {GROUPS_DEEP_MAX} groups deep"
+    return AddressError(what, "take some out between", of_groups=True)
 
 
 def _listed(names: Mapping[str, object] | Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """What a plan must satisfy beyond its form. Every mistake is told by file, line, key and remedy."""
 
 import datetime as dt
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,6 @@ from lighting.addresses import AddressError, Addresses, Lamp, expanded
 from lighting.plan import (
     AbsoluteActivePeriod,
     AstroAndSensorActivePeriod,
-    Calendar,
     CalendarRule,
     ControlProgram,
     FixedTimeControl,
@@ -18,14 +18,18 @@ from lighting.plan import (
     Plan,
     SensorActivePeriod,
 )
+from lighting.reach import unreachable
 from lighting.sun import NoSunEventError, sun_after
 from toml_files import TomlFile, TomlFileError
 
 Key = tuple[str | int, ...]
 
-YEARS_SAMPLED = range(2024, 2052)
-"""28 years have every date on every weekday."""
+LAMPS_IN_PLAN_MAX = 200_000
 SOLSTICES = (dt.date(2026, 6, 21), dt.date(2026, 12, 21))
+LATITUDE_SPARE_DEG = 0.05
+"""The sun's longest and shortest days differ a little from year to year."""
+OF_THE_HOST = ("localtime", "posixrules", "Factory", "right/", "posix/")
+"""Names in a host's folder of zones that mean something else on another one, or count leap seconds."""
 
 
 class Mistake(NamedTuple):
@@ -38,7 +42,11 @@ class Mistake(NamedTuple):
 
 def load(path: Path) -> Plan:
     """Return the plan of a file; TomlFileError lists every mistake with file, line, key and remedy."""
-    file = TomlFile.read(path)
+    return parsed(TomlFile.read(path))
+
+
+def parsed(file: TomlFile) -> Plan:
+    """Return the plan of a file that was read; TomlFileError as ``load``."""
     plan = file.parse(Plan)
     if found := [file.problem(it.key, it.what, it.remedy) for it in mistakes(plan)]:
         raise TomlFileError(found)
@@ -47,7 +55,14 @@ def load(path: Path) -> Plan:
 
 def mistakes(plan: Plan) -> list[Mistake]:
     """Return all mistakes of a plan whose form is right; the same for a file and for what a gateway gets."""
-    found = [*_twice(plan), *_zone(plan), *_programs(plan), *_calendars(plan), *_lamps(plan)]
+    found = [
+        *_twice(plan),
+        *_zone(plan),
+        *_overrides(plan),
+        *_programs(plan),
+        *_calendars(plan),
+        *_lamps(plan),
+    ]
     return found or [*_places(plan), *_assignments(plan), *_reach(plan)]
 
 
@@ -57,19 +72,29 @@ def _twice(plan: Plan) -> Iterator[Mistake]:
         ("calendars", "id", [it.id for it in plan.calendars]),
         ("groups", "id", [it.id for it in plan.groups]),
         ("cabinets", "gateway", [it.gateway for it in plan.cabinets]),
+        ("conditions", "", plan.conditions),
     ):
         first: dict[str, int] = {}
         for index, name in enumerate(names):
             if first.setdefault(name, index) != index:
-                yield Mistake(
-                    (table, index, key), f"{name!r} is taken by {table}[{first[name]}]", "give another"
-                )
+                at: Key = (table, index, key) if key else (table, index)
+                yield Mistake(at, f"{name!r} is taken by {table}[{first[name]}]", "give another")
+
+
+def _overrides(plan: Plan) -> Iterator[Mistake]:
+    given = plan.overrides
+    if given.default_s > given.longest_s:
+        what = f"{given.default_s:g} s is longer than longest_s, {given.longest_s:g}"
+        yield Mistake(("overrides", "default_s"), what, "make it shorter, or the other longer")
 
 
 def _zone(plan: Plan) -> Iterator[Mistake]:
     try:
         nights.zone(plan.time_zone)
+        known = not plan.time_zone.startswith(OF_THE_HOST)
     except (KeyError, ValueError, OSError):
+        known = False
+    if not known:
         what = f"{plan.time_zone!r} is no time zone"
         yield Mistake(("time_zone",), what, "write a name of the IANA database, such as Asia/Shanghai")
 
@@ -88,12 +113,15 @@ def _programs(plan: Plan) -> Iterator[Mistake]:
 
 
 def _fixed(controls: Sequence[FixedTimeControl], where: Key) -> Iterator[Mistake]:
+    odd = {index: told for index, control in enumerate(controls) if (told := _odd(control.start_time))}
     for index, control in enumerate(controls):
         key = (*where, index, "start_time")
-        if odd := _odd(control.start_time):
-            yield Mistake(key, odd, "write hours, minutes and seconds only")
-        elif index and nights.since_noon(control.start_time) <= nights.since_noon(
-            controls[index - 1].start_time
+        if index in odd:
+            yield Mistake(key, odd[index], "write hours, minutes and seconds only")
+        elif (
+            index
+            and index - 1 not in odd
+            and nights.since_noon(control.start_time) <= nights.since_noon(controls[index - 1].start_time)
         ):
             before = controls[index - 1].start_time
             what = f"{control.start_time} does not come after {before}: a night runs from noon to noon"
@@ -172,6 +200,7 @@ def _dates(rule: CalendarRule, key: Key) -> Iterator[Mistake]:
 
 
 def _lamps(plan: Plan) -> Iterator[Mistake]:
+    left = LAMPS_IN_PLAN_MAX
     for index, cabinet in enumerate(plan.cabinets):
         seen: set[str] = set()
         for place, text in enumerate(cabinet.lamps):
@@ -184,6 +213,12 @@ def _lamps(plan: Plan) -> Iterator[Mistake]:
             if again := next((name for name in names if name in seen), None):
                 yield Mistake(key, f"{again!r} stands there twice", "remove one")
             seen.update(names)
+            left -= len(names)
+            if left < 0:
+                yield Mistake(
+                    key, f"more than {LAMPS_IN_PLAN_MAX} lamps up to here", "make a plan for each district"
+                )
+                return
 
 
 def _places(plan: Plan) -> Iterator[Mistake]:
@@ -193,11 +228,13 @@ def _places(plan: Plan) -> Iterator[Mistake]:
     for key, place in found:
         for day in SOLSTICES:
             noon_ms = nights.begins_ms(day, zone)
+            latitude_deg = place.latitude_deg + math.copysign(LATITUDE_SPARE_DEG, place.latitude_deg)
             try:
-                sunset_ms, _ = sun_after(place.latitude_deg, place.longitude_deg, noon_ms)
-                _, sunrise_ms = sun_after(place.latitude_deg, place.longitude_deg, noon_ms - 86_400_000)
-            except NoSunEventError as error:
-                yield Mistake(key, str(error), "lamp plans need a sunset and a sunrise every day")
+                sunset_ms, _ = sun_after(latitude_deg, place.longitude_deg, noon_ms)
+                _, sunrise_ms = sun_after(latitude_deg, place.longitude_deg, noon_ms - 86_400_000)
+            except NoSunEventError:
+                what = f"the sun does not set, or not rise, at {place.latitude_deg:g} degrees about {day}"
+                yield Mistake(key, what, "lamp plans need a sunset and a sunrise every day")
                 break
             if not (sunrise_ms <= noon_ms < sunset_ms <= noon_ms + 86_400_000):
                 what = f"the sun is not up at noon of {plan.time_zone} on {day}"
@@ -213,8 +250,10 @@ def _assignments(plan: Plan) -> Iterator[Mistake]:
             try:
                 addresses.lamps(member, (group.id,))
             except AddressError as error:
-                yield Mistake(("groups", index, "members", place), str(error), error.remedy)
+                if error.group is None:  # else it is told there
+                    yield Mistake(("groups", index, "members", place), str(error), error.remedy)
     taken: dict[Lamp, int] = {}
+    broken = False
     for index, assignment in enumerate(plan.assignments):
         if assignment.calendar not in calendars:
             what = f"there is no calendar {assignment.calendar!r}"
@@ -225,58 +264,24 @@ def _assignments(plan: Plan) -> Iterator[Mistake]:
             try:
                 lamps = addresses.lamps(text)
             except AddressError as error:
-                yield Mistake(key, str(error), error.remedy)
+                broken = True
+                if error.group is None:
+                    yield Mistake(key, str(error), error.remedy)
                 continue
             twice = next((lamp for lamp in lamps if taken.get(lamp, index) != index), None)
             if twice:
                 what = f"{twice} follows a calendar already, by assignments[{taken[twice]}]"
                 yield Mistake(key, what, "let every lamp follow one")
             taken |= dict.fromkeys(lamps, index)
-    if left := [lamp for lamp in addresses.all() if lamp not in taken]:
-        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+    left = [] if broken else [lamp for lamp in addresses.all() if lamp not in taken]
+    if left:
+        more = f" and {len(left) - 1} more follow" if len(left) > 1 else " follows"
         cabinet = [it.gateway for it in plan.cabinets].index(left[0].gateway)
-        what = f"{left[0]}{more} follows no calendar"
+        what = f"{left[0]}{more} no calendar"
         yield Mistake(("cabinets", cabinet, "lamps"), what, "name it, or a group of it, in [[assignments]]")
 
 
 def _reach(plan: Plan) -> Iterator[Mistake]:
-    """Rules that never apply, and rules of one kind that cut into each other."""
     for index, calendar in enumerate(plan.calendars):
-        sampled = _sampled(calendar) if calendar.rules else []
-        nights_of = [{night for night in sampled if rule.applies(night)} for rule in calendar.rules]
-        earlier: set[dt.date] = set()
-        for place, rule in enumerate(calendar.rules):
-            key: Key = ("calendars", index, "rules", place)
-            if not nights_of[place]:
-                yield Mistake(key, "applies on no night", "check its dates and days")
-            elif nights_of[place] <= earlier:
-                what = "never applies: rules before it take all of its nights"
-                yield Mistake(key, what, "put it before them, or remove it; the first rule that applies wins")
-            elif rule.condition is None:
-                for other in range(place):
-                    if _alike(rule, calendar.rules[other]) and _cut(nights_of[place], nights_of[other]):
-                        what = f"its dates overlap those of rules[{other}] in part"
-                        yield Mistake(key, what, "let one end before the other begins, or lie within it")
-            if rule.condition is None:
-                earlier |= nights_of[place]
-
-
-def _sampled(calendar: Calendar) -> list[dt.date]:
-    """Return nights that show all there is to see of a calendar."""
-    years = set(YEARS_SAMPLED)
-    for rule in calendar.rules:
-        for day in (rule.start_date, rule.end_date):
-            if isinstance(day, dt.date):
-                years |= {day.year - 1, day.year, day.year + 1} & set(range(dt.MINYEAR, dt.MAXYEAR))
-    firsts = [dt.date(year, 1, 1) for year in sorted(years)]
-    return [
-        day + nights.DAY * n for day in firsts for n in range((day.replace(year=day.year + 1) - day).days)
-    ]
-
-
-def _alike(one: CalendarRule, other: CalendarRule) -> bool:
-    return other.condition is None and set(one.days) == set(other.days)
-
-
-def _cut(one: set[dt.date], other: set[dt.date]) -> bool:
-    return bool(one & other) and bool(one - other) and bool(other - one)
+        for rule, what, remedy in unreachable(calendar):
+            yield Mistake(("calendars", index, "rules", rule), what, remedy)

@@ -158,7 +158,12 @@ class Compiler:
     def timeline(
         self, calendar_id: str, place: Place, from_ms: int, until_ms: int, facts: Sequence[Fact] = ()
     ) -> Timeline:
-        """Return the steps from the one that holds at ``from_ms`` on; the first may have begun earlier."""
+        """Return the steps from the one that holds at ``from_ms`` on; the first may have begun earlier.
+
+        ValueError for a span of nothing.
+        """
+        if until_ms <= from_ms:
+            raise ValueError(f"a span from {from_ms} to {until_ms} ends before it begins")
         steps: list[Step] = []
         due: _State | None = None
         calendar = self.plan.calendar_of[calendar_id]
@@ -190,7 +195,12 @@ class Compiler:
                     continue
                 program, rule = self._program(calendar, night, at_ms, facts)
                 state = self._of(program, night, place).state(at_ms, carried)
-                its_own = [cause for owner, cause in causes if owner in (program.id, "")]
+                before = self._program(calendar, night, at_ms - 1, facts)[1] if facts else rule
+                its_own = [
+                    cause
+                    for owner, cause in causes
+                    if (_switches(cause, calendar, before, rule) if owner == "" else owner == program.id)
+                ]
                 if its_own:
                     yield Step(at_ms, *state, night, program.id, rule, _first(its_own, state))
             night += nights.DAY
@@ -247,6 +257,14 @@ class Compiler:
                 self._nights.clear()
             found = self._nights[key] = _ProgramNight(program, night, place, self.zone)
         return found
+
+
+def _switches(cause: Cause, calendar: Calendar, before: int | None, rule: int | None) -> bool:
+    """Say whether what happens to all brings this program: a night begins, or by it the rule changes."""
+    if cause.kind is CauseKind.NIGHT_BEGINS:
+        return True
+    asked = rule if cause.kind is CauseKind.CONDITION_BEGINS else before
+    return rule != before and asked is not None and calendar.rules[asked].condition == cause.detail
 
 
 def _operated(operation: EffectOperation, level: int, by: int) -> int:

@@ -1,6 +1,6 @@
 """What a gateway is sent: its part of the plan, the overrides and the conditions that hold. JSON texts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -9,7 +9,7 @@ from contract.limits import TEXT_CHARACTERS_MAX, TIME_MS_MAX
 from lighting.addresses import Addresses
 from lighting.checking import mistakes
 from lighting.compiling import Fact
-from lighting.plan import LAMPS_MAX, Assignment, Level, Name, Plan
+from lighting.plan import LAMPS_MAX, Assignment, Cabinet, Level, Name, Plan
 from toml_files import Strict, plain_words
 
 OVERRIDES_MAX = 1000
@@ -75,19 +75,24 @@ class DocumentError(ValueError):
         super().__init__("; ".join(self.problems))
 
 
+def parts_of(plan: Plan) -> dict[str, Plan]:
+    """Return what each gateway needs of a sound plan: its own lamps, without groups."""
+    calendars_of: dict[str, dict[str, list[str]]] = {cabinet.gateway: {} for cabinet in plan.cabinets}
+    for lamp, calendar in Addresses(plan).calendars().items():
+        calendars_of[lamp.gateway].setdefault(calendar, []).append(str(lamp))
+    return {cabinet.gateway: _part(plan, cabinet, calendars_of[cabinet.gateway]) for cabinet in plan.cabinets}
+
+
 def part_of(plan: Plan, gateway: str) -> Plan:
-    """Return what one gateway needs of a sound plan: its lamps, without groups; ValueError if it has none."""
-    addresses = Addresses(plan)
-    if gateway not in addresses.lamps_of:
+    """Return what one gateway needs; ValueError if the plan has none of this name."""
+    parts = parts_of(plan)
+    if gateway not in parts:
         raise ValueError(f"the plan {plan.name!r} has no cabinet {gateway!r}")
-    assignments = []
-    for assignment in plan.assignments:
-        lamps = [lamp for text in assignment.addresses for lamp in addresses.lamps(text)]
-        mine = sorted({str(lamp) for lamp in lamps if lamp.gateway == gateway})
-        if mine:
-            assignments.append(Assignment(calendar=assignment.calendar, addresses=mine))
-    wanted = {assignment.calendar for assignment in assignments}
-    calendars = [calendar for calendar in plan.calendars if calendar.id in wanted]
+    return parts[gateway]
+
+
+def _part(plan: Plan, cabinet: Cabinet, lamps_of: Mapping[str, Sequence[str]]) -> Plan:
+    calendars = [calendar for calendar in plan.calendars if calendar.id in lamps_of]
     programs = {calendar.default_program for calendar in calendars}
     programs |= {rule.program for calendar in calendars for rule in calendar.rules}
     return Plan(
@@ -99,8 +104,10 @@ def part_of(plan: Plan, gateway: str) -> Plan:
         overrides=plan.overrides,
         programs=[program for program in plan.programs if program.id in programs],
         calendars=calendars,
-        cabinets=[cabinet for cabinet in plan.cabinets if cabinet.gateway == gateway],
-        assignments=assignments,
+        cabinets=[cabinet],
+        assignments=[
+            Assignment(calendar=calendar, addresses=sorted(lamps)) for calendar, lamps in lamps_of.items()
+        ],
     )
 
 

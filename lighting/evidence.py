@@ -6,8 +6,9 @@ The counting rule: a lamp is judged only while somebody sees it. A measurement h
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
 
 from contract.events import LampChange, LampNight
 from contract.limits import LAMP_CHANGES_MAX, LAMP_FAILURES_MAX
@@ -31,9 +32,8 @@ class Seen(NamedTuple):
     powered: bool = True
 
 
-@dataclass
-class NightLog:
-    """The night of one lamp; everything that it is told comes in the order of time."""
+class NightLog(msgspec.Struct):
+    """The night of one lamp; everything that it is told comes in the order of time. Goes to JSON and back."""
 
     lamp: str
     device: str
@@ -45,30 +45,32 @@ class NightLog:
     rated_power_w: float = 0
     dark_ms: int = 0
     """From sunset to sunrise."""
-    planned: list[LampChange] = field(default_factory=list)
-    commanded: list[LampChange] = field(default_factory=list)
-    measured: list[LampChange] = field(default_factory=list)
-    failures: set[str] = field(default_factory=set)
+    planned: list[LampChange] = []
+    commanded: list[LampChange] = []
+    measured: list[LampChange] = []
+    failures: set[str] = set()
     corrected: int = 0
-    _due: Command | None = None
-    _due_since_ms: int = 0
-    _seen: Seen | None = None
-    _seen_ms: int = 0
-    _counted_ms: int = 0
-    _counter_wh: float | None = None
-    _used_wh: float | None = None
-    _sums_ms: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_SUMS, 0))
+    ordered: Command | None = None
+    """The command it is under."""
+    ordered_ms: int = 0
+    """Since when it is to burn, or not to."""
+    seen: Seen | None = None
+    seen_ms: int = 0
+    counted_ms: int = 0
+    counter_wh: float | None = None
+    used_wh: float | None = None
+    sums_ms: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(_SUMS, 0))
 
     def __post_init__(self) -> None:
         """Nothing is counted before the night begins."""
-        self._counted_ms = self.from_ms
+        self.counted_ms = max(self.counted_ms, self.from_ms)
 
     def due(self, command: Command, now_ms: int) -> None:
         """The lamp is under another command from now on."""
         self._count(now_ms)
-        if self._due is None or bool(self._due.level) != bool(command.level):
-            self._due_since_ms = now_ms
-        self._due = command
+        if self.ordered is None or bool(self.ordered.level) != bool(command.level):
+            self.ordered_ms = now_ms
+        self.ordered = command
 
     def sent(self, command: Command, now_ms: int, *, again: bool = False) -> None:
         """A command went to the lamp; ``again`` where it had not followed before."""
@@ -87,12 +89,12 @@ class NightLog:
         level = seen.level if seen.level is not None else 100 * bool(seen.burns)
         if seen.burns is not None and (not self.measured or self.measured[-1].level != level):
             _noted(self.measured, LampChange(now_ms, level, "measured"))
-        self._seen, self._seen_ms = seen, now_ms
+        self.seen, self.seen_ms = seen, now_ms
 
     def record(self, event_id: str, now_ms: int, plan: int, clock: ClockState) -> LampNight:
         """Return what became of the night; ``plan`` is the sequence of the plan in force, 0 for none."""
         self._count(min(now_ms, self.until_ms))
-        sums = {name: round(value / 1000) for name, value in self._sums_ms.items()}
+        sums = {name: round(value / 1000) for name, value in self.sums_ms.items()}
         return LampNight(
             event_id,
             now_ms,
@@ -104,7 +106,7 @@ class NightLog:
             self.commanded,
             self.measured,
             corrected=self.corrected,
-            energy_wh=None if self._used_wh is None else round(self._used_wh, 3),
+            energy_wh=None if self.used_wh is None else round(self.used_wh, 3),
             baseline_wh=round(self.rated_power_w * self.dark_ms / HOUR_MS, 3),
             failures=sorted(self.failures),
             part=self.part,
@@ -120,47 +122,47 @@ class NightLog:
 
     def _count(self, now_ms: int) -> None:
         """Count the time since the last word, by what was due and seen then."""
-        from_ms, until_ms = self._counted_ms, min(now_ms, self.until_ms)
+        from_ms, until_ms = self.counted_ms, min(now_ms, self.until_ms)
         if until_ms <= from_ms:
             return
-        self._counted_ms = until_ms
-        if self._due is None:
+        self.counted_ms = until_ms
+        if self.ordered is None:
             return
-        should, seen = self._due.level > 0, self._seen
+        should, seen = self.ordered.level > 0, self.seen
         if should:
-            self._sums_ms["should_s"] += until_ms - from_ms
+            self.sums_ms["should_s"] += until_ms - from_ms
         if seen is None:
             return
-        known_ms = min(until_ms, self._seen_ms + round(self.holds_s * 1000)) - from_ms
+        known_ms = min(until_ms, self.seen_ms + round(self.holds_s * 1000)) - from_ms
         if known_ms <= 0:
             return
         if not seen.powered:
-            self._sums_ms["unpowered_s"] += known_ms
+            self.sums_ms["unpowered_s"] += known_ms
         elif seen.burns:
-            self._sums_ms["lit_s" if should else "astray_s"] += self._past_jitter(
+            self.sums_ms["lit_s" if should else "astray_s"] += self._past_jitter(
                 from_ms, known_ms, not should
             )
         elif seen.burns is False and should:
-            self._sums_ms["dark_s"] += self._past_jitter(from_ms, known_ms, deviates=True)
+            self.sums_ms["dark_s"] += self._past_jitter(from_ms, known_ms, deviates=True)
 
     def _past_jitter(self, from_ms: int, length_ms: int, deviates: bool) -> int:
         if not deviates:
             return length_ms
-        if self._seen_ms < self._due_since_ms:
+        if self.seen_ms < self.ordered_ms:
             return 0  # seen before the command: that says nothing against the lamp
-        return max(0, from_ms + length_ms - max(from_ms, self._due_since_ms + JITTER_MS))
+        return max(0, from_ms + length_ms - max(from_ms, self.ordered_ms + JITTER_MS))
 
     def _energy(self, seen: Seen, now_ms: int) -> None:
         """Take the lamp's own counter; without one, power times the time that it was known to hold."""
         if seen.energy_wh is not None:
-            if self._counter_wh is not None and seen.energy_wh >= self._counter_wh:
-                self._used_wh = (self._used_wh or 0) + seen.energy_wh - self._counter_wh
-            self._counter_wh = seen.energy_wh
+            if self.counter_wh is not None and seen.energy_wh >= self.counter_wh:
+                self.used_wh = (self.used_wh or 0) + seen.energy_wh - self.counter_wh
+            self.counter_wh = seen.energy_wh
             return
-        before = self._seen
-        if before is not None and before.power_w is not None and self._counter_wh is None:
-            held_ms = min(now_ms - self._seen_ms, round(self.holds_s * 1000))
-            self._used_wh = (self._used_wh or 0) + max(0.0, before.power_w) * max(0, held_ms) / HOUR_MS
+        before = self.seen
+        if before is not None and before.power_w is not None and self.counter_wh is None:
+            held_ms = min(now_ms - self.seen_ms, round(self.holds_s * 1000))
+            self.used_wh = (self.used_wh or 0) + max(0.0, before.power_w) * max(0, held_ms) / HOUR_MS
 
 
 def _noted(changes: list[LampChange], change: LampChange) -> None:

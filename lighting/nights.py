@@ -15,7 +15,7 @@ def zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def moment_of(local: dt.datetime, where: ZoneInfo) -> dt.datetime:
+def moment_of(local: dt.datetime, where: dt.tzinfo) -> dt.datetime:
     """Return the first UTC moment (no zone on it) at which clocks there show ``local`` or later.
 
     A time that clocks show twice is the first of the two; one they skip is when they skip it.
@@ -33,18 +33,18 @@ def moment_of(local: dt.datetime, where: ZoneInfo) -> dt.datetime:
     return late
 
 
-def night_of(moment_ms: int, where: ZoneInfo) -> dt.date:
+def night_of(moment_ms: int, where: dt.tzinfo) -> dt.date:
     """Return the date of the night that the moment belongs to."""
     local = _local(_EPOCH + dt.timedelta(milliseconds=moment_ms), where)
     return (local - dt.timedelta(hours=12)).date()
 
 
-def begins_ms(night: dt.date, where: ZoneInfo) -> int:
+def begins_ms(night: dt.date, where: dt.tzinfo) -> int:
     """Return when the night begins: its noon."""
     return at_ms(night, NOON, where)
 
 
-def at_ms(night: dt.date, time: dt.time, where: ZoneInfo) -> int:
+def at_ms(night: dt.date, time: dt.time, where: dt.tzinfo) -> int:
     """Return when clocks show ``time`` within the night."""
     local = dt.datetime.combine(night if time >= NOON else night + DAY, time)
     return (moment_of(local, where) - _EPOCH) // dt.timedelta(milliseconds=1)
@@ -59,5 +59,5 @@ def _utc(aware: dt.datetime) -> dt.datetime:
     return aware.astimezone(dt.UTC).replace(tzinfo=None)
 
 
-def _local(moment: dt.datetime, where: ZoneInfo) -> dt.datetime:
+def _local(moment: dt.datetime, where: dt.tzinfo) -> dt.datetime:
     return moment.replace(tzinfo=dt.UTC).astimezone(where).replace(tzinfo=None, fold=0)

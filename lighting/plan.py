@@ -5,11 +5,12 @@ noon of local time (TALQ's ``dayOffset`` 12) and bears the date of its evening.
 """
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from contract.limits import NAME_CHARACTERS_MAX
 from contract.names import NAME_PATTERN
@@ -60,6 +61,17 @@ MonthDay = Annotated[
 """TALQ's gMonthDay: a day of every year."""
 
 
+def _with_year(value: object) -> str:
+    """Tell days of one year from those of every year, so that only what was meant is told of a mistake."""
+    written = isinstance(value, str) and not re.match(r"[0-9]{4}-", value)
+    return "yearly" if written else "dated"
+
+
+Day = Annotated[
+    Annotated[MonthDay, Tag("yearly")] | Annotated[dt.date, Tag("dated")], Discriminator(_with_year)
+]
+
+
 def month_day(text: str) -> tuple[int, int]:
     """Take ``--MM-DD`` apart."""
     return int(text[2:4]), int(text[5:7])
@@ -81,7 +93,7 @@ class AbsoluteActivePeriod(Strict):
 
 
 class AstroClockActivePeriod(Strict):
-    """From sunset to sunrise, each moved by its offset."""
+    """From sunset to sunrise, each moved by its offset; what that moves past noon belongs to no night."""
 
     kind: Literal["astro_clock"]
     sunset_offset_min: OffsetMin = 0
@@ -134,14 +146,14 @@ ActivePeriod = Annotated[
 
 
 class FixedTimeControl(Strict):
-    """A level from a time of day on, until the next."""
+    """A level from a time of day on, until the next; before a night's first, the former night's last."""
 
     start_time: dt.time
     level: Level
 
 
 class AstroClockTimeControl(Strict):
-    """From a sunset or sunrise on, changes what the fixed controls say; until the next of its kind."""
+    """From a sunset or sunrise on, changes what the fixed controls say; until the next of these, or noon."""
 
     solar_event_type: SolarEventType
     offset_min: OffsetMin = 0
@@ -165,8 +177,8 @@ class CalendarRule(Strict):
     """
 
     program: Name
-    start_date: MonthDay | dt.date | None = None
-    end_date: MonthDay | dt.date | None = None
+    start_date: Day | None = None
+    end_date: Day | None = None
     days: list[Weekday] = Field(default=[], max_length=7)
     condition: Name | None = None
 
@@ -175,6 +187,8 @@ class CalendarRule(Strict):
         if self.days and WEEKDAYS[night.weekday()] not in self.days:
             return False
         start, end = self.start_date, self.end_date
+        if start is None and end is None:
+            return True
         if isinstance(start, dt.date) or isinstance(end, dt.date):
             return not (isinstance(start, dt.date) and night < start) and not (
                 isinstance(end, dt.date) and night > end

@@ -22,9 +22,9 @@ class Keeper(Protocol):
 class OnThread:
     """One thread for all calls, so that SQLite sees one user and the loop never waits for a disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "buffer") -> None:
         """Start with no thread; the first call makes it."""
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="buffer")
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     async def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """See Keeper.run."""

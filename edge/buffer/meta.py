@@ -10,7 +10,8 @@ import msgspec
 from contract.messages import EpochRange, LaneRange
 
 RULES, LEARNT, RUN, EPOCH, TURN = "rules", "learnt", "run", "epoch", "turn"
-OFFSETS, FORMER, LINK_USE, HELD = "offsets", "former", "link_use", "held"
+OFFSETS, FORMER, LINK_USE, STRETCHES = "offsets", "former", "link_use", "stretches"
+HELD = "held"
 """Keys in ``meta``; ``run`` holds since when a gateway has been at work, and is gone after a clean end,
 ``held`` since when telemetry was still to come that is older than the last on disk, ``offsets`` by boot what
 was missing in its times before its clock was synchronised."""
@@ -67,7 +68,7 @@ def begin_epoch(db: sqlite3.Connection, epoch: str, held: EpochRange) -> None:
     """Begin a new epoch; the one that is ``held`` becomes the newest of the former."""
     ended = {lane: LaneRange(lanes.first, lanes.first) for lane, lanes in held.lanes.items()}
     set_value(db, EPOCH, epoch)
-    keep_former(db, [EpochRange(held.epoch, ended), *former(db)])
+    keep_former(db, [EpochRange(held.epoch, ended, held.stretches), *former(db)])
 
 
 def keep_former(db: sqlite3.Connection, epochs: list[EpochRange]) -> None:

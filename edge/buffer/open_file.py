@@ -52,6 +52,8 @@ class OpenFile:
         """Whether it holds something of this boot whose times will yet be known."""
         self._left_upto = dict.fromkeys(Lane, 0)
         """Up to where batches may have left although the disk refused to note in which form."""
+        self._numbering: frozenset[Lane] = frozenset()
+        """Lanes of which the file says that this boot numbers them."""
 
     def open(self) -> None:
         """Open it if it is not; OSError or sqlite3.Error where the disk refuses, for another try later.
@@ -82,6 +84,7 @@ class OpenFile:
         self._file, self.quarantined = opened.db, opened.quarantined or self.quarantined
         self._usage, self._owed, self._begun = opened.usage, Ledger(opened.owed), False
         self._left_upto = dict.fromkeys(Lane, 0)
+        self._numbering = frozenset()
         try:
             with self._transaction() as db:
                 self._begin(db)
@@ -168,14 +171,16 @@ class OpenFile:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Lend the open file for one commit; where it fails, what is known in memory goes back with it."""
-        before = dict(self._usage), Ledger(self._owed), self._begun, self._has_run, self._has_unset
+        run = self._begun, self._has_run, self._has_unset, self._numbering
+        before = dict(self._usage), Ledger(self._owed)
         with self._reading() as db:
             try:
                 db.execute("BEGIN IMMEDIATE")
                 yield db
                 db.execute("COMMIT")
             except BaseException:
-                self._usage, self._owed, self._begun, self._has_run, self._has_unset = before
+                self._usage, self._owed = before
+                self._begun, self._has_run, self._has_unset, self._numbering = run
                 if self._file is not None and db.in_transaction:
                     db.execute("ROLLBACK")
                 raise

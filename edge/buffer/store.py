@@ -15,7 +15,7 @@ import msgspec
 from contract import batches
 from contract.messages import EpochRange, LaneRange, Turn
 from contract.topics import Lane
-from edge.buffer import acknowledging, appending, making_room, meta, opening, sending
+from edge.buffer import acknowledging, appending, making_room, meta, numbering, opening, sending
 from edge.buffer.batch import Append, Stored
 from edge.buffer.errors import BufferClosedError
 from edge.buffer.losses import LET_GO, Ledger, Loss
@@ -170,9 +170,14 @@ class Buffer(OpenFile):
             return sending.verdict_of(row, known)
 
     def ranges(self) -> list[EpochRange]:
-        """Return what each lane holds, for the hello."""
+        """Return what each lane holds."""
         with self._reading() as db:
             return [sending.ranges(db, meta.epoch(db))]
+
+    def numbered(self) -> list[EpochRange]:
+        """Return what each lane holds, and who numbered what it no longer holds, for the hello."""
+        with self._reading() as db:
+            return [numbering.told(db, sending.ranges(db, meta.epoch(db)))]
 
     def former(self) -> list[EpochRange]:
         """Return the epochs before this one, the newest first, by where each lane of theirs ended."""
@@ -200,10 +205,11 @@ class Buffer(OpenFile):
 
     def renumber(self) -> None:
         """Begin a new epoch: everything held is numbered anew from 1, in order, and nothing is deleted."""
-        [held] = self.ranges()
+        [held] = self.numbered()
         with self._transaction() as db:
             sending.renumber(db)
             meta.begin_epoch(db, self.new_id(), held)
+            numbering.begin(db)
             db.execute("UPDATE owed SET first_sequence = 0, last_sequence = 0")
             self._owed = self._owed.without_sequences()
             self._usage = opening.usage(db)
@@ -279,6 +285,9 @@ class Buffer(OpenFile):
         offset_ms = self._offset_ms() if item.unset else None
         self._has_unset |= item.unset
         row = appending.insert(db, item, self.boot_id, offset_ms)
+        if item.lane not in self._numbering:
+            numbering.note(db, item.lane, self.boot_id, row.sequence)
+            self._numbering |= {item.lane}
         usage = self._usage[item.lane]
         self._usage[item.lane] = usage._replace(octets=usage.octets + ROW_BYTES + len(item.payload))
         return row

@@ -47,7 +47,7 @@ class Engine:
             if sample.device not in self._devices:
                 continue
             target = Ref(sample.device, sample.point)
-            good = _counts(sample)
+            good = counts(sample)
             if control := self._outputs.get(target):
                 control.read_back(sample.value if good and isinstance(sample.value, bool) else None)
             if good and isinstance(sample.value, int | float):
@@ -97,7 +97,7 @@ class Engine:
         return effects
 
 
-def _counts(sample: Sample) -> bool:
+def counts(sample: Sample) -> bool:
     """Say whether rules may decide on it; they count in monotonic time, so an unset clock does not matter."""
     only_clock = sample.clock is ClockState.UNSET and not sample.error
     return sample.quality is Quality.GOOD or (sample.quality is Quality.UNCERTAIN and only_clock)

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
 
 import aiomqtt
 
@@ -20,14 +22,40 @@ UNCONFIRMED_MAX = 1_000
 on a long way round this bounds what a link carries."""
 RECEIVE_MAXIMUM_UNSAID = 65_535
 
+OnDesired = Callable[[str, bytes, bool], None]
+"""Takes the last level of a document's topic, the payload, and whether the broker had retained it."""
+
+
+class _Inbox(asyncio.Queue[aiomqtt.Message]):
+    """What has arrived; documents are handed on before it, so that a flood of them displaces nothing else."""
+
+    def __init__(self, documents_begin: str, on_desired: OnDesired, maxsize: int = 0) -> None:
+        super().__init__(maxsize)
+        self._documents_begin, self._on_desired = documents_begin, on_desired
+
+    def put_nowait(self, item: aiomqtt.Message) -> None:
+        """Take a message."""
+        topic = str(item.topic)
+        if topic.startswith(self._documents_begin):
+            self._on_desired(topic.removeprefix(self._documents_begin), item.payload, item.retain)
+        else:
+            super().put_nowait(item)
+
 
 class Client(aiomqtt.Client):
     """Looks after its keepalive when needed, not each second: a wake-up costs as much as some polls."""
 
     def __init__(
-        self, broker: Broker, names: tuple[str, str], offline: bytes, meter: Meter, clock: Clock
+        self,
+        broker: Broker,
+        names: tuple[str, str],
+        offline: bytes,
+        meter: Meter,
+        clock: Clock,
+        on_desired: OnDesired,
     ) -> None:
         """``names`` are district and gateway, ``offline`` is the will; entering it connects."""
+        inbox = partial(_Inbox, topics.desired(*names, ""), on_desired)
         super().__init__(
             broker.host,
             broker.port,
@@ -38,6 +66,7 @@ class Client(aiomqtt.Client):
             timeout=broker.connect_timeout_s,
             will=aiomqtt.Will(topics.state(*names), offline, qos=1, retain=True),
             max_queued_incoming_messages=INCOMING_MESSAGES_MAX,
+            queue_type=cast("type[asyncio.Queue[aiomqtt.Message]]", inbox),
             logger=_log,
         )
         self._meter, self._clock = meter, clock

@@ -1,5 +1,7 @@
 """What a gateway says of itself: that it is there or gone, and what it is and holds."""
 
+from collections.abc import Callable
+
 from contract import messages
 from contract.limits import VERSION
 from contract.messages import DeviceEntry, Hello, State
@@ -11,10 +13,17 @@ from edge.clock import Moment
 class Greeting:
     """Makes the messages, encoded."""
 
-    def __init__(self, buffer: Buffer, keeper: Keeper, software: str, devices: list[DeviceEntry]) -> None:
-        """``devices`` is the inventory."""
+    def __init__(
+        self,
+        buffer: Buffer,
+        keeper: Keeper,
+        software: str,
+        devices: list[DeviceEntry],
+        desired: Callable[[], dict[str, int]] = dict,
+    ) -> None:
+        """``devices`` is the inventory, ``desired`` tells which documents are in force."""
         self._buffer, self._keeper = buffer, keeper
-        self._software, self._devices = software, devices
+        self._software, self._devices, self._desired = software, devices, desired
 
     def state(self, *, online: bool) -> bytes:
         """Return the state that the broker retains."""
@@ -31,7 +40,8 @@ class Greeting:
             self._software,
             now.wall_ms,
             now.clock,
-            await keeper.run(buffer.ranges) + await keeper.run(buffer.former),
+            await keeper.run(buffer.numbered) + await keeper.run(buffer.former),
             self._devices,
+            self._desired(),
         )
         return messages.encode(hello)

@@ -28,7 +28,17 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The centre: set it up, check its settings, run it, back it up.", no_args_is_help=True)
 
 EXTRA = "this command needs the collector: pip install gengfu[collector]"
-PACKAGES = ("aiomqtt", "alembic", "fastapi", "httpx", "paho", "prometheus_client", "sqlalchemy", "uvicorn")
+PACKAGES = (
+    "aiomqtt",
+    "alembic",
+    "fastapi",
+    "httpx",
+    "joserfc",
+    "paho",
+    "prometheus_client",
+    "sqlalchemy",
+    "uvicorn",
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -113,29 +123,54 @@ def _check_data(folder: Path, *, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-@app.command(short_help="Write commented settings and an empty part register.")
+@app.command(short_help="Write commented settings, or make the signing key.")
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder; made if it is not there.")],
+    place: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER|FILE", help="A folder, made if it is not there, or a settings file."),
+    ],
 ) -> None:
-    """Write a commented settings file and an empty part register; nothing that is there is overwritten."""
+    """Write a commented settings file and an empty part register into FOLDER, and make the signing key.
+
+    With FILE, a settings file, only the key is made, in the data folder. Nothing is overwritten.
+    The key signs what gateways are to hold; its public line is for their settings.
+    """
+    if place.suffix == ".toml" or place.is_file():
+        from collector.settings import load
+
+        _make_key(load(place).data_folder)
+        return
     from collector.parts import HEADER
-    from collector.settings import EXAMPLE
+    from collector.settings import EXAMPLE, load
 
     files = {"collector.toml": EXAMPLE.read_text(), "parts.csv": HEADER + "\n"}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            with (folder / name).open("x") as file:
+            with (place / name).open("x") as file:
                 file.write(text)
     except FileExistsError as error:
-        _fail(f"{error.filename or folder}: is there already; name another folder, or remove it")
+        _fail(f"{error.filename or place}: is there already; name another folder, or remove it")
     except OSError as error:
-        _fail(f"{folder}: cannot be written: {(error.strerror or str(error)).lower()}; check its permissions")
-    shown = folder / "collector.toml"
-    Console(soft_wrap=True, highlight=False, markup=False).print(
-        f"{shown} and {folder / 'parts.csv'} written\n"
+        _fail(f"{place}: cannot be written: {(error.strerror or str(error)).lower()}; check its permissions")
+    shown = place / "collector.toml"
+    _say(f"{shown} and {place / 'parts.csv'} written")
+    _make_key(load(shown).data_folder)
+    _say(
         f"next: edit them, then  gengfu collector check {shown}  and  gengfu collector run --settings {shown}"
     )
+
+
+def _make_key(folder: Path) -> None:
+    """Make the signing key and tell its public half."""
+    from collector import key_file
+
+    try:
+        key = key_file.make(folder)
+    except key_file.KeyFileError as error:
+        _fail(str(error))
+    _say(f"{folder / key_file.FILE_NAME} made; no backup holds it: keep a copy in a safe place")
+    _say(f'for the settings of every gateway:\n[centre]\npublic_keys = ["{key.public.line}"]')
 
 
 @app.command(short_help="Copy the databases, while the centre runs or not.")

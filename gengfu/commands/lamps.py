@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from gengfu.commands import lamp_desk, lamp_reports
 from gengfu.language import language
 
 if TYPE_CHECKING:
@@ -18,12 +19,8 @@ if TYPE_CHECKING:
 
 NIGHTS_MAX = 400
 
-app = typer.Typer(help="Lamp plans: preview.", no_args_is_help=True)
-
-
-@app.callback()
-def lamps_group() -> None:
-    """Lamp plans: what lamps will do."""
+app = typer.Typer(help="Lamps: what a plan will do, who has it, what lamps did.", no_args_is_help=True)
+lamp_desk.add_to(app)
 
 
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The lamp plan, a TOML file.")]
@@ -48,6 +45,14 @@ Conditions = Annotated[
     list[str] | None,
     typer.Option("--condition", metavar="NAME", help="As if this condition held all the time; repeatable."),
 ]
+
+
+@app.command(short_help="Print a commented plan, which is its own manual.")
+def example() -> None:
+    """Print a commented plan, which is its own manual."""
+    from lighting import EXAMPLE
+
+    typer.echo(EXAMPLE.read_text(encoding="utf-8"), nl=False)
 
 
 @app.command(short_help="What lamps will do in the next nights, and why.")
@@ -115,3 +120,7 @@ def _as_data(one: "Shown", zone: "ZoneInfo") -> dict[str, Any]:
 def _refuse(message: str) -> None:
     typer.echo(message, err=True)
     raise typer.Exit(1)
+
+
+app.command("report", short_help="A month of lamps: rates, energy, failures.")(lamp_reports.report)
+app.command("nights", short_help="What one lamp did in the last nights.")(lamp_reports.nights)

@@ -68,7 +68,7 @@ def test_a_backup_of_a_busy_centre_is_one_state_of_it(tmp_path: Path) -> None:
         assert (end.last_id, end.identity) == (manifest.last_id, manifest.journal_identity)
         entries = copy.read_now(lambda db: read(db, 0, samples=True, batches_max=100_000)).entries
         assert [entry.sequence for entry in entries] == list(range(1, end.last_id + 1))
-        [(_, _, _, upto, digest, _)] = rows(copy, marks)
+        [(_, _, _, upto, digest, *_)] = rows(copy, marks)
         assert Mark(upto, digest) == Mark(end.last_id, batches.digest(telemetry(end.last_id)))
         copy.close()
 
@@ -91,7 +91,7 @@ def test_what_was_put_back_is_what_was_backed_up_and_the_rest_is_named(tmp_path:
     assert aside is not None
     assert (aside / STATE).exists()
     with standing(loaded, Clock()) as collector:
-        [(_, _, _, upto, _, _), *_] = [row for row in rows(collector.state, marks) if row[2] == "telemetry"]
+        [(_, _, _, upto, *_), *_] = [row for row in rows(collector.state, marks) if row[2] == "telemetry"]
         assert upto == 3
         stored = collector.store.read_now(
             lambda db: series_reading.history(

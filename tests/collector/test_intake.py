@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from collector.database import Database
-from collector.intake import UNKNOWN_HERE, Outcome, Received
+from collector.intake import PARTED, UNKNOWN_HERE, Outcome, Received
 from collector.journal import JournalFullError, head, prune
 from collector.marks import Decision
 from collector.tables import dead_letters, devices, gaps, gateways, journal, marks
 from contract import batches, messages, topics
 from contract.messages import CONTESTED, Ack, EpochRange, LaneRange, State
 from contract.samples import ClockState, Sample
+from contract.stretches import Stretch, Stretches
 from contract.topics import Lane
 from tests.collector.making import (
     BOOT,
@@ -341,6 +342,48 @@ def test_where_two_buffers_number_alike_nothing_is_acknowledged_for_the_wrong_on
         assert answers[0].ack == Ack(1, EPOCH, 3, CONTESTED), "what is gone is named, and still nothing taken"
         assert [gap[7:9] for gap in rows(database, gaps)] == [(3, 3)]
         assert taken(database, up(telemetry(4)), up(telemetry(1))).batches == {Decision.CONTESTED: 2}
+
+
+def test_what_another_centre_had_under_numbers_that_are_taken_here_is_named(tmp_path: Path) -> None:
+    """A card is rolled back at a new centre; then the first centre's backup is put back.
+
+    Neither numbers nor digests tell that what the card has delivered since is nowhere.
+    """
+    first_boot, second_boot = "1" * 32, "2" * 32
+    known: dict[str, Stretches] = {"telemetry": (Stretch(first_boot, 1), Stretch(second_boot, 3))}
+
+    def told(first: int, *, former: bool = False) -> Received:
+        held = {"telemetry": LaneRange(first, first), "events": LaneRange(1, 1)}
+        epochs = [EpochRange(EPOCH, held, known)]
+        if former:
+            epochs.insert(
+                0, EpochRange(OTHER_EPOCH, {"telemetry": LaneRange(1, 1), "events": LaneRange(1, 1)})
+            )
+        return hello(greeting(1, 1, epochs=epochs))
+
+    with journal_database(tmp_path) as database:
+        taken(database, *(up(telemetry(number, boot_id=first_boot)) for number in range(1, 10)))
+        outcome = taken(database, told(6))
+        assert outcome.answers[0].ack == Ack(1, EPOCH, 9, CONTESTED)
+        assert [gap[7:9] for gap in rows(database, gaps)] == [(3, 5)]
+        assert taken(database, up(telemetry(10, boot_id=second_boot))).batches == {Decision.CONTESTED: 1}
+        taken(database, told(8, former=True), told(6))
+        [gap] = database.read_now(lambda db: db.execute(gaps.select()).mappings().all())
+        assert (gap["first_sequence"], gap["last_sequence"]) == (3, 7), "a later hello tells more of it"
+        assert (gap["origin"], gap["reason"], gap["count"]) == ("collector", PARTED, None)
+        assert gap["from_ms"] <= gap["to_ms"]
+
+
+def test_a_card_that_was_rolled_back_at_its_own_centre_has_lost_nothing_here(tmp_path: Path) -> None:
+    """What it had delivered is what stands here; only what it is to send must be numbered anew."""
+    first_boot, second_boot = "1" * 32, "2" * 32
+    with journal_database(tmp_path) as database:
+        taken(database, *(up(telemetry(number, boot_id=first_boot)) for number in range(1, 10)))
+        held = {"telemetry": LaneRange(5, 9), "events": LaneRange(1, 1)}
+        epochs = [EpochRange(EPOCH, held, {"telemetry": (Stretch(first_boot, 1), Stretch(second_boot, 7))})]
+        [answer, *_] = taken(database, hello(greeting(1, 1, epochs=epochs))).answers
+        assert answer.ack.digest == batches.digest(telemetry(9, boot_id=first_boot))
+        assert not rows(database, gaps)
 
 
 def test_a_repetition_or_a_tombstone_contests_nothing(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from collector.marks import Decision, Jump, Mark, RepeatLimiter, decide, reconcile
 from contract.messages import CONTESTED
+from contract.stretches import Stretch
 
 COUNT = 12
 deliveries = st.lists(st.integers(1, COUNT), max_size=60)
@@ -68,6 +69,26 @@ def test_a_jump_forgets_the_digest_of_what_was_never_received() -> None:
     assert reconcile(None, 3) == (Mark(2, ""), Jump(1, 2))
     assert reconcile(None, 1) == (Mark(0, ""), None)
     assert reconcile(Mark(4, CONTESTED), 9) == (Mark(8, CONTESTED), Jump(5, 8))
+
+
+def test_what_was_delivered_under_numbers_of_another_buffer_is_lost_and_ends_the_epoch() -> None:
+    """Whether the restored centre has more under this epoch than its gateway has delivered, or less."""
+    one, other, third = "1" * 32, "2" * 32, "3" * 32
+    here = Mark(9, "d" * 32, (Stretch(one, 1), Stretch(other, 5)))
+    ended = Mark(9, CONTESTED, here.stretches)
+    assert reconcile(here, 8, [Stretch(one, 1), Stretch(third, 4)]) == (ended, Jump(4, 7, parted=True))
+    assert reconcile(here, 13, [Stretch(one, 1)]) == (ended, Jump(5, 12, parted=True))
+    assert reconcile(here, 13, [Stretch(third, 7)]) == (ended, Jump(1, 12, parted=True)), (
+        "from 1, for all we know"
+    )
+    assert reconcile(ended, 13, [Stretch(one, 1)]) == (ended, Jump(5, 12, parted=True)), (
+        "however often it is told"
+    )
+    assert reconcile(here, 5, [Stretch(one, 1)]) == (here, None), "all of it is here"
+    assert reconcile(here, 13, [Stretch(third, 11)]) == (
+        Mark(12, "", (*here.stretches, Stretch("", 10), Stretch(third, 11))),
+        Jump(10, 12),
+    ), "nobody knows"
 
 
 def test_repetitions_pass_once_an_interval_and_the_limiter_forgets_the_longest_quiet() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from collector.parts import HEADER, load_parts
 from collector.series_tables import SERIES
 from collector.settings import EXAMPLE, SeriesStore, Settings, load
 from collector.tables import STATE
+from contract.signing import PublicKey
 from gengfu.commands.collector import app
 from toml_files import TomlFile, TomlFileError
 
@@ -255,6 +257,14 @@ def test_init_writes_what_check_finds_sound_and_overwrites_nothing(tmp_path: Pat
     again = gengfu("init", str(folder))
     assert again.exit_code == 1
     assert "is there already" in again.output
+    (folder / "data" / "signing_key.pem").rename(folder / "old.pem")
+    alone = gengfu("init", str(folder / "collector.toml"))
+    assert alone.exit_code == 0
+    line = re.search(r'\[centre\]\npublic_keys = \["(.*)"\]', alone.output)
+    assert line
+    PublicKey(line[1])
+    once_more = gengfu("init", str(folder / "collector.toml"))
+    assert (once_more.exit_code, "is not replaced" in once_more.output) == (1, True)
     (folder / "parts.csv").write_text(f"{HEADER}\n1,2\n")
     checked = gengfu("check", str(folder / "collector.toml"), "--json")
     assert checked.exit_code == 1

@@ -72,7 +72,13 @@ def test_every_key_stands_in_the_example() -> None:
 def test_the_defaults_in_the_example_are_the_defaults() -> None:
     """Every commented default equals what the model uses."""
     by_name = {model.__name__.lower(): model for model in models(Settings, set())}
-    tables = {"lines": "serialline", "devices": "device", "alarms": "alarm", "controls": "control"}
+    tables = {
+        "lines": "serialline",
+        "devices": "device",
+        "alarms": "alarm",
+        "controls": "control",
+        "lamps": "lamp",
+    }
     table, wrong, seen = "settings", [], 0
     for line in TEXT.splitlines():
         if header := re.match(r"\[\[?(\w+)\]", line):
@@ -127,6 +133,7 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
         ('gateway = "site-1"', 'gateway = "Site 1"', "gateway: must be lower-case letters, digits, - and _, beginning with a letter or digit; 'Site 1'"),
         ('output = "relays/relay_1"', 'output = "relay_1"', "controls[0].output: must be device/point; 'relay_1' was given"),
         ("[broker]", "[brokr]", "broker: is missing; add it"),
+        ("# public_keys = []", 'public_keys = ["abc"]', "centre.public_keys[0]: must be ed25519: and 43 characters, as `gengfu collector init` tells them; 'abc' was given"),
         ("# part = ", 'part = "123"\n# x = ', "devices[0].part: must be 16 digits, or empty; '123' was given"),
     ],
 )  # fmt: skip

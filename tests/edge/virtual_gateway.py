@@ -87,7 +87,7 @@ class VirtualSite:
             flush_interval_s=5,
             samples_per_batch_max=500,
             bytes_max=2**28,
-            remembered=gateway.engine.remembered,
+            remembered=gateway.remembered,
             on_stored=self.stored.append,
         )
         gateway.attach(recorder, buffer)

@@ -31,6 +31,14 @@ CAMPAIGNS = (
         minutes_max=20,
     ),
     Campaign(
+        "forged",
+        "no forged, replayed or misdirected document is taken, and each is in a count",
+        ["--documents", "10000"],
+        ["--documents", "500", "--control-documents", "80"],
+        minutes=2,
+        minutes_max=10,
+    ),
+    Campaign(
         "restores",
         "cloned cards and restored centres lose nothing that somebody still holds",
         ["--stories", "60"],

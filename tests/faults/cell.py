@@ -24,6 +24,8 @@ BROKER, CENTRE, STORE = "broker", "centre", "store"
 METER_TIMEOUT_S = 1.0
 CAUGHT_UP_MAX_S = 120.0
 POLL_S = 0.1
+WORKING_BATCHES_MAX = 20
+"""So many may wait in gateways that have caught up: they go on measuring."""
 STORE_SETTLE_S = 8.0
 """VictoriaMetrics writes what it took to its disk within 5 s."""
 
@@ -37,6 +39,8 @@ host = "{host}"
 port = {broker_port}
 reconnect_min_s = 0.1
 reconnect_max_s = 0.5
+[clock]
+source = "wall"
 [buffer]
 flush_interval_s = 0.15
 samples_per_batch_max = 40
@@ -114,6 +118,8 @@ class Cell:
         self.restarts_s: list[tuple[str, float]] = []
         self.kills: dict[str, int] = {}
         self.wipes = 0
+        self.backlog = 0
+        """Batches that waited in gateways when the kills were over."""
         self._children: dict[str, Child] = {}
 
     @property
@@ -175,6 +181,8 @@ class Cell:
     def settle(self) -> None:
         """End gateways, then the centre, once each has handed on all it has; DemoError where it does not."""
         self.check()
+        if not self.weakened:
+            self._drain()
         for name in GATEWAYS:
             if status := self._children[name].end():
                 raise DemoError(f"{name} ended with status {status}; see {self._log(name)}")
@@ -230,6 +238,26 @@ class Cell:
                 text += _METER.format(name=meter, unit_id=unit_id, timeout_s=METER_TIMEOUT_S)
             text += _ALARM.format(points=", ".join(f'"{meter}/wave"' for meter in METERS))
             (self.folder / f"{name}.toml").write_text(text)
+
+    def _drain(self) -> None:
+        """Wait for gateways to hand on what waits: for as long as it becomes less."""
+        least, since_s = self._backlog(), time.monotonic()
+        self.backlog = least
+        while least > WORKING_BATCHES_MAX:
+            self.check()
+            time.sleep(POLL_S)
+            if (now := self._backlog()) < least:
+                least, since_s = now, time.monotonic()
+            elif time.monotonic() - since_s > CAUGHT_UP_MAX_S:
+                raise DemoError(f"{now} batches wait in gateways, and get no fewer; see {self.folder}")
+
+    def _backlog(self) -> int:
+        """Return how many batches wait in all buffers."""
+        waiting = 0
+        for name in GATEWAYS:
+            with contextlib.closing(sqlite3.connect(self.folder / name / "buffer.db", timeout=5)) as db:
+                waiting += int(db.execute("SELECT count(*) FROM batches").fetchone()[0])
+        return waiting
 
     def _wait(self, what: str, position: Callable[[], int]) -> None:
         end = self._position("collector.db", "SELECT last_id FROM journal_head")

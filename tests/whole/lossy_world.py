@@ -123,6 +123,10 @@ class World:
         self.drained = False
         self.left: list[EpochRange] = []
         self.in_journal: Counter[int] = Counter()
+        self.unnamed: set[int] = set()
+        """Serials that the card knows of and a centre had, and that in the end are nowhere, nor in a gap."""
+        self.parted = False
+        """Whether the last centre saw that another buffer numbered alike what had been delivered."""
         self.published: Counter[str] = Counter()
         self._forms: dict[tuple[str, str, int, str], bytes] = {}
         self._serial = 0
@@ -134,7 +138,9 @@ class World:
         self._broker_life = 0
         self._last_arrival_s = 0.0
         self._limiter = RepeatLimiter[tuple[str, str]](1.0, 100)
-        self._card: tuple[bytes, int] | None = None
+        self._known: set[int] = set()
+        """Serials that this card ever knew of."""
+        self._card: tuple[bytes, frozenset[int]] | None = None
         self._backup: bytes | None = None
 
     def do(self, what: str) -> asyncio.Task[None]:
@@ -202,7 +208,7 @@ class World:
     async def copy_card(self) -> None:
         """Keep an image of the card as it is now."""
         await self.stop()
-        self._card = ((self.folder / "buffer.db").read_bytes(), self._serial)
+        self._card = ((self.folder / "buffer.db").read_bytes(), frozenset(self._known))
         await self.start()
 
     async def roll_back_card(self) -> None:
@@ -210,11 +216,12 @@ class World:
         if self._card is None:
             return
         await self.stop()
-        image, serial = self._card
+        image, known = self._card
         for suffix in ("-wal", "-shm"):
             (self.folder / f"buffer.db{suffix}").unlink(missing_ok=True)
         (self.folder / "buffer.db").write_bytes(image)
-        self.owed = {each for each in self.owed if each <= serial or each in self.centre.seen}
+        self.owed = {each for each in self.owed if each in known or each in self.centre.seen}
+        self._known = set(known)
         self.rolled_back = True
         await self.start()
 
@@ -353,8 +360,15 @@ class World:
         except Exception:  # the buffer was closed meanwhile: nothing was promised
             self.owed.discard(serial)
             return
+        self._known.add(serial)
         for batch in stored:
             uplink.stored(batch)
+
+    def look(self) -> None:
+        """Say what is in the journal in the end, what is neither there nor named, and what is said of it."""
+        self.in_journal = self.centre.held()
+        self.unnamed = self.centre.unnamed() & self._known
+        self.parted = self.centre.parted()
 
     def _carry(self, arrive: Callable[[], None]) -> None:
         if self.random.random() < self.loses:

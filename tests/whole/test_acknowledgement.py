@@ -56,6 +56,8 @@ async def come_to_rest(world: World) -> None:
     await asyncio.sleep(70)
     world.link_up = world.centre_up = True
     await world.good_link()
+    await world.telemetry()  # a centre that is new hears of a gateway when that has something to say
+    await world.event()
     end_s = asyncio.get_running_loop().time() + SETTLE_S
     while not world.uplink.drained and asyncio.get_running_loop().time() < end_s:
         assert not world.running.done(), world.running
@@ -83,7 +85,7 @@ def told(
     world = World(Path(tempfile.mkdtemp()), seed)
     try:
         run_virtually(whole())
-        world.in_journal = world.centre.held()
+        world.look()
     finally:
         world.close()
     return world
@@ -102,13 +104,15 @@ def told(
 def test_everything_arrives_and_nothing_waits_for_ever(story: Story, seed: int) -> None:
     """Reconnections, restarts of either side, a forgetful broker, rolled-back cards, new or restored centres.
 
-    What was committed at the gateway is journalled at a centre, as it is or as a tombstone; and the gateway
-    comes to rest.
+    What was committed at the gateway is journalled at a centre, as it is or as a tombstone; what is gone with
+    that centre is named by a gap; and the gateway comes to rest.
     """
     world = told(story, seed)
     assert world.drained, world.left
     assert world.owed <= world.centre.seen
+    assert not world.unnamed
     if not world.rolled_back:
+        assert not world.parted
         assert all(count == 1 for count in world.in_journal.values())
 
 
@@ -219,3 +223,34 @@ def test_a_gateway_has_handed_on_everything_only_when_its_buffer_knows_it() -> N
         world.close()
     assert seen
     assert not any(seen)
+
+
+@pytest.mark.parametrize("more", [1, 4], ids=["behind_the_backup", "beyond_the_backup"])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_only_a_centre_between_two_others_had_is_named(seed: int, more: int) -> None:
+    """A card numbers alike what another centre gets, which is gone when the first one's backup is put back.
+
+    Once the card has delivered less under its epoch than the backup holds, once more.
+    """
+    world = told(
+        [
+            ("telemetry", 30.0),
+            ("copy_card", 30.0),
+            *[("many", 30.0)] * 2,
+            ("event", 30.0),
+            ("back_up_centre", 0.0),
+            ("wipe_broker", 0.0),
+            ("wipe_centre", 0.0),
+            ("roll_back_card", 0.0),
+            *[("many", 30.0)] * more,
+            ("event", 30.0),
+            ("restore_centre", 30.0),
+            ("many", 70.0),
+        ],
+        seed,
+    )
+    assert world.drained, world.left
+    assert world.owed <= world.centre.seen
+    assert world.centre.seen - world.in_journal.keys(), "nothing was lost, so nothing is shown"
+    assert world.parted
+    assert not world.unnamed

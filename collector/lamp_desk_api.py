@@ -1,0 +1,303 @@
+"""The interface to the lamp desk: plans, overrides and conditions of lamps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, TypeVar
+
+from fastapi import APIRouter, HTTPException, Query
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
+
+from collector import lamp_desk
+from collector.database import Database
+from collector.desired_book import PushError
+from collector.lamp_desk import DeskError, LampDesk
+from collector.views import Page, RefusalView
+from contract.desired import DesiredKind
+from contract.limits import TEXT_CHARACTERS_MAX, TIME_MS_MAX
+from lighting.addresses import AddressError
+from lighting.documents import Condition, Conditions, Override, Overrides
+from lighting.preview import previewed
+from toml_files import TomlFile, TomlFileError
+
+PLAN_CHARACTERS_MAX = 1024 * 1024
+ADDRESSES_MAX = 2_000
+NIGHTS_MAX = 31
+
+Result = TypeVar("Result")
+TimeMs = Annotated[int, Field(ge=0, le=TIME_MS_MAX)]
+Who = Annotated[str, Field(min_length=1, max_length=200)]
+Addresses = Annotated[list[str], Field(min_length=1, max_length=ADDRESSES_MAX)]
+
+
+class Asked(BaseModel):
+    """No unknown keys."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PlanRequest(Asked):
+    """A plan's TOML; ``file`` is how mistakes call it.
+
+    ``effective_ms`` null means now, ``expires_ms`` null never.
+    """
+
+    text: str = Field(max_length=PLAN_CHARACTERS_MAX)
+    file: str = Field(default="plan", max_length=255)
+    who: Who
+    effective_ms: TimeMs | None = None
+    expires_ms: TimeMs | None = None
+
+
+class OverrideRequest(Asked):
+    """Lamps at a level for a time; ``for_s`` null: as the plan says, ``start_ms`` null: from now on."""
+
+    addresses: Addresses
+    level: int = Field(ge=0, le=100)
+    reason: str = Field(min_length=1, max_length=TEXT_CHARACTERS_MAX // 2)
+    who: Who
+    for_s: float | None = Field(default=None, gt=0, le=31 * 86400)
+    start_ms: TimeMs | None = None
+
+
+class CancelRequest(Asked):
+    """Lamps that shall follow their plan again."""
+
+    addresses: Addresses
+    who: Who
+
+
+class ConditionRequest(Asked):
+    """A condition that holds for a time, 0: no more; ``gateways`` empty: in all cabinets of the plan."""
+
+    condition: str = Field(max_length=64)
+    who: Who
+    for_s: float = Field(ge=0, le=31 * 86400)
+    gateways: list[str] = Field(default=[], max_length=ADDRESSES_MAX)
+    start_ms: TimeMs | None = None
+
+
+class ToldView(BaseModel):
+    """Gateways that are told, and what is worth knowing; ``/api/v1/desired/…`` says who has it."""
+
+    gateways: list[str]
+    remarks: list[str] = []
+
+
+class PlanView(BaseModel):
+    """The plan that was pushed last."""
+
+    name: str
+    file: str
+    who: str
+    pushed_ms: int
+    text: str
+
+
+class StandingView(BaseModel):
+    """What was said by hand for a gateway."""
+
+    gateway: str
+    overrides: list[Override]
+    conditions: list[Condition]
+
+
+class StepView(BaseModel):
+    """From when on which level; where ``sensors`` decide, that level or off."""
+
+    from_ms: int
+    level: int
+    sensors: list[str]
+    program: str
+    rule: int | None
+    cause: str
+    detail: str
+
+
+class NightView(BaseModel):
+    """One night of lamps that do the same."""
+
+    night: str
+    steps: list[StepView]
+
+
+class LampsView(BaseModel):
+    """Lamps that do the same, and what they will do."""
+
+    lamps: list[str]
+    calendar: str
+    nights: list[NightView]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the interface works with."""
+
+    state: Database
+    desk: LampDesk
+    now_ms: Callable[[], int]
+
+
+def router(sources: Sources) -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(prefix="/lamps", responses={404: {"model": RefusalView}, 409: {"model": RefusalView}})
+    _add_plan(routes, sources)
+    _add_hand(routes, sources)
+    return routes
+
+
+def _add_plan(routes: APIRouter, sources: Sources) -> None:
+    @routes.put("/plan")
+    async def put_plan(asked: PlanRequest) -> ToldView:
+        """Push a plan: every cabinet gets its part, or none where anything is wrong."""
+
+        def work(connection: Connection) -> ToldView:
+            file = TomlFile(asked.text, asked.file)
+            remarks = sources.desk.push_plan(
+                connection,
+                file,
+                asked.text,
+                asked.who,
+                effective_ms=asked.effective_ms,
+                expires_ms=asked.expires_ms,
+            )
+            found = lamp_desk.kept(connection)
+            cabinets = found.plan.cabinets if found else []
+            return ToldView(gateways=sorted(it.gateway for it in cabinets), remarks=remarks)
+
+        return await _done(sources, work)
+
+    @routes.get("/plan")
+    async def get_plan() -> PlanView:
+        """The plan that was pushed last."""
+        found = await sources.state.read(lamp_desk.kept)
+        if found is None:
+            raise HTTPException(404, "no lamp plan was pushed yet")
+        return PlanView(
+            name=found.plan.name, file=found.file, who=found.who, pushed_ms=found.pushed_ms, text=found.text
+        )
+
+    @routes.get("/preview")
+    async def get_preview(
+        first: Annotated[date, Query(description="The first night.")],
+        count: Annotated[int, Query(alias="nights", ge=1, le=NIGHTS_MAX)] = 3,
+        lamp: Annotated[list[str] | None, Query(max_length=ADDRESSES_MAX)] = None,
+    ) -> Page[LampsView]:
+        """What lamps will do by the plan that was pushed last, and why."""
+        found = await sources.state.read(lamp_desk.kept)
+        if found is None:
+            raise HTTPException(404, "no lamp plan was pushed yet")
+        try:
+            shown = previewed(found.plan, first, count, lamp or ())
+        except AddressError as error:
+            raise HTTPException(422, f"{error}; {error.remedy}") from error
+        items = [
+            LampsView(
+                lamps=[str(it) for it in one.lamps],
+                calendar=one.calendar,
+                nights=[
+                    NightView(
+                        night=night.night.isoformat(),
+                        steps=[
+                            StepView(
+                                from_ms=max(step.start_ms, night.begins_ms),
+                                level=step.level,
+                                sensors=[gate.point for gate in step.gates],
+                                program=step.program,
+                                rule=step.rule,
+                                cause=step.cause.kind,
+                                detail=step.cause.detail,
+                            )
+                            for step in night.steps
+                        ],
+                    )
+                    for night in one.nights
+                ],
+            )
+            for one in shown
+        ]
+        return Page(items=items, next=None)
+
+
+def _add_hand(routes: APIRouter, sources: Sources) -> None:
+    @routes.post("/overrides")
+    async def post_override(asked: OverrideRequest) -> ToldView:
+        """Put lamps at a level for a time; it always ends."""
+
+        def work(connection: Connection) -> ToldView:
+            told = sources.desk.override(
+                connection,
+                asked.addresses,
+                asked.level,
+                asked.reason,
+                asked.who,
+                start_ms=asked.start_ms,
+                for_s=asked.for_s,
+            )
+            return ToldView(gateways=told)
+
+        return await _done(sources, work)
+
+    @routes.post("/overrides/cancel")
+    async def cancel_override(asked: CancelRequest) -> ToldView:
+        """Let lamps follow their plan again."""
+        return await _done(
+            sources,
+            lambda connection: ToldView(gateways=sources.desk.cancel(connection, asked.addresses, asked.who)),
+        )
+
+    @routes.post("/conditions")
+    async def post_condition(asked: ConditionRequest) -> ToldView:
+        """Say that a condition of the plan holds for a time."""
+
+        def work(connection: Connection) -> ToldView:
+            told = sources.desk.hold(
+                connection,
+                asked.condition,
+                asked.who,
+                gateways=asked.gateways,
+                start_ms=asked.start_ms,
+                for_s=asked.for_s,
+            )
+            return ToldView(gateways=told)
+
+        return await _done(sources, work)
+
+    @routes.get("/standing")
+    async def get_standing() -> Page[StandingView]:
+        """What was said by hand for each cabinet of the plan, and is not over."""
+
+        def work(connection: Connection) -> list[StandingView]:
+            found = lamp_desk.kept(connection)
+            cabinets = found.plan.cabinets if found else []
+            return [_standing(connection, cabinet.gateway, sources.now_ms()) for cabinet in cabinets]
+
+        return Page(items=await sources.state.read(work), next=None)
+
+
+def _standing(connection: Connection, gateway: str, now_ms: int) -> StandingView:
+    overrides = lamp_desk.newest_body(connection, gateway, DesiredKind.LAMP_OVERRIDES)
+    conditions = lamp_desk.newest_body(connection, gateway, DesiredKind.LAMP_CONDITIONS)
+    by_hand = Overrides.model_validate_json(overrides).overrides if overrides else []
+    holding = Conditions.model_validate_json(conditions).conditions if conditions else []
+    return StandingView(
+        gateway=gateway,
+        overrides=[it for it in by_hand if it.expiration_ms > now_ms],
+        conditions=[it for it in holding if it.until_ms > now_ms],
+    )
+
+
+async def _done(sources: Sources, work: Callable[[Connection], Result]) -> Result:
+    """Do it in one transaction; a refusal is an answer."""
+    try:
+        return await sources.state.write(work)
+    except TomlFileError as error:
+        raise HTTPException(422, [str(problem) for problem in error.problems]) from error
+    except AddressError as error:
+        raise HTTPException(422, f"{error}; {error.remedy}") from error
+    except DeskError as error:
+        raise HTTPException(422, str(error)) from error
+    except PushError as error:
+        told = [f"{gateway}: {text}" for gateway, text in sorted(error.problems.items())]
+        raise HTTPException(422 if told else 409, told or str(error)) from error

@@ -1,0 +1,268 @@
+"""The desired documents of a running gateway: taken, kept, put in force at their time, answered for.
+
+Whatever arrives is judged first; what is accepted is on disk before anything acts on it. Without network all
+of this goes on with what the disk holds.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+
+from contract.desired import DesiredKind, Outcome, Refusal
+from contract.events import DesiredReport
+from contract.limits import MESSAGE_BYTES_MAX
+from edge.buffer.keeper import Keeper
+from edge.clock import Clock
+from edge.desired.answers import UNKNOWN_KIND, Answers
+from edge.desired.held import Document, Held, Highest
+from edge.desired.inbox import Arrived, Inbox
+from edge.desired.judging import Accepted, Again, Refused, Verifier, told
+from edge.desired.shelf import Shelf
+from edge.rules.effects import Ids
+from edge.telling import Told
+from edge.waiting import Wake
+
+_log = logging.getLogger(__name__)
+
+InForce = Callable[[DesiredKind, str | None], Sequence[str]]
+"""Told the body that is in force from now on, None for none; returns why it cannot be, in sentences."""
+
+TRIES_MAX = 3
+"""A document that was begun so often and came to no end has ended the process each time: it gives way."""
+LOOK_S = 60.0
+"""So often at least it is looked at what is due: the clock may have been set meanwhile."""
+RETRY_S = 10.0
+AT_ONCE_MAX = 50
+"""So many messages are judged before it is looked again at what is due."""
+
+
+class Documents:
+    """One of each kind is in force at most. ``run`` works; ``offer`` takes what the link has received."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        verifier: Verifier,
+        keeper: Keeper,
+        clock: Clock,
+        ids: Ids,
+        *,
+        report_interval_s: float,
+        report: Callable[[DesiredReport], None],
+        on_in_force: InForce,
+    ) -> None:
+        """``report`` takes what the centre is to know; ``on_in_force`` executes."""
+        self._shelf, self._verifier, self._keeper, self._clock = shelf, verifier, keeper, clock
+        self._on_in_force = on_in_force
+        self._inbox, self._wake = Inbox(), Wake()
+        self._held = {kind: Held() for kind in DesiredKind}
+        self._answers = Answers(report_interval_s, clock, ids, report, self._highest)
+        self._unread = set(DesiredKind)
+        """What could not be read yet: nothing is taken of these, for nobody knows what was taken before."""
+        self._owed: set[DesiredKind] = set()
+        """What stands in memory and the disk has not taken yet."""
+        self._retry_s = -math.inf
+        self._disk = Told("the disk of the desired documents")
+
+    @property
+    def in_force(self) -> dict[str, int]:
+        """The sequence in force, by kind; for the hello."""
+        return {str(kind): held.current.desired.sequence for kind, held in self._held.items() if held.current}
+
+    def offer(self, kind: str, message: bytes, *, retained: bool) -> None:
+        """Take a message of the link; what does not fit is counted."""
+        if not message:
+            return  # somebody removed what the broker retained
+        known = kind if kind in list(DesiredKind) else UNKNOWN_KIND
+        if len(message) > MESSAGE_BYTES_MAX:
+            reason = f"it takes {len(message)} bytes, {MESSAGE_BYTES_MAX} at most"
+            self._answers.count(known, Outcome.REFUSED, Refusal.TOO_LARGE, reason)
+        elif not self._inbox.put(Arrived(known, message, retained)):
+            reason = "more came at once than waits here"
+            self._answers.count(known, Outcome.REFUSED, Refusal.OVERLOADED, reason)
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Time was set, or the like: look at once."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Put in force what the disk holds, then judge what comes, until cancelled."""
+        while True:
+            if self._clock.now().s >= self._retry_s:
+                await self._catch_up()
+            for kind in DesiredKind:
+                await self._turn(kind)
+            for _ in range(AT_ONCE_MAX):
+                if (arrived := self._inbox.take()) is None:
+                    self._answers.tell()
+                    await self._wake.wait(self._idle_s())
+                    break
+                await self._one(arrived)
+
+    def tell_all(self) -> None:
+        """Tell what is counted and not told yet; before the process ends."""
+        self._answers.tell(everything=True)
+
+    async def _catch_up(self) -> None:
+        """Read what could not be read yet, write what could not be written."""
+        self._retry_s = math.inf
+        for kind in sorted(self._unread):
+            try:
+                found = await self._keeper.run(self._shelf.read, kind)
+            except OSError as error:
+                self._refused_by_disk(error)
+                continue
+            self._unread.discard(kind)
+            self._recalled(kind, found.held, found.damaged)
+        for kind in sorted(self._owed):
+            await self._keep(kind, self._held[kind])
+
+    def _recalled(self, kind: DesiredKind, held: Held, damaged: list[str]) -> None:
+        """Take up what the disk holds, and put in force what was."""
+        if damaged:
+            self._owed.add(kind)
+        names = (self._verifier.district, self._verifier.gateway)
+        if any((each.desired.district, each.desired.gateway) != names for each in held.documents):
+            damaged = [*damaged, f"what is stored of kind {kind} is another gateway's, and is not used"]
+            held = Held()
+            self._owed.discard(kind)  # until it has one of its own, that stays: a name may be misspelt
+        self._held[kind] = held
+        if damaged:
+            self._answers.damaged(kind, held.highest, damaged)
+        now_ms, current = self._clock.now().wall_ms, held.current
+        if current is None or current.is_over(now_ms) or (held.waiting and held.waiting.is_due(now_ms)):
+            return
+        if problems := self._executed(kind, current.desired.body):
+            self._held[kind] = held.back()
+            self._owed.add(kind)
+            self._former_again(kind)
+            self._answers.outcome(kind, current, Outcome.ROLLED_BACK, told(problems))
+
+    async def _one(self, arrived: Arrived) -> None:
+        if arrived.kind == UNKNOWN_KIND:
+            reason = f"the topic's last level is none of {', '.join(DesiredKind)}"
+            self._answers.count(UNKNOWN_KIND, Outcome.REFUSED, Refusal.WRONG_KIND, reason)
+            return
+        kind = DesiredKind(arrived.kind)
+        held, now = self._held[kind], self._clock.now()
+        verdict = await self._keeper.run(self._verifier.judge, arrived.message, kind, held.highest, now)
+        match verdict:
+            case Accepted(document):
+                await self._accepted(kind, document)
+            case Again(document) if held.highest and held.highest.outcome:
+                if not arrived.retained:  # the broker repeats itself on each connection; its centre asks
+                    reason = "it came again"
+                    self._answers.count(
+                        kind,
+                        held.highest.outcome,
+                        Refusal.REPLAYED,
+                        reason,
+                        digest=document.digest,
+                        sequence=document.desired.sequence,
+                    )
+            case Refused(refusal, reason, digest, sequence):
+                self._answers.count(kind, Outcome.REFUSED, refusal, reason, digest=digest, sequence=sequence)
+        self._answers.tell()
+
+    async def _accepted(self, kind: DesiredKind, document: Document) -> None:
+        """Keep the document, then let it wait for its time, which may be now."""
+        held = self._held[kind].taken(document)
+        refused = "what was taken before is not known yet" if kind in self._unread else ""
+        try:
+            if not refused:
+                await self._keeper.run(self._shelf.write, kind, held)
+        except OSError as error:
+            self._refused_by_disk(error)
+            refused = f"the disk refuses: {error.strerror or error}"
+        if refused:
+            self._answers.count(
+                kind,
+                Outcome.REFUSED,
+                Refusal.STORAGE_UNAVAILABLE,
+                refused,
+                digest=document.digest,
+                sequence=document.desired.sequence,
+            )
+            return
+        self._disk.works()
+        self._held[kind] = held
+        self._owed.discard(kind)
+        if not document.is_due(self._clock.now().wall_ms):
+            self._answers.outcome(kind, document, Outcome.STORED, "it waits for its time")
+        await self._turn(kind)
+
+    async def _turn(self, kind: DesiredKind) -> None:
+        """Do what is due by now."""
+        held, now_ms = self._held[kind], self._clock.now().wall_ms
+        if held.waiting and held.waiting.is_over(now_ms):
+            await self._keep(kind, held.gone(Outcome.EXPIRED))
+            reason = "its time was over before it could be in force"
+            self._answers.outcome(kind, held.waiting, Outcome.REFUSED, reason, Refusal.EXPIRED)
+        elif held.waiting and held.waiting.is_due(now_ms):
+            await self._put_in_force(kind, held.waiting)
+        held = self._held[kind]
+        if held.current and held.current.is_over(self._clock.now().wall_ms):
+            await self._keep(kind, held.over())
+            self._executed(kind, None)
+            self._answers.outcome(kind, held.current, Outcome.EXPIRED, "its time is over")
+
+    async def _put_in_force(self, kind: DesiredKind, document: Document) -> None:
+        """Swap; a document that cannot be executed, or ended the process too often, gives way again."""
+        if self._held[kind].tries >= TRIES_MAX:
+            problems: Sequence[str] = [f"it was begun {TRIES_MAX} times, and the gateway ended each time"]
+        else:
+            await self._keep(kind, self._held[kind].begun())
+            problems = self._executed(kind, document.desired.body)
+        if problems:
+            await self._keep(kind, self._held[kind].gone(Outcome.ROLLED_BACK))
+            self._former_again(kind)
+            self._answers.outcome(kind, document, Outcome.ROLLED_BACK, told(problems))
+        else:
+            await self._keep(kind, self._held[kind].done())
+            self._answers.outcome(kind, document, Outcome.IN_FORCE, "")
+
+    def _former_again(self, kind: DesiredKind) -> None:
+        current = self._held[kind].current
+        if problems := self._executed(kind, current.desired.body if current else None):
+            _log.error("the former %s cannot be put in force again: %s", kind, told(problems))
+
+    def _executed(self, kind: DesiredKind, body: str | None) -> Sequence[str]:
+        try:
+            return list(self._on_in_force(kind, body))
+        except Exception as error:
+            _log.exception("a %s cannot be put in force", kind)
+            return [f"{type(error).__name__}: {error}"]
+
+    def _highest(self, kind: str) -> Highest | None:
+        return self._held[DesiredKind(kind)].highest if kind in list(DesiredKind) else None
+
+    async def _keep(self, kind: DesiredKind, held: Held) -> None:
+        """Let this stand, on disk too as soon as that takes it."""
+        self._held[kind] = held
+        try:
+            await self._keeper.run(self._shelf.write, kind, held)
+        except OSError as error:
+            self._refused_by_disk(error)
+            self._owed.add(kind)
+        else:
+            self._disk.works()
+            self._owed.discard(kind)
+
+    def _refused_by_disk(self, error: OSError) -> None:
+        self._disk.failed(error.strerror or str(error))
+        self._retry_s = self._clock.now().s + RETRY_S
+
+    def _idle_s(self) -> float:
+        now = self._clock.now()
+        waits_s = [LOOK_S, self._answers.idle_s(now.s), self._retry_s - now.s]
+        waits_s += [(due_ms - now.wall_ms) / 1000 for held in self._held.values() for due_ms in _due_ms(held)]
+        return max(0.0, min(waits_s))
+
+
+def _due_ms(held: Held) -> list[int]:
+    """Return when something is due, in UTC milliseconds."""
+    due = [held.waiting.desired.effective_ms] if held.waiting else []
+    return due + [
+        each.desired.expires_ms for each in (held.current, held.waiting) if each and each.desired.expires_ms
+    ]

@@ -1,0 +1,104 @@
+"""Light sensors and other points that plans ask: whether their gates are open, and who is lost. Pure."""
+
+import math
+from collections.abc import Iterable
+
+from contract.samples import Value
+from edge.settings import Ref, ref
+from lighting.timeline import Gate, moved
+
+FIRST_HEARD_S = 30.0
+"""So long after the start lamps wait for a sensor that was not heard yet, before the sun decides."""
+
+
+class Sensors:
+    """Gates with what they were last. A value is forgotten when no good one came for ``stale_s`` seconds."""
+
+    def __init__(self, stale_s: float) -> None:
+        """Nothing is asked, nothing was heard."""
+        self._stale_s = stale_s
+        self.opened: dict[Gate, bool | None] = {}
+        self._gates: dict[Ref, list[Gate]] = {}
+        self._good_s: dict[Ref, float] = {}
+        self._values: dict[Ref, float | None] = {}
+        """Of all points that are listened to: the last good value."""
+        self._heard: set[Ref] = set()
+        self._lost: dict[Ref, bool] = {}
+
+    def listen(self, points: Iterable[Ref]) -> None:
+        """These may be asked; what they read is remembered until then."""
+        for at in points:
+            self._values.setdefault(at, None)
+
+    def listens(self, at: Ref) -> bool:
+        """Say whether a point may be asked."""
+        return at in self._values
+
+    def need(self, gates: Iterable[Gate], now_s: float) -> None:
+        """These are asked from now on."""
+        for gate in gates:
+            if gate in self.opened:
+                continue
+            at = point(gate)
+            self.listen([at])
+            last = self._values[at]
+            self.opened[gate] = None if last is None else moved(gate, last, None)
+            self._gates.setdefault(at, []).append(gate)
+            self._good_s.setdefault(at, now_s)
+
+    def take(self, at: Ref, value: Value, now_s: float) -> bool:
+        """Take what a point reads, None where that is no good; say whether a gate moved."""
+        if at not in self._values:
+            return False
+        gates = self._gates.get(at, ())
+        first = at not in self._heard
+        self._heard.add(at)
+        if not isinstance(value, int | float):
+            return self.expire(now_s) or first
+        self._good_s[at], self._values[at] = now_s, float(value)
+        changed = first or self._lost.get(at, True)
+        self._lost[at] = False
+        for gate in gates:
+            before = self.opened[gate]
+            self.opened[gate] = now = moved(gate, float(value), before)
+            changed |= now is not before
+        return changed
+
+    def expire(self, now_s: float) -> bool:
+        """Forget what is too old; say whether anything was."""
+        changed = False
+        for at in self._gates:
+            good_s = self._good_s[at]
+            if now_s - good_s < self._stale_s or self._lost.get(at):
+                continue
+            self._lost[at] = changed = True
+            self.opened |= dict.fromkeys(self._gates[at])
+            self._values[at] = None
+        return changed
+
+    def awaited(self, gates: Iterable[Gate], now_s: float) -> bool:
+        """Say whether one of these may be heard any moment, so that it is too early to decide without it."""
+        return any(
+            point(gate) not in self._heard and now_s - self._good_s[point(gate)] < FIRST_HEARD_S
+            for gate in gates
+        )
+
+    @property
+    def lost(self) -> dict[Ref, bool]:
+        """Of each point that is known to be there or not: whether it is not."""
+        return self._lost
+
+    def next_s(self, now_s: float) -> float:
+        """Return when a value becomes too old, or is awaited no longer; infinite where none will."""
+        times = [
+            self._good_s[at] + wait_s
+            for at in self._gates
+            for wait_s in (FIRST_HEARD_S, self._stale_s)
+            if not self._lost.get(at) and self._good_s[at] + wait_s > now_s
+        ]
+        return min(times, default=math.inf)
+
+
+def point(gate: Gate) -> Ref:
+    """Return the point that a gate looks at."""
+    return ref(gate.point)

@@ -1,0 +1,40 @@
+"""Asking the centre over HTTP, for commands: what it refuses is told in its own words."""
+
+import json
+from typing import Any, NoReturn
+
+import httpx
+import typer
+
+TIMEOUT_S = 30.0
+
+
+def asked(method: str, url: str, path: str, *, body: Any = None, query: Any = None) -> Any:
+    """Return the centre's answer as plain data; where there is none, say why on standard error and exit 1."""
+    try:
+        answer = httpx.request(
+            method, f"{url.rstrip('/')}/api/v1{path}", json=body, params=query, timeout=TIMEOUT_S
+        )
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        _end(f"the centre at {url} does not answer: {error}; is it running, and is --url right?")
+    try:
+        told = answer.json()
+    except ValueError:
+        _end(f"{url} answers {answer.status_code}, and nothing that a centre would say; is --url right?")
+    if answer.is_success:
+        return told
+    detail = told.get("detail", told) if isinstance(told, dict) else told
+    for line in detail if isinstance(detail, list) else [detail]:
+        typer.echo(_sentence(line), err=True)
+    raise typer.Exit(1)
+
+
+def _sentence(told: Any) -> str:
+    if isinstance(told, dict) and "msg" in told:
+        return f"{'.'.join(str(part) for part in told.get('loc', ()))}: {told['msg']}"
+    return told if isinstance(told, str) else json.dumps(told, ensure_ascii=False)
+
+
+def _end(text: str) -> NoReturn:
+    typer.echo(text, err=True)
+    raise typer.Exit(1)

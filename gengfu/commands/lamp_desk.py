@@ -1,0 +1,214 @@
+"""``gengfu lamps push|status|override|cancel|condition``: what the lighting team asks of the centre."""
+
+import getpass
+import json
+import os
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from gengfu.durations import seconds
+from gengfu.language import language
+
+PAGE = 1_000
+
+Url = Annotated[
+    str, typer.Option("--url", metavar="URL", envvar="GENGFU_URL", help="The centre's interface.")
+]
+Who = Annotated[
+    str, typer.Option("--who", metavar="NAME", help="Who asks for it; your user name by default.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The lamp plan, a TOML file.")]
+Lamps = Annotated[
+    list[str], typer.Argument(metavar="ADDRESS", help="cabinet/lamp-1, cabinet/*, or a group of the plan.")
+]
+Moment = Annotated[
+    datetime | None,
+    typer.Option(
+        "--from",
+        metavar="YYYY-MM-DDTHH:MM",
+        formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
+        help="Not before this time of your machine's zone; now where nothing is said.",
+    ),
+]
+DEFAULT_URL = "http://127.0.0.1:8780"
+
+
+def push(
+    plan_file: PlanFile,
+    effective: Moment = None,
+    url: Url = DEFAULT_URL,
+    who: Who = "",
+    wait: Annotated[
+        str, typer.Option("--wait", metavar="DURATION", help="Wait so long for the cabinets' answers.")
+    ] = "10s",
+    as_json: AsJson = False,
+) -> None:
+    """Push a plan: every cabinet gets its part, signed; or none, where anything is wrong with it."""
+    from gengfu.centre_client import asked
+    from lighting import checking
+    from toml_files import TomlFile
+
+    file = TomlFile.read(plan_file)
+    checking.parsed(file)
+    body = {
+        "text": plan_file.read_text(encoding="utf-8-sig"),
+        "file": plan_file.name,
+        "who": who or getpass.getuser(),
+        "effective_ms": _ms(effective),
+    }
+    told = asked("PUT", url, "/lamps/plan", body=body)
+    for remark in told["remarks"]:
+        typer.echo(remark, err=True)
+    _show(_answers(url, "lamp_plan", told["gateways"], _seconds(wait, "--wait")), as_json=as_json)
+
+
+def status(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Say which cabinets have the plan, which have not, and why; and what was said by hand."""
+    from gengfu.centre_client import asked
+
+    items = _items(url, "lamp_plan")
+    standing = [
+        each
+        for each in asked("GET", url, "/lamps/standing")["items"]
+        if each["overrides"] or each["conditions"]
+    ]
+    if as_json:
+        typer.echo(json.dumps({"plan": items, "standing": standing}, ensure_ascii=False))
+        return
+    _show(items, as_json=False)
+    for each in standing:
+        for override in each["overrides"]:
+            lamps = ", ".join(override["lamps"][:8]) + (" …" if len(override["lamps"]) > 8 else "")
+            ends = f"{datetime.fromtimestamp(override['expiration_ms'] / 1000).astimezone():%m-%d %H:%M}"
+            typer.echo(
+                f"{each['gateway']}: {override['level']} % until {ends}: {lamps}: {override['reason']}"
+            )
+        for condition in each["conditions"]:
+            ends = f"{datetime.fromtimestamp(condition['until_ms'] / 1000).astimezone():%m-%d %H:%M}"
+            typer.echo(f"{each['gateway']}: {condition['condition']} until {ends}")
+
+
+def override(
+    addresses: Lamps,
+    level: Annotated[int, typer.Option("--level", metavar="PERCENT", min=0, max=100, help="0 is off.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; people read it later.")],
+    duration: Annotated[
+        str,
+        typer.Option("--for", metavar="DURATION", help="Such as 45min or 2h; the plan's default otherwise."),
+    ] = "",
+    begins: Moment = None,
+    url: Url = DEFAULT_URL,
+    who: Who = "",
+    as_json: AsJson = False,
+) -> None:
+    """Put lamps at a level for a time, whatever their plan says. It always ends."""
+    body = {
+        "addresses": addresses,
+        "level": level,
+        "reason": reason,
+        "who": who or getpass.getuser(),
+        "for_s": _seconds(duration, "--for") if duration else None,
+        "start_ms": _ms(begins),
+    }
+    _told("POST", "/lamps/overrides", "lamp_overrides", url, body, as_json=as_json)
+
+
+def cancel(addresses: Lamps, url: Url = DEFAULT_URL, who: Who = "", as_json: AsJson = False) -> None:
+    """Let lamps follow their plan again, before their override ends."""
+    body = {"addresses": addresses, "who": who or getpass.getuser()}
+    _told("POST", "/lamps/overrides/cancel", "lamp_overrides", url, body, as_json=as_json)
+
+
+def condition(
+    name: Annotated[str, typer.Argument(metavar="CONDITION", help="One that the plan names, such as fog.")],
+    duration: Annotated[
+        str, typer.Option("--for", metavar="DURATION", help="Such as 6h; 0s: it holds no more.")
+    ],
+    gateways: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cabinet", metavar="GATEWAY", help="Only there; repeatable. All of the plan otherwise."
+        ),
+    ] = None,
+    begins: Moment = None,
+    url: Url = DEFAULT_URL,
+    who: Who = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say that a condition of the plan holds for a time: fog, rain, an event night."""
+    body = {
+        "condition": name,
+        "who": who or getpass.getuser(),
+        "for_s": _seconds(duration, "--for"),
+        "gateways": gateways or [],
+        "start_ms": _ms(begins),
+    }
+    _told("POST", "/lamps/conditions", "lamp_conditions", url, body, as_json=as_json)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to their group."""
+    app.command(short_help="Push a plan to its cabinets, and see who has it.")(push)
+    app.command(short_help="Who has the plan, who has not, and why.")(status)
+    app.command(short_help="Put lamps at a level for a time.")(override)
+    app.command(short_help="End an override before its time.")(cancel)
+    app.command(short_help="Say that a condition of the plan holds for a time.")(condition)
+
+
+def _told(method: str, path: str, kind: str, url: str, body: dict[str, Any], *, as_json: bool) -> None:
+    from gengfu.centre_client import asked
+
+    told = asked(method, url, path, body=body)
+    _show(_answers(url, kind, told["gateways"], 5.0), as_json=as_json)
+
+
+def _answers(url: str, kind: str, gateways: list[str], wait_s: float) -> list[dict[str, Any]]:
+    """Return where the documents of these gateways stand, once all have answered or the time is over."""
+    until_s = time.monotonic() + wait_s
+    while True:
+        items = [item for item in _items(url, kind) if item["gateway"] in gateways]
+        if time.monotonic() >= until_s or all(item["state"] not in ("waiting", "sent") for item in items):
+            return items
+        time.sleep(0.2)
+
+
+def _items(url: str, kind: str) -> list[dict[str, Any]]:
+    from gengfu.centre_client import asked
+
+    items: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        page = asked("GET", url, f"/desired/{kind}", query={"limit": PAGE, "cursor": cursor})
+        items += page["items"]
+        if page["next"] is None:
+            return items
+        cursor = page["next"]
+
+
+def _show(items: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(items, ensure_ascii=False))
+        return
+    from gengfu import desired_table
+
+    console = Console(highlight=False, markup=False)
+    for part in desired_table.parts(items, round(time.time() * 1000), language(os.environ)):
+        console.print(part)
+
+
+def _seconds(text: str, option: str) -> float:
+    try:
+        return seconds(text)
+    except ValueError as error:
+        typer.echo(f"{option}: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.astimezone().timestamp() * 1000)
