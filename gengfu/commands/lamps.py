@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from gengfu.commands import lamp_desk, lamp_reports
+from gengfu.commands import lamp_desk, lamp_reports, lamp_talq
 from gengfu.language import language
 
 if TYPE_CHECKING:
@@ -124,3 +124,4 @@ def _refuse(message: str) -> None:
 
 app.command("report", short_help="A month of lamps: rates, energy, failures.")(lamp_reports.report)
 app.command("nights", short_help="What one lamp did in the last nights.")(lamp_reports.nights)
+lamp_talq.add_to(app)
