@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 
 from contract.desired import DesiredKind
+from contract.messages import DeviceEntry
 from lighting.documents import Conditions, Overrides, read_plan
-from tests.collector.making import NOW_MS, Clock
+from tests.collector.making import NOW_MS, Clock, given, greeting, hello
 from tests.collector.test_desired import Desk, desk, opened
 
 PLAN = """
@@ -126,6 +127,25 @@ def test_a_cabinet_that_is_in_the_plan_no_more_is_told_of(tmp_path: Path) -> Non
         text = PLAN.replace('[[cabinets]]\ngateway = "gw-2"\nlamps = ["lamp-{1-2}"]\n', "")
         text = text.replace(', "gw-2/lamp-1"', "").replace(', "gw-2/*"', "")
         assert push(centre, text)["remarks"] == ["gw-2 is in this plan no more and keeps the one before"]
+
+
+ASKS = PLAN.replace(
+    'kind = "astro_clock"', 'kind = "sensor", sensor = "lux/illuminance", on_level = 20, off_level = 30'
+)
+
+
+def test_a_sensor_of_a_device_that_a_cabinet_did_not_name_is_told(tmp_path: Path) -> None:
+    """It decides itself, for it may have got one; a cabinet that names it is not spoken of."""
+    with desk(tmp_path) as centre:
+        said = greeting(1, 1, gateway="gw-1", devices=[DeviceEntry("lux", "sen0644", "rs485-1")])
+        given(centre.collector, [hello(said, gateway="gw-1", at_ms=NOW_MS)])
+        answer = push(centre, ASKS)
+        assert answer["gateways"] == ["gw-1", "gw-2"]
+        assert answer["remarks"] == [
+            "gw-2: programs[0].active_periods[0].sensor: it has no device 'lux', of which lux/illuminance is "
+            "asked, and will refuse the plan; it has: main-pressure"
+        ]
+        assert push(centre, PLAN)["remarks"] == []
 
 
 def test_an_override_ends_by_the_plan_s_default_and_lasts_no_longer_than_it_allows(tmp_path: Path) -> None:
