@@ -25,7 +25,12 @@ PLANS_KEPT_MAX = 20
 
 
 class DeskError(ValueError):
-    """What was asked for cannot be; the text says why and what to do."""
+    """What was asked for cannot be; the text says why and what to do, ``key`` what of the request it is."""
+
+    def __init__(self, text: str, key: str = "") -> None:
+        """Keep both; ``key`` is empty where the request is as it should be."""
+        super().__init__(text)
+        self.key = key
 
 
 class Kept(NamedTuple):
@@ -89,7 +94,8 @@ class LampDesk:
         if lasts_s > limits.longest_s:
             raise DeskError(
                 f"an override of {lasts_s:g} s is longer than the plan allows; give {limits.longest_s:g} s "
-                "at most, or change longest_s in [overrides] of the plan"
+                "at most, or change longest_s in [overrides] of the plan",
+                "for_s",
             )
         begins_ms = self._now_ms() if start_ms is None else start_ms
         ends_ms = begins_ms + round(lasts_s * 1000)
@@ -97,7 +103,9 @@ class LampDesk:
         for gateway, lamps in _by_gateway(plan, addresses).items():
             standing = _without(self._overrides(connection, gateway), lamps)
             if len(standing) >= OVERRIDES_MAX:
-                raise DeskError(f"{gateway} has {len(standing)} overrides already; cancel some of them first")
+                raise DeskError(
+                    f"{gateway} has {len(standing)} overrides already; cancel some of them first", "addresses"
+                )
             fresh = Override(
                 lamps=lamps,
                 level=level,
@@ -129,10 +137,15 @@ class LampDesk:
         plan = _plan(connection)
         if condition not in plan.conditions:
             known = ", ".join(plan.conditions) or "none"
-            raise DeskError(f"the plan {plan.name!r} has no condition {condition!r}; it has: {known}")
+            raise DeskError(
+                f"the plan {plan.name!r} has no condition {condition!r}; it has: {known}", "condition"
+            )
         there = [cabinet.gateway for cabinet in plan.cabinets]
         if strange := sorted(set(gateways) - set(there)):
-            raise DeskError(f"the plan {plan.name!r} has no cabinet {strange[0]!r}; write one of {there[:8]}")
+            raise DeskError(
+                f"the plan {plan.name!r} has no cabinet {strange[0]!r}; write one of {', '.join(there[:8])}",
+                "gateways",
+            )
         begins_ms = self._now_ms() if start_ms is None else start_ms
         bodies = {}
         for gateway in gateways or there:

@@ -146,7 +146,7 @@ def test_an_output_has_one_master(tmp_path: Path) -> None:
 
 
 def test_the_check_counts_lamps_and_what_one_broadcast_reaches(tmp_path: Path) -> None:
-    """Ten of them, eight with controllers of one profile on one line; a gateway without lamps is not asked."""
+    """Ten, of which eight have controllers of one profile on a line; without lamps nothing is said."""
     file = tmp_path / "gateway.toml"
     for text, said, counts in (
         (settings(), "0 controls, 10 lamps, 1 group)", (10, 1)),
