@@ -55,7 +55,7 @@ def test_lamps_follow_the_stored_plan_with_no_link(tmp_path: Path) -> None:
 
     subject.run(story)
     assert seen == [[0] * 8, [100] * 8, [100] * 8, [40] * 8]
-    assert subject.events() == []
+    assert subject.raised() == []
     for lamp in LAMPS:
         assert sent(subject, lamp) == [(40, 1, "broadcast")]  # at 100 they came up by themselves
         [_, proved] = subject.told(lamp, Happened.PROVED)
@@ -175,7 +175,7 @@ def test_a_day_without_supply_raises_nothing_and_sends_nothing_to_lamps(tmp_path
     subject = street(tmp_path, circuits={"12:00:00": 0})
     subject.run(lambda _street: asyncio.sleep(40 * MINUTE_S))
     assert not any(sent(subject, lamp) for lamp in LAMPS)
-    assert subject.events() == []
+    assert subject.raised() == []
 
 
 def test_when_the_supply_comes_back_lamps_get_what_is_due(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_when_the_supply_comes_back_lamps_get_what_is_due(tmp_path: Path) -> Non
         assert levels(street) == [40] * 8
 
     subject.run(story)
-    assert subject.events() == []
+    assert subject.raised() == []
 
 
 def test_with_an_unset_clock_lamps_are_on_until_time_is_known(tmp_path: Path) -> None:
@@ -380,6 +380,8 @@ def test_each_failure_gets_its_class(tmp_path: Path) -> None:
         "lamp-13": ("lamp_draws_little", "lamp_power_too_low"),
         "lamp-14": ("lamp_dims_wrong", "dimming_failure"),
         "lamp-15": ("lamp_mute", "communication_failure"),
+        "lamp-17": ("lamp_cycles", "cycling_failure"),
+        "lamp-18": ("lamp_leaks", "leakage_detected"),
     }
     subject = street(tmp_path, *((60.0, what, lamp) for lamp, (what, _) in wrong.items()))
     subject.run(lambda _street: asyncio.sleep(30 * MINUTE_S))
