@@ -47,7 +47,10 @@ def test_nothing_is_lost_or_doubled_and_gateways_that_believe_the_broker_do_lose
     assert (figures["lost"], figures["duplicated"], figures["cases_duplicated"]) == (0, 0, 0)
     assert figures["samples_taken"] > 1000
     assert figures["sprinkler_runs"] >= 1
-    assert figures["cases_raised"] == 2
+    assert figures["cases_raised"] == 3
+    assert (figures["lamp_plans_in_force"], figures["lamp_alarms"], figures["lamp_deviations"]) == (3, 1, 0)
+    assert figures["lamp_checks"] > 500
+    assert "lighting-3    1  sent, no answer" in told
     assert figures["broker_kills"] == 1
     assert figures["queued_at_kill"] >= 1
     assert (figures["verdict"], weakened_figures["verdict"]) == ("good", "bad")
@@ -87,11 +90,11 @@ def command(pid: int) -> str:
 
 
 def under_way(demo: "subprocess.Popen[str]") -> list[int]:
-    """Wait until both gateways of a demo are there; return all its processes."""
+    """Wait until all gateways of a demo are there; return all its processes."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         found = children(demo.pid)
-        if sum("edge run" in command(pid) for pid in found) == 2:
+        if sum("edge run" in command(pid) for pid in found) == 5:
             return found
         time.sleep(0.1)
     raise AssertionError([command(pid) for pid in children(demo.pid)])
@@ -162,5 +165,5 @@ def test_an_early_end_is_no_bad_end(tmp_path: Path) -> None:
     )
     assert (ran.returncode, json.loads(ran.stdout)["verdict"]) == (1, "early")
     assert "starting: gateway of the street …" in ran.stderr
-    assert "0 of 10 steps of the story happened" in ran.stderr
+    assert "0 of 15 steps of the story happened" in ran.stderr
     assert ran.stderr.endswith(f"files: {tmp_path / 'a'}/\n")
