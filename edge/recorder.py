@@ -4,6 +4,7 @@ import asyncio
 import math
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from contract import batches
@@ -54,16 +55,18 @@ class Recorder:
         remembered: Callable[[], dict[str, Any]],
         on_stored: Callable[[Stored], None],
         leaves_at_once: Callable[[Lane], bool] = lambda _lane: False,
+        held_ms: Callable[[], int | None] | None = None,
     ) -> None:
         """``remembered`` is what the rules want kept with their events; ``on_stored`` wakes the uplink.
 
-        ``leaves_at_once`` says whether the uplink is waiting for what is committed.
+        ``leaves_at_once`` says whether the uplink is waiting for what is committed; ``held_ms`` where there
+        are policies, the earliest time of what they hold back: those give samples out of turn.
         """
         self._buffer, self._keeper, self._clock = buffer, keeper, clock
         self._writer = Writer(buffer, bytes_max)
         self._interval_s, self._batch_max = flush_interval_s, samples_per_batch_max
         self._remembered, self._on_stored = remembered, on_stored
-        self._leaves_at_once = leaves_at_once
+        self._leaves_at_once, self._held_ms = leaves_at_once, held_ms
         self.on_opened: Callable[[dict[str, Any], dict[str, Any]], None] = lambda _rules, _learnt: None
         """Called with what rules and drivers had kept there, when the buffer was opened here."""
         self._measured: list[Measured] = []
@@ -279,7 +282,14 @@ class Recorder:
             in_first = sum(map(how_many, first))
             return self._of_samples(first, in_first) + self._of_samples(rest, count - in_first)
         unset = _is_unset(measured[0])  # as all of a batch are
-        return [self._append(Lane.TELEMETRY, Content.SAMPLES, payload, measured, count, unset=unset)]
+        item = self._append(Lane.TELEMETRY, Content.SAMPLES, payload, measured, count, unset=unset)
+        return [replace(item, held_ms=self._still_held_ms()) if self._held_ms else item]
+
+    def _still_held_ms(self) -> int | None:
+        """Return the earliest time of what is to follow what is committed now."""
+        held_ms = self._held_ms() if self._held_ms else None
+        times = [each.time_ms for each in self._measured]
+        return min(times if held_ms is None else [*times, held_ms], default=None)
 
     def _append(
         self,

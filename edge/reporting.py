@@ -34,6 +34,10 @@ class _Policy(Protocol):
     def rest(self) -> Sequence[Sample]:
         """Return what would otherwise go untold at an end."""
 
+    @property
+    def held_ms(self) -> int | None:
+        """The time of what is measured and will yet be told; None where nothing is held back."""
+
 
 class _Every:
     def take(self, sample: Sample, now_s: float) -> Sequence[Sample]:  # noqa: ARG002 - as the others
@@ -41,6 +45,10 @@ class _Every:
 
     def rest(self) -> Sequence[Sample]:
         return ()
+
+    @property
+    def held_ms(self) -> int | None:
+        return None
 
 
 class _OnChange:
@@ -65,6 +73,10 @@ class _OnChange:
     def rest(self) -> Sequence[Sample]:
         waiting, self._waiting = self._waiting, None
         return () if waiting is None else (waiting,)
+
+    @property
+    def held_ms(self) -> int | None:
+        return None if self._waiting is None else self._waiting.time_ms
 
 
 class _Mean:
@@ -118,6 +130,10 @@ class _Mean:
 
     def rest(self) -> Sequence[Sample]:
         return () if self._last is None else (self._ended(self._last, self._last.time_ms),)
+
+    @property
+    def held_ms(self) -> int | None:
+        return None if self._last is None else self._end_ms - 1
 
     def _begin(self, sample: Sample, now_s: float) -> None:
         self._first, self._began_s = sample, now_s
@@ -204,6 +220,12 @@ class Reporting:
             device.tally.reported += len(told)
             kept += told
         return kept
+
+    @property
+    def held_ms(self) -> int | None:
+        """The earliest time of what will yet be told; a mean that is over waits for the next sample."""
+        policies = (each for device in self._devices.values() for each in device.policies.values())
+        return min((held for each in policies if (held := each.held_ms) is not None), default=None)
 
     @property
     def tallies(self) -> dict[str, Tally]:

@@ -146,6 +146,7 @@ async def _serve(
         remembered=gateway.remembered,
         on_stored=uplink.stored,
         leaves_at_once=uplink.leaves_at_once,
+        held_ms=(lambda: gateway.reporting.held_ms) if gateway.reporting else None,
     )
     gateway.attach(recorder, buffer)
     clock.timeline.on_step = lambda step: _tell_step(recorder, documents, step)

@@ -2,3 +2,8 @@
 
 Pure: the cabinet runs it, the centre previews it.
 """
+
+from pathlib import Path
+
+EXAMPLE = Path(__file__).with_name("plan.example.toml")
+"""The manual of plans."""

@@ -10,11 +10,11 @@ from edge.buffer.retention import Usage
 
 
 def acked_before(
-    db: sqlite3.Connection, site: tuple[str, str], lane: Lane, upto: int, digest: str
+    db: sqlite3.Connection, site: tuple[str, str], lane: Lane, upto: int, digest: str, *, left: bool
 ) -> int | None:
     """Return up to where the lane was acknowledged before; None where the digest contradicts the file.
 
-    ``site`` is district and gateway.
+    ``site`` is district and gateway; ``left`` says that the batch may have left, though no row says so.
     """
     following, acked, acked_digest = db.execute(
         "SELECT next_sequence, acked_upto, acked_digest FROM lanes WHERE lane = ?", (lane,)
@@ -29,7 +29,7 @@ def acked_before(
         offset_ms = settled and settled.offset_ms
         possible = sending.digests((*site, meta.epoch(db)), lane, row, payload, offset_ms)
         # A tombstone may have replaced what was sent before: the centre then has the better part.
-        replaced = row.content == Content.TOMBSTONE and settled is not None
+        replaced = row.content == Content.TOMBSTONE and (left or settled is not None)
         if digest not in possible and not replaced:
             return None
     elif upto == acked and digest and acked_digest and digest != acked_digest:

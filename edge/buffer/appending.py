@@ -2,6 +2,8 @@
 
 import sqlite3
 
+from contract.topics import Lane
+from edge.buffer import meta
 from edge.buffer.batch import Append
 from edge.buffer.sending import Row
 
@@ -13,6 +15,10 @@ def insert(db: sqlite3.Connection, item: Append, boot_id: str, offset_ms: int | 
         " RETURNING next_sequence - 1",
         (min(item.created_ms, item.last_ms), item.lane),
     ).fetchone()
+    if item.held_ms is not None and item.held_ms < item.last_ms:
+        meta.set_value(db, meta.HELD, str(item.held_ms))
+    elif item.lane is Lane.TELEMETRY:
+        meta.delete(db, meta.HELD)
     db.execute(
         "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (

@@ -21,6 +21,8 @@ class Append:
     """Whether it leaves as soon as it is committed: then it is no backfill, and nothing about it is open."""
     unset: bool = False
     """Whether any of it was stamped before the clock was ever set."""
+    held_ms: int | None = None
+    """The earliest time of telemetry that is measured and still to come, if that may lie before this."""
 
 
 @dataclass(frozen=True, slots=True)

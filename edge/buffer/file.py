@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from contract.topics import Lane
+from edge.buffer import meta
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +24,11 @@ SCHEMA = (
     "CREATE TABLE owed (reason TEXT PRIMARY KEY, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL,"
     " count INTEGER, first_sequence INTEGER NOT NULL, last_sequence INTEGER NOT NULL) WITHOUT ROWID",
 )
-COMMITTED = f"SELECT committed_ms FROM lanes WHERE lane = '{Lane.TELEMETRY}'"  # noqa: S608 - a constant
+_HELD = f"SELECT CAST(value AS INTEGER) FROM meta WHERE key = '{meta.HELD}'"  # noqa: S608 - a constant
+COMMITTED = (
+    f"SELECT min(committed_ms, coalesce(({_HELD}), committed_ms)) FROM lanes"  # noqa: S608 - constants
+    f" WHERE lane = '{Lane.TELEMETRY}'"
+)
 """Up to when telemetry is on disk, or known not to come there; events do not wait for it."""
 
 PAGE_BYTES = 4096

@@ -11,8 +11,10 @@ from contract.messages import EpochRange, LaneRange
 
 RULES, LEARNT, RUN, EPOCH, TURN = "rules", "learnt", "run", "epoch", "turn"
 OFFSETS, FORMER, LINK_USE, STRETCHES = "offsets", "former", "link_use", "stretches"
+HELD = "held"
 """Keys in ``meta``; ``run`` holds since when a gateway has been at work, and is gone after a clean end,
-``offsets`` by boot what was missing in its times before its clock was synchronised."""
+``held`` since when telemetry was still to come that is older than the last on disk, ``offsets`` by boot what
+was missing in its times before its clock was synchronised."""
 
 BOOTS_MAX = 16
 """Of so many boots it is kept what was missing in their times."""

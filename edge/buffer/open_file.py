@@ -50,6 +50,8 @@ class OpenFile:
         self._owed = Ledger()
         self._has_unset = False
         """Whether it holds something of this boot whose times will yet be known."""
+        self._left_upto = dict.fromkeys(Lane, 0)
+        """Up to where batches may have left although the disk refused to note in which form."""
         self._numbering: frozenset[Lane] = frozenset()
         """Lanes of which the file says that this boot numbers them."""
 
@@ -81,6 +83,7 @@ class OpenFile:
             opened.db.execute(f"PRAGMA wal_autocheckpoint = {_pages(self.ballast.size_bytes)}")
         self._file, self.quarantined = opened.db, opened.quarantined or self.quarantined
         self._usage, self._owed, self._begun = opened.usage, Ledger(opened.owed), False
+        self._left_upto = dict.fromkeys(Lane, 0)
         self._numbering = frozenset()
         try:
             with self._transaction() as db:

@@ -166,6 +166,7 @@ class Buffer(OpenFile):
             raise
         except sqlite3.OperationalError as error:
             _log.debug("the buffer %s cannot keep in which form a batch leaves: %s", self.path, error)
+            self._left_upto[lane] = max(self._left_upto[lane], row.sequence)
             return sending.verdict_of(row, known)
 
     def ranges(self) -> list[EpochRange]:
@@ -190,7 +191,10 @@ class Buffer(OpenFile):
         sequences is something else.
         """
         with self._reading() as db:
-            acked = acknowledging.acked_before(db, (self.district, self.gateway), lane, upto, digest)
+            left = upto <= self._left_upto[lane]
+            acked = acknowledging.acked_before(
+                db, (self.district, self.gateway), lane, upto, digest, left=left
+            )
         if acked is None:
             return False
         self._heard = True
@@ -209,6 +213,7 @@ class Buffer(OpenFile):
             db.execute("UPDATE owed SET first_sequence = 0, last_sequence = 0")
             self._owed = self._owed.without_sequences()
             self._usage = opening.usage(db)
+        self._left_upto = dict.fromkeys(Lane, 0)
 
     def keep_within(self, bytes_max: int) -> int:
         """Let the oldest telemetry, at last the oldest events give way until all fits.

@@ -101,7 +101,14 @@ class Writer:
             stored = self._append(vital, commit, owed)
             return Committed(stored, str(refusal) if len(vital) < len(items) else "")
         finally:
+            self._stop_growing()
+
+    def _stop_growing(self) -> None:
+        """Whatever fails here, what was committed before is on disk, and is not to be given again."""
+        try:
             self._buffer.stop_growing()
+        except sqlite3.OperationalError as error:
+            self._making_room.failed(str(error))
 
     def _make_room(self, needed: int) -> None:
         least = self._buffer.events_octets + KEPT_BYTES_MIN

@@ -123,8 +123,8 @@ class Uplink:
 
     @property
     def drained(self) -> bool:
-        """Say whether the centre has everything that is on disk."""
-        return self._session.drained
+        """Say whether the centre has everything that is on disk, and the buffer knows it."""
+        return self._session.drained and not self._lock.locked()
 
     async def run(self) -> None:
         """Connect, and connect again after every loss, until cancelled."""

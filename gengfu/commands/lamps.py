@@ -47,6 +47,14 @@ Conditions = Annotated[
 ]
 
 
+@app.command(short_help="Print a commented plan, which is its own manual.")
+def example() -> None:
+    """Print a commented plan, which is its own manual."""
+    from lighting import EXAMPLE
+
+    typer.echo(EXAMPLE.read_text(encoding="utf-8"), nl=False)
+
+
 @app.command(short_help="What lamps will do in the next nights, and why.")
 def preview(
     plan_file: PlanFile,

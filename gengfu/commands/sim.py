@@ -3,15 +3,12 @@
 import json
 import os
 import shutil
-import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -19,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gengfu.language import language
+from gengfu.stop import Stop
 
 app = typer.Typer(help="Simulators: cabinets, a broker, a city platform.", no_args_is_help=True)
 
@@ -79,7 +77,7 @@ def run(
     for_s: Annotated[float | None, typer.Option("--for", min=0, help="End after so many seconds.")] = None,
 ) -> None:
     """Run a cabinet until SIGTERM or Ctrl-C; one JSON line tells when it is ready, and where."""
-    stop = _stop_on_signals()
+    stop = Stop()
     failures: list[Exception] = []
 
     def failed(error: Exception) -> None:
@@ -118,7 +116,7 @@ def platform(
     seed: Seed = 0,
 ) -> None:
     """Run a city platform until SIGTERM or Ctrl-C; one JSON line tells its URL."""
-    stop = _stop_on_signals()
+    stop = Stop()
     chances = _chances(fault or [])
     with _told_plainly():
         from simulators.city_platform import CasePlatform, Faults, PlatformServer
@@ -145,7 +143,7 @@ def broker(
 
     Anybody on this machine may use it without a password: it is for trials, not for service.
     """
-    stop = _stop_on_signals()
+    stop = Stop()
     with _told_plainly(), _folder(folder) as place:
         from simulators.mosquitto import BrokerError, Mosquitto
         from simulators.servers import HOST
@@ -207,17 +205,6 @@ def _folder(given: Path | None) -> Iterator[Path]:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
-
-
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-
-    def handler(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handler)
-    return stop
 
 
 def _now_ms() -> int:

@@ -18,9 +18,11 @@ from contract.samples import ClockState, Measured, Row, Sample, spread
 from contract.topics import Lane
 from edge import recorder as module
 from edge.buffer.batch import Stored
-from edge.buffer.losses import EVENTS_UNSTORED, SAMPLES_UNSTORED
+from edge.buffer.losses import EVENTS_UNSTORED, SAMPLES_UNSTORED, UNCLEAN_END
 from edge.buffer.store import Buffer
 from edge.recorder import Recorder
+from edge.reporting import Reporting, _policy
+from edge.settings import Report
 from simulators.virtual_loop import run_virtually
 from tests.edge.virtual_gateway import LoopClock
 from tests.whole.threadlike import ThreadLike
@@ -32,7 +34,11 @@ class Bench:
     """A real recorder on a real buffer, whose thread takes a while."""
 
     def __init__(
-        self, folder: Path, during: Callable[[], None] = lambda: None, samples_per_batch_max: int = 5
+        self,
+        folder: Path,
+        during: Callable[[], None] = lambda: None,
+        samples_per_batch_max: int = 5,
+        held_ms: Callable[[], int | None] | None = None,
     ) -> None:
         """Begin empty; ``during`` is called in the middle of each call to the buffer."""
         numbers = itertools.count(1)
@@ -48,6 +54,7 @@ class Bench:
             bytes_max=2**28,
             remembered=dict,
             on_stored=self.told.append,
+            held_ms=held_ms,
         )
         self._time_ms = 0
 
@@ -386,3 +393,79 @@ def test_an_event_does_not_wait_for_the_next_try(tmp_path: Path) -> None:
 
     bench = Bench(tmp_path)
     run_virtually(live())
+
+
+MEAN_S, MEAN_MS = 60, 60_000
+
+
+@pytest.mark.parametrize(
+    ("then", "everything", "from_ms"),
+    [
+        ([("fast", 500)], True, -1),
+        ([("fast", 500), ("slow", 1_000)], True, 500),
+        ([("fast", each) for each in range(500, 505)] + [("slow", 1_000)], False, -1),
+    ],
+    ids=["over, and not told yet", "on disk", "told, and not on disk yet"],
+)
+def test_after_a_kill_the_gap_begins_no_later_than_what_a_policy_held_back(
+    tmp_path: Path, then: list[tuple[str, int]], everything: bool, from_ms: int
+) -> None:
+    """A mean has the time of its end, and is told with the next sample: others are on disk before it."""
+    policies = Reporting({"slow": {"p": _policy(Report(mode="mean", interval_s=MEAN_S), 3)}})
+    bench = Bench(tmp_path, held_ms=lambda: policies.held_ms)
+
+    def measure(device: str, time_ms: int) -> None:
+        bench.take(policies.take([Sample(time_ms, device, "p", 1.5)], time_ms / 1000))
+
+    async def play() -> None:
+        for time_ms in range(1_000, MEAN_MS, 10_000):
+            measure("slow", time_ms)
+        await bench.recorder.flush()
+        for device, after_ms in then:
+            measure(device, MEAN_MS + after_ms)
+        await bench.recorder.flush(everything=everything)
+
+    run_virtually(play())
+    bench.buffer.close(clean=False)
+    [loss] = Buffer(tmp_path / "buffer.db", "north", "gw-1", bench.ids(), bench.ids).owed
+    assert (loss.reason, loss.from_ms) == (UNCLEAN_END, MEAN_MS + from_ms)
+
+
+def test_what_a_full_disk_took_is_told_once_though_the_disk_breaks_just_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Losses and events went into the ballast's room: they are on disk, whatever fails afterwards."""
+    monkeypatch.setattr(module, "PENDING_SAMPLES_MAX", 400)
+    bench = Bench(tmp_path, samples_per_batch_max=400)
+    buffer, grows = bench.buffer, False
+    may_grow, stop_growing = buffer.may_grow, buffer.stop_growing
+
+    def grow() -> None:
+        nonlocal grows
+        grows = True
+        may_grow()
+
+    def stop() -> None:
+        stop_growing()
+        if grows:
+            raise sqlite3.OperationalError("disk I/O error")
+
+    async def live() -> None:
+        bench.measure(1)
+        assert await bench.recorder.flush()
+        stop_growing()
+        chance = Random(1)
+        for _ in range(700):  # each with a name of its own: more than the file's pages have room for
+            bench.take([Sample(2_000, f"{chance.randrange(2**200):x}", "p", 1.5)])
+        bench.happen()
+        assert not await bench.recorder.flush()
+        assert grows
+        monkeypatch.undo()
+        may_grow()
+        assert await bench.recorder.flush()
+
+    monkeypatch.setattr(buffer, "may_grow", grow)
+    monkeypatch.setattr(buffer, "stop_growing", stop)
+    run_virtually(live())
+    assert bench.counted()[SAMPLES_UNSTORED] == bench.recorder.dropped_samples == 300
+    assert [count for each, count in bench.kept().items() if isinstance(each, str)] == [1]

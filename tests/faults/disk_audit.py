@@ -5,9 +5,11 @@ time of a gap of unknown count, as the end of a process that was killed does. Co
 missing exactly; where the end is unknown they must lie between what is missing outside of it and all of it.
 """
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
+from typing import NamedTuple
 
 from contract import batches
 from contract.batches import Batch, Tombstone
@@ -74,6 +76,24 @@ class Arrived:
     events: list[Event] = field(default_factory=list)
     tombstones: list[Tombstone] = field(default_factory=list)
     event_tombstones: int = 0
+    sequences: list[tuple[str, int, int]] = field(default_factory=list)
+    """Epoch, sequence and count of each batch with samples."""
+    let_go: list[tuple[str, int, int]] = field(default_factory=list)
+    """Epoch, first and last sequence of what was told to be let go."""
+
+    @property
+    def let_go_and_there(self) -> int:
+        """How many samples were told to be let go, and had been acknowledged on a link that then broke."""
+        return sum(
+            count
+            for epoch, sequence, count in self.sequences
+            if any(epoch == gone and first <= sequence <= last for gone, first, last in self.let_go)
+        )
+
+    @property
+    def samples_twice(self) -> int:
+        """How many samples are there once more than they should be."""
+        return len(self.samples) - len({(each.device, each.point, each.time_ms) for each in self.samples})
 
     @property
     def gaps(self) -> list[Gap]:
@@ -117,6 +137,14 @@ def arrived(messages: Iterable[bytes]) -> Arrived:
         batch = batches.decode(message)
         found.samples += batch.samples
         found.events += batch.events
+        epoch = batch.header.epoch
+        if batch.samples:
+            found.sequences.append((epoch, batch.header.sequence, len(batch.samples)))
+        found.let_go += [
+            (epoch, each.first_sequence, each.last_sequence)
+            for each in batch.events
+            if isinstance(each, Gap) and each.reason.startswith(SAMPLES_LET_GO) and each.first_sequence
+        ]
         if batch.tombstone and batch.header.lane is Lane.TELEMETRY:
             found.tombstones.append(batch.tombstone)
         elif batch.tombstone:
@@ -124,16 +152,50 @@ def arrived(messages: Iterable[bytes]) -> Arrived:
     return found
 
 
-def judged(missing: list[int], found: Arrived, *, slack_ms: int = 0) -> tuple[int, int]:
-    """Return how many samples are not accounted for, and how many nobody could count.
+def unkept(asked_ms: Sequence[int], kept: Iterable[Sample], points: int) -> list[int]:
+    """Return the times of the samples that a device's readings should have given and that are not there.
+
+    ``asked_ms`` is when it was read, in order; ``kept`` is what is there of it. Point by point, because what
+    gives way may end within a reading. A sample is of the last reading before its stamp, or, where a command
+    came between, of one before; a failed one may be of the next, to which a slow device came late.
+    """
+    there: list[set[str]] = [set() for _ in asked_ms]
+    once = {(each.point, each.time_ms): each for each in kept}.values()
+    for sample in sorted(once, key=lambda each: (each.value is None, each.time_ms)):
+        last = bisect_right(asked_ms, sample.time_ms) - 1
+        possible = range(last, -1, -1) if sample.value is not None else range(max(last, 0), last + 2)
+        for index in possible:
+            if index < len(there) and sample.point not in there[index]:
+                there[index].add(sample.point)
+                break
+    return [at_ms for at_ms, names in zip(asked_ms, there, strict=True) for _ in range(points - len(names))]
+
+
+class Judgement(NamedTuple):
+    """How many samples are not accounted for, and how many nobody could count; ``why`` says what is wrong."""
+
+    unaccounted: int
+    unknown: int
+    why: str
+
+
+def judged(missing: list[int], found: Arrived, *, slack_ms: int = 0) -> Judgement:
+    """Return what becomes of the samples that are missing.
 
     ``missing`` are the times of what was measured and did not arrive; ``slack_ms`` is how far the times of
     those who measured and those who kept may lie apart.
     """
     outside = _without(missing, found.unknown_ms, slack_ms)
     too_few, too_many = max(0, len(outside) - found.counted), max(0, found.counted - len(missing))
-    untimed = len(_without(outside, found.counted_ms, slack_ms))
-    return max(too_few, untimed) + too_many, len(missing) - len(outside)
+    untimed = _without(outside, found.counted_ms, slack_ms)
+    why = f"{len(missing)} missing, {len(outside)} outside of unknown gaps, {found.counted} told"
+    if untimed:
+        why += f", {len(untimed)} in no told time, from {untimed[0]} to {untimed[-1]}"
+    if too_many:
+        epochs = len({epoch for epoch, _, _ in found.sequences})
+        why += f"; let go, told and there all the same: {found.let_go_and_there}; {epochs} epochs"
+    unaccounted = max(too_few, len(untimed)) + too_many
+    return Judgement(unaccounted, len(missing) - len(outside), why)
 
 
 def _without(times_ms: list[int], ranges_ms: list[tuple[int, int]], slack_ms: int) -> list[int]:

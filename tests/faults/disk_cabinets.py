@@ -19,8 +19,8 @@ from random import Random
 from contract.events import AlarmCleared, AlarmRaised, ControlAction, ControlChanged
 from gengfu.demo.processes import die_with_parent
 from simulators.mosquitto import Mosquitto
-from tests.faults.disk_audit import Arrived, Verdict, arrived, judged
-from tests.faults.disk_site import BOARD, HIGH, LIMIT, LOW, METER, POINTS, PROFILE, SETTINGS, Site
+from tests.faults.disk_audit import Arrived, Verdict, arrived, judged, unkept
+from tests.faults.disk_site import COUNTER, HIGH, LIMIT, LOW, PROFILE, SETTINGS, Site
 from tests.faults.failing_disk import FailingDisk
 from tests.faults.stampede import DISTRICT, centre
 
@@ -67,6 +67,7 @@ class Cabinet:
         )
         self._log = folder / f"{self.name}.log"
         self._toggles = self._missed = self._kills = 0
+        self._owed = 0  # counted, and not told when it was stopped
         self._process: subprocess.Popen[str]
 
     def play(self) -> None:
@@ -169,6 +170,7 @@ class Cabinet:
         self._process.send_signal(signal.SIGTERM)
         assert self._process.wait(2 * SETTLED_S_MAX) == 0, self._log.read_text()[-1000:]
         assert not self._asked("SELECT count(*) FROM batches"), f"{self.name} has not sent everything"
+        self._owed = self._asked("SELECT coalesce(sum(count), 0) FROM owed") or 0
 
     def _asked(self, question: str) -> int | None:
         """Return what its buffer says; None where it cannot be asked now."""
@@ -183,21 +185,19 @@ class Cabinet:
 
     def verdict(self, found: Arrived) -> Verdict:
         """Hold what the centre has against what the devices gave."""
-        meter, board = self._site.meter.readings, self._site.board.readings
-        good = [sample for sample in found.samples if sample.value is not None]
-        counts = [int(each.value or 0) for each in good if (each.device, each.point) == (METER, "counter")]
-        relays = sorted(each.time_ms for each in good if each.device == BOARD)
-        failed = sum(each.value is None and each.point == "counter" for each in found.samples)
-        lost = [each.time_ms for each in meter if each.value not in set(counts)]
-        lost = lost[failed:]  # answers that came too late are there as failed readings
-        missing = [at_ms for at_ms in lost for _ in range(POINTS)]
-        missing += _unmatched([each.time_ms for each in board], relays)
-        unaccounted, unknown = judged(missing, found, slack_ms=SLACK_MS)
+        asked, missing = 0, []
+        for device, points, asked_ms in self._site.asked:
+            kept = [each for each in found.samples if each.device == device]
+            missing += unkept(asked_ms, kept, points)
+            asked += len(asked_ms) * points
+        numbers = [each.value for each in found.samples if each.point == COUNTER and each.value is not None]
+        twice = max(found.samples_twice, len(numbers) - len(set(numbers)))
+        unaccounted, unknown, why = judged(missing, found, slack_ms=SLACK_MS)
         verdict = Verdict(
             stories=1,
-            samples=len(meter) * POINTS + len(board),
+            samples=asked,
             unaccounted=unaccounted,
-            doubled=len(counts) - len(set(counts)) + found.happened.total() - len(found.happened),
+            doubled=twice + found.happened.total() - len(found.happened),
             dropped=found.counted,
             unknown=unknown,
             alarms=2 * self._toggles,
@@ -207,7 +207,9 @@ class Cabinet:
             policy_broken=found.events_told_gone,
             kills=self._kills,
         )
-        verdict.hurt = [f"{self.name}: {verdict.faults}"] if verdict.faults else []
+        verdict.hurt = (
+            [f"{self.name}: {verdict.faults}; {why}; {self._owed} still owed"] if verdict.faults else []
+        )
         return verdict
 
     def _dropped(self, found: Arrived) -> int:
@@ -221,17 +223,6 @@ class Cabinet:
             (downs, actions.count(ControlAction.STOPPED)),
         )
         return sum(max(0, expected - count) for expected, count in there)
-
-
-def _unmatched(served_ms: list[int], kept_ms: list[int]) -> list[int]:
-    """Return when answers were given that no sample stands for; each is stamped before the next is asked."""
-    missing, waiting = [], list(kept_ms)
-    for at_ms in reversed(served_ms):
-        if waiting and waiting[-1] >= at_ms:
-            waiting.pop()
-        else:
-            missing.append(at_ms)
-    return missing
 
 
 def cabinets(folder: Path, seed: int, *options: str, gateways: int = GATEWAYS) -> Verdict:

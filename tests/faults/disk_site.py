@@ -16,9 +16,9 @@ from simulators.relay_board import RelayBoard
 from simulators.tcp_line import TcpLine
 
 NOISE_POINTS = 60
-POINTS = 2 + NOISE_POINTS
+POINTS, BOARD_POINTS = 2 + NOISE_POINTS, 1
 HIGH, LOW, LIMIT = 300, 10, 150
-METER, BOARD = "meter", "relays"
+METER, BOARD, COUNTER = "meter", "relays", "counter"
 
 PROFILE = f"""schema = 1
 id = "story_meter"
@@ -28,7 +28,7 @@ models = ["none"]
 document = "tests/faults/disk_site.py"
 serial = {{ baud = 9600, parity = "N", stop_bits = 1, unit_id = 1 }}
 [[points]]
-name = "counter"
+name = "{COUNTER}"
 title = {{ en = "readings", zh = "读数" }}
 table = "holding_register"
 address = 0
@@ -163,6 +163,12 @@ class Site:
         self._line = TcpLine(bus)
         self._line.start()
         self.port = self._line.port
+
+    @property
+    def asked(self) -> list[tuple[str, int, list[int]]]:
+        """Each device, how many points a reading of it has, and when it was read."""
+        devices = ((self.meter, POINTS), (self.board, BOARD_POINTS))
+        return [(each.name, points, [it.time_ms for it in each.readings]) for each, points in devices]
 
     def stop(self) -> None:
         """Serve no more."""

@@ -201,7 +201,7 @@ class Story:
         found = arrived(self._journal.messages())
         held = Counter(sample.time_ms for sample in found.samples)
         missing = sorted(set(self._taken) - held.keys())
-        unaccounted, unknown = judged(missing, found)
+        unaccounted, unknown, why = judged(missing, found)
         unaccounted += buried_alive(set(missing), found) + len(held.keys() - set(self._taken))
         there = {name.partition(" ")[2] for name in found.happened}
         verdict = Verdict(
@@ -216,7 +216,7 @@ class Story:
             policy_broken=self._broken + found.events_told_gone,
             kills=self._kills,
         )
-        verdict.hurt = [f"{self.name}: {verdict.faults}"] if verdict.faults else []
+        verdict.hurt = [f"{self.name}: {verdict.faults}; {why}"] if verdict.faults else []
         return verdict
 
     def _do(self, line: str) -> dict[str, Any]:

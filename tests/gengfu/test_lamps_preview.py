@@ -92,3 +92,11 @@ def test_numbered_lamps_are_told_as_plans_write_them() -> None:
     """Also with zeros before, also across cabinets."""
     lamps = [Lamp("a", f"lamp-{n:02d}") for n in (8, 9, 10, 12)] + [Lamp("b", "gate"), Lamp("b", "gate-1")]
     assert words(lamps) == "a/lamp-{08-10}, a/lamp-12, b/gate, b/gate-1"
+
+
+def test_the_example_is_a_plan_that_can_be_previewed(tmp_path: Path) -> None:
+    """`gengfu lamps example > plan.toml` is how a plan begins."""
+    printed = CliRunner().invoke(app, ["example"])
+    assert printed.exit_code == 0
+    (tmp_path / "plan.toml").write_text(printed.stdout)
+    assert CliRunner().invoke(app, ["preview", str(tmp_path / "plan.toml")]).exit_code == 0

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from contract.topics import Lane
+from edge.buffer.store import Buffer
 from simulators.virtual_loop import run_virtually
 from tests.whole.lossy_world import World
 
@@ -197,6 +199,30 @@ def test_nothing_is_sent_in_an_epoch_that_is_about_to_be_given_up(seed: int) -> 
     assert world.drained, world.left
     assert world.owed <= world.centre.seen
     assert set(world.in_journal.values()) == {1}
+
+
+def test_a_gateway_has_handed_on_everything_only_when_its_buffer_knows_it() -> None:
+    """Who stops it then must not cut the deletion off: it would all be sent again."""
+    seen: list[bool] = []
+    acknowledge = Buffer.acknowledge
+
+    def watched(buffer: Buffer, lane: Lane, upto: int, digest: str) -> bool:
+        seen.append(world.uplink.drained)
+        return acknowledge(buffer, lane, upto, digest)
+
+    async def whole() -> None:
+        await world.start()
+        await live(world, [("telemetry", 1.0)] * 3)
+        await come_to_rest(world)
+        await world.stop()
+
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Buffer, "acknowledge", watched)
+        world = World(Path(folder), 0)
+        run_virtually(whole())
+        world.close()
+    assert seen
+    assert not any(seen)
 
 
 @pytest.mark.parametrize("more", [1, 4], ids=["behind_the_backup", "beyond_the_backup"])

@@ -21,6 +21,7 @@ from edge.buffer.batch import Append, Stored
 from edge.buffer.errors import BufferUnusableError
 from edge.buffer.meta import FORMER_EPOCHS_MAX
 from edge.buffer.store import Buffer
+from edge.clock import Moment
 
 BOOT = "b" * 32
 
@@ -170,6 +171,24 @@ def test_of_a_tombstone_s_batch_only_what_may_have_left_can_be_acknowledged(tmp_
         assert buffer.acknowledge(Lane.TELEMETRY, 2, "f" * 32) == left
         assert (buffer.read(Lane.TELEMETRY, 1) is None) == left
         assert left or buffer.acknowledge(Lane.TELEMETRY, 2, digest(stored))
+
+
+def test_what_left_while_the_disk_refused_is_acknowledged_though_a_tombstone_took_its_place(
+    tmp_path: Path,
+) -> None:
+    """Else all is numbered anew, and the centre has the batch and the tombstone that counts it as lost."""
+    buffer = opened(tmp_path)
+    noise = [b"\x00" + os.urandom(2000) for _ in range(3)]
+    buffer.append([Append(Lane.TELEMETRY, Content.SAMPLES, payload, 5, 5, 9, 6) for payload in noise])
+    buffer._db.execute("PRAGMA query_only = ON")
+    left = buffer.to_send(Lane.TELEMETRY, 1, Moment(0, 10))
+    assert left
+    buffer._db.execute("PRAGMA query_only = OFF")
+    assert buffer.keep_within(2 * 2000) == 2
+    assert not buffer.acknowledge(Lane.TELEMETRY, 2, "f" * 32)  # it has not left
+    assert buffer.acknowledge(Lane.TELEMETRY, 1, digest(left))
+    [held] = buffer.ranges()
+    assert held.lanes[Lane.TELEMETRY].first == 2
 
 
 def test_a_corrupt_file_is_set_aside_and_the_gateway_starts(tmp_path: Path) -> None:
