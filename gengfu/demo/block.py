@@ -134,7 +134,9 @@ class Block:
         _, self._profiles[name] = checks.load(self.folder / f"{name}.toml")
 
     async def _start_gateway(self, name: str) -> None:
-        entry = ("gengfu.demo.weakened",) if self.weaken == "puback" else ("gengfu.main", "edge", "run")
+        entry: tuple[str, ...] = "gengfu.main", "edge", "run"
+        if self.weaken != "none":
+            entry = "gengfu.demo.weakened", "--weaken", self.weaken
         await self._child(name, *entry, "--settings", str(self.folder / f"{name}.toml"))
 
     async def view(self) -> View:

@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
-RUN_S = "80"
+RUN_S = 80
+DIMMED_S = 55
+"""By then lamps have been dimmed for a while, by their plan."""
 
 
-def started(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+def started(folder: Path, *arguments: str, for_s: int = RUN_S) -> "subprocess.Popen[str]":
     """Start the demo without a terminal."""
-    command = [sys.executable, "-m", "gengfu.main", "demo", "--for", RUN_S, "--json", "--folder", str(folder)]
+    command = [sys.executable, "-m", "gengfu.main", "demo", "--for", str(for_s), "--json"]
+    command += ["--folder", str(folder)]
     return subprocess.Popen(
         [*command, *arguments],
         stdout=subprocess.PIPE,
@@ -34,13 +37,18 @@ def ended(process: "subprocess.Popen[str]") -> tuple[int, dict[str, Any], str]:
 
 
 @pytest.mark.timeout(300)
-def test_nothing_is_lost_or_doubled_and_gateways_that_believe_the_broker_do_lose(tmp_path: Path) -> None:
+def test_nothing_is_lost_or_doubled_no_lamp_strays_and_weakened_gateways_are_found_out(
+    tmp_path: Path,
+) -> None:
     """Counted on both ends: what devices served against what the centre's store holds.
 
-    The weakened gateways beside it are the negative control: the same audit must see what they lose.
+    Gateways beside it that believe the broker, and others that do not dim, are the negative controls: the
+    same audit must see what the ones lose, and how lamps of the others stray from the preview.
     """
     sound = started(tmp_path / "sound")
     weakened = started(tmp_path / "weakened", "--weaken", "puback")
+    undimmed = started(tmp_path / "undimmed", "--weaken", "lamps", for_s=DIMMED_S)
+    undimmed_status, undimmed_figures, undimmed_told = ended(undimmed)
     status, figures, told = ended(sound)
     weakened_status, weakened_figures, _ = ended(weakened)
     assert status == 0, (figures, told)
@@ -56,6 +64,10 @@ def test_nothing_is_lost_or_doubled_and_gateways_that_believe_the_broker_do_lose
     assert (figures["verdict"], weakened_figures["verdict"]) == ("good", "bad")
     assert weakened_status == 1
     assert weakened_figures["lost"] > 0
+    assert (undimmed_status, undimmed_figures["verdict"]) == (1, "bad")
+    assert (undimmed_figures["lost"], undimmed_figures["duplicated"]) == (0, 0)
+    assert undimmed_figures["lamp_deviations"] > 10
+    assert "UTC: 100 % ≠ 50 %" in undimmed_told
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
