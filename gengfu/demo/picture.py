@@ -128,7 +128,10 @@ class Picture:
 
     def _alarm(self, row: dict[str, Any]) -> Text:
         title = self._titles.get(row["problem"], {}).get("zh") if self._language == "zh" else None
-        line = f"{row['device']}{self._say('colon')}{title or row['message']}"
+        said: str = title or row["message"]
+        if not said.startswith(f"{row['device']} "):  # else it names the device already
+            said = f"{row['device']}{self._say('colon')}{said}"
+        line = f"{row['gateway']}/{said}"
         if _is_ended(row):
             return Text(f"{line} · {self._say('ended')}", style="dim")
         return Text(line, style="red")

@@ -150,8 +150,9 @@ def _shown(options: Options, console: Console, block: Block) -> "Iterator[_Show]
     if not options.live:
         yield _Lines(options.language, console)
         return
-    with Live(console=console, refresh_per_second=4, screen=True) as live:
-        yield _Drawn(Picture(options.language, block.titles), live)
+    picture = Picture(options.language, block.titles)
+    with Live(picture.draw(View(0.0), Story()), console=console, refresh_per_second=4, screen=True) as live:
+        yield _Drawn(picture, live)
 
 
 class _Show:

@@ -1,5 +1,8 @@
 """What the demo shows and says: it fits a small terminal, and its verdict keeps early apart from bad."""
 
+import re
+from importlib.resources import files
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -11,6 +14,7 @@ from gengfu.demo.story import STEPS, Story, View
 from gengfu.demo.telling import verdict
 from gengfu.language import Language
 
+PLAN = (Path(str(files("gengfu.demo"))) / "files" / "lamp-plan.toml").read_text()
 TITLES = {"cover_open": {"en": "Manhole cover open or displaced", "zh": "井盖移位或开启"}}
 FIGURES = {
     "samples_taken": 466, "samples_stored": 466, "lost": 0, "duplicated": 0, "failed_reads": 0,
@@ -115,6 +119,21 @@ def test_lamps_are_drawn_as_shades_with_the_failed_one_crossed_out() -> None:
     view.alarms.append(alarm("lamp-14", "lamp_failure", "lamp-14 is dark"))
     view.alarms.append(alarm("lamp-15", "lamp_failure", "lamp-15 is dark", 5))
     assert "路灯 lighting-1  · ░ ▒ × ▓ ▓ █ █  计划生效" in drawn(view, told(3), "zh")
+
+
+def test_a_lamp_s_alarm_says_in_which_cabinet_and_names_the_lamp_once() -> None:
+    """There is a lamp of that name in each; at its longest, ended, it still fits."""
+    view = busy()
+    message = "lamp-14 is commanded to 100 % and is dark: it draws 1.2 W"
+    view.alarms[:] = [alarm("lamp-14", "lamp_failure", message, 5)]
+    assert f"│ lighting-1/{message} · ended │" in drawn(view, told(3), "en")
+
+
+def test_each_level_of_the_demo_s_plan_is_another_shade() -> None:
+    """So that dimming is seen."""
+    levels = sorted({int(level) for level in re.findall(r"level = (\d+)", PLAN)})
+    view = View(1.0, lamps={"lighting-1": {f"lamp-{level:03}": level for level in levels}})
+    assert "lamps lighting-1  · ░ ▒ ▓ █  without" in drawn(view, told(3), "en")
 
 
 def test_sprinkler_rests_only_after_a_run_and_over_the_limit() -> None:
