@@ -10,9 +10,10 @@ from contract.limits import MESSAGE_BYTES_MAX
 from device_profiles import catalogue
 from device_profiles.schema import Profile
 from edge import report_checks
+from edge.controls.settings import Control
 from edge.lamps import checks as lamp_checks
 from edge.lines.ports import by_path
-from edge.settings import Control, Device, Ref, SerialLine, SerialSide, Settings, ref
+from edge.settings import Device, Ref, SerialLine, SerialSide, Settings, ref
 from firmware_shims.base import ShimError
 from firmware_shims.catalogue import applied
 from toml_files import Problem, TomlFile, TomlFileError

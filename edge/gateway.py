@@ -155,6 +155,7 @@ class Gateway:
                 await line.close()
             if self._recorder and self.reporting:
                 self._recorder.samples(self.reporting.rest(), self._clock.now())
+            self._do(self.nights.so_far(self._clock.now()))
         for failure in ended:
             if isinstance(failure, Exception):
                 raise failure  # an error of ours: fall, and be started again

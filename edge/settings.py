@@ -6,11 +6,12 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from contract.desired import PUBLIC_KEY_PATTERN
-from contract.events import Priority
 from contract.messages import DeviceEntry
+from edge.controls.settings import Control
 from edge.lamps.settings import LAMPS_PER_GATEWAY_MAX, Lamp, Lighting
 from edge.lines.line import Direction
 from edge.lines.timing import BROADCAST_TURNAROUND_S
+from edge.rules.settings import Alarm
 from edge.setting_forms import Host, Name, PointName, Seconds, SecondsOrNone
 from toml_files import Strict
 
@@ -206,86 +207,6 @@ class Device(Strict):
     part: str = Field(
         default="", pattern=r"^([0-9]{16})?$", json_schema_extra={"form": "16 digits, or empty"}
     )
-
-
-class Alarm(Strict):
-    """An alarm at the source: one instance for each of its points."""
-
-    name: Name
-    points: list[PointName] = Field(min_length=1, max_length=1000)
-    high: float | None = None
-    low: float | None = None
-    deadband: float = Field(default=0, ge=0)
-    on_delay_s: SecondsOrNone = 0
-    off_delay_s: SecondsOrNone = 0
-    mean_s: SecondsOrNone = 0
-    stale_s: Seconds = 60
-    priority: Priority = Field(default=Priority.MEDIUM, strict=False)
-    problem: Name
-    message: str = Field(min_length=1, max_length=200)
-
-    @model_validator(mode="after")
-    def _has_one_limit(self) -> Self:
-        if (self.high is None) == (self.low is None):
-            raise ValueError("needs exactly one limit; give high or low, and a second alarm for the other")
-        return self
-
-
-class Condition(Strict):
-    """A point, or its moving mean, held against a limit."""
-
-    point: PointName
-    above: float | None = None
-    below: float | None = None
-    mean_s: SecondsOrNone = 0
-    held_s: SecondsOrNone = 0
-
-    @model_validator(mode="after")
-    def _has_one_limit(self) -> Self:
-        if (self.above is None) == (self.below is None):
-            raise ValueError("needs exactly one limit; give above or below")
-        return self
-
-
-class Inhibit(Strict):
-    """Keeps a control off; the limit itself inhibits too."""
-
-    point: PointName
-    at_or_below: float | None = None
-    at_or_above: float | None = None
-    reason: str = Field(min_length=1, max_length=80)
-
-    @model_validator(mode="after")
-    def _has_one_limit(self) -> Self:
-        if (self.at_or_below is None) == (self.at_or_above is None):
-            raise ValueError("needs exactly one limit; give at_or_below or at_or_above")
-        return self
-
-
-class Effect(Strict):
-    """What a run must achieve to count as a run with effect."""
-
-    falls_by_percent: float = Field(gt=0, le=100)
-    runs_without_max: int = Field(default=2, ge=1, le=20)
-
-
-class Control(Strict):
-    """An output that follows a condition by itself."""
-
-    name: Name
-    output: PointName
-    fail_state: Literal["off", "on", "hold", "local"]
-    start: Condition
-    stop: Condition
-    inhibits: list[Inhibit] = Field(default=[], max_length=32)
-    stale_s: Seconds = 30
-    longest_run_s: Seconds | None = None
-    shortest_rest_s: SecondsOrNone = 0
-    self_off_s: Seconds | None = None
-    proof_s: Seconds = 5
-    effect: Effect | None = None
-    priority: Priority = Field(default=Priority.HIGH, strict=False)
-    problem: Name = "control_failed"
 
 
 class Settings(Strict):

@@ -6,8 +6,9 @@ Bad, stale or unpowered data neither raises an alarm nor clears one.
 from contract.events import AlarmCleared, AlarmRaised
 from edge.clock import Moment
 from edge.rules.effects import Emit, Ids, RuleEffect
+from edge.rules.settings import Alarm
 from edge.rules.window import Window
-from edge.settings import Alarm, Ref
+from edge.settings import Ref
 
 
 class AlarmInstance:

@@ -6,8 +6,8 @@ from typing import Any
 from contract.events import AlarmCleared
 from contract.samples import ClockState, Quality, Sample
 from edge.clock import Moment
+from edge.controls.control import ControlInstance
 from edge.rules.alarms import AlarmInstance
-from edge.rules.controls import ControlInstance
 from edge.rules.effects import Emit, Ids, RuleEffect
 from edge.rules.window import Window
 from edge.settings import Ref, Settings, ref

@@ -7,52 +7,15 @@ from dataclasses import dataclass
 
 from contract.events import AlarmCleared, AlarmRaised, ControlAction, ControlChanged
 from edge.clock import Moment
+from edge.controls.settings import Control
 from edge.rules.effects import Emit, Ids, RuleEffect, Switch
+from edge.rules.watched import Watched
 from edge.rules.window import Window
-from edge.settings import Condition, Control, Ref, ref
+from edge.settings import Ref, ref
 
 RENEWALS_PER_SELF_OFF = 3
 REPEAT_SWITCH_S = 2.0
 """An output that does not follow is commanded again this often."""
-
-
-class Watched:
-    """A condition with its window and how long it has held."""
-
-    def __init__(self, condition: Condition, stale_s: float) -> None:
-        """Begin not holding."""
-        self.condition = condition
-        self.window = Window(condition.mean_s, stale_s)
-        self._since_s: float | None = None
-
-    def holds(self, now_s: float) -> bool:
-        """Say whether the condition has held for its ``held_s``."""
-        value = self.window.value(now_s)
-        if value is None or not self._met(value):
-            self._since_s = None
-            return False
-        if self._since_s is None:
-            self._since_s = now_s
-        return now_s - self._since_s >= self.condition.held_s
-
-    def reset(self) -> None:
-        """Count the holding time anew."""
-        self._since_s = None
-
-    def told(self, now_s: float) -> str:
-        """Return the condition with its value, for the record."""
-        known = self.window.value(now_s)
-        value = "unknown" if known is None else f"{known:.4g}"
-        above, below = self.condition.above, self.condition.below
-        limit = f"> {above:g}" if above is not None else f"< {below:g}"
-        mean = f" mean of {self.condition.mean_s:g} s" if self.condition.mean_s else ""
-        held = f" for {self.condition.held_s:g} s" if self.condition.held_s else ""
-        return f"{self.condition.point}{mean} {value} {limit}{held}"
-
-    def _met(self, value: float) -> bool:
-        if self.condition.above is not None:
-            return value > self.condition.above
-        return self.condition.below is not None and value < self.condition.below
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""Declared controls: outputs that follow conditions, safely left alone. Pure."""
