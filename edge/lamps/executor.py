@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from contract.events import AlarmRaised
 from contract.samples import Measured, Quality, Row, Sample, Value
 from edge.clock import Moment
 from edge.lamps.alarms import Alarms
@@ -168,7 +169,11 @@ class Lamps:
             if own:
                 self._delivery.heard(lamp, now)
                 self._tell(lamp, Happened.MEASURED, now, "")
-            effects += self._judge.look(lamp, now)
+            found = self._judge.look(lamp, now)
+            for emitted in found:
+                if isinstance(emitted.event, AlarmRaised):
+                    self._tell(lamp, Happened.RAISED, now, emitted.event.problem)
+            effects += found
         return effects + self.tick(now)
 
     def sent(self, send: Send, error: str, now: Moment) -> list[LampEffect]:

@@ -164,6 +164,8 @@ class NightBook:
             case Happened.MEASURED:
                 level = None if event.level is None else round(min(max(event.level, 0), 100))
                 log.saw(Seen(event.burns, level, event.power_w, event.energy_wh, event.powered), now_ms)
+            case Happened.RAISED:
+                log.failed(event.told)
             case Happened.FAILED:
                 for failure in self._lamps.failures(event.lamp):
                     log.failed(failure)
