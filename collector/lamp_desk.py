@@ -4,6 +4,7 @@ Plans, overrides and conditions go to each gateway as signed documents of what h
 function runs inside a transaction of its caller's, so that all gateways are asked or none is.
 """
 
+import tomllib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -188,6 +189,15 @@ def unread(connection: Connection, parts: Mapping[str, Plan]) -> list[str]:
         for name, key in points.items()
         if gateway in devices and name.partition("/")[0] not in devices[gateway]
     ]
+
+
+def gateways_planned(connection: Connection, before_ms: int) -> dict[str, int]:
+    """Return the gateways of the plan that was pushed last before then, each with when that was."""
+    query = select(lamp_plans.c.text, lamp_plans.c.pushed_ms).where(lamp_plans.c.pushed_ms < before_ms)
+    row = connection.execute(query.order_by(lamp_plans.c.id.desc()).limit(1)).first()
+    if row is None:
+        return {}
+    return {cabinet["gateway"]: row.pushed_ms for cabinet in tomllib.loads(row.text)["cabinets"]}
 
 
 def kept(connection: Connection) -> Kept | None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from collector import connections, lamp_nights
+from collector import connections, lamp_desk, lamp_nights
 from collector.database import Database
 from collector.lamp_nights import Key, Record, Span
 from collector.lamp_report import Online, Report, as_csv
@@ -102,6 +102,9 @@ class LampReading:
             for gateway, (first, last) in lamp_nights.signs(connection).items()
             if first <= month.last.isoformat() and (last >= since.isoformat() or gateway in connected)
         }
+        ends_ms = nights.begins_ms(month.last + nights.DAY, self.zone)
+        for gateway, pushed_ms in lamp_desk.gateways_planned(connection, ends_ms).items():
+            known.setdefault(gateway, nights.night_of(pushed_ms, self.zone).isoformat())
         return connections.online(connection, *month, known, self.zone, now_ms)
 
 

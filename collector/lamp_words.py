@@ -42,10 +42,11 @@ _RULES = {
     "online": (
         "Concentrators online: share of the night, noon to noon, in which a gateway with lamps was "
         "connected, mean over gateways and nights. Time in which the centre itself was away counts for "
-        "nobody. A gateway counts from its first connection on, and as long as it gave a sign in this month "
-        "or the {2} days before.",
+        "nobody. A gateway counts from its first connection on, as long as it gave a sign in this month or "
+        "the {2} days before; one that is in the lamp plan counts also where it was never heard of a lamp.",
         "集中器在线率：每夜（正午至正午）带灯网关处于连接状态的时间占比，对网关和夜取平均。"
-        "中心自身离线的时间不计。网关自首次连接起计入，且须在本月或此前 {2} 天内有过信号。",
+        "中心自身离线的时间不计。网关自首次连接起计入，且须在本月或此前 {2} 天内有过信号；"
+        "列入路灯计划的网关即使从未上报过灯具也计入。",
     ),
     "saved": (
         "Energy saved: what was measured, against all lamps at full light from sunset to sunrise; only lamps "
