@@ -112,9 +112,8 @@ class Gateway:
             if alarms.get(key, alarm_id) != alarm_id:  # raised anew meanwhile: the old occurrence is over
                 rule, device, point = key.split("/")
                 self._do([Emit(AlarmCleared(alarms[key], now.wall_ms, rule, device, point, clock=now.clock))])
-        controls = dict(remembered.get("controls", {}))
-        known = {"alarms": alarms | ours["alarms"], "controls": controls | ours["controls"]}
-        self._do(self.engine.recall(known, now))
+        self._do(self.engine.recall({**remembered, "alarms": alarms | ours["alarms"]}, now))
+        self._watched |= {target.device for target in self.engine.targets()}
         self._do(self.lamps.recall(remembered.get("lamps", {}), now))
         for driver in self._drivers():
             if driver.device.name in learnt and not driver.reads.learnt.count:
