@@ -175,7 +175,7 @@ class Bounded(Held):
             return effects + (self._without_effect(output, now) if without else [])
         if self.budget.rest_s <= 0:
             return self._forced_off(output, self.budget.spent, now)
-        if fails_off and output.unread_s(now) >= self.control.stale_s:
+        if fails_off and output.failing and output.actual is None:
             return self._forced_off(output, f"{output.target} does not answer", now)
         return self._proved(output, run, now)
 

@@ -115,9 +115,9 @@ class ControlInstance(Bounded):
 
     def _stands_in(self, now: Moment) -> list[RuleEffect]:
         """Let the other output take over from one that failed."""
-        failed = next((output for output in self.on_duty if output.failed), None)
+        failed = next((output for output in self.on_duty if output.failing), None)
         other = next((output for output in self.outputs if output is not failed), None)
-        if failed is None or other is None or other.failed:
+        if failed is None or other is None or other.failing:
             return []
         effects: list[RuleEffect] = []
         if other not in self.on_duty:

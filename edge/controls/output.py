@@ -18,6 +18,8 @@ REPEAT_SWITCH_S = 2.0
 """An output that does not follow is commanded again after this, doubled each time,"""
 REPEAT_OFF_MAX_S, REPEAT_ON_MAX_S = 10.0, 60.0
 """up to this."""
+TIMER_MARGIN_S = 2.0
+"""The gateway ends a run itself; the device's own timer is set no further beyond that than this."""
 FOUND_AGAIN_S = 60.0
 """That an output reads otherwise than commanded by itself is told so often at most."""
 
@@ -44,7 +46,9 @@ class Output:
         self.alarm_id = ""
         """Id of the active alarm that it does not follow; it survives a restart."""
         self.failed = False
-        """It would not go on, or did not answer, when it should have been on."""
+        """It would not go on, or did not answer, when it should have been on; until it is seen on."""
+        self.failing = False
+        """The same of the run under way."""
         self.rest_until_s = float("-inf")
         self.on_s = 0.0
         """How long its runs have lasted in all."""
@@ -70,7 +74,7 @@ class Output:
 
     def begin(self, run: Run, now: Moment) -> None:
         """Be on from now on; the next ``hold`` sends it."""
-        self.run, self.desired = run, True
+        self.run, self.desired, self.failing = run, True, False
         run.renew_at_s = now.s
         self._commanded(run.cause, run.who, now)
 
@@ -79,7 +83,7 @@ class Output:
         if self.run:
             self._commanded(self.run.cause, self.run.who, now)
             self.rest_until_s = now.s + rest_s
-        self.run, self.desired = None, False
+        self.run, self.desired, self.failing = None, False, False
         return [self._order(on=False, now=now)]
 
     def command(self, *, on: bool, cause: str, who: str = "", now: Moment) -> list[RuleEffect]:
@@ -155,7 +159,9 @@ class Output:
             self.run.renew_at_s = now.s + every_s
         if self_off_s is None:
             return Switch(self.target, on=on)
-        return Switch(self.target, on=True, self_off_s=max(1.0, min(self_off_s, ends_by_s - now.s)))
+        return Switch(
+            self.target, on=True, self_off_s=min(self_off_s, max(0.0, ends_by_s - now.s) + TIMER_MARGIN_S)
+        )
 
     def _while_it_follows(self, now: Moment) -> list[RuleEffect]:
         effects: list[RuleEffect] = []
@@ -168,7 +174,7 @@ class Output:
             effects.append(self._event(ControlAction.SWITCHED, f"reads {told} as commanded", now))
         self._follows, self._unconfirmed = True, False
         if self.actual or not self._may_stay_failed:
-            self.failed = False
+            self.failed = self.failing = False
         return effects if self.failed else [*effects, *self.clear_alarm(now)]
 
     def _while_it_deviates(self, now: Moment, ends_by_s: float) -> list[RuleEffect]:
@@ -214,7 +220,7 @@ class Output:
 
     def _fails(self, reason: str, now: Moment) -> list[RuleEffect]:
         if self.desired:
-            self.failed = True
+            self.failed = self.failing = True
         if self.alarm_id:
             return []
         self.alarm_id, raised = self._teller.raised(self.target, reason, now)
