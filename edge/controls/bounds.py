@@ -102,17 +102,21 @@ class Bounded(Held):
             output.shut_down = True
             if self.control.fails_off:
                 effects += self._end(output, "the gateway is stopping", now)
-            elif self.control.fail_state == "on" and not output.lock:
-                cause = output.run.cause if output.run else self._ids()
-                output.run = None
-                effects += output.command(on=True, cause=cause, now=now)
-                reason = "the gateway is stopping, and it fails on"
-                effects.append(
-                    self._event(output, ControlAction.STARTED, reason, now, cause=cause, sent=True)
-                )
             elif not output.lock:
-                output.let_be()
+                effects += self._left_on(output, now)
         return effects
+
+    def _left_on(self, output: Output, now: Moment) -> list[RuleEffect]:
+        """Leave an output that does not fail off as it is, or on; its run goes on under the next process."""
+        inhibited = self.inhibits.now(now.s)
+        free = not (output.run or output.manual or output.former or (inhibited and inhibited.known))
+        if self.control.fail_state == "on" and free:
+            run = Run(self._ids(), now.s, now.wall_ms)
+            effects = self._begin(output, run, "the gateway is stopping, and it fails on", now)
+            return [*effects, *output.hold(now)]
+        if output.run is None or self.control.fail_state != "on":
+            output.let_be()
+        return []
 
     def _taken(self, output: Output) -> None:
         """People have taken an output from the rules; the other of two goes on, if it runs."""
@@ -135,7 +139,7 @@ class Bounded(Held):
             if former and output.actual is not None and not output.lock:
                 output.former = None
                 effects += self._taken_up(output, former.since_s(now), former.cause, now)
-            elif output.desired and output.run is None:
+            elif output.desired and output.run is None and not former:
                 output.run = Run(self._ids(), now.s, now.wall_ms)
                 reason = "found on, and taken over"
                 effects.append(self._event(output, ControlAction.FOUND, reason, now, cause=output.run.cause))
@@ -145,7 +149,7 @@ class Bounded(Held):
         """End a run that a restart has interrupted, or go on with it, by what the output reads."""
         reads = "on" if output.actual else "off"
         if self.control.fails_off:
-            output.rest_until_s = now.s + self.control.shortest_rest_s
+            output.rest(now, self.control.shortest_rest_s)
             reason = f"the gateway was started in the middle of a run; it reads {reads}"
             switch = output.command(on=False, cause=cause, now=now)
             stopped = self._event(output, ControlAction.STOPPED, reason, now, cause=cause, sent=False)
@@ -158,7 +162,12 @@ class Bounded(Held):
                 )
             ]
         output.desired = False
-        return [self._event(output, ControlAction.STOPPED, "reads off after a restart", now, cause=cause)]
+        stopped = self._event(output, ControlAction.STOPPED, "reads off after a restart", now, cause=cause)
+        if output.manual and output.manual.on:
+            held = output.manual
+            fresh = Run(self._ids(), now.s, now.wall_ms, held.source, held.who)
+            return [stopped, *self._begin(output, fresh, f"{held.who} holds it on", now)]
+        return [stopped]
 
     def _bounded(self, output: Output, inhibited: Inhibited | None, now: Moment) -> list[RuleEffect]:
         """End a run that may not go on, whoever holds it."""

@@ -110,7 +110,7 @@ class ControlInstance(Bounded):
     def _is_free(self, output: Output, now: Moment) -> bool:
         """Say whether rules may start it: nobody has it, it is known to be off, and has rested."""
         held = output.lock or output.manual or output.former or output.run
-        known = output.actual is not None or self._fails_on
+        known = output.is_off or self._fails_on
         return not held and known and now.s >= output.rest_until_s
 
     def _stands_in(self, now: Moment) -> list[RuleEffect]:

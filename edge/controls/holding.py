@@ -72,6 +72,7 @@ class Held:
             return f"{output.target} is locked already, by {output.lock.who}", []
         output.lock = Lock(who, now.wall_ms)
         effects = self._manual_over(output, f"locked by {who}", now)
+        effects += self._former_over(output, f"locked by {who}", now)
         cause = output.run.cause if output.run else ""
         effects.append(
             self._event(output, ControlAction.LOCKED, f"locked by {who}", now, who=who, cause=cause)
@@ -140,6 +141,7 @@ class Held:
         held = f"{reason} for {until_s - now.s:.0f} s"
         effects.append(self._event(output, ControlAction.HELD, held, now, who=who, cause=cause))
         self._taken(output)
+        effects += self._former_over(output, reason, now)
         if on and output.run is None:
             effects += self._begin(output, Run(cause, now.s, now.wall_ms, source, who), reason, now)
         elif on and output.run:
@@ -166,6 +168,17 @@ class Held:
             effects.append(Answer(command_id, CommandOutcome.DONE, "released", output.actual))
         return "", effects
 
+    def _former_over(self, output: Output, reason: str, now: Moment) -> list[RuleEffect]:
+        """Put the end of a former process's run on record, before it was seen what became of it."""
+        former, output.former = output.former, None
+        if former is None:
+            return []
+        told = f"{reason}; a restart had interrupted it"
+        stopped = self._event(output, ControlAction.STOPPED, told, now, who=former.who, cause=former.cause)
+        if not self.control.fails_off:
+            return [stopped]
+        return [*output.command(on=False, cause=former.cause, now=now), stopped]
+
     def _refused(self, output: Output, *, on: bool, until_ms: int, source: Holder, now: Moment) -> str:
         """Say why nobody may hold it so now, or nothing."""
         held, target = output.manual, output.target
@@ -191,6 +204,8 @@ class Held:
             return inhibited.told
         if output.run is None and now.s < output.rest_until_s:
             return f"{output.target} rests for another {output.rest_until_s - now.s:.0f} s"
+        if self.control.fails_off and output.run is None and not output.is_off:
+            return f"{output.target} has not been seen off since its last run"
         return ""
 
     def _refusal(self, command_id: str, refusal: str, output: Output) -> list[RuleEffect]:

@@ -64,6 +64,9 @@ def _output(control: Bounded, output: Output, state: Mapping[str, Any], now: Mom
     else:
         output.alarm_id, output.failed = alarm_id, bool(state.get("failed"))
     output.on_s += float(state.get("on_s", 0))
+    rest_s = (int(state.get("rest_ms", 0)) - now.wall_ms) / 1000
+    if rest_s > 0 and output.rest_until_s < now.s:
+        output.rest(now, min(rest_s, control.control.shortest_rest_s))
     if (run := state.get("run")) and output.run is None:
         output.former = Former.of(run)
         longest_s = control.control.longest_run_s

@@ -50,6 +50,7 @@ class Output:
         self.failing = False
         """The same of the run under way."""
         self.rest_until_s = float("-inf")
+        self.rest_until_ms = 0
         self.on_s = 0.0
         """How long its runs have lasted in all."""
         self.shut_down = False
@@ -82,9 +83,13 @@ class Output:
         """Be off from now on: return the command."""
         if self.run:
             self._commanded(self.run.cause, self.run.who, now)
-            self.rest_until_s = now.s + rest_s
+            self.rest(now, rest_s)
         self.run, self.desired, self.failing = None, False, False
         return [self._order(on=False, now=now)]
+
+    def rest(self, now: Moment, rest_s: float) -> None:
+        """Do not begin another run for so long."""
+        self.rest_until_s, self.rest_until_ms = now.s + rest_s, now.wall_ms + round(rest_s * 1000)
 
     def command(self, *, on: bool, cause: str, who: str = "", now: Moment) -> list[RuleEffect]:
         """Bring it to this without a run: return the command."""
@@ -93,10 +98,17 @@ class Output:
         return [self._order(on=on, now=now)]
 
     def let_be(self) -> None:
-        """Send nothing more: it stays as it is, and is not known to be wanted otherwise."""
+        """Send nothing more: it stays as it is. A run is remembered, and taken up by what it then reads."""
+        if self.run and not self.lock:
+            self.former = Former(self.run.cause, self.run.since_ms, self.run.holder, self.run.who)
         self.run, self.desired = None, None
         self._follows, self._unconfirmed = True, False
         self._deviates_since_s = None
+
+    @property
+    def is_off(self) -> bool:
+        """Whether it was seen off since it was last told so: only then another run may begin."""
+        return self.actual is False and not self._unconfirmed
 
     def unread_s(self, now: Moment) -> float:
         """Return for how long nobody could read it although it was to be on."""
@@ -129,7 +141,12 @@ class Output:
 
     def kept(self) -> dict[str, Any]:
         """Return what must survive a restart, as plain JSON."""
-        known: dict[str, Any] = {"alarm": self.alarm_id, "failed": self.failed, "on_s": round(self.on_s, 3)}
+        known: dict[str, Any] = {
+            "alarm": self.alarm_id,
+            "failed": self.failed,
+            "on_s": round(self.on_s, 3),
+            "rest_ms": self.rest_until_ms,
+        }
         if self.run:
             known["run"] = self.run.kept()
         elif self.former:
