@@ -66,18 +66,43 @@ class AlarmCleared(msgspec.Struct, frozen=True, tag="alarm_cleared"):
     clock: ClockState = ClockState.SYNCHRONISED
 
 
+class Holder(StrEnum):
+    """Who says what an output does; the order is the order of precedence, highest first."""
+
+    LOCK = "lock"  # the local maintenance lock: it never ends by itself
+    INHIBIT = "inhibit"  # a safety inhibit
+    LOCAL = "local"  # somebody at the cabinet
+    CENTRE = "centre"  # somebody at the centre; always ends
+    RULE = "rule"  # the declared conditions
+
+
 class ControlAction(StrEnum):
     """What a control did, or declined to do."""
 
     STARTED = "started"
     STOPPED = "stopped"
+    SWITCHED = "switched"  # the output reads back as commanded
     INHIBITED = "inhibited"  # its start condition held, but an inhibit did too
-    FAILED = "failed"  # the output did not follow the command
+    FAILED = "failed"  # the output did not follow the command, or does not answer
+    FOUND = "found"  # the output reads otherwise than anybody here has commanded
+    PROVED = "proved"  # a point shows the effect of a run
+    NO_EFFECT = "no_effect"  # it does not
     LOCKED_OUT = "locked_out"  # it ran without effect too often
+    OVER_BUDGET = "over_budget"  # the day's runs or running time are used up
+    TOOK_OVER = "took_over"  # the other of two outputs, for one that failed
+    HELD = "held"  # by hand, or from the centre
+    RELEASED = "released"
+    LOCKED = "locked"  # for maintenance
+    UNLOCKED = "unlocked"
 
 
-class ControlChanged(msgspec.Struct, frozen=True, tag="control_changed"):
-    """A declared control acted; ``reason`` names the deciding condition with its values."""
+class ControlChanged(msgspec.Struct, frozen=True, tag="control_changed", omit_defaults=True):
+    """A declared control acted; ``reason`` names the deciding condition with its values.
+
+    ``holder`` is who holds the output from now on, ``who`` the person where it is one. ``cause`` is the id of
+    the run, or of the command that holds it: what belongs to one run has one. ``sent`` is what is sent with
+    this, ``read_back`` what the output read last.
+    """
 
     id: EventId
     time_ms: TimeMs
@@ -87,6 +112,11 @@ class ControlChanged(msgspec.Struct, frozen=True, tag="control_changed"):
     action: ControlAction
     reason: Text
     clock: ClockState = ClockState.SYNCHRONISED
+    holder: Holder = Holder.RULE
+    who: Text = ""
+    cause: DigestOrNone = ""
+    sent: Value = None
+    read_back: Value = None
 
 
 class CommandOutcome(StrEnum):

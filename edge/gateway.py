@@ -22,7 +22,7 @@ from edge.lamps.nights import NightBook
 from edge.lines.line import Line
 from edge.polling import LinePoller, Polled, Stamps
 from edge.recorder import Recorder
-from edge.rules.effects import Emit, Ids, RuleEffect, Switch, Write
+from edge.rules.effects import Answer, Emit, Ids, RuleEffect, Switch, Write
 from edge.rules.engine import Engine
 from edge.settings import Device as DeviceSettings
 from edge.settings import Ref, Settings, ref
@@ -95,6 +95,8 @@ class Gateway:
         self._recorder: Recorder | None = None
         self.on_measured: Callable[[Sequence[Measured], Moment], None] | None = None
         """Told what was measured, and when, for whoever watches."""
+        self.on_answer: Callable[[Answer], None] = lambda _answer: None
+        """Told how a manual command from the centre ended."""
         self._stop = asyncio.Event()
         self._switching: set[asyncio.Task[object]] = set()
 
@@ -116,9 +118,8 @@ class Gateway:
             if alarms.get(key, alarm_id) != alarm_id:  # raised anew meanwhile: the old occurrence is over
                 rule, device, point = key.split("/")
                 self._do([Emit(AlarmCleared(alarms[key], now.wall_ms, rule, device, point, clock=now.clock))])
-        controls = dict(remembered.get("controls", {}))
-        known = {"alarms": alarms | ours["alarms"], "controls": controls | ours["controls"]}
-        self._do(self.engine.recall(known, now))
+        self._do(self.engine.recall({**remembered, "alarms": alarms | ours["alarms"]}, now))
+        self._watched |= {target.device for target in self.engine.targets()}
         self._do(self.lamps.recall(remembered.get("lamps", {}), now))
         for driver in self._drivers():
             if driver.device.name in learnt and not driver.reads.learnt.count:
@@ -221,6 +222,8 @@ class Gateway:
                         self._recorder.event(event)
                 case Switch() | Write():
                     self._begin(self._ordered(self._poller_of[effect.output.device], effect))
+                case Answer():
+                    self.on_answer(effect)
                 case Send() if self._stop.is_set():
                     pass  # lamps stay as they are when the gateway ends
                 case Send():

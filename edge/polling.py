@@ -116,6 +116,9 @@ class LinePoller:
             now_s,
         )
         self._commands = Commands(self.devices, self._tell_read_back)
+        self._asked: ModbusDevice | None = None
+        self._read_back: set[str] = set()
+        """Points of the device asked now that a command read back meanwhile: the cycle's are older."""
         self._wake = Wake()
         self._stopping = False
 
@@ -201,6 +204,7 @@ class LinePoller:
         device.timeout_s = unit.learnt_timeout_s()
         answers: list[tuple[Block, Words]] = []
         answers_s = []
+        self._asked, self._read_back = device, set()
         cycle, tally = Cycle(device.reads, self._clock.now), self.tallies[turn.device]
         while (block := cycle.block) is not None:
             words, error, answer_s = await device.read_block(block)
@@ -249,12 +253,16 @@ class LinePoller:
 
     def _tell(self, device: ModbusDevice, errors: dict[Block, str], answers: Answers) -> Moment:
         now = self._clock.now()
-        if not errors and now.clock is ClockState.SYNCHRONISED:
+        older = self._read_back if device is self._asked else set()
+        self._asked = None
+        if not errors and not older and now.clock is ClockState.SYNCHRONISED:
             values = device.values(answers)
             if values is not None:
                 self._on_samples([self._stamps.row(device.device.name, device.names, values, now)], now)
                 return now
         readings = device.readings(answers, errors)
+        for name in older:
+            readings.pop(name, None)
         if errors:
             readings = {name: reading for name, reading in readings.items() if reading.error != "stopped"}
         self._on_samples(self._stamps.stamped(device.device.name, readings, now), now)
@@ -268,4 +276,6 @@ class LinePoller:
 
     def _tell_read_back(self, device: ModbusDevice, readings: dict[str, Reading]) -> None:
         now = self._clock.now()
+        if device is self._asked:
+            self._read_back |= readings.keys()
         self._on_samples(self._stamps.stamped(device.device.name, readings, now), now)

@@ -47,6 +47,14 @@ CAMPAIGNS = (
         minutes_max=75,
     ),
     Campaign(
+        "controls",
+        "no output runs too long, while inhibited, against precedence or off the record",
+        ["--steps", "200000", "--worlds", "20"],
+        ["--steps", "10000", "--worlds", "2"],
+        minutes=1,
+        minutes_max=10,
+    ),
+    Campaign(
         "store_kills",
         "a series store that is killed has everything in the end",
         ["--kills", "100"],
