@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from contract.events import AlarmCleared
+from contract.events import AlarmCleared, ControlChanged
 from contract.samples import Measured, Sample, spread
 from device_profiles.decoder import Decoder
 from device_profiles.schema import Profile
@@ -97,6 +97,9 @@ class Gateway:
         """Told what was measured, and when, for whoever watches."""
         self.on_answer: Callable[[Answer], None] = lambda _answer: None
         """Told how a manual command from the centre ended."""
+        self._audit_commit_timeout_s = settings.buffer.audit_commit_timeout_s
+        self._newest: dict[Ref, Switch | Write] = {}
+        """The last order for each output: one that has waited must not come after it."""
         self._stop = asyncio.Event()
         self._switching: set[asyncio.Task[object]] = set()
 
@@ -214,13 +217,20 @@ class Gateway:
             self._power[feeder] = sample.value
 
     def _do(self, effects: Iterable[RuleEffect | LampEffect]) -> None:
+        recorded: set[Ref] = set()
         for effect in effects:
             match effect:
                 case Emit(event):
                     _log.info("%s", event)
                     if self._recorder:
                         self._recorder.event(event)
+                    if isinstance(event, ControlChanged):
+                        recorded.add(Ref(event.device, event.point))
+                case Switch(on=True) if effect.output in recorded:
+                    self._newest[effect.output] = effect
+                    self._begin(self._switched_on(effect))
                 case Switch() | Write():
+                    self._newest[effect.output] = effect
                     self._begin(self._ordered(self._poller_of[effect.output.device], effect))
                 case Answer():
                     self.on_answer(effect)
@@ -233,6 +243,13 @@ class Gateway:
         task = asyncio.create_task(doing)
         self._switching.add(task)
         task.add_done_callback(self._switching.discard)
+
+    async def _switched_on(self, switch: Switch) -> None:
+        """Let the record of it be on disk first, if that does not take too long."""
+        if self._recorder and not await self._recorder.kept(self._audit_commit_timeout_s):
+            _log.warning("%s is switched on before the record of it is on disk", switch)
+        if self._newest[switch.output] is switch:
+            await self._ordered(self._poller_of[switch.output.device], switch)
 
     async def _sent(self, send: Send) -> None:
         """Give lamps their command, and tell what came of it."""

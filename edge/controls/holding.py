@@ -144,6 +144,7 @@ class Held:
         effects += self._former_over(output, reason, now)
         if on and output.run is None:
             effects += self._begin(output, Run(cause, now.s, now.wall_ms, source, who), reason, now)
+            effects += output.hold(now, self._ends_by_s(output, now), self.holder_of(output))
         elif on and output.run:
             output.run.holder, output.run.who = source, who
             output.run.renew_at_s = now.s  # what the answer proves is this command, not what was before
@@ -300,6 +301,10 @@ class Held:
                 self._event(output, ControlAction.RELEASED, reason, now, who=held.who, cause=held.cause)
             )
         return effects
+
+    def _ends_by_s(self, output: Output, now: Moment) -> float:  # noqa: ARG002
+        """Return when its run ends at the latest."""
+        return float("inf")
 
     def _taken(self, output: Output) -> None:
         """Take note that people have taken an output from the rules."""
