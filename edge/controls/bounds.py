@@ -1,5 +1,7 @@
 """What bounds each run of a control, whoever holds it: inhibits, longest run, budget, proof. Pure."""
 
+import math
+
 from contract.events import ControlAction, Holder
 from edge.clock import Moment
 from edge.controls.budget import Stagger
@@ -140,7 +142,7 @@ class Bounded(Held):
                 output.former = None
                 effects += self._taken_up(output, former.since_s(now), former.cause, now)
             elif output.desired and output.run is None and not former:
-                output.run = Run(self._ids(), now.s, now.wall_ms)
+                output.run = Run(self._ids(), now.s, now.wall_ms, renew_at_s=math.inf)
                 reason = "found on, and taken over"
                 effects.append(self._event(output, ControlAction.FOUND, reason, now, cause=output.run.cause))
         return effects
@@ -155,7 +157,8 @@ class Bounded(Held):
             stopped = self._event(output, ControlAction.STOPPED, reason, now, cause=cause, sent=False)
             return [*(switch if output.actual else []), stopped]
         if output.actual:
-            output.run = Run(cause, since_s, now.wall_ms - round((now.s - since_s) * 1000))
+            since_ms = now.wall_ms - round((now.s - since_s) * 1000)
+            output.run = Run(cause, since_s, since_ms, renew_at_s=math.inf)
             return [
                 self._event(
                     output, ControlAction.FOUND, "on after a restart, and taken over", now, cause=cause

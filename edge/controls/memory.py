@@ -67,7 +67,9 @@ def _output(control: Bounded, output: Output, state: Mapping[str, Any], now: Mom
     rest_s = (int(state.get("rest_ms", 0)) - now.wall_ms) / 1000
     if rest_s > 0 and output.rest_until_s < now.s:
         output.rest(now, min(rest_s, control.control.shortest_rest_s))
-    if (run := state.get("run")) and output.run is None:
+    if (run := state.get("run")) and output.run:
+        effects.append(_overtaken(control, output, Former.of(run), now))
+    elif run:
         output.former = Former.of(run)
         longest_s = control.control.longest_run_s
         if control.control.fails_off and longest_s is not None:  # it may have run so long; it counts
@@ -75,6 +77,14 @@ def _output(control: Bounded, output: Output, state: Mapping[str, Any], now: Mom
     if (manual := state.get("manual")) and output.manual is None and output.lock is None:
         effects += _manual(control, output, manual, now)
     return effects
+
+
+def _overtaken(control: Bounded, output: Output, former: Former, now: Moment) -> RuleEffect:
+    """End a former run on record: when it became known, another was under way already."""
+    reason = "a restart has interrupted it, and another run was begun before that was known"
+    return control.teller.event(
+        output.target, ControlAction.STOPPED, reason, now, who=former.who, cause=former.cause
+    )
 
 
 def _manual(control: Bounded, output: Output, kept_manual: list[Any], now: Moment) -> list[RuleEffect]:

@@ -17,6 +17,7 @@ class Run:
     holder: Holder = Holder.RULE
     who: str = ""
     renew_at_s: float = float("-inf")
+    """When it is commanded again; what is taken over as found on is not commanded at all."""
     value_at_start: float | None = None
     """Of the start condition."""
     proving_at_start: float | None = None

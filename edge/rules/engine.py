@@ -43,6 +43,7 @@ class Engine:
         ]
         self._ids, self._declared_devices = ids, set(parts)
         self._leftovers: list[former.Leftover] = []
+        self._recalled = False
         self._locks: dict[str, list[Any]] = {}  # of outputs that no control has any more
         self._windows: dict[Ref, list[Window]] = {}
         for instance in self.alarms:
@@ -165,8 +166,14 @@ class Engine:
         return effects
 
     def _recall_controls(self, remembered: Mapping[str, Any], now: Moment) -> list[RuleEffect]:
-        """Take up locks and controls; what controls of former settings had is seen to."""
+        """Take up locks and controls; what controls of former settings had is seen to.
+
+        Once: a buffer that is opened again at work holds what this process itself has kept.
+        """
         effects: list[RuleEffect] = []
+        if self._recalled:
+            return effects
+        self._recalled = True
         for name, (who, since_ms) in dict(remembered.get("locks", {})).items():
             if found := self._outputs.get(ref(name)):
                 effects += found[0].recall_lock(found[1], str(who), int(since_ms), now)

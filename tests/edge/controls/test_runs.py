@@ -382,6 +382,25 @@ def test_what_is_remembered_is_plain_json(clock: ClockState) -> None:
     assert not again.on(OTHER)
 
 
+def test_what_was_kept_is_taken_up_once_and_late_if_need_be() -> None:
+    """From a disk that hung at the start; opened again at work it holds what this process itself kept."""
+    bench = Bench()
+    bench.step(30, value=200.0)
+    [cause] = {event.cause for event in bench.of(ControlChanged)}
+    kept = bench.engine.remembered()
+    late = Bench(first_id=1000)
+    late.step(30, value=200.0)
+    late.do(late.engine.recall(kept, late.now))
+    assert (STOPPED, cause) in [(event.action, event.cause) for event in late.of(ControlChanged)]
+    assert late.on()
+    late.said(late.engine.lock(OUT, "wang", late.now))
+    locked = late.engine.remembered()
+    late.said(late.engine.unlock(OUT, "wang", late.now))
+    late.do(late.engine.recall(locked, late.now))
+    late.step(30)
+    assert late.on()
+
+
 def test_what_a_former_version_remembered_is_taken_up() -> None:
     """It kept an alarm and the runs without effect as a list."""
     bench = Bench()
