@@ -123,14 +123,19 @@ class Lighting:
     def _run(self, *arguments: str) -> str:
         """Run a command as people would; return what it prints, DemoError if it is refused."""
         command = [sys.executable, "-m", "gengfu.main", *arguments]
-        ran = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=COMMAND_TIMEOUT_S,
-        )
+        try:
+            ran = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                timeout=COMMAND_TIMEOUT_S,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise DemoError(
+                f"gengfu {' '.join(arguments[:2])} did not end within {COMMAND_TIMEOUT_S:g} s"
+            ) from error
         if ran.returncode:
             raise DemoError(f"gengfu {' '.join(arguments[:2])} ended with {ran.returncode}: {ran.stderr}")
         return ran.stdout
