@@ -94,8 +94,8 @@ class LampDesk:
         lasts_s = limits.default_s if for_s is None else for_s
         if lasts_s > limits.longest_s:
             raise DeskError(
-                f"an override of {lasts_s:g} s is longer than the plan allows; give {limits.longest_s:g} s "
-                "at most, or change longest_s in [overrides] of the plan",
+                f"an override of {_hours(lasts_s)} is longer than the plan allows; give "
+                f"{_hours(limits.longest_s)} at most, or change longest_s in [overrides] of the plan",
                 "for_s",
             )
         begins_ms = self._now_ms() if start_ms is None else start_ms
@@ -223,6 +223,14 @@ def _without(overrides: Iterable[Override], lamps: Collection[str]) -> list[Over
         if others:
             left.append(override.model_copy(update={"lamps": others}))
     return left
+
+
+def _hours(duration_s: float) -> str:
+    """Return a duration as people write it to the command: 12h, 45min, 90s."""
+    for unit_s, unit in ((3600, "h"), (60, "min")):
+        if duration_s % unit_s == 0:
+            return f"{duration_s / unit_s:g}{unit}"
+    return f"{duration_s:g}s"
 
 
 def _plan(connection: Connection) -> Plan:

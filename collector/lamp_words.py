@@ -49,9 +49,9 @@ _RULES = {
         "列入路灯计划的网关即使从未上报过灯具也计入。",
     ),
     "saved": (
-        "Energy saved: what was measured, against all lamps at full light from sunset to sunrise; only lamps "
-        "with a rated power and a measurement are compared.",
-        "节电率：实测用电量与日落至日出全功率照明相比；只比较有额定功率且有实测值的灯。",
+        "Energy saved: what was measured, against all lamps at full light from sunset to sunrise, as long "
+        "as somebody measured; only lamps with a rated power and a measurement are compared.",
+        "节电率：实测用电量与日落至日出（以有实测的时段为限）全功率照明相比；只比较有额定功率且有实测值的灯。",
     ),
     "night": (
         "A night runs from noon to noon and bears the date of its evening.",

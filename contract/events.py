@@ -214,7 +214,8 @@ class LampNight(msgspec.Struct, frozen=True, tag="lamp_night"):
     ``should_s`` is how long it was to burn, of which it was seen to burn for ``lit_s`` and seen dark for
     ``dark_s``; nobody saw the rest (no answer, no power, the gateway was off). ``astray_s`` is how long it
     was seen to burn while it was to be off. ``baseline_wh`` is what it would have taken at full light from
-    sunset to sunrise, 0 where its rated power is not declared; ``energy_wh`` is None where nobody measured.
+    sunset to sunrise, as far as it is known what it took; 0 where its rated power is not declared.
+    ``energy_wh`` is None where nobody measured.
     """
 
     id: EventId

@@ -64,6 +64,10 @@ class NightLog(msgspec.Struct):
     used_wh: float | None = None
     sums_ms: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(_SUMS, 0))
     id: str = ""
+    dusk_ms: int = 0
+    """When the sun set; 0 where nobody says."""
+    metered_ms: int = 0
+    """Until when it is known what it took."""
     followed: int = 0
     """The sequence of the plan that was in force, 0 for none."""
 
@@ -113,7 +117,7 @@ class NightLog(msgspec.Struct):
             self.measured,
             corrected=self.corrected,
             energy_wh=None if self.used_wh is None else round(self.used_wh, 3),
-            baseline_wh=round(self.rated_power_w * self.dark_ms / HOUR_MS, 3),
+            baseline_wh=round(self.rated_power_w * self._dark_so_far_ms(now_ms) / HOUR_MS, 3),
             failures=sorted(self.failures),
             part=self.part,
             clock=clock,
@@ -140,6 +144,13 @@ class NightLog(msgspec.Struct):
         self.planned = []
         for change in changes:
             _noted(self.planned, change)
+
+    def _dark_so_far_ms(self, now_ms: int) -> int:
+        """Return for how long full light would have burnt, as far as it is known what the lamp took."""
+        if not self.dusk_ms:
+            return self.dark_ms
+        until_ms = now_ms if self.used_wh is None else min(now_ms, self.metered_ms)
+        return max(0, min(self.dark_ms, until_ms - self.dusk_ms))
 
     def _count(self, now_ms: int) -> None:
         """Count the time since the last word, by what was due and seen then."""
@@ -175,6 +186,8 @@ class NightLog(msgspec.Struct):
 
     def _energy(self, seen: Seen, now_ms: int) -> None:
         """Take the lamp's own counter; without one, power times the time that it was known to hold."""
+        if seen.energy_wh is not None or seen.power_w is not None or not seen.powered:
+            self.metered_ms = now_ms
         if seen.energy_wh is not None:
             if self.counter_wh is not None and seen.energy_wh >= self.counter_wh:
                 self.used_wh = (self.used_wh or 0) + seen.energy_wh - self.counter_wh

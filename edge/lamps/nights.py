@@ -112,6 +112,7 @@ class NightBook:
                 sunrise_ms - sunset_ms,
                 counted_ms=watched_ms,
                 id=self._ids(),
+                dusk_ms=sunset_ms,
             )
             if lamp.command is not None:
                 log.due(lamp.command, max(from_ms, watched_ms))

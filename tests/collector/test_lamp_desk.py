@@ -172,7 +172,7 @@ def test_an_override_ends_by_the_plan_s_default_and_lasts_no_longer_than_it_allo
         body = {"addresses": ["bridge"], "level": 0, "reason": "x", "who": "li", "for_s": 7201}
         response = ask(centre, "POST", "overrides", body)
         assert response.status_code == 422
-        assert "give 7200 s at most" in response.text
+        assert "give 2h at most" in response.text
 
 
 def test_a_later_override_takes_the_place_of_a_former_and_others_stand(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_a_centre_without_a_key_says_how_to_get_one(tmp_path: Path) -> None:
             ["body", "addresses"],
             "no cabinet 'gw-9'; ",
         ),
-        ("POST", "overrides", {"for_s": 9e4}, "desk", ["body", "for_s"], "give 7200 s at most"),
+        ("POST", "overrides", {"for_s": 9e4}, "desk", ["body", "for_s"], "give 2h at most"),
         (
             "POST",
             "overrides",
