@@ -74,6 +74,16 @@ def of(settings: Settings, profiles: Mapping[str, Profile]) -> list[Fixture]:
     return _Making(settings, profiles).fixtures
 
 
+def points_read(settings: Settings, profiles: Mapping[str, Profile]) -> dict[str, bool]:
+    """Return every ``device/point`` that is read, with whether it is on or off only."""
+    return {
+        f"{device.name}/{point.name}": point.type == "bool"
+        for device in settings.devices
+        for point in profiles[device.name].points
+        if not device.points or point.name in device.points
+    }
+
+
 class _Making:
     """Makes fixtures; circuits and the lamps behind them know of each other."""
 

@@ -417,3 +417,25 @@ def test_a_stopping_gateway_leaves_lamps_as_they_are(tmp_path: Path) -> None:
         await street.start()
 
     subject.run(story)
+
+
+def test_a_plan_that_asks_a_sensor_which_is_not_there_is_refused_and_one_that_was_taken_is_followed(
+    tmp_path: Path,
+) -> None:
+    """A sensor that was taken out of the settings leaves no street without its plan."""
+    subject = Street(tmp_path, settings())
+    told = json.loads(plan({"12:00:00": 100}, {"12:00:00": 100}, LAMPS, ["north", "south"]))
+    asks = {"kind": "sensor", "sensor": "light/illuminance", "on_level": 10, "off_level": 20}
+    told["programs"][0]["active_periods"] = [asks]
+    there, gone = (json.dumps(told).replace("light/", f"{device}/") for device in ("light", "lux"))
+
+    async def story(street: Street) -> None:
+        lamps = street.gateway.lamps
+        assert lamps.problems("lamp_plan", there) == []
+        [problem] = lamps.problems("lamp_plan", gone)
+        assert problem.startswith(
+            "programs[0].active_periods[0].sensor: the gateway reads no lux/illuminance; devices are inputs, "
+        )
+        assert street.gateway.in_force("lamp_plan", gone) == []
+
+    subject.run(story)
