@@ -4,24 +4,25 @@ Plans, overrides and conditions go to each gateway as signed documents of what h
 function runs inside a transaction of its caller's, so that all gateways are asked or none is.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select
 from sqlalchemy import insert as plain_insert
 
-from collector import registry
+from collector import lamp_standing, registry
 from collector.desired_book import DesiredBook, Push
 from collector.tables import desired, lamp_plans
 from contract.desired import DesiredKind, decode
 from contract.signing import payload_of
-from lighting import checking, documents
+from lighting import checking, documents, nights
 from lighting.addresses import Addresses
 from lighting.documents import OVERRIDES_MAX, Condition, Conditions, Override, Overrides
 from lighting.plan import Plan
 from toml_files import TomlFile
 
 PLANS_KEPT_MAX = 20
+REMARKS_MAX = 50
 
 
 class DeskError(ValueError):
@@ -41,6 +42,13 @@ class Kept(NamedTuple):
     file: str
     who: str
     pushed_ms: int
+
+
+class Said(NamedTuple):
+    """The gateways that are told, and what is worth knowing."""
+
+    gateways: list[str]
+    remarks: list[str]
 
 
 class LampDesk:
@@ -86,8 +94,8 @@ class LampDesk:
         *,
         start_ms: int | None = None,
         for_s: float | None = None,
-    ) -> list[str]:
-        """Put lamps at a level for a time, in place of former overrides; return the gateways told."""
+    ) -> Said:
+        """Put lamps at a level for a time; where another holds as well, the one said last wins."""
         plan = _plan(connection)
         limits = plan.overrides
         lasts_s = limits.default_s if for_s is None else for_s
@@ -99,13 +107,8 @@ class LampDesk:
             )
         begins_ms = self._now_ms() if start_ms is None else start_ms
         ends_ms = begins_ms + round(lasts_s * 1000)
-        told = {}
+        zone, told, remarks = nights.zone(plan.time_zone), {}, []
         for gateway, lamps in _by_gateway(plan, addresses).items():
-            standing = _without(self._overrides(connection, gateway), lamps)
-            if len(standing) >= OVERRIDES_MAX:
-                raise DeskError(
-                    f"{gateway} has {len(standing)} overrides already; cancel some of them first", "addresses"
-                )
             fresh = Override(
                 lamps=lamps,
                 level=level,
@@ -113,15 +116,26 @@ class LampDesk:
                 expiration_ms=ends_ms,
                 reason=f"{reason} ({who})",
             )
-            told[gateway] = Overrides(overrides=[*standing, fresh])
-        return self._tell_overrides(connection, told, who)
+            former = self._overrides(connection, gateway)
+            standing, affected = lamp_standing.overlaid(former, fresh, self._now_ms())
+            remarks += [lamp_standing.override_remark(gateway, each, zone) for each in affected]
+            if len(standing) > OVERRIDES_MAX:
+                raise DeskError(
+                    f"{gateway} has {len(former)} overrides already; cancel some of them first", "addresses"
+                )
+            told[gateway] = Overrides(overrides=standing)
+        return Said(self._tell_overrides(connection, told, who), _some(remarks))
 
-    def cancel(self, connection: Connection, addresses: Sequence[str], who: str) -> list[str]:
-        """Let lamps follow their plan again; return the gateways that are told."""
-        told = {}
-        for gateway, lamps in _by_gateway(_plan(connection), addresses).items():
-            told[gateway] = Overrides(overrides=_without(self._overrides(connection, gateway), lamps))
-        return self._tell_overrides(connection, told, who)
+    def cancel(self, connection: Connection, addresses: Sequence[str], who: str) -> Said:
+        """Let lamps follow their plan again, also at times for which overrides were set already."""
+        plan = _plan(connection)
+        zone, told, remarks = nights.zone(plan.time_zone), {}, []
+        for gateway, lamps in _by_gateway(plan, addresses).items():
+            former = self._overrides(connection, gateway)
+            gone = lamp_standing.cancelled(former, set(lamps), self._now_ms())
+            remarks += [lamp_standing.override_remark(gateway, each, zone) for each in gone]
+            told[gateway] = Overrides(overrides=lamp_standing.without(former, set(lamps)))
+        return Said(self._tell_overrides(connection, told, who), _some(remarks))
 
     def hold(
         self,
@@ -132,8 +146,8 @@ class LampDesk:
         gateways: Sequence[str] = (),
         start_ms: int | None = None,
         for_s: float,
-    ) -> list[str]:
-        """Say that a condition of the plan holds for a time, 0: no more; return the gateways told."""
+    ) -> Said:
+        """Say that a condition of the plan holds for a time, also at another one; 0: no more, at none."""
         plan = _plan(connection)
         if condition not in plan.conditions:
             known = ", ".join(plan.conditions) or "none"
@@ -147,15 +161,24 @@ class LampDesk:
                 "gateways",
             )
         begins_ms = self._now_ms() if start_ms is None else start_ms
-        bodies = {}
+        zone, bodies, remarks = nights.zone(plan.time_zone), {}, []
         for gateway in gateways or there:
-            standing = [it for it in self._conditions(connection, gateway) if it.condition != condition]
+            standing = self._conditions(connection, gateway)
             if for_s:
                 until_ms = begins_ms + round(for_s * 1000)
-                standing.append(Condition(condition=condition, from_ms=begins_ms, until_ms=until_ms))
+                fresh = Condition(condition=condition, from_ms=begins_ms, until_ms=until_ms)
+                former = len(standing)
+                standing, short = lamp_standing.renewed(standing, fresh)
+                remarks += [lamp_standing.condition_remark(gateway, *each, zone) for each in short]
+                if len(standing) > OVERRIDES_MAX:
+                    raise DeskError(
+                        f"{gateway} has {former} conditions already; end some with for_s = 0", "condition"
+                    )
+            else:
+                standing = [it for it in standing if it.condition != condition]
             bodies[gateway] = documents.written(Conditions(conditions=standing))
         self._book.push(connection, Push(DesiredKind.LAMP_CONDITIONS, bodies, who))
-        return sorted(bodies)
+        return Said(sorted(bodies), _some(remarks))
 
     def _tell_overrides(self, connection: Connection, told: dict[str, Overrides], who: str) -> list[str]:
         bodies = {gateway: documents.written(overrides) for gateway, overrides in told.items()}
@@ -205,14 +228,10 @@ def newest_body(connection: Connection, gateway: str, kind: DesiredKind) -> str:
     return decode(payload_of(jws)).body if jws else ""
 
 
-def _without(overrides: Iterable[Override], lamps: Collection[str]) -> list[Override]:
-    """Return overrides without some lamps; one that has no other is gone."""
-    left = []
-    for override in overrides:
-        others = [lamp for lamp in override.lamps if lamp not in lamps]
-        if others:
-            left.append(override.model_copy(update={"lamps": others}))
-    return left
+def _some(remarks: Sequence[str]) -> list[str]:
+    """Return as many as people read."""
+    more = len(remarks) - REMARKS_MAX
+    return [*remarks[:REMARKS_MAX], *([f"and {more} more like these"] if more > 0 else [])]
 
 
 def _plan(connection: Connection) -> Plan:

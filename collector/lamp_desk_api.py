@@ -181,10 +181,10 @@ def _add_plan(routes: APIRouter, sources: Sources) -> None:
 def _add_hand(routes: APIRouter, sources: Sources) -> None:
     @routes.post("/overrides")
     async def post_override(asked: OverrideRequest) -> ToldView:
-        """Put lamps at a level for a time; it always ends."""
+        """Put lamps at a level for a time; it always ends. Remarks name the overrides that it goes before."""
 
         def work(connection: Connection) -> ToldView:
-            told = sources.desk.override(
+            said = sources.desk.override(
                 connection,
                 asked.addresses,
                 asked.level,
@@ -193,24 +193,26 @@ def _add_hand(routes: APIRouter, sources: Sources) -> None:
                 start_ms=asked.start_ms,
                 for_s=asked.for_s,
             )
-            return ToldView(gateways=told)
+            return ToldView(gateways=said.gateways, remarks=said.remarks)
 
         return await _done(sources, work)
 
     @routes.post("/overrides/cancel")
     async def cancel_override(asked: CancelRequest) -> ToldView:
-        """Let lamps follow their plan again."""
-        return await _done(
-            sources,
-            lambda connection: ToldView(gateways=sources.desk.cancel(connection, asked.addresses, asked.who)),
-        )
+        """Let lamps follow their plan again; remarks name what was set for later and goes as well."""
+
+        def work(connection: Connection) -> ToldView:
+            said = sources.desk.cancel(connection, asked.addresses, asked.who)
+            return ToldView(gateways=said.gateways, remarks=said.remarks)
+
+        return await _done(sources, work)
 
     @routes.post("/conditions")
     async def post_condition(asked: ConditionRequest) -> ToldView:
         """Say that a condition of the plan holds for a time."""
 
         def work(connection: Connection) -> ToldView:
-            told = sources.desk.hold(
+            said = sources.desk.hold(
                 connection,
                 asked.condition,
                 asked.who,
@@ -218,7 +220,7 @@ def _add_hand(routes: APIRouter, sources: Sources) -> None:
                 start_ms=asked.start_ms,
                 for_s=asked.for_s,
             )
-            return ToldView(gateways=told)
+            return ToldView(gateways=said.gateways, remarks=said.remarks)
 
         return await _done(sources, work)
 

@@ -85,13 +85,18 @@ def status(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     for each in standing:
         for override in each["overrides"]:
             lamps = ", ".join(override["lamps"][:8]) + (" …" if len(override["lamps"]) > 8 else "")
-            ends = f"{datetime.fromtimestamp(override['expiration_ms'] / 1000).astimezone():%m-%d %H:%M}"
-            typer.echo(
-                f"{each['gateway']}: {override['level']} % until {ends}: {lamps}: {override['reason']}"
-            )
+            when = _when(override["start_ms"], override["expiration_ms"])
+            typer.echo(f"{each['gateway']}: {override['level']} % {when}: {lamps}: {override['reason']}")
         for condition in each["conditions"]:
-            ends = f"{datetime.fromtimestamp(condition['until_ms'] / 1000).astimezone():%m-%d %H:%M}"
-            typer.echo(f"{each['gateway']}: {condition['condition']} until {ends}")
+            when = _when(condition["from_ms"], condition["until_ms"])
+            typer.echo(f"{each['gateway']}: {condition['condition']} {when}")
+
+
+def _when(from_ms: int, until_ms: int) -> str:
+    """Return until when something holds, and from when on where it does not yet."""
+    begins, ends = (datetime.fromtimestamp(each / 1000).astimezone() for each in (from_ms, until_ms))
+    until = f"until {ends:%m-%d %H:%M}"
+    return f"from {begins:%m-%d %H:%M} {until}" if from_ms > time.time() * 1000 else until
 
 
 def override(
@@ -165,6 +170,8 @@ def _told(method: str, path: str, kind: str, url: str, body: dict[str, Any], *, 
     from gengfu.centre_client import asked
 
     told = asked(method, url, path, body=body)
+    for remark in told["remarks"]:
+        typer.echo(remark, err=True)
     _show(_answers(url, kind, told["gateways"], 5.0), as_json=as_json)
 
 
