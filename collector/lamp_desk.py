@@ -4,17 +4,18 @@ Plans, overrides and conditions go to each gateway as signed documents of what h
 function runs inside a transaction of its caller's, so that all gateways are asked or none is.
 """
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select
 from sqlalchemy import insert as plain_insert
 
-from collector import lamp_standing, registry
+from collector import lamp_hand, lamp_standing, registry
 from collector.desired_book import DesiredBook, Push
-from collector.tables import desired, lamp_plans
-from contract.desired import DesiredKind, decode
-from contract.signing import payload_of
+from collector.tables import lamp_plans
+from contract.desired import DesiredKind
+from contract.limits import TIME_MS_MAX
 from lighting import checking, documents, nights
 from lighting.addresses import Addresses
 from lighting.documents import OVERRIDES_MAX, Condition, Conditions, Override, Overrides
@@ -96,19 +97,12 @@ class LampDesk:
         for_s: float | None = None,
     ) -> Said:
         """Put lamps at a level for a time; where another holds as well, the one said last wins."""
-        plan = _plan(connection)
-        limits = plan.overrides
-        lasts_s = limits.default_s if for_s is None else for_s
-        if lasts_s > limits.longest_s:
-            raise DeskError(
-                f"an override of {lasts_s:g} s is longer than the plan allows; give {limits.longest_s:g} s "
-                "at most, or change longest_s in [overrides] of the plan",
-                "for_s",
-            )
-        begins_ms = self._now_ms() if start_ms is None else start_ms
-        ends_ms = begins_ms + round(lasts_s * 1000)
+        plan, now_ms = _plan(connection), self._now_ms()
         zone, told, remarks = nights.zone(plan.time_zone), {}, []
+        begins_ms = now_ms if start_ms is None else start_ms
         for gateway, lamps in _by_gateway(plan, addresses).items():
+            ends_ms = begins_ms + self._lasts_ms(connection, plan, gateway, begins_ms, for_s)
+            _check_times("an override", begins_ms, ends_ms, now_ms, zone)
             fresh = Override(
                 lamps=lamps,
                 level=level,
@@ -116,9 +110,9 @@ class LampDesk:
                 expiration_ms=ends_ms,
                 reason=f"{reason} ({who})",
             )
-            former = self._overrides(connection, gateway)
-            standing, affected = lamp_standing.overlaid(former, fresh, self._now_ms())
-            remarks += [lamp_standing.override_remark(gateway, each, zone) for each in affected]
+            former, said = self._overrides(connection, plan, gateway)
+            standing, affected = lamp_standing.overlaid(former, fresh, now_ms)
+            remarks += said + [lamp_standing.override_remark(gateway, each, zone) for each in affected]
             if len(standing) > OVERRIDES_MAX:
                 raise DeskError(
                     f"{gateway} has {len(former)} overrides already; cancel some of them first", "addresses"
@@ -131,9 +125,9 @@ class LampDesk:
         plan = _plan(connection)
         zone, told, remarks = nights.zone(plan.time_zone), {}, []
         for gateway, lamps in _by_gateway(plan, addresses).items():
-            former = self._overrides(connection, gateway)
+            former, said = self._overrides(connection, plan, gateway)
             gone = lamp_standing.cancelled(former, set(lamps), self._now_ms())
-            remarks += [lamp_standing.override_remark(gateway, each, zone) for each in gone]
+            remarks += said + [lamp_standing.override_remark(gateway, each, zone) for each in gone]
             told[gateway] = Overrides(overrides=lamp_standing.without(former, set(lamps)))
         return Said(self._tell_overrides(connection, told, who), _some(remarks))
 
@@ -160,12 +154,15 @@ class LampDesk:
                 f"the plan {plan.name!r} has no cabinet {strange[0]!r}; write one of {', '.join(there[:8])}",
                 "gateways",
             )
-        begins_ms = self._now_ms() if start_ms is None else start_ms
-        zone, bodies, remarks = nights.zone(plan.time_zone), {}, []
+        now_ms, zone = self._now_ms(), nights.zone(plan.time_zone)
+        begins_ms = now_ms if start_ms is None else start_ms
+        until_ms = begins_ms + round(for_s * 1000)
+        if for_s:
+            _check_times("a condition", begins_ms, until_ms, now_ms, zone)
+        bodies, remarks = {}, []
         for gateway in gateways or there:
-            standing = self._conditions(connection, gateway)
+            standing = lamp_hand.conditions(connection, gateway, now_ms)
             if for_s:
-                until_ms = begins_ms + round(for_s * 1000)
                 fresh = Condition(condition=condition, from_ms=begins_ms, until_ms=until_ms)
                 former = len(standing)
                 standing, short = lamp_standing.renewed(standing, fresh)
@@ -185,16 +182,39 @@ class LampDesk:
         self._book.push(connection, Push(DesiredKind.LAMP_OVERRIDES, bodies, who))
         return sorted(bodies)
 
-    def _overrides(self, connection: Connection, gateway: str) -> list[Override]:
-        """Return the overrides of a gateway that are not over."""
-        body = newest_body(connection, gateway, DesiredKind.LAMP_OVERRIDES)
-        known = Overrides.model_validate_json(body).overrides if body else []
-        return [override for override in known if override.expiration_ms > self._now_ms()]
+    def _lasts_ms(
+        self, connection: Connection, plan: Plan, gateway: str, begins_ms: int, for_s: float | None
+    ) -> int:
+        """Return how long an override lasts there; DeskError where that is longer than a plan allows."""
+        limits = plan.overrides
+        until_ms = begins_ms + round((limits.default_s if for_s is None else for_s) * 1000)
+        longest_s = lamp_hand.longest_s(connection, gateway, limits, until_ms, self._now_ms())
+        if for_s is not None and for_s > longest_s:
+            which = "the plan" if longest_s == limits.longest_s else f"the plan that {gateway} follows"
+            raise DeskError(
+                f"an override of {for_s:g} s is too long: {which} allows {longest_s:g} s; give "
+                f"{longest_s:g} s at most, or change longest_s in [overrides] of the plan",
+                "for_s",
+            )
+        return min(round(longest_s * 1000), until_ms - begins_ms)
 
-    def _conditions(self, connection: Connection, gateway: str) -> list[Condition]:
-        body = newest_body(connection, gateway, DesiredKind.LAMP_CONDITIONS)
-        known = Conditions.model_validate_json(body).conditions if body else []
-        return [condition for condition in known if condition.until_ms > self._now_ms()]
+    def _overrides(
+        self, connection: Connection, plan: Plan, gateway: str
+    ) -> tuple[list[Override], list[str]]:
+        """Return what stands of former overrides so that the gateway can take it, and remarks."""
+        now_ms, zone = self._now_ms(), nights.zone(plan.time_zone)
+        former, refused, reason = lamp_hand.overrides(connection, gateway, now_ms)
+        remarks = [lamp_standing.refused_remark(gateway, each, reason, zone) for each in refused]
+        standing = []
+        for each in former:
+            until_ms = each.expiration_ms
+            longest_s = lamp_hand.longest_s(connection, gateway, plan.overrides, until_ms, now_ms)
+            fits, is_cut = lamp_standing.fitted(each, longest_s, now_ms)
+            standing.append(fits)
+            if is_cut:
+                ends_ms = fits.expiration_ms
+                remarks.append(lamp_standing.cut_remark(gateway, each, ends_ms, longest_s, zone))
+        return standing, remarks
 
 
 def unread(connection: Connection, parts: Mapping[str, Plan]) -> list[str]:
@@ -221,11 +241,15 @@ def kept(connection: Connection) -> Kept | None:
     return Kept(checking.parsed(TomlFile(row.text, row.file)), row.text, row.file, row.who, row.pushed_ms)
 
 
-def newest_body(connection: Connection, gateway: str, kind: DesiredKind) -> str:
-    """Return what a gateway is to hold of a kind; empty where nothing was pushed."""
-    query = select(desired.c.jws).where(desired.c.gateway == gateway, desired.c.kind == str(kind))
-    jws = connection.execute(query.order_by(desired.c.sequence.desc()).limit(1)).scalar()
-    return decode(payload_of(jws)).body if jws else ""
+def _check_times(what: str, begins_ms: int, ends_ms: int, now_ms: int, zone: dt.tzinfo) -> None:
+    """DeskError for what would do nothing, or end later than any clock tells."""
+    if ends_ms > TIME_MS_MAX:
+        raise DeskError(f"{what} that ends at {ends_ms} is later than {TIME_MS_MAX} ms; end it", "start_ms")
+    if ends_ms <= max(begins_ms, now_ms):
+        when = lamp_standing.span(begins_ms, ends_ms, zone)
+        raise DeskError(
+            f"{what} {when} is over before it begins; give a later start_ms, or a longer for_s", "start_ms"
+        )
 
 
 def _some(remarks: Sequence[str]) -> list[str]:

@@ -9,16 +9,15 @@ from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from collector import lamp_desk
+from collector import lamp_desk, lamp_hand
 from collector.database import Database
 from collector.desired_book import PushError
 from collector.lamp_desk import DeskError, LampDesk
 from collector.views import Page, RefusalView
-from contract.desired import DesiredKind
 from contract.limits import TEXT_CHARACTERS_MAX, TIME_MS_MAX
 from lighting import nights
 from lighting.addresses import AddressError
-from lighting.documents import Condition, Conditions, Override, Overrides, parts_of
+from lighting.documents import Condition, Override, parts_of
 from lighting.preview import LampsView, previewed, viewed
 from toml_files import TomlFile, TomlFileError
 
@@ -98,7 +97,7 @@ class PlanView(BaseModel):
 
 
 class StandingView(BaseModel):
-    """What was said by hand for a gateway."""
+    """What was said by hand for a gateway, without what it refused."""
 
     gateway: str
     overrides: list[Override]
@@ -237,14 +236,9 @@ def _add_hand(routes: APIRouter, sources: Sources) -> None:
 
 
 def _standing(connection: Connection, gateway: str, now_ms: int) -> StandingView:
-    overrides = lamp_desk.newest_body(connection, gateway, DesiredKind.LAMP_OVERRIDES)
-    conditions = lamp_desk.newest_body(connection, gateway, DesiredKind.LAMP_CONDITIONS)
-    by_hand = Overrides.model_validate_json(overrides).overrides if overrides else []
-    holding = Conditions.model_validate_json(conditions).conditions if conditions else []
+    stands, _, _ = lamp_hand.overrides(connection, gateway, now_ms)
     return StandingView(
-        gateway=gateway,
-        overrides=[it for it in by_hand if it.expiration_ms > now_ms],
-        conditions=[it for it in holding if it.until_ms > now_ms],
+        gateway=gateway, overrides=stands, conditions=lamp_hand.conditions(connection, gateway, now_ms)
     )
 
 

@@ -52,6 +52,18 @@ def without(overrides: Iterable[Override], lamps: Collection[str]) -> list[Overr
     return left
 
 
+def fitted(former: Override, longest_s: float, now_ms: int) -> tuple[Override, bool]:
+    """Return the override within what a plan allows, and whether it ends earlier for that.
+
+    One that has begun may begin later, as far as now: that takes nothing from it.
+    """
+    longest_ms = round(longest_s * 1000)
+    begins_ms = max(former.start_ms, min(now_ms, former.expiration_ms - longest_ms))
+    ends_ms = min(former.expiration_ms, begins_ms + longest_ms)
+    update = {"start_ms": begins_ms, "expiration_ms": ends_ms}
+    return former.model_copy(update=update), ends_ms < former.expiration_ms
+
+
 def cancelled(standing: Iterable[Override], lamps: Collection[str], now_ms: int) -> list[Affected]:
     """Return the overrides of these lamps that had not begun."""
     return [
@@ -82,23 +94,38 @@ def override_remark(gateway: str, affected: Affected, zone: dt.tzinfo) -> str:
     named = ", ".join(lamps[:LAMPS_TOLD_MAX])
     if len(lamps) > LAMPS_TOLD_MAX:
         named += f" and {len(lamps) - LAMPS_TOLD_MAX} more"
-    span = _span(former.start_ms, former.expiration_ms, zone)
-    return f"{gateway}: {former.level} % {span} ({former.reason}) {affected.what.format(named)}"
+    when = span(former.start_ms, former.expiration_ms, zone)
+    return f"{gateway}: {former.level} % {when} ({former.reason}) {affected.what.format(named)}"
 
 
 def condition_remark(gateway: str, former: Condition, until_ms: int, zone: dt.tzinfo) -> str:
     """Return a sentence for people."""
-    span = _span(former.from_ms, former.until_ms, zone)
-    return f"{gateway}: {former.condition} {span} ends at {_time(until_ms, former.until_ms, zone)}"
+    when = span(former.from_ms, former.until_ms, zone)
+    return f"{gateway}: {former.condition} {when} ends at {local_time(until_ms, former.until_ms, zone)}"
 
 
-def _span(from_ms: int, until_ms: int, zone: dt.tzinfo) -> str:
-    return f"from {dt.datetime.fromtimestamp(from_ms / 1000, zone):%Y-%m-%d %H:%M} to " + _time(
+def cut_remark(gateway: str, former: Override, until_ms: int, longest_s: float, zone: dt.tzinfo) -> str:
+    """Return a sentence for people about what a plan allows no more."""
+    ends = local_time(until_ms, former.start_ms, zone)
+    what = f"ends at {ends} for {{0}}: the plan allows {longest_s:g} s"
+    return override_remark(gateway, Affected(former, former.lamps, what), zone)
+
+
+def refused_remark(gateway: str, former: Override, reason: str, zone: dt.tzinfo) -> str:
+    """Return a sentence for people about what was refused."""
+    return override_remark(gateway, Affected(former, former.lamps, "is left out for {0}"), zone) + (
+        f": the cabinet refused it: {reason}"
+    )
+
+
+def span(from_ms: int, until_ms: int, zone: dt.tzinfo) -> str:
+    """Return from when until when, in local time."""
+    return f"from {dt.datetime.fromtimestamp(from_ms / 1000, zone):%Y-%m-%d %H:%M} to " + local_time(
         until_ms, from_ms, zone
     )
 
 
-def _time(time_ms: int, beside_ms: int, zone: dt.tzinfo) -> str:
+def local_time(time_ms: int, beside_ms: int, zone: dt.tzinfo) -> str:
     """Return a time of day, with its date where that is not the one told beside it."""
     time, beside = (dt.datetime.fromtimestamp(each / 1000, zone) for each in (time_ms, beside_ms))
     return f"{time:%H:%M}" if time.date() == beside.date() else f"{time:%Y-%m-%d %H:%M}"

@@ -1,13 +1,20 @@
 """What was said by hand and stands: several windows for the same lamps, and what cabinets have refused."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
-from contract.desired import DesiredKind
-from lighting.documents import Condition, Conditions, Overrides, written
-from tests.collector.making import NOW_MS
+import pytest
+
+from collector.tables import desired, events
+from contract.desired import DesiredKind, Outcome, Refusal
+from contract.events import DesiredReport
+from contract.limits import TIME_MS_MAX
+from contract.topics import Lane
+from lighting.documents import Condition, Conditions, Overrides, read_overrides, written
+from tests.collector.making import NOW_MS, Clock, given, happened, projected, rows, up
 from tests.collector.test_desired import Desk, desk
-from tests.collector.test_lamp_desk import HOUR_MS, ask, bodies, override, push, told
+from tests.collector.test_lamp_desk import HOUR_MS, PLAN, ask, bodies, override, push, told
 
 DAY_MS = 24 * HOUR_MS
 
@@ -128,3 +135,112 @@ def _fill_conditions(centre: Desk, count: int) -> None:
     ]
     asked = {"documents": {"gw-1": written(Conditions(conditions=each))}, "who": "li"}
     assert centre.ask("PUT", DesiredKind.LAMP_CONDITIONS, json=asked).status_code == 200
+
+
+def answer(
+    centre: Desk,
+    outcome: Outcome,
+    kind: DesiredKind = DesiredKind.LAMP_OVERRIDES,
+    refusal: Refusal | None = None,
+) -> None:
+    """Let gw-1 answer the newest document of a kind."""
+    newest = [row for row in rows(centre.collector.state, desired) if row[:2] == ("gw-1", kind)][-1]
+    number, sequence, digest = 1 + len(rows(centre.collector.state, events)), newest[2], newest[4]
+    report = DesiredReport(
+        f"{number:032x}", NOW_MS, kind, outcome, sequence, highest=sequence, digest=digest,
+        refusal=refusal, reason="as it says",
+    )  # fmt: skip
+    given(centre.collector, [up(happened(number, report), lane=Lane.EVENTS)])
+    asyncio.run(projected(centre.collector))
+
+
+def test_an_override_that_a_cabinet_refused_blocks_no_later_one(tmp_path: Path) -> None:
+    """The next builds on what the cabinet took, and names what is left out; also when history is short."""
+    with desk(tmp_path) as centre:
+        push(centre)
+        override(centre, "gw-1/lamp-1", level=0, reason="crew")
+        answer(centre, Outcome.IN_FORCE)
+        for _ in range(7):
+            override(centre, "gw-1/lamp-2", reason="too much")
+            answer(centre, Outcome.REFUSED, refusal=Refusal.INVALID)
+            assert windows(centre) == [(["lamp-1"], 0, 0, 1)]
+        assert override(centre, "gw-1/lamp-3")["remarks"] == [
+            "gw-1: 100 % from 2027-01-15 16:00 to 17:00 (too much (li)) is left out for lamp-2: "
+            "the cabinet refused it: as it says"
+        ]
+        assert windows(centre) == [(["lamp-1"], 0, 0, 1), (["lamp-3"], 100, 0, 1)]
+        answer(centre, Outcome.ROLLED_BACK)
+        assert windows(centre) == [(["lamp-1"], 0, 0, 1)]
+
+
+def test_what_was_refused_for_another_reason_than_itself_stands(tmp_path: Path) -> None:
+    """A full disk says nothing against an override; nor does silence."""
+    with desk(tmp_path) as centre:
+        push(centre)
+        override(centre, "gw-1/lamp-1")
+        override(centre, "gw-1/lamp-2")
+        answer(centre, Outcome.REFUSED, refusal=Refusal.STORAGE_UNAVAILABLE)
+        override(centre, "gw-1/lamp-3")
+        assert [lamps for lamps, *_ in windows(centre)] == [["lamp-1"], ["lamp-2"], ["lamp-3"]]
+
+
+def test_what_a_stricter_plan_forbids_is_cut_and_does_not_block_the_others(tmp_path: Path) -> None:
+    """One that has begun ends as it was to, if that is near enough; the cabinet takes all of it."""
+    clock = Clock()
+    with desk(tmp_path, clock) as centre:
+        push(centre)
+        override(centre, "gw-1/lamp-1", for_s=7200)
+        override(centre, "gw-1/lamp-2", for_s=7200, start_ms=NOW_MS - HOUR_MS)
+        override(centre, "gw-1/lamp-3", for_s=7200, start_ms=NOW_MS + HOUR_MS)
+        push(centre, PLAN.replace("longest_s = 7200", "longest_s = 3600"))
+        clock.now_ms += 60_000
+        assert override(centre, "gw-1/lamp-4", reason="emergency")["remarks"] == [
+            "gw-1: 100 % from 2027-01-15 16:00 to 18:00 (accident (li)) ends at 17:01 for lamp-1: "
+            "the plan allows 3600 s",
+            "gw-1: 100 % from 2027-01-15 17:00 to 19:00 (accident (li)) ends at 18:00 for lamp-3: "
+            "the plan allows 3600 s",
+        ]
+        sent = bodies(centre, tmp_path, DesiredKind.LAMP_OVERRIDES)
+        read_overrides(sent["gw-1"], [f"lamp-{n}" for n in range(1, 5)], 3600)
+        assert [(it[0], it[3]) for it in windows(centre)][1] == (["lamp-2"], 1.0)
+
+
+def test_the_plan_that_a_cabinet_follows_says_how_long_an_override_may_be(tmp_path: Path) -> None:
+    """One of next week that allows more does not yet, and one that allows less only for what it will meet."""
+    later = {"who": "wang", "effective_ms": NOW_MS + 7 * DAY_MS}
+    asked = {"addresses": ["gw-1/lamp-1"], "level": 100, "reason": "x", "who": "li"}
+    with desk(tmp_path) as centre:
+        push(centre)
+        answer(centre, Outcome.IN_FORCE, DesiredKind.LAMP_PLAN)
+        told(centre, "PUT", "plan", later | {"text": PLAN.replace("longest_s = 7200", "longest_s = 43200")})
+        response = ask(centre, "POST", "overrides", asked | {"for_s": 36_000})
+        assert response.status_code == 422
+        assert "the plan that gw-1 follows allows 7200 s" in response.text
+        strict = PLAN.replace("longest_s = 7200", "longest_s = 600").replace(
+            "default_s = 3600", "default_s = 60"
+        )
+        told(centre, "PUT", "plan", later | {"text": strict})
+        told(centre, "POST", "overrides", asked | {"for_s": 7200})
+        meets = asked | {"for_s": 7200, "start_ms": NOW_MS + 7 * DAY_MS}
+        assert "give 600 s at most" in ask(centre, "POST", "overrides", meets).text
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("overrides", {"addresses": ["gw-1/*"], "level": 0, "reason": "x", "for_s": 3600}),
+        ("conditions", {"condition": "fog", "for_s": 3600}),
+    ],
+)
+def test_what_is_over_before_it_is_said_is_refused(tmp_path: Path, path: str, body: dict[str, Any]) -> None:
+    """Nobody is told 200 for what will do nothing; nor for what takes no time, or never ends."""
+    with desk(tmp_path) as centre:
+        push(centre)
+        for more, said in (
+            ({"start_ms": NOW_MS - HOUR_MS}, "is over"),
+            ({"start_ms": NOW_MS + HOUR_MS, "for_s": 0.0001}, "is over"),
+            ({"start_ms": TIME_MS_MAX}, "is later than"),
+        ):
+            response = ask(centre, "POST", path, body | {"who": "li"} | more)
+            assert (response.status_code, said in response.text) == (422, True), response.text
+        assert bodies(centre, tmp_path, DesiredKind.LAMP_OVERRIDES) == {}
