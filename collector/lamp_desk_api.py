@@ -9,16 +9,15 @@ from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from collector import lamp_desk
+from collector import lamp_desk, lamp_hand
 from collector.database import Database
 from collector.desired_book import PushError
 from collector.lamp_desk import DeskError, LampDesk
 from collector.views import Page, RefusalView
-from contract.desired import DesiredKind
 from contract.limits import TEXT_CHARACTERS_MAX, TIME_MS_MAX
 from lighting import nights
 from lighting.addresses import AddressError
-from lighting.documents import Condition, Conditions, Override, Overrides, parts_of
+from lighting.documents import Condition, Override, parts_of
 from lighting.preview import LampsView, previewed, viewed
 from toml_files import TomlFile, TomlFileError
 
@@ -98,7 +97,7 @@ class PlanView(BaseModel):
 
 
 class StandingView(BaseModel):
-    """What was said by hand for a gateway."""
+    """What was said by hand for a gateway, without what it refused."""
 
     gateway: str
     overrides: list[Override]
@@ -181,10 +180,10 @@ def _add_plan(routes: APIRouter, sources: Sources) -> None:
 def _add_hand(routes: APIRouter, sources: Sources) -> None:
     @routes.post("/overrides")
     async def post_override(asked: OverrideRequest) -> ToldView:
-        """Put lamps at a level for a time; it always ends."""
+        """Put lamps at a level for a time; it always ends. Remarks name the overrides that it goes before."""
 
         def work(connection: Connection) -> ToldView:
-            told = sources.desk.override(
+            said = sources.desk.override(
                 connection,
                 asked.addresses,
                 asked.level,
@@ -193,24 +192,26 @@ def _add_hand(routes: APIRouter, sources: Sources) -> None:
                 start_ms=asked.start_ms,
                 for_s=asked.for_s,
             )
-            return ToldView(gateways=told)
+            return ToldView(gateways=said.gateways, remarks=said.remarks)
 
         return await _done(sources, work)
 
     @routes.post("/overrides/cancel")
     async def cancel_override(asked: CancelRequest) -> ToldView:
-        """Let lamps follow their plan again."""
-        return await _done(
-            sources,
-            lambda connection: ToldView(gateways=sources.desk.cancel(connection, asked.addresses, asked.who)),
-        )
+        """Let lamps follow their plan again; remarks name what was set for later and goes as well."""
+
+        def work(connection: Connection) -> ToldView:
+            said = sources.desk.cancel(connection, asked.addresses, asked.who)
+            return ToldView(gateways=said.gateways, remarks=said.remarks)
+
+        return await _done(sources, work)
 
     @routes.post("/conditions")
     async def post_condition(asked: ConditionRequest) -> ToldView:
         """Say that a condition of the plan holds for a time."""
 
         def work(connection: Connection) -> ToldView:
-            told = sources.desk.hold(
+            said = sources.desk.hold(
                 connection,
                 asked.condition,
                 asked.who,
@@ -218,7 +219,7 @@ def _add_hand(routes: APIRouter, sources: Sources) -> None:
                 start_ms=asked.start_ms,
                 for_s=asked.for_s,
             )
-            return ToldView(gateways=told)
+            return ToldView(gateways=said.gateways, remarks=said.remarks)
 
         return await _done(sources, work)
 
@@ -235,14 +236,9 @@ def _add_hand(routes: APIRouter, sources: Sources) -> None:
 
 
 def _standing(connection: Connection, gateway: str, now_ms: int) -> StandingView:
-    overrides = lamp_desk.newest_body(connection, gateway, DesiredKind.LAMP_OVERRIDES)
-    conditions = lamp_desk.newest_body(connection, gateway, DesiredKind.LAMP_CONDITIONS)
-    by_hand = Overrides.model_validate_json(overrides).overrides if overrides else []
-    holding = Conditions.model_validate_json(conditions).conditions if conditions else []
+    stands, _, _ = lamp_hand.overrides(connection, gateway, now_ms)
     return StandingView(
-        gateway=gateway,
-        overrides=[it for it in by_hand if it.expiration_ms > now_ms],
-        conditions=[it for it in holding if it.until_ms > now_ms],
+        gateway=gateway, overrides=stands, conditions=lamp_hand.conditions(connection, gateway, now_ms)
     )
 
 

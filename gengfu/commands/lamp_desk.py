@@ -162,6 +162,8 @@ def _told(method: str, path: str, kind: str, url: str, body: dict[str, Any], *, 
     from gengfu.centre_client import asked
 
     told = asked(method, url, path, body=body, options=OPTIONS)
+    for remark in told["remarks"]:
+        typer.echo(remark, err=True)
     _show(_answers(url, kind, told["gateways"], 5.0), as_json=as_json)
     if not as_json:
         _show_standing([each for each in _standing(url) if each["gateway"] in told["gateways"]])
