@@ -23,6 +23,7 @@ PLAN, OVERRIDES, CONDITIONS = "lamp_plan", "lamp_overrides", "lamp_conditions"
 NO_LAMP_PLAN, CLOCK_UNTRUSTED, SENSOR_FAILURE = "no_lamp_plan", "lamp_clock_untrusted", "lamp_sensor_failure"
 LOCAL_OVERRIDE, DOOR_OPEN = "local_override", "cabinet_door_open"
 BREAKER_TRIPPED = "circuit_breaker_tripped"
+UNREAD = "its local switch or breaker was not read yet"
 
 
 class _Use:
@@ -71,6 +72,8 @@ class Lamps:
             self._use(ref(door)).problem = DOOR_OPEN
         if sensor := lighting.light_sensor:
             self._use(ref(sensor.point)).asked = True
+        for lamp in self.states.values():
+            lamp.held = self._held(lamp.fixture)
 
     def wants(self, device: str) -> bool:
         """Say whether samples of this device matter."""
@@ -186,14 +189,24 @@ class Lamps:
         for points in self._uses.values():
             known |= {use.at for use in points.values()}
         self.program.look_again()
-        return self.alarms.recall(remembered, known, now)
+        effects = self.alarms.recall(remembered, known, now)
+        held = [*self.alarms.places(remembered, LOCAL_OVERRIDE)]
+        for at in [*held, *self.alarms.places(remembered, BREAKER_TRIPPED)]:
+            self.known.held.setdefault(at, True)
+        for lamp in self.states.values():
+            lamp.held = self._held(lamp.fixture)
+        return effects
 
     # ---- inside
 
     def _follow(self, now: Moment) -> list[LampEffect]:
         """Bring all commands to this moment."""
         due: list[LampState] = []
-        for name in self.program.changed(now):
+        names = self.program.changed(now)
+        given_up = [] if self.program.patient else [it for it in self.states.values() if it.held == UNREAD]
+        for lamp in given_up:
+            lamp.held = ""
+        for name in names:
             lamp, command = self.states[name], self.program.commands[name]
             lamp.command = command
             self._tell(lamp, Happened.COMMANDED, now, "")
@@ -204,6 +217,8 @@ class Lamps:
                 if level is not None:
                     due.append(lamp)
         self._delivery.due(due, now)
+        for lamp in given_up:
+            self._delivery.heard(lamp, now)
         effects: list[LampEffect] = []
         here, take = self._here, self.alarms.take
         if self.program.decided(now):
@@ -232,7 +247,9 @@ class Lamps:
                 lamp.powered = sample is None or sample.quality is not Quality.UNPOWERED
                 lamp.error = sample.error if sample else ""
             elif at in (fixture.local, fixture.breaker):
-                lamp.held = self._held(fixture)
+                if isinstance(value, bool):  # one that is not read stands as it stood
+                    self.known.held[at] = value
+                    lamp.held = self._held(fixture)
                 touched[lamp] = True
             elif at.device == fixture.output.device or at == fixture.actual:
                 touched[lamp] = True
@@ -243,9 +260,9 @@ class Lamps:
         return ()
 
     def _held(self, fixture: Fixture) -> str:
-        if self.known.flag(fixture.local):
-            return "held by the local switch"
-        return "its breaker has tripped" if self.known.flag(fixture.breaker) else ""
+        if holder := self.known.holder(fixture):
+            return holder
+        return UNREAD if self.program.patient and self.known.is_unread(fixture) else ""
 
     def _tell(self, lamp: LampState, what: Happened, now: Moment, told: str) -> None:
         if not self.listeners:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from contract import batches
-from contract.events import AlarmCleared, AlarmRaised, Event
+from contract.events import AlarmCleared, AlarmRaised, Event, LampNight
 from contract.samples import ClockState
 from contract.topics import Lane
 from edge import checks
@@ -224,6 +224,10 @@ class Street:
         """Return everything that reached the events lane."""
         found = [batches.decode(batch.message) for batch in self._stored if batch.lane is Lane.EVENTS]
         return [event for batch in found for event in batch.events]
+
+    def surprises(self) -> list[Event]:
+        """Return what reached it beyond the records of nights, which a gateway that stops tells anyway."""
+        return [event for event in self.events() if not isinstance(event, LampNight)]
 
     def raised(self) -> list[tuple[str, str]]:
         """Return (problem, device) of each alarm that was raised, in order."""

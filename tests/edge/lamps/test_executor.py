@@ -396,6 +396,49 @@ def test_an_alarm_is_kept_over_a_restart_and_a_lamp_that_is_gone_is_cleared() ->
     assert gone.told == [("cleared", "lamp_failure")]
 
 
+def held(by: str) -> list[Fixture]:
+    """Return a switch with a local switch or a breaker on another device."""
+    local, breaker = (Ref("in", "it") if by == key else None for key in ("local", "breaker"))
+    return [Fixture("lamp-1", Ref("r", "relay"), "bus", is_switch=True, local=local, breaker=breaker)]
+
+
+@pytest.mark.parametrize("by", ["local", "breaker"])
+def test_a_hold_outlasts_readings_that_fail(by: str) -> None:
+    """Somebody works behind it: that the input module is silent for once, or for hours, frees no lamp."""
+    stage = Stage(held(by), body=plan(at_12=100))
+    stage.sense("in/it", True, moment(1))
+    stage.read(moment(2))
+    for at_s in (10, 20, 30, 4000):
+        stage.sense("in/it", None, moment(at_s))
+        stage.pass_until(at_s + 6, at_s + 1)
+    assert stage.sends == []
+    stage.sense("in/it", False, moment(4010))
+    assert len(stage.sends) == 1
+
+
+@pytest.mark.parametrize("by", ["local", "breaker"])
+def test_nothing_is_sent_before_who_may_hold_a_lamp_was_read_but_not_for_ever(by: str) -> None:
+    """After a start lamps wait for it as long as for the clock; a module that is dead leaves no street dark."""
+    stage = Stage(held(by), Lighting(patience_s=60), plan(at_12=100))
+    stage.pass_until(30, 1)
+    assert stage.sends == []
+    stage.sense("in/it", None, moment(31))
+    stage.pass_until(70, 32)
+    assert [at_s for at_s, _ in stage.sends] == [62]
+
+
+def test_a_hold_is_remembered_over_a_restart() -> None:
+    """Also where the input module is dead from then on; it ends when that says so."""
+    stage = Stage(held("local"), body=plan(at_12=100))
+    stage.sense("in/it", True, moment(1))
+    later = Stage(held("local"), Lighting(patience_s=60), plan(at_12=100))
+    later.take(later.lamps.recall(stage.lamps.remembered(), moment(1)), moment(1))
+    later.pass_until(200, 2)
+    assert later.sends == []
+    later.sense("in/it", False, moment(201))
+    assert len(later.sends) == 1
+
+
 def test_without_supply_nothing_is_raised_cleared_or_sent() -> None:
     """An alarm stands through it; what is due is sent when the supply is there again."""
     stage = Stage(fixtures(1), body=plan(at_12=80, at_13=40))
