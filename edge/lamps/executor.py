@@ -16,7 +16,14 @@ from edge.lamps.settings import DURATION_S_MAX, Lighting
 from edge.rules.effects import Emit, Ids
 from edge.rules.engine import counts
 from edge.settings import Ref, ref
-from lighting.documents import DocumentError, read_conditions, read_overrides, read_plan
+from lighting.documents import (
+    DocumentError,
+    read_any_overrides,
+    read_any_plan,
+    read_conditions,
+    read_overrides,
+    read_plan,
+)
 
 PLAN, OVERRIDES, CONDITIONS = "lamp_plan", "lamp_overrides", "lamp_conditions"
 """Kinds of documents that lamps follow."""
@@ -84,16 +91,15 @@ class Lamps:
     def in_force(self, kind: str, body: str | None, now: Moment) -> tuple[list[str], list[LampEffect]]:
         """Put a document in force, or with None take it out; return what is wrong with it, and what follows.
 
-        With a problem everything stays as it was.
+        With a problem everything stays as it was. That settings have gained or lost lamps since it arrived is
+        none: it holds for those that it knows, and the others have no plan.
         """
         try:
             match kind:
                 case "lamp_plan":
                     self._put_plan(body)
                 case "lamp_overrides":
-                    longest_s = self._longest_s
-                    found = read_overrides(body, self.states, longest_s).overrides if body else ()
-                    self.program.put_overrides(found)
+                    self.program.put_overrides(read_any_overrides(body).overrides if body else ())
                 case "lamp_conditions":
                     self.program.put_facts(read_conditions(body).facts if body else ())
                 case _:
@@ -103,7 +109,7 @@ class Lamps:
         return [], self.tick(now)
 
     def problems(self, kind: str, body: str) -> list[str]:
-        """Return what is wrong with a document; nothing changes."""
+        """Return what is wrong with a document that arrives; nothing changes."""
         try:
             match kind:
                 case "lamp_plan":
@@ -123,7 +129,7 @@ class Lamps:
         return plan.overrides.longest_s if plan else DURATION_S_MAX
 
     def _put_plan(self, body: str | None) -> None:
-        plan = read_plan(body, self.gateway, self.states) if body else None
+        plan = read_any_plan(body) if body else None
         self.program.put_plan(plan)
         for at in asked(plan) if plan else ():
             self._use(ref(at)).asked = True
@@ -224,9 +230,7 @@ class Lamps:
         if self.program.decided(now):
             told = "the clock is not set: lamps follow no plan" if self.program.untrusted else ""
             effects += take(CLOCK_UNTRUSTED, here, self.program.untrusted, now, told=told)
-            effects += take(
-                NO_LAMP_PLAN, here, self.program.planless, now, told="lamps have no plan: they are on"
-            )
+            effects += take(NO_LAMP_PLAN, here, self.program.planless, now, told=self.program.planless_told)
             effects += self.alarms.clear(SENSOR_FAILURE, self.program.sensors.listens, now)
         for at, lost in self.program.sensors.lost.items():
             effects += take(SENSOR_FAILURE, at, lost, now, told=f"{at} is not read: lamps follow the sun")

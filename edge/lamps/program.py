@@ -93,6 +93,14 @@ class Program:
         for track in self._tracks:
             track.forget()
 
+    @property
+    def planless_told(self) -> str:
+        """Say which lamps have no plan, for people."""
+        if self.plan is None or not self._unplanned:
+            return "lamps have no plan: they are on"
+        first, more = self._unplanned[0], len(self._unplanned) - 1
+        return f"{first}{f' and {more} more' if more else ''} of the settings are in no plan: they are on"
+
     def look_again(self) -> None:
         """Something else is known: the next moment counts as one at which everything may change."""
         self._dirty = True

@@ -321,12 +321,30 @@ def test_a_document_with_a_mistake_changes_nothing() -> None:
     """A plan without one of the lamps is refused in words, and the former one goes on."""
     stage = Stage(fixtures(2), body=plan(count=2, at_12=60))
     stage.read(moment(1))
-    problems, effects = stage.lamps.in_force("lamp_plan", plan(count=1, at_12=10), moment(2))
-    assert effects == []
+    problems = stage.lamps.problems("lamp_plan", plan(count=1, at_12=10))
     assert problems == ["cabinets: the lamp 'lamp-2' of g is in no plan"]
-    assert stage.lamps.in_force("lamp_plan", "{", moment(2))[0]
+    problems, effects = stage.lamps.in_force("lamp_plan", "{", moment(2))
+    assert (len(problems), effects) == (1, [])
     stage.pass_until(60, 3, 1)
     assert set(stage.levels.values()) == {60}
+
+
+def test_a_stored_document_outlives_a_change_of_the_settings() -> None:
+    """A lamp more, or one less: the others go on by plan and by hand, the new one is on and told."""
+    override = {"level": 50, "start_ms": NOON_MS, "expiration_ms": NOON_MS + 3600_000, "reason": "works"}
+    body = json.dumps({"overrides": [{**override, "lamps": ["lamp-2"]}]})
+    more, less = Stage(fixtures(3), Lighting(patience_s=60)), Stage(fixtures(1))
+    for stage in (more, less):
+        for kind, text in (("lamp_overrides", body), ("lamp_plan", plan(count=2, at_12=30))):
+            problems, effects = stage.lamps.in_force(kind, text, moment(0))
+            assert problems == []
+            stage.take(effects, moment(0))
+        stage.pass_until(100, 1)
+    assert more.levels == {"lamp-1": 30, "lamp-2": 50, "lamp-3": 100}
+    assert more.told == [("raised", "no_lamp_plan")]
+    assert isinstance(more.events[0], AlarmRaised)
+    assert "lamp-3 of the settings" in more.events[0].message
+    assert (less.levels, less.told) == ({"lamp-1": 30}, [])
 
 
 def test_after_a_start_documents_come_in_any_order() -> None:
@@ -346,7 +364,7 @@ def test_after_a_start_documents_come_in_any_order() -> None:
         stage.take(effects, moment(1))
     stage.pass_until(30, 2)
     assert stage.levels == {"lamp-1": 5}
-    refusing, _ = Stage(fixtures(1), body=plan(at_12=60)).lamps.in_force("lamp_overrides", body, moment(1))
+    refusing = Stage(fixtures(1), body=plan(at_12=60)).lamps.problems("lamp_overrides", body)
     assert refusing == ["overrides[0].expiration_ms: lasts longer than 43200 s"]
 
 
@@ -418,7 +436,7 @@ def test_a_hold_outlasts_readings_that_fail(by: str) -> None:
 
 @pytest.mark.parametrize("by", ["local", "breaker"])
 def test_nothing_is_sent_before_who_may_hold_a_lamp_was_read_but_not_for_ever(by: str) -> None:
-    """After a start lamps wait for it as long as for the clock; a module that is dead leaves no street dark."""
+    """After a start lamps wait for it as long as for the clock; a dead module leaves no street dark."""
     stage = Stage(held(by), Lighting(patience_s=60), plan(at_12=100))
     stage.pass_until(30, 1)
     assert stage.sends == []
