@@ -111,6 +111,7 @@ class NightBook:
                 fixture.rated_power_w or 0,
                 sunrise_ms - sunset_ms,
                 counted_ms=watched_ms,
+                counter_step_wh=fixture.energy_step_wh,
                 id=self._ids(),
             )
             if lamp.command is not None:
