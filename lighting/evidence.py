@@ -57,6 +57,8 @@ class NightLog(msgspec.Struct):
     dark_ms: int = 0
     """From sunset to sunrise."""
     planned: list[LampChange] = []
+    planned_ms: int = 0
+    """Until when that stands: what was in force by then, whatever is now."""
     commanded: list[LampChange] = []
     measured: list[LampChange] = []
     failures: set[str] = set()
@@ -148,10 +150,17 @@ class NightLog(msgspec.Struct):
                 self.due(Command(change.level, Reason(change.reason), change.at_ms), change.at_ms)
 
     def plan(self, changes: Iterable[LampChange]) -> None:
-        """Say what the plan alone wants in this night."""
-        self.planned = []
+        """Say what the plan alone wants in this night, from where on that does not stand already."""
+        self.planned = [change for change in self.planned if change.at_ms < self.planned_ms]
+        last = self.planned[-1] if self.planned else None
         for change in changes:
-            _noted(self.planned, change)
+            if last is None or (last.level, last.reason) != (change.level, change.reason):
+                _noted(self.planned, change)
+            last = None  # only where the two plans meet may they want the same
+
+    def planned_until(self, now_ms: int) -> None:
+        """What was said to be planned until now stands: from now on it is another plan, or condition."""
+        self.planned_ms = max(self.planned_ms, min(now_ms, self.until_ms))
 
     def _count(self, now_ms: int) -> None:
         """Count the time since the last word, by what was due and seen then."""

@@ -59,6 +59,8 @@ class Lamps:
         self.gateway, self.lighting = gateway, lighting
         self.listeners: list[Callable[[LampEvent], None]] = []
         """Told of every command, proof and reading; they must not raise."""
+        self.on_change: Callable[[Moment], Sequence[Emit]] = lambda _now: ()
+        """Called before another document is in force; returns what is to be told of what was so far."""
         self.states = {fixture.name: LampState(fixture) for fixture in fixtures}
         self.program = Program(gateway, list(self.states), lighting)
         self.alarms = Alarms(lighting.priority, ids)
@@ -94,6 +96,7 @@ class Lamps:
         With a problem everything stays as it was. That settings have gained or lost lamps since it arrived is
         none: it holds for those that it knows, and the others have no plan.
         """
+        before = self.on_change(now)
         try:
             match kind:
                 case "lamp_plan":
@@ -103,10 +106,10 @@ class Lamps:
                 case "lamp_conditions":
                     self.program.put_facts(read_conditions(body).facts if body else ())
                 case _:
-                    return [f"lamps follow no document of kind {kind!r}"], []
+                    return [f"lamps follow no document of kind {kind!r}"], [*before]
         except DocumentError as error:
-            return error.problems, []
-        return [], self.tick(now)
+            return error.problems, [*before]
+        return [], [*before, *self.tick(now)]
 
     def problems(self, kind: str, body: str) -> list[str]:
         """Return what is wrong with a document that arrives; nothing changes."""
