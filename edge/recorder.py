@@ -20,6 +20,7 @@ from edge.buffer.losses import EVENTS_UNSTORED, SAMPLES_UNSTORED, Ledger, Loss
 from edge.buffer.store import Buffer
 from edge.buffer.writer import Commit, Writer
 from edge.clock import Clock, Moment
+from edge.sound_events import sound
 from edge.telling import Told
 from edge.waiting import Wake
 
@@ -100,8 +101,8 @@ class Recorder:
             self._wake.set()
 
     def event(self, event: Event) -> None:
-        """Take an event; it is committed at once."""
-        self._events.append(event)
+        """Take an event; it is committed at once. One that no centre could decode is told as a gap."""
+        self._events.append(sound(event))
         self._events_taken += 1
         self._drop_surplus()
         self._wake.set()

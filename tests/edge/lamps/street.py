@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from contract import batches
-from contract.events import AlarmCleared, AlarmRaised, Event
+from contract.events import AlarmCleared, AlarmRaised, Event, LampNight
 from contract.samples import ClockState, Value
 from contract.topics import Lane
 from edge import checks
@@ -227,6 +227,10 @@ class Street:
     def events(self) -> list[Event]:
         """Return everything that reached the events lane."""
         return [event for message in self.messages() for event in batches.decode(message).events]
+
+    def surprises(self) -> list[Event]:
+        """Return what reached it beyond the records of nights, which a gateway that stops tells anyway."""
+        return [event for event in self.events() if not isinstance(event, LampNight)]
 
     def raised(self) -> list[tuple[str, str]]:
         """Return (problem, device) of each alarm that was raised, in order."""
