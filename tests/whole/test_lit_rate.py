@@ -27,7 +27,7 @@ CIRCUITS = {"north": "inputs/input_3", "south": "inputs/input_5"}
 """What shows that a circuit's contactor is closed."""
 LEVELS = {"12:00:00": 0, "18:00:00": 100, "23:00:00": 50, "06:00:00": 0}
 FED = {"12:00:00": 0, "17:30:00": 100, "07:00:00": 0}
-FOUR_PM_H, TOLD_H = 16, 44.1
+FOUR_PM_H, TOLD_H = 16, 36.1
 """Hours of the day on which the story begins; the night is told at noon of the next."""
 
 Story = tuple[tuple[float, str, str], ...]
