@@ -86,7 +86,9 @@ def _summary(night: "LampNightView", language: Language) -> str:
     if night.seen is False:
         told.append(_text("unseen", language))
     sums = {"dark": night.dark_s, "astray": night.astray_s, "unpowered": night.unpowered_s}
-    told += [_text(name, language, _time(seconds, language)) for name, seconds in sums.items() if seconds]
+    told += [
+        _text(name, language, _time(seconds, language)) for name, seconds in sums.items() if seconds >= 60
+    ]
     if night.corrected:
         told.append(_text("corrected", language, night.corrected))
     if night.energy_wh is not None:
