@@ -31,13 +31,17 @@ _RULES = {
     "lit": (
         "Lit rate: of the lamps that were to burn in a night, those that were seen to burn for at least "
         "{0:g} % of the time that they were seen. One that was seen for less than {1:g} % of its time counts "
-        "as not lit.",
+        "as not lit. So does one that was to burn by the plan that held when the night began, and of which "
+        "no record has come an hour after the night's end, as of a cabinet without power; it is counted anew "
+        "when its record comes. Nights before the first plan that is kept here are not looked at for that.",
         "亮灯率：当夜应亮的灯中，被观测时间内至少 {0:g} % 时间亮着的灯所占比例。"
-        "被观测时间不足应亮时间 {1:g} % 的灯按未亮计。",
+        "被观测时间不足应亮时间 {1:g} % 的灯按未亮计。按入夜时生效的方案应亮、而该夜结束一小时后仍无记录的灯"
+        "（如配电箱断电）也按未亮计；记录补到后重新统计。早于本中心所存首个方案的夜不作此判断。",
     ),
     "intact": (
-        "Intact rate: of the lamps with a record, those without a failure in that night.",
-        "设施完好率：有记录的灯中，当夜无故障的灯所占比例。",
+        "Intact rate: of the lamps with a record, those without a failure in that night. How many have none "
+        "is told beside it: of these nobody knows.",
+        "设施完好率：有记录的灯中，当夜无故障的灯所占比例。无记录的灯状况不明，其数量另列。",
     ),
     "online": (
         "Concentrators online: share of the night, noon to noon, in which a gateway with lamps was "

@@ -4,7 +4,8 @@ National texts name the rates without saying how to count, so the rule is said h
 
 - **Lit rate** (亮灯率): of the lamps that were to burn in a night, those that were seen to burn for at least
   95 % of the time that somebody saw them. A lamp that was seen for less than half of its time counts as not
-  lit, and is counted apart as unseen as well: nobody may count on it.
+  lit, and is counted apart as unseen as well: nobody may count on it. So does one that was to burn by plan
+  and of which there is no record, as of a cabinet without power; it is counted apart as missing.
 - **Intact rate** (设施完好率): of the lamps of which there is a record, those without a failure that night.
 - **Energy**: what was measured, against every lamp at full light from sunset to sunrise; only lamps that have
   both figures are compared.
@@ -35,6 +36,8 @@ class Figures:
     baseline_wh: float = 0
     failures: dict[str, int] = field(default_factory=dict)
     """Lamp-nights by failure class."""
+    missing: int = 0
+    """Lamp-nights that were to be lit by plan, and of which there is no record; they are in ``should``."""
 
     def add(self, night: LampNight) -> None:
         """Count a lamp's night."""
@@ -53,6 +56,11 @@ class Figures:
             if night.baseline_wh:
                 self.compared_wh += night.energy_wh
                 self.baseline_wh += night.baseline_wh
+
+    def miss(self, lamp_nights: int = 1) -> None:
+        """Count lamps that were to burn by plan, and of which nobody told."""
+        self.should += lamp_nights
+        self.missing += lamp_nights
 
     @property
     def lit_rate(self) -> float | None:
