@@ -25,8 +25,8 @@ _TEXTS = {
     "unknown": ("not known", "未知"),
     "lit by night": ("Lit rate by night, %", "每夜亮灯率，%"),
     "energy by night": (
-        "Energy by night, kWh (pale: baseline)",
-        "每夜用电量，kWh（浅色：基准）",
+        "Energy by night, as far as it is compared, kWh (pale: baseline)",
+        "每夜参与比较的用电量，kWh（浅色：基准）",
     ),
     "failures": ("Failures, lamp-nights", "故障，灯夜"),
     "none": ("none", "无"),

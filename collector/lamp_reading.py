@@ -195,7 +195,11 @@ def _lost(connection: Connection, roster: Roster, gateways: Sequence[str]) -> li
     for gateway in gateways:
         due = roster.due(gateway)
         told = lamp_nights.told(connection, gateway, *roster.days) if due and roster.days else set()
-        found.append((gateway, [Missing(*each) for each in due if each not in told]))
+        missing = [Missing(*each) for each in due if each not in told]
+        if missing:
+            circuits = lamp_nights.circuits(connection, gateway)
+            missing = [each for each in missing if each.lamp not in circuits]
+        found.append((gateway, missing))
     return found
 
 

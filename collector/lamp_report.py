@@ -29,6 +29,7 @@ CSV_COLUMNS = (
     "baseline_wh",
     "plan",
     "failures",
+    "feeds",
 )
 
 
@@ -182,6 +183,7 @@ def _harmless(text: str) -> str:
 
 
 def _row(gateway: str, night: LampNight) -> Sequence[object]:
+    judged = night.should_s and not night.feeds  # a circuit is no lamp of the rates
     return (
         night.night,
         gateway,
@@ -193,13 +195,14 @@ def _row(gateway: str, night: LampNight) -> Sequence[object]:
         night.dark_s,
         night.astray_s,
         night.unpowered_s,
-        int(was_lit(night)) if night.should_s else "",
-        int(was_seen(night)) if night.should_s else "",
+        int(was_lit(night)) if judged else "",
+        int(was_seen(night)) if judged else "",
         night.corrected,
         "" if night.energy_wh is None else night.energy_wh,
         night.baseline_wh,
         night.plan,
         " ".join(night.failures),
+        night.feeds,
     )
 
 

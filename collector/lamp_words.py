@@ -52,9 +52,16 @@ _RULES = {
         "中心自身离线的时间不计。网关自首次连接起计入，且须在本月或此前 {2} 天内有过信号。",
     ),
     "saved": (
-        "Energy saved: what was measured, against all lamps at full light from sunset to sunrise; only lamps "
-        "with a rated power and a measurement are compared.",
-        "节电率：实测用电量与日落至日出全功率照明相比；只比较有额定功率且有实测值的灯。",
+        "Energy saved: what was measured, against all lamps at full light from sunset to sunrise. Compared "
+        "are lamps with a rated power and a measurement, in nights in which they were seen to burn for at "
+        "least {0:g} % of the time that they were to: a dark lamp saves nothing.",
+        "节电率：实测用电量与日落至日出全功率照明相比。只比较有额定功率和实测值、"
+        "且当夜被观测到亮灯的时间不少于应亮时间 {0:g} % 的灯：未亮不算节电。",
+    ),
+    "circuits": (
+        "A circuit that feeds lamps with records of their own counts in no rate and with no energy; its "
+        "failures are told.",
+        "其下的灯各有记录的回路不计入各项比率和用电量，其故障照列。",
     ),
     "night": (
         "A night runs from noon to noon and bears the date of its evening.",
@@ -71,5 +78,5 @@ def failure_words(name: str, language: Language) -> str:
 def rules(language: Language) -> list[str]:
     """Return how nights, rates and energy are counted, a sentence or two each."""
     values = (100 * LIT_SHARE_MIN, 100 * SEEN_SHARE_MIN, GONE_AFTER_DAYS)
-    names = ("night", "lit", "intact", "online", "saved")
+    names = ("night", "lit", "intact", "online", "saved", "circuits")
     return [_RULES[name][language == "zh"].format(*values) for name in names]

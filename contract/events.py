@@ -185,6 +185,7 @@ class LampNight(msgspec.Struct, frozen=True, tag="lamp_night"):
     ``dark_s``; nobody saw the rest (no answer, no power, the gateway was off). ``astray_s`` is how long it
     was seen to burn while it was to be off. ``baseline_wh`` is what it would have taken at full light from
     sunset to sunrise, 0 where its rated power is not declared; ``energy_wh`` is None where nobody measured.
+    A circuit ``feeds`` so many lamps that have records of their own.
     """
 
     id: EventId
@@ -207,6 +208,7 @@ class LampNight(msgspec.Struct, frozen=True, tag="lamp_night"):
     failures: Annotated[list[Name], msgspec.Meta(max_length=LAMP_FAILURES_MAX)] = []
     part: Text = ""
     clock: ClockState = ClockState.SYNCHRONISED
+    feeds: Mark = 0
 
 
 Event = (
