@@ -23,7 +23,8 @@ from lighting.documents import OVERRIDES_MAX, Condition, Conditions, Override, O
 from lighting.plan import Plan
 from toml_files import TomlFile
 
-PLANS_KEPT_MAX = 20
+PLANS_KEPT_MAX = 60
+"""Reports ask them which lamps a record is due of: of nights before the oldest one nobody knows."""
 REMARKS_MAX = 50
 
 
@@ -77,7 +78,13 @@ class LampDesk:
         self._book.push(connection, Push(DesiredKind.LAMP_PLAN, bodies, who, effective_ms, expires_ms))
         connection.execute(
             plain_insert(lamp_plans).values(
-                name=plan.name, file=file.name[:255], who=who, pushed_ms=self._now_ms(), text=text
+                name=plan.name,
+                file=file.name[:255],
+                who=who,
+                pushed_ms=self._now_ms(),
+                text=text,
+                effective_ms=effective_ms,
+                expires_ms=expires_ms,
             )
         )
         newest = select(lamp_plans.c.id).order_by(lamp_plans.c.id.desc()).limit(PLANS_KEPT_MAX)

@@ -144,7 +144,13 @@ class Collector:
             state, store, projections, limits, now_ms=world.now_ms, series_stores=self.series_stores
         )
         self.listening = Listening(state, now_ms=world.now_ms, connected=lambda: self.link.connected)
-        lamps = LampReading(settings.district, state, settings.lamps_zone, now_ms=world.now_ms)
+        lamps = LampReading(
+            settings.district,
+            state,
+            settings.lamps_zone,
+            now_ms=world.now_ms,
+            kept_days=settings.limits.lamp_nights_retention_days,
+        )
         self.health = Health(
             state,
             self.metrics,

@@ -216,6 +216,7 @@ class LampNight(msgspec.Struct, frozen=True, tag="lamp_night"):
     was seen to burn while it was to be off. ``baseline_wh`` is what it would have taken at full light from
     sunset to sunrise, as far as it is known what it took; 0 where its rated power is not declared.
     ``energy_wh`` is None where nobody measured.
+    A circuit ``feeds`` so many lamps that have records of their own.
     """
 
     id: EventId
@@ -238,6 +239,7 @@ class LampNight(msgspec.Struct, frozen=True, tag="lamp_night"):
     failures: Annotated[list[Name], msgspec.Meta(max_length=LAMP_FAILURES_MAX)] = []
     part: Text = ""
     clock: ClockState = ClockState.SYNCHRONISED
+    feeds: Mark = 0
 
 
 Event = (

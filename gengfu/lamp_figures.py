@@ -22,6 +22,7 @@ _TEXTS = {
     "saved": ("energy saved", "节电率"),
     "of": ("{0} of {1} lamp-nights", "{1} 灯夜中的 {0}"),
     "unseen": ("{0}, {1} not seen enough", "{0}，{1} 灯夜观测不足"),
+    "missing": ("{0}, {1} without a record", "{0}，{1} 灯夜无记录"),
     "mean": ("mean of {0}", "{0}平均"),
     "night": ("1 night", "1 夜"),
     "several": ("{0} nights", "{0} 夜"),
@@ -38,7 +39,8 @@ _TEXTS = {
     "lamp": ("lamp", "灯"),
     "part": ("city part", "部件代码"),
     "dark": ("dark", "未亮"),
-    "lamps": ("lamps that failed or stayed dark: {0}", "故障或未亮的灯：{0}"),
+    "no record": ("no record", "无记录"),
+    "lamps": ("lamps that failed, stayed dark, or have no record: {0}", "故障、未亮或无记录的灯：{0}"),
     "more": ("and {0} more: --format html or csv", "另有 {0} 盏：--format html 或 csv"),
 }
 
@@ -64,6 +66,8 @@ def _figures(report: "LampReportView", language: Language) -> Table:
     lit = _text("of", language, figures.lit, figures.should)
     if figures.unseen:
         lit = _text("unseen", language, lit, figures.unseen)
+    if figures.missing:
+        lit = _text("missing", language, lit, figures.missing)
     known = [night for night in report.by_night if night.gateways]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(no_wrap=True)
@@ -99,14 +103,16 @@ def _lamps(report: "LampReportView", language: Language) -> Table:
     from collector.lamp_words import failure_words
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("lamp", "part", "dark", "failures"):
-        table.add_column(_text(name, language), overflow="fold", no_wrap=name == "dark")
-    table.columns[2].justify = "right"
+    for name in ("lamp", "part", "dark", "no record", "failures"):
+        table.add_column(_text(name, language), overflow="fold", no_wrap=name in ("dark", "no record"))
+    table.columns[2].justify = table.columns[3].justify = "right"
     for lamp in report.troubled[:LAMPS_MAX]:
         failures = ", ".join(
             f"{failure_words(name, language)} {count}" for name, count in sorted(lamp.failures.items())
         )
-        table.add_row(f"{lamp.gateway}/{lamp.lamp}", lamp.part, str(len(lamp.unlit_nights)), failures)
+        table.add_row(
+            f"{lamp.gateway}/{lamp.lamp}", lamp.part, str(len(lamp.unlit_nights)), str(lamp.missing), failures
+        )
     return table
 
 

@@ -51,6 +51,8 @@ class Fixture:
     group: GroupKey | None = None
     members: tuple[str, ...] = ()
     """Of a circuit: the lamps that it feeds and that are commanded one by one."""
+    feeds: int = 0
+    """Of a circuit: how many those are, also without a rated power."""
 
     @property
     def points(self) -> Iterator[Ref]:
@@ -172,6 +174,7 @@ class _Making:
             ref(breaker) if breaker else None,
             group if group in self._groups else None,
             tuple(each.name for each in fed if each.rated_power_w),
+            len(fed),
         )
 
 

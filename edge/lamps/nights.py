@@ -168,7 +168,9 @@ class NightBook:
         self._bring_up_to_date()
         for log in self._logs.values():
             if bare or not log.is_bare:
-                yield log.record(log.id, now.wall_ms, log.followed, now.clock)
+                feeds = self._lamps.states[log.lamp].fixture.feeds
+                record = log.record(log.id, now.wall_ms, log.followed, now.clock)
+                yield msgspec.structs.replace(record, feeds=feeds)
 
     def _heard(self, event: LampEvent) -> None:
         log = self._logs.get(event.lamp)

@@ -215,7 +215,7 @@ def test_the_plan_that_a_cabinet_follows_says_how_long_an_override_may_be(tmp_pa
         told(centre, "PUT", "plan", later | {"text": PLAN.replace("longest_s = 7200", "longest_s = 43200")})
         response = ask(centre, "POST", "overrides", asked | {"for_s": 36_000})
         assert response.status_code == 422
-        assert "the plan that gw-1 follows allows 7200 s" in response.text
+        assert "the plan that gw-1 follows allows 2h" in response.text
         strict = PLAN.replace("longest_s = 7200", "longest_s = 600").replace(
             "default_s = 3600", "default_s = 60"
         )
