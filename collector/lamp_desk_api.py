@@ -1,11 +1,12 @@
 """The interface to the lamp desk: plans, overrides and conditions of lamps."""
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
@@ -18,12 +19,15 @@ from contract.limits import TEXT_CHARACTERS_MAX, TIME_MS_MAX
 from lighting import nights
 from lighting.addresses import AddressError
 from lighting.documents import Condition, Override, parts_of
-from lighting.preview import LampsView, previewed, viewed
+from lighting.plan import Plan
+from lighting.preview import LampsView, TooManyNightsError, previewed, viewed
 from toml_files import TomlFile, TomlFileError
 
 PLAN_CHARACTERS_MAX = 1024 * 1024
 ADDRESSES_MAX = 2_000
 NIGHTS_MAX = 31
+PREVIEW_NIGHTS_MAX = 5_000
+"""Of all lamps that do the same together; so many take less than a second and a few MB."""
 PROBLEMS_TOLD_MAX = 100
 
 Result = TypeVar("Result")
@@ -158,23 +162,36 @@ def _add_plan(routes: APIRouter, sources: Sources) -> None:
             name=found.plan.name, file=found.file, who=found.who, pushed_ms=found.pushed_ms, text=found.text
         )
 
-    @routes.get("/preview")
+    one_at_a_time = asyncio.Semaphore()
+
+    @routes.get("/preview", response_model=PreviewView)
     async def get_preview(
         first: Annotated[date, Query(description="The first night.")],
         count: Annotated[int, Query(alias="nights", ge=1, le=NIGHTS_MAX)] = 3,
         lamp: Annotated[list[str] | None, Query(max_length=ADDRESSES_MAX)] = None,
-    ) -> PreviewView:
+    ) -> Response:
         """What lamps will do by the plan that was pushed last, and why."""
         found = await sources.state.read(lamp_desk.kept)
         if found is None:
             raise HTTPException(404, "no lamp plan was pushed yet")
+        remarks = await sources.state.read(lambda db: lamp_desk.unread(db, parts_of(found.plan)))
         try:
-            shown = previewed(found.plan, first, count, lamp or ())
+            async with one_at_a_time:
+                text = await asyncio.to_thread(_previewed, found.plan, first, count, lamp or (), remarks)
         except AddressError as error:
             raise _refused([("address", ["query", "lamp"], f"{error}; {error.remedy}")]) from error
-        zone = nights.zone(found.plan.time_zone)
-        remarks = await sources.state.read(lambda db: lamp_desk.unread(db, parts_of(found.plan)))
-        return PreviewView(items=[viewed(one, zone) for one in shown], next=None, remarks=remarks)
+        except TooManyNightsError as error:
+            told = f"{error}; ask for fewer nights, or name lamps, as lamp={found.plan.cabinets[0].gateway}/*"
+            raise _refused([("preview", ["query", "nights"], told)]) from error
+        return Response(text, media_type="application/json")
+
+
+def _previewed(plan: Plan, first: date, count: int, addresses: Sequence[str], remarks: list[str]) -> str:
+    """Return what the lamps will do, as JSON; this takes a while, and is for a thread of its own."""
+    zone = nights.zone(plan.time_zone)
+    shown = previewed(plan, first, count, addresses, nights_max=PREVIEW_NIGHTS_MAX)
+    items = [viewed(one, zone) for one in shown]
+    return PreviewView(items=items, next=None, remarks=remarks).model_dump_json()
 
 
 def _add_hand(routes: APIRouter, sources: Sources) -> None:
