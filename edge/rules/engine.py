@@ -44,7 +44,7 @@ class Engine:
         self._ids, self._declared_devices = ids, set(parts)
         self._leftovers: list[former.Leftover] = []
         self._recalled = False
-        self._locks: dict[str, list[Any]] = {}  # of outputs that no control has any more
+        self._locks: dict[str, tuple[str, int]] = {}  # of outputs that no control has any more
         self._windows: dict[Ref, list[Window]] = {}
         for instance in self.alarms:
             self._windows.setdefault(instance.target, []).append(instance.window)
@@ -88,6 +88,26 @@ class Engine:
         """Lock an output for maintenance until it is unlocked; return why not, or what is to be done."""
         found = self._outputs.get(ref(output))
         return found[0].lock(found[1], who, now) if found else _unknown(output)
+
+    @property
+    def locks(self) -> dict[str, tuple[str, int]]:
+        """What is locked: output → by whom, and when (UTC ms); also outputs that no control has any more."""
+        locked = {str(each.target): each.lock for _, each in self._outputs.values() if each.lock}
+        return self._locks | {name: (lock.who, lock.since_ms) for name, lock in locked.items()}
+
+    def recall_locks(self, locks: Mapping[str, Iterable[Any]] | None, now: Moment) -> list[RuleEffect]:
+        """Take up locks of a former process; None, where nobody can tell, locks everything."""
+        effects: list[RuleEffect] = []
+        if locks is None:
+            locks = {
+                str(name): ("unknown: the locks could not be read", now.wall_ms) for name in self._outputs
+            }
+        for name, (who, since_ms) in locks.items():
+            if found := self._outputs.get(ref(name)):
+                effects += found[0].recall_lock(found[1], str(who), int(since_ms), now)
+            else:
+                self._locks[name] = (str(who), int(since_ms))
+        return effects
 
     def unlock(self, output: str, who: str, now: Moment) -> Said:
         """End a lock; return why not, or what is to be done."""
@@ -145,12 +165,7 @@ class Engine:
             "controls": {
                 control.control.name: state for control in self.controls if (state := memory.kept(control))
             },
-            "locks": self._locks
-            | {
-                str(output.target): [output.lock.who, output.lock.since_ms]
-                for _, output in self._outputs.values()
-                if output.lock
-            },
+            "locks": {name: list(lock) for name, lock in self.locks.items()},
         }
 
     def recall(self, remembered: Mapping[str, Any], now: Moment) -> list[RuleEffect]:
@@ -174,11 +189,7 @@ class Engine:
         if self._recalled:
             return effects
         self._recalled = True
-        for name, (who, since_ms) in dict(remembered.get("locks", {})).items():
-            if found := self._outputs.get(ref(name)):
-                effects += found[0].recall_lock(found[1], str(who), int(since_ms), now)
-            else:
-                self._locks[name] = [who, since_ms]
+        effects += self.recall_locks(remembered.get("locks", {}), now)
         states = {name: memory.former(each) for name, each in dict(remembered.get("controls", {})).items()}
         owners = {target: control.control.name for target, (control, _) in self._outputs.items()}
         for name, state in states.items():
