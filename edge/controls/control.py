@@ -48,18 +48,11 @@ class ControlInstance(Bounded):
         self, start: Watched, stop: Watched, inhibited: Inhibited | None, now: Moment
     ) -> list[RuleEffect]:
         effects = self._released(stop, now) if self.locked_out else []
-        asks, reason = start.holds(now.s), start.told(now.s)
+        reason = self._asked(start, now)
         blocked = inhibited if inhibited and (inhibited.known or not self._fails_on) else None
-        if self.told_inhibit and (blocked is None or (not asks and stop.holds(now.s))):
+        if self.told_inhibit and (blocked is None or (not reason and stop.holds(now.s))):
             effects += self._no_longer_inhibited(now)
-        if (
-            self._fails_on
-            and not asks
-            and (lost := self._lost(now))
-            and self._looked_for_s(now) > self.control.stale_s
-        ):
-            asks, reason = True, f"no good value of {lost}, and it fails on"
-        output = self._next(now) if asks else None
+        output = self._next(now) if reason else None
         if output is None or self.locked_out:
             return effects
         if stop.window.value(now.s) is None and not self._fails_on:
@@ -72,6 +65,15 @@ class ControlInstance(Bounded):
         if now.s < self._free_at_s:
             return effects
         return [*effects, *self._starts(output, reason, now)]
+
+    def _asked(self, start: Watched, now: Moment) -> str:
+        """Return why it is to start, or nothing: its condition, or what fails on has lost an input."""
+        if start.holds(now.s):
+            return start.told(now.s)
+        looked_for_s = now.s - (now.s if self._began_s is None else self._began_s)
+        if self._fails_on and looked_for_s > self.control.stale_s and (lost := self._lost(now)):
+            return f"no good value of {lost}, and it fails on"
+        return ""
 
     def _while_on(self, stop: Watched, now: Moment) -> list[RuleEffect]:
         if stop.holds(now.s):
@@ -183,9 +185,6 @@ class ControlInstance(Bounded):
             if watched and watched.window.value(now.s) is None:
                 return watched.condition.point
         return ""
-
-    def _looked_for_s(self, now: Moment) -> float:
-        return now.s - (now.s if self._began_s is None else self._began_s)
 
     @property
     def _free_at_s(self) -> float:
