@@ -126,7 +126,7 @@ class Gateway:
 
     def recall_locks(self, locks: Mapping[str, tuple[str, int]] | None) -> None:
         """Take up the maintenance locks before anything runs; None locks everything."""
-        self._do(self.engine.recall_locks(locks, self._clock.now()))
+        self._do(self.engine.desk.recall_locks(locks, self._clock.now()))
 
     def remembered(self) -> dict[str, Any]:
         """Return what rules and lamps want kept over a restart."""

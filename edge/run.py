@@ -213,7 +213,7 @@ def _locks(gateway: Gateway, state: Path, keeper: OnThread) -> KeepingLocks:
     except lock_file.LocksUnreadableError as error:
         _log.error("%s; everything is locked: unlock here what is safe", error)
         gateway.recall_locks(None)
-    locks = KeepingLocks(state, keeper, lambda: gateway.engine.locks)
+    locks = KeepingLocks(state, keeper, lambda: gateway.engine.desk.locks)
     gateway.on_locks = locks.changed
     return locks
 

@@ -34,10 +34,10 @@ def test_a_file_that_nobody_can_read_locks_everything(data: bytes, tmp_path: Pat
     with pytest.raises(LocksUnreadableError):
         lock_file.read(tmp_path)
     bench = Bench(SPRAY, SPRAY | {"name": "second", "output": "relay/other"})
-    bench.do(bench.engine.recall_locks(None, bench.now))
+    bench.do(bench.engine.desk.recall_locks(None, bench.now))
     bench.step(60, value=200.0)
     assert not bench.on()
-    assert set(bench.engine.locks) == {"relay/out", "relay/other"}
+    assert set(bench.engine.desk.locks) == {"relay/out", "relay/other"}
     assert bench.said(bench.engine.unlock(OUT, "wang", bench.now)) == ""
     bench.step(5)
     assert bench.on()
@@ -47,7 +47,7 @@ def test_a_file_that_nobody_can_read_locks_everything(data: bytes, tmp_path: Pat
 def test_the_file_locks_although_the_buffer_knows_nothing() -> None:
     """A buffer that could not be opened, or was set aside."""
     bench = Bench()
-    bench.do(bench.engine.recall_locks(LOCKS, bench.now))
+    bench.do(bench.engine.desk.recall_locks(LOCKS, bench.now))
     bench.do(bench.engine.recall({}, bench.now))
     bench.step(60, value=200.0)
     assert not bench.on()
