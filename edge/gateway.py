@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from contract.events import AlarmCleared, ControlChanged
+from contract.events import AlarmCleared, ControlAction, ControlChanged
 from contract.samples import Measured, Sample, spread
 from device_profiles.decoder import Decoder
 from device_profiles.schema import Profile
@@ -97,6 +97,8 @@ class Gateway:
         """Told what was measured, and when, for whoever watches."""
         self.on_answer: Callable[[Answer], None] = lambda _answer: None
         """Told how a manual command from the centre ended."""
+        self.on_locks: Callable[[], None] = lambda: None
+        """Told that an output was locked or unlocked."""
         self._audit_commit_timeout_s = settings.buffer.audit_commit_timeout_s
         self._newest: dict[Ref, Switch | Write] = {}
         """The last order for each output: one that has waited must not come after it."""
@@ -127,6 +129,10 @@ class Gateway:
         for driver in self._drivers():
             if driver.device.name in learnt and not driver.reads.learnt.count:
                 driver.reads.remember(lessons.from_data(learnt[driver.device.name]))
+
+    def recall_locks(self, locks: Mapping[str, tuple[str, int]] | None) -> None:
+        """Take up the maintenance locks before anything runs; None locks everything."""
+        self._do(self.engine.desk.recall_locks(locks, self._clock.now()))
 
     def remembered(self) -> dict[str, Any]:
         """Return what rules and lamps want kept over a restart."""
@@ -226,6 +232,8 @@ class Gateway:
                         self._recorder.event(event)
                     if isinstance(event, ControlChanged):
                         recorded.add(Ref(event.device, event.point))
+                        if event.action in (ControlAction.LOCKED, ControlAction.UNLOCKED):
+                            self.on_locks()
                 case Switch(on=True) if effect.output in recorded:
                     self._newest[effect.output] = effect
                     self._begin(self._switched_on(effect))

@@ -22,6 +22,8 @@ from edge import checks, kernel_time, known_time, link_report, state_folder
 from edge.buffer.keeper import OnThread
 from edge.buffer.store import NOTHING_HELD, Buffer
 from edge.clock import Step, SystemClock, Timeline, wall_is_credible
+from edge.controls import lock_file
+from edge.controls.lock_file import KeepingLocks
 from edge.desired.documents import Documents
 from edge.desired.judging import Validator, Verifier
 from edge.desired.shelf import Shelf
@@ -148,6 +150,7 @@ async def _serve(
         leaves_at_once=uplink.leaves_at_once,
         held_ms=(lambda: gateway.reporting.held_ms) if gateway.reporting else None,
     )
+    locks = _locks(gateway, buffer.path.parent, keeper)
     gateway.attach(recorder, buffer)
     clock.timeline.on_step = lambda step: _tell_step(recorder, documents, step)
     gateway.on_measured = uplink.measured
@@ -159,6 +162,7 @@ async def _serve(
     kept_beside = (
         KeepingTime(buffer.path.parent, keeper, clock),
         KeepingNights(buffer.path.parent, keeper, gateway.nights),
+        locks,
     )
     broker = f"{settings.broker.host}:{settings.broker.port}"
     link = link_report.Reporter(settings.gateway, broker, uplink, recorder, gateway.reporting)
@@ -200,6 +204,18 @@ async def _serve(
     for failure in ended:
         if isinstance(failure, Exception):
             raise failure
+
+
+def _locks(gateway: Gateway, state: Path, keeper: OnThread) -> KeepingLocks:
+    """Let the gateway take up the locks, and return what keeps them; where nobody can tell, all is locked."""
+    try:
+        gateway.recall_locks(lock_file.read(state))
+    except lock_file.LocksUnreadableError as error:
+        _log.error("%s; everything is locked: unlock here what is safe", error)
+        gateway.recall_locks(None)
+    locks = KeepingLocks(state, keeper, lambda: gateway.engine.desk.locks)
+    gateway.on_locks = locks.changed
+    return locks
 
 
 def _clock(settings: Settings, state: Path) -> SystemClock:

@@ -3,6 +3,8 @@
 What each state means, and who goes before whom, is in docs/decisions/0021-who-holds-an-output.md.
 """
 
+import math
+
 from contract.events import ControlAction, Holder
 from edge.clock import Moment
 from edge.controls.bounds import Bounded
@@ -12,6 +14,8 @@ from edge.controls.states import Run
 from edge.rules.effects import RuleEffect
 from edge.rules.watched import Watched
 
+LOOK_S = 0.4
+"""A control with something under way is looked at so often at least; the gateway does every half second."""
 TOLD_AGAIN_S = 60.0
 """Another reason why it is kept off is told so often at most."""
 
@@ -21,16 +25,14 @@ class ControlInstance(Bounded):
 
     @property
     def due_s(self) -> float:
-        """From when on it needs a look although nothing was measured; infinity for never."""
-        conditions = (self.start, self.joins)
-        waits = any(each and (each.condition.held_s or each.condition.mean_s) for each in conditions)
+        """When it needs a look although nothing is measured; infinity where nothing is under way."""
         idle = all(
             each.desired is False and each.actual is False and not (each.run or each.manual or each.former)
             for each in self.outputs
         )
-        asked = self.start is not None and self.start.holds(self._looked_s)
-        plain = not (waits or asked or self.told_inhibit or self.alarm_id or self.control.fail_state == "on")
-        return float("inf") if idle and plain and not self.locked_out else self._looked_s
+        quiet = not (self.told_inhibit or self.alarm_id or self.locked_out or self._fails_on)
+        asked = any(each and _is_met(each, self._looked_s) for each in (self.start, self.joins))
+        return math.inf if idle and quiet and not asked else self._looked_s + LOOK_S
 
     def _ruled(self, inhibited: Inhibited | None, now: Moment) -> list[RuleEffect]:
         """See Bounded._ruled."""
@@ -48,18 +50,11 @@ class ControlInstance(Bounded):
         self, start: Watched, stop: Watched, inhibited: Inhibited | None, now: Moment
     ) -> list[RuleEffect]:
         effects = self._released(stop, now) if self.locked_out else []
-        asks, reason = start.holds(now.s), start.told(now.s)
+        reason = self._asked(start, now)
         blocked = inhibited if inhibited and (inhibited.known or not self._fails_on) else None
-        if self.told_inhibit and (blocked is None or (not asks and stop.holds(now.s))):
+        if self.told_inhibit and (blocked is None or (not reason and stop.holds(now.s))):
             effects += self._no_longer_inhibited(now)
-        if (
-            self._fails_on
-            and not asks
-            and (lost := self._lost(now))
-            and self._looked_for_s(now) > self.control.stale_s
-        ):
-            asks, reason = True, f"no good value of {lost}, and it fails on"
-        output = self._next(now) if asks else None
+        output = self._next(now) if reason else None
         if output is None or self.locked_out:
             return effects
         if stop.window.value(now.s) is None and not self._fails_on:
@@ -72,6 +67,15 @@ class ControlInstance(Bounded):
         if now.s < self._free_at_s:
             return effects
         return [*effects, *self._starts(output, reason, now)]
+
+    def _asked(self, start: Watched, now: Moment) -> str:
+        """Return why it is to start, or nothing: its condition, or what fails on has lost an input."""
+        if start.holds(now.s):
+            return start.told(now.s)
+        looked_for_s = now.s - (now.s if self._began_s is None else self._began_s)
+        if self._fails_on and looked_for_s > self.control.stale_s and (lost := self._lost(now)):
+            return f"no good value of {lost}, and it fails on"
+        return ""
 
     def _while_on(self, stop: Watched, now: Moment) -> list[RuleEffect]:
         if stop.holds(now.s):
@@ -184,9 +188,6 @@ class ControlInstance(Bounded):
                 return watched.condition.point
         return ""
 
-    def _looked_for_s(self, now: Moment) -> float:
-        return now.s - (now.s if self._began_s is None else self._began_s)
-
     @property
     def _free_at_s(self) -> float:
         """From when on another of its group may start."""
@@ -195,3 +196,13 @@ class ControlInstance(Bounded):
     @property
     def _fails_on(self) -> bool:
         return self.control.fail_state == "on"
+
+
+def _is_met(watched: Watched, now_s: float) -> bool:
+    """Say whether a condition holds by its value, for however long."""
+    value, condition = watched.window.value(now_s), watched.condition
+    if value is None:
+        return False
+    if condition.above is not None:
+        return value > condition.above
+    return condition.below is not None and value < condition.below

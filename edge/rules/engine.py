@@ -6,12 +6,8 @@ from typing import Any
 from contract.events import AlarmCleared, Holder
 from contract.samples import ClockState, Quality, Sample
 from edge.clock import Moment
-from edge.controls import former, memory
-from edge.controls.budget import Stagger
-from edge.controls.control import ControlInstance
-from edge.controls.explaining import explained
+from edge.controls.desk import Desk
 from edge.controls.holding import Said
-from edge.controls.output import Output
 from edge.rules.alarms import AlarmInstance
 from edge.rules.effects import Emit, Ids, RuleEffect
 from edge.rules.why import Why
@@ -30,45 +26,28 @@ class Engine:
             for alarm in settings.alarms
             for name in alarm.points
         ]
-        stagger = Stagger()
-        self.controls = [
-            ControlInstance(
-                control,
-                parts.get(ref(control.output).device, ""),
-                ids,
-                stagger=stagger,
-                utc_offset_min=settings.utc_offset_min,
-            )
-            for control in settings.controls
-        ]
-        self._ids, self._declared_devices = ids, set(parts)
-        self._leftovers: list[former.Leftover] = []
-        self._recalled = False
-        self._locks: dict[str, list[Any]] = {}  # of outputs that no control has any more
+        self.desk = Desk(settings, ids)
+        self.controls = self.desk.controls
         self._windows: dict[Ref, list[Window]] = {}
         for instance in self.alarms:
             self._windows.setdefault(instance.target, []).append(instance.window)
         for control in self.controls:
             for target, window in control.windows():
                 self._windows.setdefault(target, []).append(window)
-        self._outputs = {
-            output.target: (control, output) for control in self.controls for output in control.outputs
-        }
         self._devices = {target.device for target in self.targets()}
 
     def targets(self) -> set[Ref]:
         """Return every point that a rule looks at or switches."""
-        return {*self._windows, *self._outputs, *(each.output.target for each in self._leftovers)}
+        return {*self._windows, *self.desk.targets()}
 
     def observe(self, samples: Iterable[Sample], now: Moment) -> list[RuleEffect]:
         """Take fresh samples and decide; only good numbers reach the rules."""
         for sample in samples:
-            if sample.device not in self._devices and not self._leftovers:
+            if sample.device not in self._devices and not self.desk.leftovers:
                 continue
             target = Ref(sample.device, sample.point)
             good = counts(sample)
-            for output in self._read_by(target):
-                output.read_back(sample.value if good and isinstance(sample.value, bool) else None)
+            self.desk.read_back(target, sample.value if good and isinstance(sample.value, bool) else None)
             if good and isinstance(sample.value, int | float):
                 for window in self._windows.get(target, ()):
                     window.add(sample.value, now.s)
@@ -79,22 +58,15 @@ class Engine:
         effects = [effect for alarm in self.alarms for effect in alarm.update(now)]
         for control in self.controls:
             effects += control.update(now)
-        for leftover in self._leftovers:
-            effects += leftover.update(now)
-        self._leftovers = [each for each in self._leftovers if not each.is_done(now)]
-        return effects
+        return effects + self.desk.see_to_leftovers(now)
 
     def lock(self, output: str, who: str, now: Moment) -> Said:
         """Lock an output for maintenance until it is unlocked; return why not, or what is to be done."""
-        found = self._outputs.get(ref(output))
-        return found[0].lock(found[1], who, now) if found else _unknown(output)
+        return self.desk.lock(output, who, now)
 
     def unlock(self, output: str, who: str, now: Moment) -> Said:
         """End a lock; return why not, or what is to be done."""
-        found = self._outputs.get(ref(output))
-        if found:
-            return found[0].unlock(found[1], who, now)
-        return ("", []) if self._locks.pop(output, None) else _unknown(output)
+        return self.desk.unlock(output, who, now)
 
     def manual(
         self,
@@ -110,29 +82,15 @@ class Engine:
 
         ``command_id`` is that of the centre's command: an Answer tells how it ended, a refusal included.
         """
-        found = self._outputs.get(ref(output))
-        if found is None:
-            return _unknown(output)
-        control, target = found
-        return control.manual(
-            target, on=on, until_ms=until_ms, source=source, who=who, now=now, command_id=command_id
-        )
+        return self.desk.manual(output, on, until_ms, source, who, now, command_id)
 
     def release(self, output: str, source: Holder, who: str, now: Moment, command_id: str = "") -> Said:
         """End what somebody holds by hand; return why not, or what is to be done."""
-        found = self._outputs.get(ref(output))
-        if found is None:
-            return _unknown(output)
-        return found[0].release(found[1], source=source, who=who, now=now, command_id=command_id)
+        return self.desk.release(output, source, who, now, command_id)
 
     def explain(self, name: str, now: Moment) -> Why | None:
         """Say why a control is in its state now; None where there is none of that name."""
-        return next((explained(each, now) for each in self.controls if each.control.name == name), None)
-
-    def _read_by(self, target: Ref) -> list[Output]:
-        """Return the outputs that this point is."""
-        found = [each.output for each in self._leftovers if each.output.target == target]
-        return [*found, self._outputs[target][1]] if target in self._outputs else found
+        return self.desk.explain(name, now)
 
     def shut_down(self, now: Moment) -> list[RuleEffect]:
         """Return what leaves every output in its declared state."""
@@ -142,15 +100,7 @@ class Engine:
         """Return what must survive a restart, as plain JSON: active alarms, lock-outs."""
         return {
             "alarms": {alarm.key: alarm.active_id for alarm in self.alarms if alarm.active_id},
-            "controls": {
-                control.control.name: state for control in self.controls if (state := memory.kept(control))
-            },
-            "locks": self._locks
-            | {
-                str(output.target): [output.lock.who, output.lock.since_ms]
-                for _, output in self._outputs.values()
-                if output.lock
-            },
+            **self.desk.kept(),
         }
 
     def recall(self, remembered: Mapping[str, Any], now: Moment) -> list[RuleEffect]:
@@ -158,44 +108,12 @@ class Engine:
         active = dict(remembered.get("alarms", {}))
         for alarm in self.alarms:
             alarm.active_id = active.pop(alarm.key, "")
-        effects: list[RuleEffect] = self._recall_controls(remembered, now)
+        effects = self.desk.recall(remembered, now)
         for key, alarm_id in active.items():
             rule, device, point = key.split("/")
             gone = AlarmCleared(alarm_id, now.wall_ms, rule, device, point, clock=now.clock)
             effects.append(Emit(gone))
         return effects
-
-    def _recall_controls(self, remembered: Mapping[str, Any], now: Moment) -> list[RuleEffect]:
-        """Take up locks and controls; what controls of former settings had is seen to.
-
-        Once: a buffer that is opened again at work holds what this process itself has kept.
-        """
-        effects: list[RuleEffect] = []
-        if self._recalled:
-            return effects
-        self._recalled = True
-        for name, (who, since_ms) in dict(remembered.get("locks", {})).items():
-            if found := self._outputs.get(ref(name)):
-                effects += found[0].recall_lock(found[1], str(who), int(since_ms), now)
-            else:
-                self._locks[name] = [who, since_ms]
-        states = {name: memory.former(each) for name, each in dict(remembered.get("controls", {})).items()}
-        owners = {target: control.control.name for target, (control, _) in self._outputs.items()}
-        for name, state in states.items():
-            leftovers, done = former.left(name, state, owners, self._declared_devices, self._ids, now)
-            self._leftovers += leftovers
-            effects += done
-        for control in self.controls:
-            effects += memory.recall(control, states.pop(control.control.name, {}), now)
-        for name, state in states.items():
-            if alarm_id := state.get("alarm"):
-                gone = AlarmCleared(alarm_id, now.wall_ms, name, "settings", "settings", clock=now.clock)
-                effects.append(Emit(gone))
-        return effects
-
-
-def _unknown(output: str) -> Said:
-    return f"no control has the output {output!r}", []
 
 
 def counts(sample: Sample) -> bool:

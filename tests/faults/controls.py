@@ -141,13 +141,17 @@ class World(Bench):
 
     def do(self, effects: list[RuleEffect]) -> None:
         """See Bench.do: commands may be lost, and the record is held against them."""
-        events = [effect.event for effect in effects if isinstance(effect, Emit)]
-        for event in events:
-            if isinstance(event, ControlChanged):
-                self._recorded(event)
-        switches = [effect for effect in effects if isinstance(effect, Switch)]
-        for switch in switches:
-            self._ordered(switch)
+        events, switches = 0, []
+        for number, effect in enumerate(effects):
+            match effect:
+                case Emit(ControlChanged() as event):
+                    events += 1
+                    self._recorded(event)
+                case Emit():
+                    events += 1
+                case Switch():
+                    switches.append(effect)
+                    self._ordered(effect, effects[number + 1 :])
         if events:
             self.kept = json.loads(json.dumps(self.engine.remembered()))
         if self.answers and switches:
@@ -286,12 +290,21 @@ class World(Bench):
         if ended and event.cause in (watch.run, ""):
             watch.run = ""
 
-    def _ordered(self, switch: Switch) -> None:
-        """Hold a command against the record and the precedence; give it to the board, or lose it."""
+    def _ordered(self, switch: Switch, after: list[RuleEffect]) -> None:
+        """Hold a command against the record and the precedence; give it to the board, or lose it.
+
+        A start is on record before its command, a stop right ``after`` it.
+        """
         at, watch = switch.output, self.watches[switch.output]
         self.tally.orders += 1
         where = f"{self.now_s:.1f} s: {at} {'on' if switch.on else 'off'}"
-        if switch.on is not bool(watch.run):
+        ends = any(
+            isinstance(each, Emit)
+            and isinstance(each.event, ControlChanged)
+            and (each.event.action, each.event.cause) == (ControlAction.STOPPED, watch.run)
+            for each in after
+        )
+        if switch.on is not (bool(watch.run) and not (ends and not switch.on)):
             self.tally.found("not_in_the_audit", where)
         if switch.on and watch.locked:
             self.tally.found("against_precedence", f"{where} under lock")
