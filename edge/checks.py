@@ -1,7 +1,7 @@
 """What a settings file must satisfy beyond its form: names that exist, sensible limits, safe outputs."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -9,7 +9,7 @@ import msgspec
 from contract.limits import MESSAGE_BYTES_MAX
 from device_profiles import catalogue
 from device_profiles.schema import Profile
-from edge import report_checks
+from edge import report_checks, rule_checks
 from edge.controls.settings import Control
 from edge.lamps import checks as lamp_checks
 from edge.lines.ports import by_path
@@ -37,7 +37,8 @@ def load(path: Path) -> tuple[Settings, dict[str, Profile]]:
     problems += _feeders(settings, points, file)
     problems += _duplicates(settings, file)
     problems += _inventory(settings, file)
-    problems += _rules(settings, points, file)
+    problems += rule_checks.problems(settings, points, file)
+    problems += _controls(settings, points, file)
     problems += lamp_checks.problems(settings, points, file)
     problems += report_checks.problems(settings, points.sound(profiles), file)
     if problems:
@@ -190,36 +191,18 @@ def _inventory(settings: Settings, file: TomlFile) -> Iterator[Problem]:
         yield file.problem(("devices",), what, "shorten their titles or names, or use a second gateway")
 
 
-def _rules(settings: Settings, points: _Points, file: TomlFile) -> Iterator[Problem]:
-    for index, alarm in enumerate(settings.alarms):
-        for number, name in enumerate(alarm.points):
-            yield from points.missing(name, ("alarms", index, "points", number), file)
-            if name in alarm.points[:number]:
-                what = f"point {name!r} is given twice"
-                yield file.problem(("alarms", index, "points", number), what, "remove one of them")
-        yield from _too_rare(settings, alarm.points, alarm.stale_s, ("alarms", index), file)
+def _controls(settings: Settings, points: _Points, file: TomlFile) -> Iterator[Problem]:
+    intervals_s = {device.name: device.interval_s for device in settings.devices}
     for index, control in enumerate(settings.controls):
         at: Key = ("controls", index)
         inputs = [control.start.point, control.stop.point, *(each.point for each in control.inhibits)]
-        yield from _too_rare(settings, inputs, control.stale_s, at, file)
+        yield from rule_checks.too_rare(intervals_s, inputs, control.stale_s, at, file)
         yield from points.missing(control.output, (*at, "output"), file)
         yield from points.missing(control.start.point, (*at, "start", "point"), file)
         yield from points.missing(control.stop.point, (*at, "stop", "point"), file)
         for number, inhibit in enumerate(control.inhibits):
             yield from points.missing(inhibit.point, (*at, "inhibits", number, "point"), file)
         yield from _control(control, points.profile(ref(control.output)), at, file)
-
-
-def _too_rare(
-    settings: Settings, points: Iterable[str], stale_s: float, at: Key, file: TomlFile
-) -> Iterator[Problem]:
-    """A rule whose values are stale before the next ones come never decides, or only now and then."""
-    intervals_s = {device.name: device.interval_s for device in settings.devices}
-    slowest = max((ref(name).device for name in points), key=lambda name: intervals_s.get(name, 0))
-    interval_s = intervals_s.get(slowest, 0)
-    if interval_s >= stale_s:
-        what = f"values count as stale after {stale_s:g} s, and {slowest} is read every {interval_s:g} s only"
-        yield file.problem((*at, "stale_s"), what, f"more than {interval_s:g}, better twice that or more")
 
 
 def _control(control: Control, profile: Profile | None, at: Key, file: TomlFile) -> Iterator[Problem]:

@@ -108,10 +108,11 @@ class Gateway:
         alarms = dict(remembered.get("alarms", {}))
         for key, alarm_id in ours["alarms"].items():
             if alarms.get(key, alarm_id) != alarm_id:  # raised anew meanwhile: the old occurrence is over
-                rule, device, point = key.split("/")
+                rule, device, point, *_ = key.split("/")
                 self._do([Emit(AlarmCleared(alarms[key], now.wall_ms, rule, device, point, clock=now.clock))])
         controls = dict(remembered.get("controls", {}))
-        known = {"alarms": alarms | ours["alarms"], "controls": controls | ours["controls"]}
+        known = {**remembered, "alarms": alarms | ours["alarms"], "controls": controls | ours["controls"]}
+        known["alarm_flags"] = remembered.get("alarm_flags", {}) | ours["alarm_flags"]
         self._do(self.engine.recall(known, now))
         self._do(self.lamps.recall(remembered.get("lamps", {}), now))
         for driver in self._drivers():

@@ -1,64 +1,86 @@
-"""All rules of a gateway: samples and moments in, events and commands out. Pure but for its own memory."""
+"""All rules of a gateway: samples and moments in, events and commands out. Pure but for its own memory.
 
+A sample touches only what looks at its point; time-outs wait in a heap. Nothing looks at all rules.
+"""
+
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from contract.events import AlarmCleared
-from contract.samples import ClockState, Quality, Sample
+from contract.samples import Sample
 from edge.clock import Moment
 from edge.controls.control import ControlInstance
+from edge.rules import making
+from edge.rules.agenda import Agenda
 from edge.rules.alarms import AlarmInstance
 from edge.rules.effects import Emit, Ids, RuleEffect
-from edge.rules.window import Window
+from edge.rules.maintenance import Maintenance
+from edge.rules.routes import Routes
+from edge.rules.why import Fact, Why
 from edge.settings import Ref, Settings, ref
+
+PERIODS_MAX = 100
+_RANKS = ("active", "latched", "pending", "unknown", "normal", "disabled")
+"""Of an alarm's instances, the first of these speaks for all."""
 
 
 class Engine:
     """The declared rules with their states."""
 
     def __init__(self, settings: Settings, ids: Ids) -> None:
-        """Build an instance for each alarm's point and each control."""
+        """Build an instance for each level of each alarm on each of its points, and each control."""
         parts = {device.name: device.part for device in settings.devices}
-        self.alarms = [
-            AlarmInstance(alarm, ref(name), parts.get(ref(name).device, ""), ids)
-            for alarm in settings.alarms
-            for name in alarm.points
-        ]
+        self.maintenance = Maintenance(ids)
+        self._periods: dict[str, tuple[int, int]] = {}
+        self.alarms = list(making.alarms(settings, ids, self._periods, self.maintenance.of.__contains__))
         self.controls = [
             ControlInstance(control, parts.get(ref(control.output).device, ""), ids)
             for control in settings.controls
         ]
-        self._windows: dict[Ref, list[Window]] = {}
-        for instance in self.alarms:
-            self._windows.setdefault(instance.target, []).append(instance.window)
-        for control in self.controls:
-            for target, window in control.windows():
-                self._windows.setdefault(target, []).append(window)
-        self._outputs = {control.output: control for control in self.controls}
-        self._devices = {target.device for target in self.targets()}
+        self._routes = Routes(self.alarms, self.controls)
+        self._agenda = Agenda()
+        self._begun = False
+        self._always = [control for control in self.controls if not hasattr(control, "due_s")]
+        """Controls that do not say when they are due are asked at every tick."""
+
+    @property
+    def due_s(self) -> float:
+        """When something may be due by time alone; infinity for never."""
+        return min(self._agenda.due_s, self.maintenance.due_s) if self._begun else -math.inf
 
     def targets(self) -> set[Ref]:
         """Return every point that a rule looks at or switches."""
-        return {*self._windows, *self._outputs}
+        return {Ref(*target) for target in self._routes.of}
 
     def observe(self, samples: Iterable[Sample], now: Moment) -> list[RuleEffect]:
-        """Take fresh samples and decide; only good numbers reach the rules."""
+        """Take fresh samples and decide on what they change, and on what has become due."""
+        routes = self._routes.of
+        alarms: dict[AlarmInstance, None] = {}
+        controls: dict[ControlInstance, None] = {}
         for sample in samples:
-            if sample.device not in self._devices:
-                continue
-            target = Ref(sample.device, sample.point)
-            good = counts(sample)
-            if control := self._outputs.get(target):
-                control.read_back(sample.value if good and isinstance(sample.value, bool) else None)
-            if good and isinstance(sample.value, int | float):
-                for window in self._windows.get(target, ()):
-                    window.add(sample.value, now.s)
-        return self.tick(now)
+            if route := routes.get((sample.device, sample.point)):
+                for alarm in route.take(sample, now):
+                    alarms[alarm] = None
+                for control in route.controls:
+                    controls[control] = None
+        effects: list[RuleEffect] = []
+        for alarm in alarms:
+            effects += alarm.update(now)
+            if alarm.timed:
+                self._agenda.note(alarm)
+        for control in controls:
+            self._ask(control, now, effects)
+        if now.s >= self.due_s:
+            self._run_due(now, effects)
+        return effects
 
     def tick(self, now: Moment) -> list[RuleEffect]:
         """Decide on what has become due by time alone."""
-        effects = [effect for alarm in self.alarms for effect in alarm.update(now)]
-        for control in self.controls:
+        effects: list[RuleEffect] = []
+        if now.s >= self.due_s:
+            self._run_due(now, effects)
+        for control in self._always:
             effects += control.update(now)
         return effects
 
@@ -66,10 +88,68 @@ class Engine:
         """Return what leaves every output in its declared state."""
         return [effect for control in self.controls for effect in control.shut_down(now)]
 
+    def maintain(self, device: str, until_ms: int | None, who: str, now: Moment) -> list[RuleEffect]:
+        """Begin, prolong or (None, or a time that is past) end planned work at a device.
+
+        Alarms that are raised meanwhile are marked as planned; one that outlasts it is raised anew.
+        """
+        effects: list[RuleEffect] = [*self.maintenance.set(device, until_ms, who, now)]
+        if device not in self.maintenance.of:
+            self._look_again(device, now, effects)
+        return effects
+
+    def set_periods(self, periods: Mapping[str, tuple[int, int]], now: Moment) -> list[RuleEffect]:
+        """Take the event periods that are known now, in place of all before: name → from, until; UTC ms.
+
+        The first PERIODS_MAX of them count.
+        """
+        self._periods.clear()
+        self._periods |= dict(list(periods.items())[:PERIODS_MAX])
+        effects: list[RuleEffect] = []
+        for alarm in self.alarms:
+            if any(each.enabling.period for each in alarm.enabled_when):
+                self._ask(alarm, now, effects)
+        return effects
+
+    def reset(self, alarm: str, who: str, now: Moment) -> tuple[str, list[RuleEffect]]:
+        """Reset what is latched of an alarm, by its name or its key; return why not, or what changed."""
+        mine = self._named(alarm)
+        if not mine:
+            return f"no alarm {alarm!r}; `gengfu edge check` counts them, the settings name them", []
+        latched = [each for each in mine if each.active_id]
+        if not latched:
+            return f"{alarm} is not active; there is nothing to reset", []
+        refusals, effects = [], []
+        for each in latched:
+            refusal, changed = each.reset(who, now)
+            refusals += [refusal] if refusal else []
+            effects += changed
+        return ("" if effects else refusals[0]), effects
+
+    def explain(self, name: str, now: Moment) -> Why | None:
+        """Say why an alarm (by name or key) is in its state; None where there is none of that name.
+
+        Of several instances the one that matters most speaks, and names the others.
+        """
+        told = [alarm.explain(now) for alarm in self._named(name)]
+        if not told:
+            return None
+        first, *rest = sorted(told, key=lambda why: _RANKS.index(why.state))
+        facts = list(first.facts)
+        [alarm] = [each for each in self.alarms if each.key == first.name]
+        if work := self.maintenance.of.get(alarm.target.device):
+            facts.append(Fact("maintenance", alarm.target.device, work.until_ms, text=work.who))
+        facts += [Fact("instance", why.name, since_s=why.since_s, text=why.state) for why in rest]
+        return Why(first.name, first.kind, first.state, first.since_s, tuple(facts))
+
     def remembered(self) -> dict[str, Any]:
-        """Return what must survive a restart, as plain JSON: active alarms, lock-outs."""
+        """Return what must survive a restart, as plain JSON: active alarms, maintenance, lock-outs."""
+        active = [alarm for alarm in self.alarms if alarm.active_id]
         return {
-            "alarms": {alarm.key: alarm.active_id for alarm in self.alarms if alarm.active_id},
+            "alarms": {alarm.key: alarm.active_id for alarm in active},
+            "alarm_flags": {alarm.key: flags for alarm in active if (flags := alarm.remembered())},
+            "maintenance": self.maintenance.remembered(),
+            "periods": {name: list(times) for name, times in self._periods.items()},
             "controls": {
                 control.control.name: [control.alarm_id, control.runs_without_effect]
                 for control in self.controls
@@ -78,16 +158,22 @@ class Engine:
         }
 
     def recall(self, remembered: Mapping[str, Any], now: Moment) -> list[RuleEffect]:
-        """Take up what a former run remembered; an active alarm whose rule is gone is cleared."""
-        active = dict(remembered.get("alarms", {}))
+        """Take up what a former run remembered; an active alarm whose rule is gone is cleared.
+
+        What was come to since stands: maintenance, periods.
+        """
+        self.maintenance.recall(remembered.get("maintenance", {}), now)
+        for name, (from_ms, until_ms) in remembered.get("periods", {}).items():
+            self._periods.setdefault(name, (from_ms, until_ms))
+        active, flags = self._by_level(remembered.get("alarms", {})), remembered.get("alarm_flags", {})
         for alarm in self.alarms:
-            alarm.active_id = active.pop(alarm.key, "")
+            alarm.recall(active.pop(alarm.key, ""), flags.get(alarm.key, {}))
         states = dict(remembered.get("controls", {}))
         for control in self.controls:
             control.alarm_id, control.runs_without_effect = states.pop(control.control.name, ["", 0])
         effects: list[RuleEffect] = []
         for key, alarm_id in active.items():
-            rule, device, point = key.split("/")
+            rule, device, point, *_ = key.split("/")
             gone = AlarmCleared(alarm_id, now.wall_ms, rule, device, point, clock=now.clock)
             effects.append(Emit(gone))
         for name, (alarm_id, _) in states.items():
@@ -96,8 +182,39 @@ class Engine:
                 effects.append(Emit(gone))
         return effects
 
+    def _by_level(self, active: Mapping[str, str]) -> dict[str, str]:
+        """Return active alarms by their keys now; before there were levels, keys did not name them."""
+        only: dict[str, str] = {}
+        for alarm in self.alarms:
+            only.setdefault(alarm.key.rpartition("/")[0], alarm.key)
+        return {only.get(key, key): alarm_id for key, alarm_id in active.items()}
 
-def counts(sample: Sample) -> bool:
-    """Say whether rules may decide on it; they count in monotonic time, so an unset clock does not matter."""
-    only_clock = sample.clock is ClockState.UNSET and not sample.error
-    return sample.quality is Quality.GOOD or (sample.quality is Quality.UNCERTAIN and only_clock)
+    def _named(self, name: str) -> list[AlarmInstance]:
+        return [each for each in self.alarms if each.key == name or each.key.startswith(f"{name}/")]
+
+    def _look_again(self, device: str, now: Moment, effects: list[RuleEffect]) -> None:
+        """A device's maintenance is over: what was raised under it and still shows is told."""
+        for alarm in self.alarms:
+            if alarm.planned and alarm.target.device == device:
+                self._ask(alarm, now, effects)
+
+    def _run_due(self, now: Moment, effects: list[RuleEffect]) -> None:
+        if not self._begun:
+            self._begun = True
+            for alarm in self.alarms:
+                if alarm.timed:
+                    self._ask(alarm, now, effects)
+            for control in self.controls:
+                if control not in self._always:
+                    self._ask(control, now, effects)
+        for device, told in self.maintenance.over(now).items() if now.s >= self.maintenance.due_s else ():
+            effects.append(told)
+            self._look_again(device, now, effects)
+        for timed in self._agenda.due(now.s):
+            self._ask(timed, now, effects)
+
+    def _ask(self, timed: Any, now: Moment, effects: list[RuleEffect]) -> None:
+        """Let an alarm or a control decide, and note when it wants to be asked again."""
+        effects += timed.update(now)
+        if hasattr(timed, "due_s"):
+            self._agenda.note(timed)

@@ -1,0 +1,56 @@
+"""Makes the instances of declared alarms."""
+
+from collections.abc import Callable, Iterator
+
+from edge.rules.alarms import AlarmInstance
+from edge.rules.detectors import Detector, Deviation, Discrete, Flatline, Limit, Rate, Stale
+from edge.rules.effects import Ids
+from edge.rules.enabling import EnablingInstance, Periods
+from edge.rules.settings import (
+    Alarm,
+    DeviationAlarm,
+    DiscreteAlarm,
+    FlatlineAlarm,
+    Level,
+    LimitAlarm,
+    RateAlarm,
+    StaleAlarm,
+)
+from edge.settings import Ref, Settings, ref
+
+
+def alarms(
+    settings: Settings, ids: Ids, periods: Periods, maintained: Callable[[str], bool]
+) -> Iterator[AlarmInstance]:
+    """Yield an instance for each level of each alarm on each of its points."""
+    parts = {device.name: device.part for device in settings.devices}
+    offset_min = settings.utc_offset_min
+    for alarm in settings.alarms:
+        for target in map(ref, alarm.points):
+            for level in alarm.levels:
+                yield AlarmInstance(
+                    alarm,
+                    level,
+                    target,
+                    _detector(alarm, level, target, offset_min),
+                    [EnablingInstance(it, alarm.stale_s, offset_min, periods) for it in alarm.enabled_when],
+                    part=parts.get(target.device, ""),
+                    ids=ids,
+                    maintained=maintained,
+                )
+
+
+def _detector(alarm: Alarm, level: Level, target: Ref, utc_offset_min: int) -> Detector:
+    match alarm:
+        case LimitAlarm():
+            return Limit(alarm, level, target, utc_offset_min)
+        case RateAlarm():
+            return Rate(alarm, level, target)
+        case DeviationAlarm():
+            return Deviation(alarm, target, utc_offset_min)
+        case DiscreteAlarm():
+            return Discrete(alarm, target)
+        case StaleAlarm():
+            return Stale(alarm, target)
+        case FlatlineAlarm():
+            return Flatline(alarm, target)
