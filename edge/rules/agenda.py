@@ -26,11 +26,8 @@ class Agenda:
         self._heap: list[tuple[float, int, Timed]] = []
         self._noted_s: dict[int, float] = {}
         self._count = itertools.count()
-
-    @property
-    def due_s(self) -> float:
+        self.due_s = math.inf
         """The earliest time at which somebody may be due; infinity for never."""
-        return self._heap[0][0] if self._heap else math.inf
 
     def note(self, timed: Timed) -> None:
         """Take it that its time may have changed."""
@@ -38,6 +35,7 @@ class Agenda:
         if due_s < noted_s:
             self._noted_s[id(timed)] = due_s
             heapq.heappush(self._heap, (due_s, next(self._count), timed))
+            self.due_s = self._heap[0][0]
 
     def due(self, now_s: float) -> list[Timed]:
         """Return whoever is due, once each; whoever was asked is to be noted anew."""
@@ -51,4 +49,5 @@ class Agenda:
                 found.append(timed)
             else:
                 self.note(timed)
+        self.due_s = self._heap[0][0] if self._heap else math.inf
         return found

@@ -21,6 +21,10 @@ _NOTHING: tuple[RuleEffect, ...] = ()
 DISABLED, MAINTENANCE_OVER = "disabled", "maintenance is over, raised anew"
 
 
+def _nobody() -> None:
+    pass
+
+
 class AlarmInstance:
     """One level of a declared alarm on one of its points.
 
@@ -51,6 +55,8 @@ class AlarmInstance:
         """The condition of the active occurrence is gone, but it is latched: a person resets it."""
         self.timed = detector.timed or bool(enabled_when)
         """Whether it may have to be asked again though nothing new was measured."""
+        self.on_asked: Callable[[], None] = _nobody
+        """Called whenever it may have changed."""
         self._part, self._ids, self._maintained = part, ids, maintained
         self._on_delay_s: float = getattr(alarm, "on_delay_s", 0.0)
         self._off_delay_s = alarm.off_delay_s
@@ -71,6 +77,16 @@ class AlarmInstance:
         return bool(self.active_id) and not self.over
 
     @property
+    def stirred(self) -> bool:
+        """Whether it is active, or a delay is under way."""
+        return bool(self.active_id) or self._turning_since_s is not None
+
+    @property
+    def restless(self) -> bool:
+        """Whether it wants to see each value: a delay is under way, or it is to be told anew."""
+        return self._turning_since_s is not None or self.planned or bool(self.enabled_when)
+
+    @property
     def due_s(self) -> float:
         """When it is to be asked again though nothing new was measured; infinity for never."""
         due_s = self.detector.due_s
@@ -80,6 +96,7 @@ class AlarmInstance:
 
     def update(self, now: Moment) -> Sequence[RuleEffect]:
         """Look at the values as they are now; return what changed."""
+        self.on_asked()
         if self.enabled_when:
             self._enabled = all_hold(self.enabled_when, now)
             if not self._enabled:
@@ -99,6 +116,7 @@ class AlarmInstance:
 
     def reset(self, who: str, now: Moment) -> tuple[str, list[RuleEffect]]:
         """End a latched occurrence whose condition is gone; return why not, or what changed."""
+        self.on_asked()
         if not self.over:
             return f"{self.key}: its condition still shows", []
         return "", [self._cleared(now, f"reset by {who}"[:500])]
@@ -110,11 +128,13 @@ class AlarmInstance:
 
     def recall(self, alarm_id: str, flags: dict[str, Any]) -> None:
         """Take up an active occurrence of a former run."""
+        self.on_asked()
         self.active_id = alarm_id
         self.planned, self.over = bool(flags.get("planned")), bool(flags.get("over"))
 
     def explain(self, now: Moment) -> Why:
         """Say why it is in its state."""
+        self._known = self.detector.shows(now, active=self.shown) is not None
         state = self._state()
         since_s = None if self._since_s is None else now.s - self._since_s
         return Why(self.key, "alarm", state, since_s, tuple(self._facts(now)))

@@ -5,7 +5,7 @@ handed in, so that bad, stale or unpowered data neither raises a process alarm n
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from contract.samples import Value
@@ -36,7 +36,7 @@ class Input(Protocol):
 class NumberInput(Protocol):
     """Takes good numbers of a point."""
 
-    def take(self, value: float, now: Moment) -> None:
+    def take(self, value: float, now: Moment) -> object:
         """Take a good number that was measured at that moment."""
 
 
@@ -52,6 +52,9 @@ class Measure(NumberInput, Protocol):
 
     newest_s: float
     due_s: float
+
+    def take(self, value: float, now: Moment) -> float | None:
+        """Take a good number; return the figure, or None where there is nothing to decide on."""
 
     def value_at(self, now: Moment) -> float | None:
         """Return the figure, or None where there is nothing to decide on."""
@@ -81,7 +84,14 @@ class Detector(Protocol):
         """Return whether it shows; ``active`` says that it did, so that only beyond the deadband it ends."""
 
 
-def measure(form: Averaged, stale_s: float, utc_offset_min: int) -> Measure:
+class Listener(Protocol):
+    """A detector that is told of its own point first, and says whether its alarm is to be asked."""
+
+    def heard(self, value: float, at_s: float) -> bool:
+        """Take a good number; return whether an alarm in the normal state may change by it."""
+
+
+def measure_of(form: Averaged, stale_s: float, utc_offset_min: int) -> Measure:
     """Return what keeps the figure that these settings ask for."""
     if form.aligned:
         return FixedWindow(
@@ -97,8 +107,8 @@ def measure(form: Averaged, stale_s: float, utc_offset_min: int) -> Measure:
 class Limit:
     """Above a high limit, or below a low one."""
 
-    def __init__(self, alarm: LimitAlarm, level: Level, target: Ref, utc_offset_min: int) -> None:
-        """``level`` names the limit."""
+    def __init__(self, alarm: LimitAlarm, level: Level, target: Ref, measure: Measure) -> None:
+        """``level`` names the limit; all levels of a point share what is measured."""
         limit: float = getattr(alarm, level.condition)
         self.timed = alarm.aligned
         self.limit: float | None = limit
@@ -107,29 +117,35 @@ class Limit:
         self._raises_over = limit * self._sign
         self._clears_at = self._raises_over - alarm.deadband
         self._target = target
-        self._measure = measure(alarm, alarm.stale_s, utc_offset_min)
+        self.measure = measure
 
     @property
     def newest_s(self) -> float:
         """See Detector."""
-        return self._measure.newest_s
+        return self.measure.newest_s
 
     @property
     def due_s(self) -> float:
         """See Detector."""
-        return self._measure.due_s
+        return self.measure.due_s
 
     def inputs(self) -> Inputs:
         """See Detector."""
-        return Inputs(numbers=[(self._target, self._measure)])
+        return Inputs(numbers=[(self._target, self.measure)])
 
     def shows(self, now: Moment, *, active: bool) -> bool | None:
         """See Detector."""
-        value = self.value = self._measure.value_at(now)
+        value = self.value = self.measure.value_at(now)
         if value is None:
             return None
-        height = value * self._sign
-        return height > self._clears_at if active else height > self._raises_over
+        return value * self._sign > (self._clears_at if active else self._raises_over)
+
+    def unchanged(self, *, active: bool) -> tuple[float, float]:
+        """Return the least and the greatest value at which nothing changes."""
+        at = self._clears_at if active else self._raises_over
+        if self._sign > 0:
+            return (math.nextafter(at, math.inf), math.inf) if active else (-math.inf, at)
+        return (-math.inf, math.nextafter(-at, -math.inf)) if active else (-at, math.inf)
 
 
 class Rate:
@@ -141,42 +157,40 @@ class Rate:
 
     due_s, timed = math.inf, False
 
-    def __init__(self, alarm: RateAlarm, level: Level, target: Ref) -> None:
+    def __init__(self, alarm: RateAlarm, level: Level) -> None:
         """``level`` says which way."""
         rises = level.suffix == "rises"
         by = (alarm.rises_by if rises else alarm.falls_by) or 0.0
         self.limit: float | None = by
         self.value: Value = None
+        self._change = 0.0
         self.newest_s = -math.inf
         self._clears_at = by - alarm.deadband
         self._by, self._rises = by, rises
         self._within_s, self._stale_s = alarm.within_s, alarm.stale_s
-        self._target = target
         self._from = Extreme(greatest=not rises)
-        self._newest = 0.0
         self._covered_from_s = math.inf
 
     def inputs(self) -> Inputs:
         """See Detector."""
-        return Inputs(numbers=[(self._target, self)])
+        return Inputs()
 
-    def take(self, value: float, now: Moment) -> None:
-        """Take a good number."""
-        at_s = now.s
+    def heard(self, value: float, at_s: float) -> bool:
+        """See Listener."""
         if at_s - self.newest_s > self._stale_s:
             self._from = Extreme(greatest=not self._rises)
             self._covered_from_s = at_s
-        self.newest_s, self._newest = at_s, value
-        self._from.push(value, at_s)
-        self._from.forget(math.nextafter(at_s - self._within_s, -math.inf))
+        self.newest_s = at_s
+        from_value = self._from.push(value, at_s, math.nextafter(at_s - self._within_s, -math.inf))
+        self._change = abs(value - from_value)
+        return self._change > self._by
 
     def shows(self, now: Moment, *, active: bool) -> bool | None:
         """See Detector."""
         if now.s - self.newest_s > self._stale_s:
             return None
-        change = self._newest - self._from.value if self._rises else self._from.value - self._newest
-        self.value = change
-        if change > (self._clears_at if active else self._by):
+        self.value = self._change
+        if self._change > (self._clears_at if active else self._by):
             return True
         return False if self.newest_s - self._covered_from_s >= self._within_s else None
 
@@ -191,7 +205,7 @@ class Deviation:
         self.value: Value = None
         self._by, self._clears_at = alarm.by, alarm.by - alarm.deadband
         self._target, self._other = target, ref(alarm.from_point)
-        self._mine, self._its = (measure(alarm, alarm.stale_s, utc_offset_min) for _ in range(2))
+        self._mine, self._its = (measure_of(alarm, alarm.stale_s, utc_offset_min) for _ in range(2))
 
     @property
     def newest_s(self) -> float:
@@ -253,7 +267,7 @@ class Stale:
 
     timed = True
 
-    def __init__(self, alarm: StaleAlarm, target: Ref) -> None:
+    def __init__(self, alarm: StaleAlarm) -> None:
         """Begin to count at the first moment."""
         self.limit: float | None = alarm.stale_s
         self.value: Value = None
@@ -261,7 +275,7 @@ class Stale:
         self.unpowered = False
         self._since_s: float | None = None
         self._is_stale = False
-        self._stale_s, self._target = alarm.stale_s, target
+        self._stale_s = alarm.stale_s
 
     @property
     def due_s(self) -> float:
@@ -271,12 +285,14 @@ class Stale:
 
     def inputs(self) -> Inputs:
         """See Detector."""
-        return Inputs(values=[(self._target, self)])
+        return Inputs()
 
-    def take(self, value: Value, now: Moment) -> None:
-        """Take a good value."""
-        self.value, self.newest_s, self.unpowered = value, now.s, False
-        self._since_s = now.s
+    def heard(self, value: Value, now_s: float) -> bool:
+        """See Listener; that one more came in time says nothing."""
+        news = self._is_stale or self.unpowered or self._since_s is None
+        self.value, self.unpowered = value, False
+        self._since_s = self.newest_s = now_s
+        return news
 
     def missed(self, now: Moment, *, powered: bool) -> None:
         """Take it that there is no good value; ``powered`` says whether one was to be expected."""
@@ -301,12 +317,12 @@ class Flatline:
 
     due_s, timed = math.inf, False
 
-    def __init__(self, alarm: FlatlineAlarm, target: Ref) -> None:
+    def __init__(self, alarm: FlatlineAlarm) -> None:
         """Begin empty."""
         self.limit: float | None = alarm.flat_by
         self.value: Value = None
         self._steady = Steady(alarm.flat_by, alarm.flat_for_s, alarm.stale_s)
-        self._stale_s, self._target = alarm.stale_s, target
+        self._stale_s = alarm.stale_s
 
     @property
     def newest_s(self) -> float:
@@ -315,12 +331,13 @@ class Flatline:
 
     def inputs(self) -> Inputs:
         """See Detector."""
-        return Inputs(numbers=[(self._target, self)])
+        return Inputs()
 
-    def take(self, value: float, now: Moment) -> None:
-        """Take a good number."""
+    def heard(self, value: float, at_s: float) -> bool:
+        """See Listener."""
         self.value = value
-        self._steady.add(value, now.s)
+        self._steady.add(value, at_s)
+        return self._steady.flat
 
     def shows(self, now: Moment, *, active: bool) -> bool | None:  # noqa: ARG002 - flat_by is its deadband
         """See Detector."""
@@ -329,10 +346,3 @@ class Flatline:
         if self._steady.flat:
             return True
         return False if self._steady.moved else None
-
-
-def silences(detector: Detector) -> Iterator[tuple[Ref, Stale]]:
-    """Yield who wants to know that there is no good value of a point, and whether it has power."""
-    if isinstance(detector, Stale):
-        for target, _ in detector.inputs().values:
-            yield target, detector

@@ -5,7 +5,7 @@ A sample touches only what looks at its point; time-outs wait in a heap. Nothing
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from contract.events import AlarmCleared
 from contract.samples import Sample
@@ -19,6 +19,8 @@ from edge.rules.maintenance import Maintenance
 from edge.rules.routes import Routes
 from edge.rules.why import Fact, Why
 from edge.settings import Ref, Settings, ref
+
+T = TypeVar("T")
 
 PERIODS_MAX = 100
 _RANKS = ("active", "latched", "pending", "unknown", "normal", "disabled")
@@ -55,23 +57,24 @@ class Engine:
 
     def observe(self, samples: Iterable[Sample], now: Moment) -> list[RuleEffect]:
         """Take fresh samples and decide on what they change, and on what has become due."""
-        routes = self._routes.of
-        alarms: dict[AlarmInstance, None] = {}
-        controls: dict[ControlInstance, None] = {}
+        routes, now_s = self._routes.of, now.s
+        alarms: Iterable[AlarmInstance] = ()
+        controls: Iterable[ControlInstance] = ()
         for sample in samples:
             if route := routes.get((sample.device, sample.point)):
-                for alarm in route.take(sample, now):
-                    alarms[alarm] = None
-                for control in route.controls:
-                    controls[control] = None
+                if asked := route.take(sample, now, now_s):
+                    alarms = _joined(alarms, asked)
+                if route.controls:
+                    controls = _joined(controls, route.controls)
         effects: list[RuleEffect] = []
         for alarm in alarms:
-            effects += alarm.update(now)
+            if changes := alarm.update(now):
+                effects += changes
             if alarm.timed:
                 self._agenda.note(alarm)
         for control in controls:
             self._ask(control, now, effects)
-        if now.s >= self.due_s:
+        if now_s >= self._agenda.due_s or now_s >= self.maintenance.due_s or not self._begun:
             self._run_due(now, effects)
         return effects
 
@@ -218,3 +221,8 @@ class Engine:
         effects += timed.update(now)
         if hasattr(timed, "due_s"):
             self._agenda.note(timed)
+
+
+def _joined(some: Iterable[T], more: Iterable[T]) -> Iterable[T]:
+    """Return both, in order, each once; of one device most often there is only one with anything in it."""
+    return dict.fromkeys([*some, *more]) if some and more else some or more

@@ -46,17 +46,18 @@ class FixedWindow:
         """The number of the window under way since 1970 by local time; None while time is not known."""
         return self._index
 
-    def take(self, value: float, now: Moment) -> None:
-        """Take a good value that was measured at that moment."""
+    def take(self, value: float, now: Moment) -> float | None:
+        """Take a good value that was measured at that moment; return what may be decided on now."""
         self.roll(now)
         if self._index is None:
-            return
+            return None
         at_s = now.s
         self._cover(at_s)
         self._last_s = at_s
         self._count += 1
         self._sum.add(value)
         self._least, self._greatest = min(self._least, value), max(self._greatest, value)
+        return self._result
 
     def value_at(self, now: Moment) -> float | None:
         """Return the figure of the last window that is over, or None where there is nothing to decide on."""

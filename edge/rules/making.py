@@ -3,7 +3,17 @@
 from collections.abc import Callable, Iterator
 
 from edge.rules.alarms import AlarmInstance
-from edge.rules.detectors import Detector, Deviation, Discrete, Flatline, Limit, Rate, Stale
+from edge.rules.detectors import (
+    Detector,
+    Deviation,
+    Discrete,
+    Flatline,
+    Limit,
+    Measure,
+    Rate,
+    Stale,
+    measure_of,
+)
 from edge.rules.effects import Ids
 from edge.rules.enabling import EnablingInstance, Periods
 from edge.rules.settings import (
@@ -27,12 +37,13 @@ def alarms(
     offset_min = settings.utc_offset_min
     for alarm in settings.alarms:
         for target in map(ref, alarm.points):
+            measure = measure_of(alarm, alarm.stale_s, offset_min) if isinstance(alarm, LimitAlarm) else None
             for level in alarm.levels:
                 yield AlarmInstance(
                     alarm,
                     level,
                     target,
-                    _detector(alarm, level, target, offset_min),
+                    _detector(alarm, level, target, measure, offset_min),
                     [EnablingInstance(it, alarm.stale_s, offset_min, periods) for it in alarm.enabled_when],
                     part=parts.get(target.device, ""),
                     ids=ids,
@@ -40,17 +51,20 @@ def alarms(
                 )
 
 
-def _detector(alarm: Alarm, level: Level, target: Ref, utc_offset_min: int) -> Detector:
+def _detector(
+    alarm: Alarm, level: Level, target: Ref, measure: Measure | None, utc_offset_min: int
+) -> Detector:
     match alarm:
         case LimitAlarm():
-            return Limit(alarm, level, target, utc_offset_min)
+            measure = measure or measure_of(alarm, alarm.stale_s, utc_offset_min)
+            return Limit(alarm, level, target, measure)
         case RateAlarm():
-            return Rate(alarm, level, target)
+            return Rate(alarm, level)
         case DeviationAlarm():
             return Deviation(alarm, target, utc_offset_min)
         case DiscreteAlarm():
             return Discrete(alarm, target)
         case StaleAlarm():
-            return Stale(alarm, target)
+            return Stale(alarm)
         case FlatlineAlarm():
-            return Flatline(alarm, target)
+            return Flatline(alarm)

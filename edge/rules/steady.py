@@ -41,7 +41,8 @@ class Steady:
         _push(self._tops, value, at_s)
         _push(self._bottoms, -value, at_s)
         while self._tops[0].height + self._bottoms[0].height > self._flat_by:
-            oldest = min(self._tops, self._bottoms, key=lambda peaks: peaks[0].last_s)
+            # The newest value stands in both; whichever holds an older one gives way.
+            oldest = min(self._tops, self._bottoms, key=lambda peaks: (len(peaks) == 1, peaks[0].last_s))
             oldest.popleft()
             self.since_s, self.moved = oldest[0].first_s, True
             self._drop_before(self.since_s)

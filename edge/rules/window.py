@@ -1,7 +1,7 @@
 """The value a rule looks at: the newest good one, or the mean, least or greatest of a moving window of them.
 
-Every figure is kept up to date in amortised constant time. A mean is exact: the sum is held as an integer of
-the least part a float can have, so that no value that has left the window leaves a rounding error behind.
+Every figure is kept up to date in amortised constant time. A mean is exact: the sum is held as an integer,
+so that no value that has left the window leaves a rounding error behind.
 """
 
 import math
@@ -13,89 +13,99 @@ from edge.clock import Moment
 VALUES_MAX = 100_000
 """In one window; of more, the newest count."""
 Statistic = Literal["mean", "min", "max"]
-_LEAST_BITS = 1074
-"""2**-1074 is the smallest part of a float."""
+_BITS = 64
+"""Parts of 2**-64 to begin with: enough for what devices measure. The smallest float needs 2**-1074."""
 
 
 class ExactSum:
-    """A sum of finite numbers, without rounding."""
+    """A sum of finite numbers without rounding: an integer of parts as small as any of them needs."""
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_bits", "_parts")
 
     def __init__(self) -> None:
         """Nothing yet."""
-        self._parts = 0
+        self._parts, self._bits = 0, _BITS
 
     def add(self, value: float) -> None:
         """Add a number."""
         parts, of = value.as_integer_ratio()  # of is a power of two
-        self._parts += parts << (_LEAST_BITS + 1 - of.bit_length())
-
-    def remove(self, value: float) -> None:
-        """Take back a number that was added."""
-        parts, of = value.as_integer_ratio()
-        self._parts -= parts << (_LEAST_BITS + 1 - of.bit_length())
+        shift = self._bits + 1 - of.bit_length()
+        if shift < 0:
+            self._parts <<= -shift
+            self._bits -= shift
+            shift = 0
+        self._parts += parts << shift
 
     def mean(self, count: int) -> float:
         """Return the sum divided by ``count``, rounded once."""
-        return self._parts / (count << _LEAST_BITS)
+        return self._parts / (count << self._bits)
 
 
 class MovingMean:
-    """The mean of the newest values."""
+    """The mean of the newest values, rounded once; each is held as so many parts, as the sum is."""
+
+    __slots__ = ("_bits", "_parts", "_values")
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._values: deque[tuple[float, float]] = deque()
-        self._sum = ExactSum()
+        self._values: deque[tuple[float, int]] = deque()
+        self._parts, self._bits = 0, _BITS
 
-    def push(self, value: float, at_s: float) -> None:
-        """Take a value."""
-        values = self._values
-        values.append((at_s, value))
-        self._sum.add(value)
-        if len(values) > VALUES_MAX:
-            self._sum.remove(values.popleft()[1])
+    def push(self, value: float, at_s: float, until_s: float) -> float:
+        """Take a value; let go what is as old as ``until_s``, which is before it. Return the mean."""
+        parts, of = value.as_integer_ratio()  # of is a power of two
+        shift = self._bits + 1 - of.bit_length()
+        if shift < 0:
+            self._divide(-shift)
+            shift = 0
+        parts <<= shift
+        values, total = self._values, self._parts + parts
+        values.append((at_s, parts))
+        while values[0][0] <= until_s or len(values) > VALUES_MAX:
+            total -= values.popleft()[1]
+        self._parts = total
+        return total / (len(values) << self._bits)
 
-    def forget(self, until_s: float) -> None:
-        """Let go what is as old as that, but never the newest."""
+    def forget(self, until_s: float) -> float:
+        """Let go what is as old as that, but never the newest; return the mean."""
         values = self._values
         while values[0][0] <= until_s and len(values) > 1:
-            self._sum.remove(values.popleft()[1])
+            self._parts -= values.popleft()[1]
+        return self._parts / (len(values) << self._bits)
 
-    @property
-    def value(self) -> float:
-        """The mean."""
-        return self._sum.mean(len(self._values))
+    def _divide(self, more_bits: int) -> None:
+        """Count in smaller parts."""
+        self._bits += more_bits
+        self._parts <<= more_bits
+        self._values = deque((at_s, parts << more_bits) for at_s, parts in self._values)
 
 
 class Extreme:
     """The least or the greatest of the newest values: those that no later one outdoes, in order."""
+
+    __slots__ = ("_sign", "_values")
 
     def __init__(self, *, greatest: bool) -> None:
         """Begin empty."""
         self._sign = 1.0 if greatest else -1.0
         self._values: deque[tuple[float, float]] = deque()
 
-    def push(self, value: float, at_s: float) -> None:
-        """Take a value."""
+    def push(self, value: float, at_s: float, until_s: float) -> float:
+        """Take a value; let go what is as old as ``until_s``, which is before it. Return the extreme."""
         values, height = self._values, value * self._sign
         while values and values[-1][1] <= height:
             values.pop()
         values.append((at_s, height))
-        if len(values) > VALUES_MAX:
+        while values[0][0] <= until_s or len(values) > VALUES_MAX:
             values.popleft()
+        return values[0][1] * self._sign
 
-    def forget(self, until_s: float) -> None:
-        """Let go what is as old as that, but never the newest."""
+    def forget(self, until_s: float) -> float:
+        """Let go what is as old as that, but never the newest; return the extreme."""
         values = self._values
         while values[0][0] <= until_s and len(values) > 1:
             values.popleft()
-
-    @property
-    def value(self) -> float:
-        """The least or the greatest."""
-        return self._values[0][1] * self._sign
+        return values[0][1] * self._sign
 
 
 def figure(statistic: Statistic) -> MovingMean | Extreme:
@@ -118,36 +128,39 @@ class Window:
         self._span_s, self._stale_s, self._statistic = span_s, stale_s, statistic
         self.newest_s = -math.inf
         """When the newest good value came; minus infinity before the first."""
-        self._newest = 0.0
         self._covered_from_s = math.inf
         self._figure = figure(statistic)
+        self._value, self._of_s = 0.0, -math.inf  # the figure, and when it was that
 
-    def add(self, value: float, at_s: float) -> None:
-        """Take a good value."""
+    def add(self, value: float, at_s: float) -> float | None:
+        """Take a good value; return what may be decided on with it."""
         if at_s - self.newest_s > self._stale_s:
             self._covered_from_s = at_s
             if self._span_s:
                 self._figure = figure(self._statistic)
-        self.newest_s, self._newest = at_s, value
-        if self._span_s:
-            self._figure.push(value, at_s)
-            self._figure.forget(at_s - self._span_s)
+        self.newest_s = self._of_s = at_s
+        if not self._span_s:
+            self._value = value
+            return value
+        self._value = self._figure.push(value, at_s, at_s - self._span_s)
+        return self._value if at_s - self._covered_from_s >= self._span_s else None
 
     def value(self, now_s: float) -> float | None:
         """Return what a rule may decide on, or None where there is nothing to decide on."""
         if now_s - self.newest_s > self._stale_s:
             return None
         if not self._span_s:
-            return self._newest
+            return self._value
         if now_s - self._covered_from_s < self._span_s:
             return None
-        self._figure.forget(now_s - self._span_s)
-        return self._figure.value
+        if now_s > self._of_s:
+            self._value, self._of_s = self._figure.forget(now_s - self._span_s), now_s
+        return self._value
 
-    def take(self, value: float, now: Moment) -> None:
-        """Take a good value that was measured at that moment."""
-        self.add(value, now.s)
+    def take(self, value: float, now: Moment) -> float | None:
+        """Take a good value that was measured at that moment; return what may be decided on with it."""
+        return self.add(value, now.mono_ns / 1e9)
 
     def value_at(self, now: Moment) -> float | None:
         """See ``value``."""
-        return self.value(now.s)
+        return self.value(now.mono_ns / 1e9)
