@@ -165,6 +165,8 @@ class Gateway:
             await asyncio.sleep(TICK_S)
             now = self._clock.now()
             self._do(self.engine.tick(now))
+            if self.engine.learners.take_news() and self._recorder:
+                self._recorder.remember()
             self._do(self.lamps.tick(now))
             self._do(self.nights.roll(now))
 

@@ -4,11 +4,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from device_profiles.schema import Profile
-from edge.rules.settings import Alarm, DeviationAlarm, DiscreteAlarm, Enabling, StaleAlarm
+from edge.rules.baseline import learner_key
+from edge.rules.settings import (
+    DAY_S,
+    Alarm,
+    BaselineAlarm,
+    DeviationAlarm,
+    DiscreteAlarm,
+    Enabling,
+    StaleAlarm,
+)
 from edge.settings import Ref, Settings, ref
 from toml_files import Problem, TomlFile
 
 Key = tuple[str | int, ...]
+
+LEARNT_VALUES_MAX = 32_000
+"""Of all baselines together: about 160 kB on disk, written anew each time that something was learnt."""
 
 
 class Points(Protocol):
@@ -35,6 +47,24 @@ def problems(settings: Settings, points: Points, file: TomlFile) -> Iterator[Pro
             yield from _enabling(enabling, points, (*at, "enabled_when", number), file)
         yield from too_rare(intervals_s, [*alarm.points, *alarm.others], alarm.stale_s, at, file)
         yield from _of_kind(alarm, points, at, file)
+    yield from _too_much_to_learn(settings, file)
+
+
+def _too_much_to_learn(settings: Settings, file: TomlFile) -> Iterator[Problem]:
+    """What baselines learn is kept in memory and written to disk."""
+    learnt: dict[str, int] = {}
+    for index, alarm in enumerate(settings.alarms):
+        if not isinstance(alarm, BaselineAlarm):
+            continue
+        values = 2 * round(DAY_S / alarm.slot_s) * alarm.days
+        for name in [*alarm.points, *(each.point for each in alarm.confirmed_by)]:
+            learnt[learner_key(ref(name), alarm)] = values
+        if sum(learnt.values()) > LEARNT_VALUES_MAX:
+            what = (
+                f"baselines up to this one learn {sum(learnt.values())} values, {LEARNT_VALUES_MAX} at most"
+            )
+            yield file.problem(("alarms", index), what, "a longer slot_s, fewer days, or fewer points")
+            return
 
 
 def too_rare(
@@ -65,6 +95,9 @@ def _of_kind(alarm: Alarm, points: Points, at: Key, file: TomlFile) -> Iterator[
             key = "equals" if alarm.equals is not None else "differs"
             for name in alarm.points:
                 yield from _fits(getattr(alarm, key), name, points, (*at, key), file)
+        case BaselineAlarm():
+            for number, each in enumerate(alarm.confirmed_by):
+                yield from points.missing(each.point, (*at, "confirmed_by", number, "point"), file)
         case StaleAlarm():
             pass
         case _:

@@ -14,6 +14,7 @@ from edge.controls.control import ControlInstance
 from edge.rules import making
 from edge.rules.agenda import Agenda
 from edge.rules.alarms import AlarmInstance
+from edge.rules.baseline import Learners
 from edge.rules.effects import Emit, Ids, RuleEffect
 from edge.rules.maintenance import Maintenance
 from edge.rules.routes import Routes
@@ -35,7 +36,9 @@ class Engine:
         parts = {device.name: device.part for device in settings.devices}
         self.maintenance = Maintenance(ids)
         self._periods: dict[str, tuple[int, int]] = {}
-        self.alarms = list(making.alarms(settings, ids, self._periods, self.maintenance.of.__contains__))
+        maintained = self.maintenance.of.__contains__
+        self.learners = Learners(settings.utc_offset_min, self._periods, maintained)
+        self.alarms = list(making.alarms(settings, ids, self._periods, maintained, self.learners))
         self.controls = [
             ControlInstance(control, parts.get(ref(control.output).device, ""), ids)
             for control in settings.controls
@@ -152,6 +155,7 @@ class Engine:
             "alarms": {alarm.key: alarm.active_id for alarm in active},
             "alarm_flags": {alarm.key: flags for alarm in active if (flags := alarm.remembered())},
             "maintenance": self.maintenance.remembered(),
+            "baselines": self.learners.remembered(),
             "periods": {name: list(times) for name, times in self._periods.items()},
             "controls": {
                 control.control.name: [control.alarm_id, control.runs_without_effect]
@@ -165,6 +169,7 @@ class Engine:
 
         What was come to since stands: maintenance, periods.
         """
+        self.learners.recall(remembered.get("baselines", {}))
         self.maintenance.recall(remembered.get("maintenance", {}), now)
         for name, (from_ms, until_ms) in remembered.get("periods", {}).items():
             self._periods.setdefault(name, (from_ms, until_ms))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from edge.rules.alarms import AlarmInstance
+from edge.rules.baseline import Baseline, Learners
 from edge.rules.detectors import (
     Detector,
     Deviation,
@@ -18,6 +19,7 @@ from edge.rules.effects import Ids
 from edge.rules.enabling import EnablingInstance, Periods
 from edge.rules.settings import (
     Alarm,
+    BaselineAlarm,
     DeviationAlarm,
     DiscreteAlarm,
     FlatlineAlarm,
@@ -30,7 +32,7 @@ from edge.settings import Ref, Settings, ref
 
 
 def alarms(
-    settings: Settings, ids: Ids, periods: Periods, maintained: Callable[[str], bool]
+    settings: Settings, ids: Ids, periods: Periods, maintained: Callable[[str], bool], learners: Learners
 ) -> Iterator[AlarmInstance]:
     """Yield an instance for each level of each alarm on each of its points."""
     parts = {device.name: device.part for device in settings.devices}
@@ -43,7 +45,7 @@ def alarms(
                     alarm,
                     level,
                     target,
-                    _detector(alarm, level, target, measure, offset_min),
+                    _detector(alarm, level, target, measure, learners, offset_min),
                     [EnablingInstance(it, alarm.stale_s, offset_min, periods) for it in alarm.enabled_when],
                     part=parts.get(target.device, ""),
                     ids=ids,
@@ -52,7 +54,7 @@ def alarms(
 
 
 def _detector(
-    alarm: Alarm, level: Level, target: Ref, measure: Measure | None, utc_offset_min: int
+    alarm: Alarm, level: Level, target: Ref, measure: Measure | None, learners: Learners, utc_offset_min: int
 ) -> Detector:
     match alarm:
         case LimitAlarm():
@@ -62,9 +64,9 @@ def _detector(
             return Rate(alarm, level)
         case DeviationAlarm():
             return Deviation(alarm, target, utc_offset_min)
+        case BaselineAlarm():
+            return Baseline(alarm, target, learners)
         case DiscreteAlarm():
             return Discrete(alarm, target)
-        case StaleAlarm():
-            return Stale(alarm)
-        case FlatlineAlarm():
-            return Flatline(alarm)
+        case StaleAlarm() | FlatlineAlarm():
+            return Stale(alarm) if isinstance(alarm, StaleAlarm) else Flatline(alarm)

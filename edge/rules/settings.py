@@ -250,13 +250,68 @@ class FlatlineAlarm(AlarmForm):
     flat_for_s: Seconds
 
 
+class Confirmation(Strict):
+    """Another point that has to be unusual too."""
+
+    point: PointName
+    falls_by_percent: Annotated[float, Field(gt=0, le=100)] | None = None
+    rises_by_percent: Percent | None = None
+
+    @model_validator(mode="after")
+    def _has_one_change(self) -> Self:
+        if (self.falls_by_percent is None) == (self.rises_by_percent is None):
+            raise ValueError("needs exactly one change; give falls_by_percent or rises_by_percent")
+        return self
+
+
+class BaselineAlarm(AlarmForm):
+    """Unusual against the same time on like days, and confirmed by other points."""
+
+    condition: ClassVar[str] = "baseline"
+    kind: Literal["baseline"]
+    falls_by_percent: Annotated[float, Field(gt=0, le=100)] | None = None
+    rises_by_percent: Percent | None = None
+    deadband_percent: float = Field(default=0, ge=0)
+    mean_s: Seconds = 300
+    slot_s: float = Field(default=900, ge=300, le=DAY_S)
+    days: int = Field(default=7, ge=1, le=14)
+    days_min: int = Field(default=3, ge=1, le=14)
+    holidays: Name | None = None
+    confirmed_by: list[Confirmation] = Field(default=[], max_length=16)
+    confirmed_min: int = Field(default=0, ge=0, le=16)
+    on_delay_s: SecondsOrNone = 0
+
+    @property
+    def others(self) -> list[str]:
+        """See AlarmForm."""
+        return [*(each.point for each in self.confirmed_by), *super().others]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.falls_by_percent is None) == (self.rises_by_percent is None):
+            raise ValueError("needs exactly one change; give falls_by_percent, or rises_by_percent")
+        if self.deadband_percent >= (self.falls_by_percent or self.rises_by_percent or 0):
+            raise ValueError("would never clear; give a smaller deadband_percent")
+        if DAY_S % self.slot_s:
+            raise ValueError("slot_s must divide the day; give 900, 1800, 3600 or the like")
+        if self.days_min > self.days:
+            raise ValueError(f"remembers {self.days} days and wants {self.days_min}; give more days")
+        if self.confirmed_min > len(self.confirmed_by):
+            raise ValueError(f"confirmed_by has fewer than {self.confirmed_min} points; add some")
+        if self.confirmed_by and not self.confirmed_min:
+            raise ValueError(
+                "says of none of its confirmed_by that it counts; give confirmed_min = 1 or more"
+            )
+        return self
+
+
 def _with_kind(given: Any) -> Any:
     """An alarm that says nothing of its kind is one of limits."""
     return {"kind": "limit", **given} if isinstance(given, dict) else given
 
 
 Alarm = Annotated[
-    LimitAlarm | RateAlarm | DeviationAlarm | DiscreteAlarm | StaleAlarm | FlatlineAlarm,
+    LimitAlarm | RateAlarm | DeviationAlarm | DiscreteAlarm | StaleAlarm | FlatlineAlarm | BaselineAlarm,
     Field(discriminator="kind"),
     BeforeValidator(_with_kind),
 ]
