@@ -312,3 +312,14 @@ def test_a_port_named_by_number_is_noted_with_its_name_by_place(tmp_path: Path) 
         f"rs485-1: /dev/serial/by-path/platform-serial0 may be another port after a restart; {tmp_path}"
     )
     assert told[0].startswith(expected)
+
+
+def test_the_alarms_of_the_how_to_are_settings() -> None:
+    """What a technician copies from the page is taken as it stands."""
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "alarms.md").read_text()
+    first, second = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    alarms = tomllib.loads(first)["alarms"]
+    alarms[0]["enabled_when"] = tomllib.loads(second)["enabled_when"]
+    settings = Settings.model_validate(tomllib.loads(TEXT) | {"alarms": alarms})
+    kinds = [alarm.kind for alarm in settings.alarms]
+    assert {*kinds} == {"limit", "rate", "deviation", "discrete", "stale", "flatline", "baseline"}
