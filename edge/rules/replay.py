@@ -81,33 +81,35 @@ class Replay:
         self.samples += 1
         found = list(self._until(sample.time_ms))
         self._held.take(sample)
-        return [*found, *self._do(self._engine.observe([sample], self._moment()))]
+        return [*found, *self._do(self._engine.observe([*self._read_back(), sample], self._moment()))]
 
     def _until(self, time_ms: int) -> Iterator[Happened]:
-        """Let time pass: whatever is due is done at its time."""
-        while self._now_ms < time_ms:
-            gap_s = (time_ms - self._now_ms) / 1000
-            next_s = self._engine.due_s
-            if self._outputs:
-                every_s = CONTROLS_EVERY_S if gap_s < LONG_S else RARELY_S
-                next_s = min(next_s, self._moment().s + every_s)
-            next_ms = min((self._first_ms or 0) + next_s * 1000, self._held.due_ms, time_ms)
-            self._now_ms = min(max(math.ceil(next_ms), self._now_ms + 1), time_ms)
+        """Let time pass up to a sample: what is due before it is done at its time, the rest with it."""
+        while (next_ms := self._next_ms(time_ms)) < time_ms:
+            self._now_ms = next_ms
             moment = self._moment()
-            yield from self._do(self._read_back())
-            if held := self._held.due(self._now_ms):
-                yield from self._do(self._engine.observe(held, moment))
+            if told := [*self._read_back(), *self._held.due(self._now_ms)]:
+                yield from self._do(self._engine.observe(told, moment))
             yield from self._do(self._engine.tick(moment))
+        self._now_ms = time_ms
 
-    def _read_back(self) -> list[RuleEffect]:
-        """Let the engine see its outputs, when one has changed, and now and then."""
+    def _next_ms(self, time_ms: int) -> int:
+        """Return when something is to be looked at next, ``time_ms`` at the latest."""
+        next_s = self._engine.due_s
+        if self._outputs:
+            every_s = CONTROLS_EVERY_S if time_ms - self._now_ms < LONG_S * 1000 else RARELY_S
+            next_s = min(next_s, self._moment().s + every_s)
+        next_ms = min((self._first_ms or 0) + next_s * 1000, self._held.due_ms, time_ms)
+        return math.ceil(min(max(next_ms, self._now_ms + 1), time_ms))
+
+    def _read_back(self) -> list[Sample]:
+        """Return what the outputs read, when one has changed, and now and then."""
         changed = [output.expired(self._now_ms) for output in self._outputs.values()]
         changed += [output.take_news() for output in self._outputs.values()]
         if not any(changed) and self._now_ms - self._fed_ms < OUTPUTS_EVERY_S * 1000:
             return []
         self._fed_ms = self._now_ms
-        told = [Sample(self._now_ms, *target, output.on) for target, output in self._outputs.items()]
-        return self._engine.observe(told, self._moment())
+        return [Sample(self._now_ms, *target, output.on) for target, output in self._outputs.items()]
 
     def _moment(self) -> Moment:
         return Moment((self._now_ms - (self._first_ms or 0)) * 1_000_000, self._now_ms)
