@@ -125,3 +125,17 @@ def test_changed_rules_show_another_past() -> None:
         replay = Replay(settings({"high": 10.1, "deadband": deadband}))
         counts.append(sum(each.what == "raised" for sample in samples for each in replay.take(sample)))
     assert counts == [30, 1]
+
+
+def test_a_value_that_is_sent_on_change_stands_until_it_must_have_come_again() -> None:
+    """Where nothing comes for longer than its policy allows, the recording has a hole, and that is told."""
+    report = {"mode": "on_change", "longest_s": 600.0}
+    found = []
+    for until_s in (500, 5000):
+        replay = Replay(settings({"kind": "stale", "stale_s": 60.0}, report=report))
+        for at_s in (0, until_s):
+            found += [
+                (until_s, each.what, (each.time_ms - START_MS) // 1000)
+                for each in replay.take(Sample(START_MS + at_s * 1000, "meter", "level", 5.0))
+            ]
+    assert found == [(5000, "raised", 720), (5000, "cleared", 5000)]

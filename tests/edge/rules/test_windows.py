@@ -146,3 +146,22 @@ def test_an_hour_begins_by_local_time() -> None:
     rig.feed((at_s, 11.0) for at_s in range(0, 5000, 20))
     # 08:00 UTC is 13:45 there: the first whole hour is 14:00 to 15:00
     assert short(rig.told) == [(4500, "raised", "high")]
+
+
+def test_two_values_of_one_moment_are_two_values() -> None:
+    """As on virtual time, where a line takes none: the band is left all the same, and nothing falls."""
+    for first, second in ((5.0, 9.0), (9.0, 5.0)):
+        steady = Steady(1.0, 60, 30)
+        steady.add(first, 0)
+        steady.add(second, 0)
+        assert steady.moved
+        steady.add(second, 10)
+        assert steady.since_s == 0
+
+
+def test_a_window_before_a_gap_says_nothing_of_now() -> None:
+    """What was the mean two windows ago is not the mean of the last one."""
+    window = FixedWindow(300, 30, "mean", coverage_percent=75, utc_offset_min=0)
+    for at_s in range(0, 300, 10):
+        window.take(5.0, _moment(at_s))
+    assert window.value_at(_moment(900)) is None
