@@ -28,8 +28,12 @@ from a frame of the very form of the right one, which followed it, where a late 
 one. Beyond these bounds an answer cannot be told
 from another by any master, because serial Modbus frames carry no number.
 
+``process_alarms`` are alarms of every process kind that were raised on virtual time, where the devices were
+well all the while (bench/faults/watchman.py); what comes of a ``crc_collision`` or ``beyond_bound`` is in it.
+
 Controls: the same plans against pymodbus's serial client, and against our own line without its rest for late
-answers; both must take wrong values.
+answers; both must take wrong values, the second must raise
+alarms by them.
 """
 
 import argparse
@@ -117,10 +121,13 @@ def main() -> None:
         "beyond_bound": ours.count("beyond_bound"),
         "healthy_spoiled": ours.healthy_spoiled,
         "harmless_failed": ours.harmless_failed,
+        "bad_samples": pure.watched["bad"],
+        "process_alarms": pure.watched["alarms"],
         "control_wrong_values": theirs.count("wrong"),
         "control_transactions": theirs.transactions,
         "no_rest_wrong_values": weakened.count("wrong"),
         "no_rest_transactions": weakened.transactions,
+        "no_rest_process_alarms": weakened.watched["alarms"],
     }
     conditions = {
         "seeds": seeds,
@@ -134,8 +141,15 @@ def main() -> None:
         "pymodbus": pymodbus.__version__,
     }
     print(json.dumps({"name": "line_faults", "figures": figures, "conditions": conditions}))
-    spoiled = figures["wrong_values"] or figures["healthy_spoiled"] or figures["harmless_failed"]
-    if spoiled or not (figures["control_wrong_values"] and figures["no_rest_wrong_values"]):
+    accepted = figures["crc_collisions"] or figures["beyond_bound"]
+    spoiled = (
+        (figures["process_alarms"] and not accepted)
+        or figures["wrong_values"]
+        or figures["healthy_spoiled"]
+        or figures["harmless_failed"]
+    )
+    controls = ("control_wrong_values", "no_rest_wrong_values", "no_rest_process_alarms")
+    if spoiled or not all(figures[name] for name in controls):
         sys.exit(1)
 
 

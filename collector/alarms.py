@@ -164,11 +164,13 @@ class AlarmProjection:
             "clock": str(event.clock),
             "raised_ms": event.time_ms,
             "backfill": backfill,
+            "condition": event.condition,
+            "planned": event.planned,
         }
         if known:  # its return to normal came first: it is over, and makes no case
             connection.execute(update(alarms).where(*where).values(told))
             return
-        wants_case = self._book.wants(event.problem)
+        wants_case = self._book.wants(event.problem) and not event.planned
         case_id = None
         if wants_case and not backfill:
             case_id = self._book.open_or_attach(connection, Trigger(entry.gateway, event, entry.received_ms))
@@ -252,6 +254,8 @@ def _cleared(connection: Connection, entry: Entry, event: AlarmCleared) -> None:
             cleared_ms=event.time_ms,
             received_ms=entry.received_ms,
             backfill=entry.backfill,
+            condition="",
+            planned=False,
             case_waits=False,
             case_id=None,
         )

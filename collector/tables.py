@@ -207,6 +207,12 @@ alarms = Table(
     Column("received_ms", BigInteger, nullable=False),
     Column("backfill", Boolean, nullable=False),
     Column(
+        "condition", String(64), nullable=False, server_default=""
+    ),  # which of the rule's; empty: not told
+    Column(
+        "planned", Boolean, nullable=False, server_default=text("false")
+    ),  # raised under maintenance: no case
+    Column(
         "case_waits", Boolean, nullable=False
     ),  # backfill: it makes a case if it is still active at the end
     Column("case_id", String(32), ForeignKey("cases.id")),

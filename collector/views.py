@@ -91,7 +91,10 @@ class LiveView(BaseModel):
 
 
 class AlarmView(BaseModel):
-    """An alarm; ``raised_ms`` is null where only its return to normal has arrived."""
+    """An alarm; ``raised_ms`` is null where only its return to normal has arrived.
+
+    ``planned``: it was raised while its device was under maintenance; it makes no case.
+    """
 
     gateway: str
     id: str
@@ -102,6 +105,8 @@ class AlarmView(BaseModel):
     priority: Priority
     message: str
     part: str
+    condition: str
+    planned: bool
     value: PlainValue
     limit: float | None
     clock: ClockState

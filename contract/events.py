@@ -10,7 +10,7 @@ import msgspec
 
 from contract.desired import Outcome, Refusal
 from contract.limits import INTEGER_MAX, LAMP_CHANGES_MAX, LAMP_FAILURES_MAX
-from contract.names import Mark, Name, Text, TimeMs
+from contract.names import Mark, Name, NameOrNone, Text, TimeMs
 from contract.samples import ClockState, Value
 
 EventId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
@@ -33,11 +33,14 @@ class Priority(StrEnum):
     HIGHEST = "highest"
 
 
-class AlarmRaised(msgspec.Struct, frozen=True, tag="alarm_raised"):
+class AlarmRaised(msgspec.Struct, frozen=True, tag="alarm_raised", omit_defaults=True):
     """A declared condition became active.
 
     ``rule`` is the declared alarm's name and ``problem`` the problem class it stands for; ``part`` is the
     16-digit code of the city part (GB/T 30428.2) that the device watches, empty if none is declared.
+    ``condition`` says which one of the rule's it is (high_high, high, low, low_low, rate, deviation,
+    discrete, stale, flatline, baseline), empty for what is no rule's. ``planned``: its device was under
+    maintenance, so nobody is to be told, and no case is made of it.
     """
 
     id: EventId
@@ -52,10 +55,12 @@ class AlarmRaised(msgspec.Struct, frozen=True, tag="alarm_raised"):
     value: Value = None
     limit: float | None = None
     clock: ClockState = ClockState.SYNCHRONISED
+    condition: NameOrNone = ""
+    planned: bool = False
 
 
-class AlarmCleared(msgspec.Struct, frozen=True, tag="alarm_cleared"):
-    """The condition of alarm ``id`` returned to normal."""
+class AlarmCleared(msgspec.Struct, frozen=True, tag="alarm_cleared", omit_defaults=True):
+    """The condition of alarm ``id`` returned to normal, or it ended for another ``reason``."""
 
     id: EventId
     time_ms: TimeMs
@@ -63,6 +68,18 @@ class AlarmCleared(msgspec.Struct, frozen=True, tag="alarm_cleared"):
     device: Name
     point: Name
     value: Value = None
+    clock: ClockState = ClockState.SYNCHRONISED
+    reason: Text = ""
+
+
+class MaintenanceChanged(msgspec.Struct, frozen=True, tag="maintenance_changed", omit_defaults=True):
+    """Planned work at a device began, is to end at another time, or ended (``until_ms`` 0)."""
+
+    id: EventId
+    time_ms: TimeMs
+    device: Name
+    until_ms: TimeMs = 0
+    who: Text = ""
     clock: ClockState = ClockState.SYNCHRONISED
 
 
@@ -251,4 +268,5 @@ Event = (
     | ClockStepped
     | DesiredReport
     | LampNight
+    | MaintenanceChanged
 )

@@ -12,6 +12,9 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*\Z"
 """Lower-case letters, digits, - and _; safe in topics, file names, series keys and URLs."""
 
 Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN, max_length=NAME_CHARACTERS_MAX)]
+NameOrNone = Annotated[
+    str, msgspec.Meta(pattern=r"^([a-z0-9][a-z0-9_-]*)?\Z", max_length=NAME_CHARACTERS_MAX)
+]
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_CHARACTERS_MAX)]
 TimeMs = Annotated[int, msgspec.Meta(ge=0, le=TIME_MS_MAX)]
 """UTC, milliseconds since 1970-01-01T00:00:00Z."""

@@ -9,7 +9,7 @@ import msgspec
 from contract.limits import MESSAGE_BYTES_MAX
 from device_profiles import catalogue
 from device_profiles.schema import Profile
-from edge import report_checks
+from edge import report_checks, rule_checks
 from edge.controls import checks as control_checks
 from edge.lamps import checks as lamp_checks
 from edge.lines.ports import by_path
@@ -37,7 +37,7 @@ def load(path: Path) -> tuple[Settings, dict[str, Profile]]:
     problems += _feeders(settings, points, file)
     problems += _duplicates(settings, file)
     problems += _inventory(settings, file)
-    problems += _rules(settings, points, file)
+    problems += rule_checks.problems(settings, points, file)
     problems += control_checks.problems(settings, points, file)
     problems += lamp_checks.problems(settings, points, file)
     problems += report_checks.problems(settings, points.sound(profiles), file)
@@ -183,13 +183,3 @@ def _inventory(settings: Settings, file: TomlFile) -> Iterator[Problem]:
         count = len(settings.devices)
         what = f"the {count} devices take {octets} bytes in a hello, {INVENTORY_BYTES_MAX} at most"
         yield file.problem(("devices",), what, "shorten their titles or names, or use a second gateway")
-
-
-def _rules(settings: Settings, points: _Points, file: TomlFile) -> Iterator[Problem]:
-    for index, alarm in enumerate(settings.alarms):
-        for number, name in enumerate(alarm.points):
-            yield from points.missing(name, ("alarms", index, "points", number), file)
-            if name in alarm.points[:number]:
-                what = f"point {name!r} is given twice"
-                yield file.problem(("alarms", index, "points", number), what, "remove one of them")
-        yield from control_checks.too_rare(settings, alarm.points, alarm.stale_s, ("alarms", index), file)

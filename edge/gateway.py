@@ -121,9 +121,11 @@ class Gateway:
         alarms = dict(remembered.get("alarms", {}))
         for key, alarm_id in ours["alarms"].items():
             if alarms.get(key, alarm_id) != alarm_id:  # raised anew meanwhile: the old occurrence is over
-                rule, device, point = key.split("/")
+                rule, device, point, *_ = key.split("/")
                 self._do([Emit(AlarmCleared(alarms[key], now.wall_ms, rule, device, point, clock=now.clock))])
-        self._do(self.engine.recall({**remembered, "alarms": alarms | ours["alarms"]}, now))
+        known = {**remembered, "alarms": alarms | ours["alarms"]}
+        known["alarm_flags"] = remembered.get("alarm_flags", {}) | ours["alarm_flags"]
+        self._do(self.engine.recall(known, now))
         self._watched |= {target.device for target in self.engine.targets()}
         self._do(self.lamps.recall(remembered.get("lamps", {}), now))
         for driver in self._drivers():
@@ -132,7 +134,7 @@ class Gateway:
 
     def recall_locks(self, locks: Mapping[str, tuple[str, int]] | None) -> None:
         """Take up the maintenance locks before anything runs; None locks everything."""
-        self._do(self.engine.desk.recall_locks(locks, self._clock.now()))
+        self._do(self.engine.recall_locks(locks, self._clock.now()))
 
     def remembered(self) -> dict[str, Any]:
         """Return what rules and lamps want kept over a restart."""
@@ -181,6 +183,8 @@ class Gateway:
             await asyncio.sleep(TICK_S)
             now = self._clock.now()
             self._do(self.engine.tick(now))
+            if self.engine.learners.take_news() and self._recorder:
+                self._recorder.remember()
             self._do(self.lamps.tick(now))
             self._do(self.nights.roll(now))
 

@@ -74,6 +74,7 @@ class Recorder:
         self._pending = 0  # samples that these stand for
         self._events: list[Event] = []
         self._learnt: dict[str, Any] | None = None
+        self._owes_memory = False
         self._early_s = math.inf
         self._lost = Ledger()
         self._events_taken = self._events_settled = 0
@@ -110,6 +111,10 @@ class Recorder:
     def learnt(self, learnt: dict[str, Any]) -> None:
         """Take what the drivers know now; it is committed with the next samples."""
         self._learnt = learnt
+
+    def remember(self) -> None:
+        """Take it that the rules want something new remembered; it is committed with the next samples."""
+        self._owes_memory = True
 
     @property
     def waiting(self) -> tuple[int, int]:
@@ -169,7 +174,13 @@ class Recorder:
     def _is_due(self, *, everything: bool) -> bool:
         if self._events or self._pending >= (1 if everything else self._batch_max):
             return True
-        owes = self._lost or self._learnt is not None or not self._buffer.is_open or self._buffer.owed
+        owes = (
+            self._lost
+            or self._learnt is not None
+            or self._owes_memory
+            or not self._buffer.is_open
+            or self._buffer.owed
+        )
         return everything and bool(owes)
 
     async def _open(self) -> None:
@@ -188,12 +199,13 @@ class Recorder:
         del self._events[: len(events)]
         measured, count = self._taken_batch() if everything or self._pending >= self._batch_max else ([], 0)
         lost, learnt = self._lost.take(), self._taken_learnt()
+        owes_memory, self._owes_memory = self._owes_memory, False
         now = self._clock.now()
         commit = Commit(
             [*self._of_events(events), *self._of_samples(measured, count)],
             lost,
             now,
-            self._remembered() if events else None,
+            self._remembered() if events or owes_memory else None,
             learnt,
         )
         try:
@@ -203,6 +215,7 @@ class Recorder:
             for loss in lost:
                 self._lost.add(loss)
             self._learnt = learnt if self._learnt is None else self._learnt
+            self._owes_memory = self._owes_memory or owes_memory
             self._put_back(measured, count)
             return self._waits(str(error))
         for batch in committed.stored:

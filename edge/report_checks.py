@@ -78,10 +78,11 @@ def _deadbands(settings: Settings) -> Iterator[str]:
     }
     for alarm in settings.alarms:
         for name in alarm.points:
-            if alarm.deadband and deadbands.get(name, 0) > alarm.deadband:
+            deadband: float = getattr(alarm, "deadband", 0.0)
+            if deadband and deadbands.get(name, 0) > deadband:
                 yield (
                     f"{name}: the deadband of its report, {deadbands[name]:g}, is more than that of alarm "
-                    f"{alarm.name}, {alarm.deadband:g}; the alarm is right, its curve may not show why"
+                    f"{alarm.name}, {deadband:g}; the alarm is right, its curve may not show why"
                 )
 
 

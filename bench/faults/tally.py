@@ -24,6 +24,8 @@ class Tally:
     verdicts: dict[str, Counter[str]] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
     """The first transactions that went wrong, for whoever must find out why."""
+    watched: Counter[str] = field(default_factory=Counter)
+    """What process alarms saw of it: ``samples``, of these ``bad``, and ``alarms`` raised."""
 
     def add(self, kind: str, verdict: str, told: str = "") -> None:
         """Book one transaction."""
@@ -36,6 +38,7 @@ class Tally:
         """Add another's figures."""
         for kind, verdicts in other.verdicts.items():
             self.verdicts.setdefault(kind, Counter()).update(verdicts)
+        self.watched.update(other.watched)
         self.examples = (self.examples + other.examples)[:EXAMPLES_MAX]
 
     def count(self, verdict: str) -> int:

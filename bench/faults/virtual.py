@@ -1,12 +1,14 @@
 """The campaign on virtual time: the pure line machine against a model of the wire."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from random import Random
 
 from bench.faults.plan import FOREIGN_BIT_ADDRESS_MAX, NOTHING, TELLING, Bounds, Step, steps
 from bench.faults.tally import Tally, Watch
+from bench.faults.watchman import Watchman
 from edge.drivers import modbus_pdu
 from edge.lines.line import BROADCAST, LineError, Outcome, Request
 from edge.lines.timing import Timing
@@ -29,21 +31,25 @@ def campaign(
 
     Before that part of them something is written to all units; the judged transactions are the others.
     """
-    random, tally = Random(seed), Tally()
+    random, tally, watchman = Random(seed), Tally(), Watchman()
     plan = steps(random, BOUNDS)
     for begun in range(0, transactions, SESSION_TRANSACTIONS):
         part = islice(plan, min(SESSION_TRANSACTIONS, transactions - begun))
-        run_virtually(_Session(random, tally, late_answer_s, broadcasts).play(part))
+        run_virtually(_Session(random, tally, watchman, late_answer_s, broadcasts).play(part))
+    tally.watched += Counter(samples=watchman.samples, bad=watchman.bad, alarms=watchman.alarms)
     return tally
 
 
 class _Session:
     """A line, its wire, and what is known of its adapter."""
 
-    def __init__(self, random: Random, tally: Tally, late_answer_s: float, broadcasts: float) -> None:
+    def __init__(
+        self, random: Random, tally: Tally, watchman: Watchman, late_answer_s: float, broadcasts: float
+    ) -> None:
         """Choose a speed."""
         baud = random.choice(BAUDS)
         self._random, self._tally, self._broadcasts = random, tally, broadcasts
+        self._watchman = watchman
         self._wire = FaultyWire(addressed_bus(1, 2), baud)
         self._wire.echo = random.random() < 0.5
         self._timing = Timing.of(baud, "N", 1, late_answer_s=late_answer_s)
@@ -83,6 +89,7 @@ class _Session:
             wire.ask(_now_ns() + MS, step.before)
             await asyncio.sleep(step.head_start_ns / 1e9)
         outcome = await self._transact(step)
+        self._watchman.heard(step, outcome, _now_ns())
         kind = watch.kind(step, learnt=self._learnt)
         verdict = watch.verdict(step, outcome.pdu, outcome.error or "")
         self._learnt |= verdict == "right" and not step.values and kind in TELLING

@@ -1,10 +1,11 @@
 """What controls must satisfy beyond their form: points that exist, limits that make sense, safe outputs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
 from device_profiles.schema import Point, Profile
 from edge.controls.settings import Control
+from edge.rule_checks import too_rare
 from edge.rules.settings import Condition
 from edge.settings import Ref, Settings, ref
 from toml_files import Problem, TomlFile
@@ -26,11 +27,12 @@ def problems(settings: Settings, points: Points, file: TomlFile) -> Iterator[Pro
     """Yield the mistakes."""
     yield from _driven_twice(settings, file)
     yield from _circles(settings, file)
+    intervals_s = {device.name: device.interval_s for device in settings.devices}
     for index, control in enumerate(settings.controls):
         at: Key = ("controls", index)
         named = dict(_inputs(control))
         if named:
-            yield from too_rare(settings, named.values(), control.stale_s, at, file)
+            yield from too_rare(intervals_s, named.values(), control.stale_s, at, file)
         for key, name in named.items():
             yield from points.missing(name, (*at, *key), file)
         yield from _discrete(control, points, at, file)
@@ -39,18 +41,6 @@ def problems(settings: Settings, points: Points, file: TomlFile) -> Iterator[Pro
         for key, name in zip(keys, control.outputs, strict=False):
             yield from points.missing(name, (*at, *key), file)
             yield from _output(control, name, points.profile(ref(name)), at, key, file)
-
-
-def too_rare(
-    settings: Settings, points: Iterable[str], stale_s: float, at: Key, file: TomlFile
-) -> Iterator[Problem]:
-    """A rule whose values are stale before the next ones come never decides, or only now and then."""
-    intervals_s = {device.name: device.interval_s for device in settings.devices}
-    slowest = max((ref(name).device for name in points), key=lambda name: intervals_s.get(name, 0))
-    interval_s = intervals_s.get(slowest, 0)
-    if interval_s >= stale_s:
-        what = f"values count as stale after {stale_s:g} s, and {slowest} is read every {interval_s:g} s only"
-        yield file.problem((*at, "stale_s"), what, f"more than {interval_s:g}, better twice that or more")
 
 
 def _inputs(control: Control) -> Iterator[tuple[Key, str]]:

@@ -48,10 +48,8 @@ class Desk:
         """Return every output that is switched here."""
         return {*self.outputs, *(each.output.target for each in self.leftovers)}
 
-    def read_back(self, target: Ref, value: bool | None) -> None:
-        """Take what an output reads; None where it could not be read."""
-        if target in self.outputs:
-            self.outputs[target][1].read_back(value)
+    def left_reads(self, target: Ref, value: bool | None) -> None:
+        """Take what an output of former settings reads; None where it could not be read."""
         for leftover in self.leftovers:
             if leftover.output.target == target:
                 leftover.output.read_back(value)

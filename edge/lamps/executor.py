@@ -15,7 +15,7 @@ from edge.lamps.lamp import Known, LampState
 from edge.lamps.program import Program
 from edge.lamps.settings import DURATION_S_MAX, Lighting
 from edge.rules.effects import Emit, Ids
-from edge.rules.engine import counts
+from edge.rules.routes import counts
 from edge.settings import Ref, ref
 from lighting.documents import (
     DocumentError,

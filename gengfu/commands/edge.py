@@ -43,11 +43,19 @@ def run(
 
 @app.command(short_help="Check a settings file.")
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A settings file.")], as_json: AsJson = False
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A settings file.")],
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="RECORDING", help="Samples as JSON lines or CSV: show what the rules would do."),
+    ] = None,
+    first: Annotated[int, typer.Option(min=0, max=10_000, help="So many of these in full.")] = 50,
+    as_json: AsJson = False,
 ) -> None:
     """Check a settings file; every mistake is told with file, line, key and remedy.
 
     A group is what one broadcast reaches: all lamps of a profile on a line.
+    With a recording of samples (time_ms, device, point, value, quality; in the order of time) its rules are
+    tried on them: what would have been raised, cleared, started, inhibited. Nothing is switched.
     """
     from edge import checks
     from edge.lamps import fixtures
@@ -65,6 +73,11 @@ def check(
         )
         raise typer.Exit(1) from error
     lamps = fixtures.of(settings, profiles)
+    if against is not None:
+        from gengfu.commands import edge_replay
+
+        edge_replay.against(settings, against, first=first, as_json=as_json)
+        return
     figures = {
         "line": len(settings.lines),
         "device": len(settings.devices),

@@ -13,7 +13,7 @@ from collector.service import Collector
 from collector.tables import alarms, cases, cursors, dead_letters, events, gaps, outbox
 from contract import batches
 from contract.batches import Content
-from contract.events import UNSET, ControlAction, ControlChanged, Gap
+from contract.events import UNSET, ControlAction, ControlChanged, Gap, MaintenanceChanged
 from contract.samples import ClockState
 from contract.topics import Lane
 from tests.collector.making import (
@@ -32,6 +32,7 @@ from tests.collector.making import (
     tombstone,
     up,
 )
+from tests.edge.rules.rigs import START_MS, Rig
 
 TABLES = [alarms, cases, cursors, dead_letters, events, gaps, outbox]
 
@@ -251,3 +252,59 @@ def test_numbers_begin_anew_each_local_day(tmp_path: Path) -> None:
             "north-20270115-00001",
             "north-20270116-00001",
         ]
+
+
+def test_a_planned_alarm_is_on_record_and_makes_no_case(tmp_path: Path) -> None:
+    """Whether it arrives in time or late; what outlasts the maintenance comes again, with its case."""
+    under = MaintenanceChanged("d" * 32, NOW_MS, "main-pressure", NOW_MS + 60_000, "Li")
+    over = MaintenanceChanged("e" * 32, NOW_MS + 60_000, "main-pressure", 0, "Li")
+    with standing(settings(tmp_path), Clock()) as collector:
+        deliver(collector, happened(1, under, raised(1, planned=True, condition="low")))
+        deliver(collector, happened(2, raised(2, planned=True), backfill=True))
+        assert rows(collector.state, cases) == []
+        assert rows(collector.state, outbox) == []
+        deliver(collector, happened(3, over, cleared(1), raised(3), cleared(2)))
+        told = collector.state.read_now(lambda db: db.execute(alarms.select()).mappings().all())
+        assert [(row["planned"], row["condition"]) for row in told] == [
+            (True, "low"),
+            (True, ""),
+            (False, ""),
+        ]
+        assert [row["case_id"] is not None for row in told] == [False, False, True]
+        assert len(rows(collector.state, cases)) == 1
+        kinds = collector.state.read_now(lambda db: db.execute(events.select()).mappings().all())
+        assert [row["kind"] for row in kinds] == ["maintenance_changed", "maintenance_changed"]
+
+
+def test_an_opening_that_outlasts_its_maintenance_makes_one_case_from_rule_to_platform(
+    tmp_path: Path,
+) -> None:
+    """The gateway's rules on one end, the centre's tables on the other: no case while planned, then one."""
+    rig = Rig(
+        {"high": 15.0, "problem": "pipe_burst"},
+        devices=[{"name": "meter", "line": "line", "profile": "x", "part": "5001030132000007"}],
+    )
+    sequence = itertools.count(1)
+
+    def happens(collector: Collector) -> None:
+        told, rig.told = [event for _, event in rig.told], []
+        if told:
+            deliver(collector, happened(next(sequence), *told))
+
+    with standing(settings(tmp_path), Clock()) as collector:
+        rig.note(0, rig.engine.maintain("meter", START_MS + 100_000, "Li", rig.moment(0)))
+        for at_s in range(1, 100, 5):
+            rig.see(at_s, 40.0)
+            happens(collector)
+        assert len(rows(collector.state, alarms)) == 1
+        assert rows(collector.state, cases) == []
+        for at_s in range(101, 300, 5):
+            rig.see(at_s, 40.0)
+            happens(collector)
+        told = collector.state.read_now(lambda db: db.execute(alarms.select()).mappings().all())
+        assert [(row["planned"], row["cleared_ms"] is None) for row in told] == [(True, False), (False, True)]
+        assert len(rows(collector.state, cases)) == len(rows(collector.state, outbox)) == 1
+        dumped = dump(collector)
+        asyncio.run(collector.alarms.rewind())
+        asyncio.run(projected(collector))
+        assert dump(collector) == dumped

@@ -75,7 +75,7 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
     tables = {
         "lines": "serialline",
         "devices": "device",
-        "alarms": "alarm",
+        "alarms": "limitalarm",
         "controls": "control",
         "lamps": "lamp",
     }
@@ -87,6 +87,8 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
             table = "tcpline"
         elif line == 'kind = "serial_over_tcp"':
             table = "serialovertcp"
+        elif kind := re.match(r'# *kind = "(rate|deviation|discrete|stale|flatline|baseline)"', line):
+            table = f"{kind[1]}alarm"
         elif default := re.match(r"# (\w+) = ([^#]+?)\s*(#.*)?$", line):
             field = by_name[table].model_fields[default[1]]
             value = None if default[2] == "none" else tomllib.loads(f"x = {default[2]}")["x"]
@@ -112,7 +114,25 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
         ('name = "relays"', 'name = "station"', "name 'station' is given twice; rename one of them"),
         ('points = ["main-pressure/pressure"]', 'points = ["main-pressure/presure"]', "no point 'main-pressure/presure'; main-pressure has pressure"),
         ("low = 140", "limit = 140", "limit: is not a key of this table"),
-        ("low = 140", "low = 140\nhigh = 3", "needs exactly one limit; give high or low"),
+        ("low = 140", "low = 140\nhigh = 3", "alarms[0]: its limits are out of order; give low_low < low < high"),
+        ("low = 140", "low = 140\nhigh = 150\ndeadband = 10", "alarms[0]: high would clear only beyond low; give a smaller deadband"),
+        ("low = 140", "", "alarms[0]: has no limit; give high, low, high_high or low_low"),
+        ("low = 140", 'kind = "rat"', "alarms[0].kind: 'rat' is unknown; write one of 'limit', 'rate'"),
+        ("low = 140", 'kind = "rate"\nwithin_s = 60', "alarms[0]: says of no change; give rises_by or falls_by"),
+        ("low = 140", 'kind = "rate"\nrises_by = 2\nwithin = 60', "alarms[0].within: is not a key of this table; did you mean within_s?"),
+        ("low = 140", 'kind = "stale"\ndeadband = 1', "alarms[0].deadband: is not a key of this table"),
+        ("low = 140", 'kind = "discrete"', "alarms[0]: needs exactly one value; give equals or differs"),
+        ("low = 140", 'kind = "discrete"\nequals = true', "alarms[0].equals: main-pressure/pressure is never True; write a whole number"),
+        ("low = 140", 'kind = "deviation"\nby = 3\nfrom = "station/pm10"', "alarms[0].points[0]: main-pressure/pressure is in kPa, station/pm10 in ug/m3; compare points of one unit"),
+        ("low = 140", 'kind = "deviation"\nby = 3\nfrom = "main-pressure/pressure"', "alarms[0].from: main-pressure/pressure never differs from itself"),
+        ("low = 140", "low = 140\nmean_s = 7\naligned = true", "alarms[0]: aligned needs a time that divides the day"),
+        ("low = 140", "low = 140\nmean_s = 60\nmax_s = 60", "alarms[0]: looks at one figure; give mean_s, min_s or max_s"),
+        ("low = 140", 'low = 140\nenabled_when = [{ point = "relays/relay_1", above = 1 }]', "alarms[0].enabled_when[0].point: relays/relay_1 is a bool"),
+        ("low = 140", 'low = 140\nenabled_when = [{ point = "relays/relay_1", equals = 1 }]', "alarms[0].enabled_when[0].equals: relays/relay_1 is never 1; write true or false"),
+        ("low = 140", 'low = 140\nenabled_when = [{ point = "relays/relay_7", equals = true }]', "alarms[0].enabled_when[0].point: no point 'relays/relay_7'"),
+        ("low = 140", 'low = 140\nenabled_when = [{ between = ["22:00", "24:00"] }]', 'alarms[0].enabled_when[0].between[1]: must be a time of day such as "06:30"'),
+        ("low = 140", 'low = 140\nenabled_when = [{ point = "relays/relay_1" }]', "alarms[0].enabled_when[0]: a point needs exactly one of above, below, equals, differs"),
+        ("low = 140", 'low = 140\nenabled_when = [{ weekdays = [1], period = "rain" }]', "alarms[0].enabled_when[0]: asks for one thing at a time"),
         ("below = 120", "below = 180", "wrong side of the start limit; start above and stop below it"),
         ('fail_state = "off"', 'fail_state = "of"', "must be 'off', 'on', 'hold' or 'local'; 'of' was given"),
         ("longest_run_s = 1800", "", "longest_run_s: fails off but has no longest run; give longest_run_s"),
@@ -344,3 +364,14 @@ def test_a_port_named_by_number_is_noted_with_its_name_by_place(tmp_path: Path) 
         f"rs485-1: /dev/serial/by-path/platform-serial0 may be another port after a restart; {tmp_path}"
     )
     assert told[0].startswith(expected)
+
+
+def test_the_alarms_of_the_how_to_are_settings() -> None:
+    """What a technician copies from the page is taken as it stands."""
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "alarms.md").read_text()
+    first, second = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    alarms = tomllib.loads(first)["alarms"]
+    alarms[0]["enabled_when"] = tomllib.loads(second)["enabled_when"]
+    settings = Settings.model_validate(tomllib.loads(TEXT) | {"alarms": alarms})
+    kinds = [alarm.kind for alarm in settings.alarms]
+    assert {*kinds} == {"limit", "rate", "deviation", "discrete", "stale", "flatline", "baseline"}

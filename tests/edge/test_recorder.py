@@ -45,6 +45,7 @@ class Bench:
         self.ids: Callable[[], str] = lambda: f"{next(numbers):032x}"
         self.buffer = Buffer(folder / "buffer.db", "north", "gw-1", self.ids(), self.ids)
         self.told: list[Stored] = []
+        self.learnt: dict[str, str] = {}
         self.recorder = Recorder(
             self.buffer,
             ThreadLike(Random(1), during),
@@ -52,7 +53,7 @@ class Bench:
             flush_interval_s=5,
             samples_per_batch_max=samples_per_batch_max,
             bytes_max=2**28,
-            remembered=dict,
+            remembered=lambda: {"baselines": self.learnt},
             on_stored=self.told.append,
             held_ms=held_ms,
         )
@@ -486,3 +487,27 @@ def test_what_a_full_disk_took_is_told_once_though_the_disk_breaks_just_then(
     run_virtually(live())
     assert bench.counted()[SAMPLES_UNSTORED] == bench.recorder.dropped_samples == 300
     assert [count for each, count in bench.kept().items() if isinstance(each, str)] == [1]
+
+
+def test_what_rules_learnt_is_kept_though_nothing_happened(tmp_path: Path) -> None:
+    """A baseline learns for days in which there is no event; also while the disk refuses for a moment."""
+    bench = Bench(tmp_path)
+
+    async def learns() -> None:
+        await bench.recorder.open()
+        bench.measure(1)
+        bench.learnt = {"a": "first"}
+        await bench.recorder.flush()
+        assert "baselines" not in bench.buffer.remembered()  # nobody said that there is something
+        bench.recorder.remember()
+        append, bench.buffer.append = bench.buffer.append, _refusing  # type: ignore[method-assign]
+        assert not await bench.recorder.flush()
+        bench.buffer.append = append  # type: ignore[method-assign]
+        assert await bench.recorder.flush()
+        assert bench.buffer.remembered()["baselines"] == {"a": "first"}
+
+    run_virtually(learns())
+
+
+def _refusing(*_arguments: object, **_more: object) -> list[Stored]:
+    raise sqlite3.OperationalError("disk I/O error")

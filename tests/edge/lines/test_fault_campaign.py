@@ -20,6 +20,15 @@ def test_no_fault_makes_a_wrong_value_or_spoils_another_transaction(seed: int) -
     assert (tally.healthy_spoiled, tally.harmless_failed) == (0, 0), tally.examples
 
 
+@pytest.mark.parametrize("seed", [11, 12])
+def test_no_fault_of_the_line_raises_a_process_alarm(seed: int) -> None:
+    """Limits, a mean, rates, deviations and single values are watched; much of what they get is bad."""
+    watched = virtual.campaign(seed, 2 * TRANSACTIONS).watched
+    assert watched["samples"] > TRANSACTIONS / 4
+    assert watched["bad"] > watched["samples"] / 4
+    assert watched["alarms"] == 0
+
+
 def test_broadcasts_among_the_faults_harm_nothing() -> None:
     """Late answers, echoes and other masters in their turnaround: still no wrong value, nothing spoiled."""
     tally = virtual.campaign(105, 2 * TRANSACTIONS, broadcasts=0.3)
@@ -30,9 +39,10 @@ def test_broadcasts_among_the_faults_harm_nothing() -> None:
 
 
 def test_without_the_rest_for_late_answers_the_campaign_finds_wrong_values() -> None:
-    """This shows that the oracle sees them."""
-    tally = virtual.campaign(11, 2 * TRANSACTIONS, late_answer_s=0)
+    """This shows that the oracle sees them, and the alarms do."""
+    tally = virtual.campaign(11, 4 * TRANSACTIONS, late_answer_s=0)
     assert tally.count("wrong") > 0
+    assert tally.watched["alarms"] > 0
 
 
 def test_a_real_port_takes_no_wrong_value_either() -> None:
