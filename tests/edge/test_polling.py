@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from contract.samples import Measured, Quality, Sample, spread
@@ -170,6 +171,23 @@ def test_a_command_waits_for_one_transaction_at_most_and_is_read_back() -> None:
     assert max(waited) < 0.09
     values = [sample.value for _, sample in line.samples if sample.device == "relays"]
     assert True in values
+
+
+def test_what_was_read_before_a_command_is_told_before_what_is_read_back() -> None:
+    """A command in the middle of the output's own reading: nobody sees the old state after the new one."""
+    line = Line(0)
+
+    async def act() -> None:
+        for number in range(40):
+            await asyncio.sleep(0.3 + number / 1000)
+            assert await line.poller.switch(Switch(Ref("relays", "relay_1"), on=number % 2 == 0)) == ""
+        await asyncio.sleep(0.3)
+
+    line.run(act)
+    values = [sample.value for _, sample in line.samples]
+    assert sum(earlier != later for earlier, later in pairwise(values)) == 40
+    times = [sample.time_ms for _, sample in line.samples]
+    assert all(earlier < later for earlier, later in pairwise(times))
 
 
 def test_what_a_feeder_switches_off_is_unpowered_and_not_failed() -> None:

@@ -22,12 +22,12 @@ from edge.controls.bounds import Bounded
 from edge.controls.holding import Held
 from edge.controls.inhibits import Inhibited
 from edge.controls.output import Output
-from edge.rules.effects import Emit, RuleEffect, Switch
+from edge.rules.effects import Answer, Emit, RuleEffect, Switch
 from edge.settings import Ref, ref
 from tests.edge.controls.bench import Bench
 
 SELF_OFF_S, STALE_S = 20.0, 12.0
-STEP_S_MAX = 3.0
+STEP_S_MAX, PROOF_S = 3.0, 5.0
 SLACK_S = 2 * STEP_S_MAX + 2.0
 """Two looks, and what the device's timer may be set beyond the end."""
 RETRY_S = 2 * STEP_S_MAX + 10.0
@@ -122,6 +122,8 @@ class World(Bench):
         self.good_s = dict.fromkeys(self.values, -1e9)
         self.commands_lost = 0.0
         self.causes: Counter[tuple[str, str]] = Counter()
+        self.unanswered: dict[str, float] = {}
+        """Commands of the centre, and when they were given; a restart leaves them to who keeps them."""
         self.kept: Any = {}
         self.present = 0
         self._all_relays()
@@ -149,6 +151,9 @@ class World(Bench):
                     self._recorded(event)
                 case Emit():
                     events += 1
+                case Answer(command_id):
+                    if self.unanswered.pop(command_id, None) is None:
+                        self.tally.found("answered_twice", f"{self.now_s:.1f} s: {effect}")
                 case Switch():
                     switches.append(effect)
                     self._ordered(effect, effects[number + 1 :])
@@ -213,6 +218,8 @@ class World(Bench):
             by, on = chance.choice((Holder.LOCAL, Holder.CENTRE)), chance.random() < 0.6
             until_ms = self.now.wall_ms + chance.choice((-5, 5, 60, 600, 4000, 40_000)) * 1000
             command = f"{chance.getrandbits(128):032x}" if by is Holder.CENTRE else ""
+            if command and there:
+                self.unanswered[command] = self.now_s
             refusal, effects = self.engine.manual(name, on, until_ms, by, "wang", self.now, command)
             self.tally.refused += bool(refusal)
             if there and not refusal:
@@ -235,6 +242,7 @@ class World(Bench):
                 self._mark()
             self.kept = json.loads(json.dumps(self.engine.remembered()))
         self.present = self.chance.choice((0, 0, 1))
+        self.unanswered.clear()
         fresh = Bench(*SETTINGS[self.present], first_id=next(self._numbers))
         self.settings, self.engine, self._numbers = fresh.settings, fresh.engine, fresh._numbers
         self._all_relays()
@@ -339,8 +347,12 @@ class World(Bench):
             watch.on_since_s = (self.now_s if watch.on_since_s is None else watch.on_since_s) if on else None
 
     def _judge(self) -> None:
-        """Look at the board itself."""
+        """Look at the board itself, and at who waits for an answer."""
         self._mark()
+        for command, since_s in list(self.unanswered.items()):
+            if self.now_s - since_s > PROOF_S + SLACK_S:
+                self.tally.found("unanswered", f"{self.now_s:.1f} s: {command} of {since_s:.1f} s")
+                del self.unanswered[command]
         for at, relay in self.relays.items():
             watch, on = self.watches[at], relay.reads(self.now_s)
             control = next((each for each in self.settings.controls if str(at) in each.outputs), None)
