@@ -57,6 +57,8 @@ class AlarmInstance:
         """Whether it may have to be asked again though nothing new was measured."""
         self.on_asked: Callable[[], None] = _nobody
         """Called whenever it may have changed."""
+        self.stirred = False
+        """It is active, or a delay is under way."""
         self._part, self._ids, self._maintained = part, ids, maintained
         self._on_delay_s: float = getattr(alarm, "on_delay_s", 0.0)
         self._off_delay_s = alarm.off_delay_s
@@ -77,11 +79,6 @@ class AlarmInstance:
         return bool(self.active_id) and not self.over
 
     @property
-    def stirred(self) -> bool:
-        """Whether it is active, or a delay is under way."""
-        return bool(self.active_id) or self._turning_since_s is not None
-
-    @property
     def restless(self) -> bool:
         """Whether it wants to see each value: a delay is under way, or it is to be told anew."""
         return self._turning_since_s is not None or self.planned or bool(self.enabled_when)
@@ -96,7 +93,11 @@ class AlarmInstance:
 
     def update(self, now: Moment) -> Sequence[RuleEffect]:
         """Look at the values as they are now; return what changed."""
-        self.on_asked()
+        effects = self._judged(now)
+        self._stir()
+        return effects
+
+    def _judged(self, now: Moment) -> Sequence[RuleEffect]:
         if self.enabled_when:
             self._enabled = all_hold(self.enabled_when, now)
             if not self._enabled:
@@ -116,10 +117,11 @@ class AlarmInstance:
 
     def reset(self, who: str, now: Moment) -> tuple[str, list[RuleEffect]]:
         """End a latched occurrence whose condition is gone; return why not, or what changed."""
-        self.on_asked()
         if not self.over:
             return f"{self.key}: its condition still shows", []
-        return "", [self._cleared(now, f"reset by {who}"[:500])]
+        cleared = self._cleared(now, f"reset by {who}"[:500])
+        self._stir()
+        return "", [cleared]
 
     def remembered(self) -> dict[str, Any]:
         """Return what must survive a restart beside the id, as plain JSON; nothing where there is nothing."""
@@ -128,9 +130,9 @@ class AlarmInstance:
 
     def recall(self, alarm_id: str, flags: dict[str, Any]) -> None:
         """Take up an active occurrence of a former run."""
-        self.on_asked()
         self.active_id = alarm_id
         self.planned, self.over = bool(flags.get("planned")), bool(flags.get("over"))
+        self._stir()
 
     def explain(self, now: Moment) -> Why:
         """Say why it is in its state."""
@@ -138,6 +140,11 @@ class AlarmInstance:
         state = self._state()
         since_s = None if self._since_s is None else now.s - self._since_s
         return Why(self.key, "alarm", state, since_s, tuple(self._facts(now)))
+
+    def _stir(self) -> None:
+        """Say that it may have changed."""
+        self.stirred = bool(self.active_id) or self._turning_since_s is not None
+        self.on_asked()
 
     def _turn(self, now: Moment, *, to: bool) -> Sequence[RuleEffect]:
         """Take it that the other state shows; go over to it when that has been so for long enough."""
