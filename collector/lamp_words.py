@@ -16,7 +16,7 @@ _FAILURES = {
     "lamp_power_too_low": ("lamp power too low", "灯具功率过低"),
     "dimming_failure": ("dimming failed", "调光故障"),
     "relay_failure": ("relay failed", "继电器故障"),
-    "cycling_failure": ("lamp cycles", "灯具频闪"),
+    "cycling_failure": ("lamp cycles", "反复熄启"),
     "communication_failure": ("no communication", "通信故障"),
     "supply_voltage_too_high": ("voltage too high", "电压过高"),
     "supply_voltage_too_low": ("voltage too low", "电压过低"),
@@ -48,7 +48,7 @@ _RULES = {
         "connected, mean over gateways and nights. Time in which the centre itself was away counts for "
         "nobody. A gateway counts from its first connection on, and as long as it gave a sign in this month "
         "or the {2} days before.",
-        "集中器在线率：每夜（正午至正午）带灯网关处于连接状态的时间占比，对网关和夜取平均。"
+        "集中控制器在线率：每夜（正午至正午）带灯网关处于连接状态的时间占比，对网关和夜取平均。"
         "中心自身离线的时间不计。网关自首次连接起计入，且须在本月或此前 {2} 天内有过信号。",
     ),
     "saved": (
