@@ -52,7 +52,7 @@ h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}
 svg{width:100%;height:auto}svg text{font-size:11px;fill:#5b6875}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:4px 10px 4px 0;border-bottom:1px solid #e6eaee}
-td.n,th.n{text-align:right;padding-right:24px}
+td.n,th.n{text-align:right;padding-right:24px}td.n{white-space:nowrap}
 td.wide{width:60%}.bar{background:#b4552d;height:10px}
 .rules{color:#5b6875;font-size:13px}
 @media print{body{margin:0}}

@@ -35,8 +35,8 @@ _RULES = {
         "no record has come an hour after the night's end, as of a cabinet without power; it is counted anew "
         "when its record comes. Nights before the first plan that is kept here are not looked at for that.",
         "亮灯率：当夜应亮的灯中，被观测时间内至少 {0:g} % 时间亮着的灯所占比例。"
-        "被观测时间不足应亮时间 {1:g} % 的灯按未亮计。按入夜时生效的方案应亮、而该夜结束一小时后仍无记录的灯"
-        "（如配电箱断电）也按未亮计；记录补到后重新统计。早于本中心所存首个方案的夜不作此判断。",
+        "被观测时间不足应亮时间 {1:g} % 的灯按未亮计。"
+        "按该夜开始时生效的方案应亮、而该夜结束一小时后仍无记录的灯（如配电箱断电）也按未亮计；记录补到后重新统计。早于本中心所存首个方案的夜不作此判断。",
     ),
     "intact": (
         "Intact rate: of the lamps with a record, those without a failure in that night. How many have none "
