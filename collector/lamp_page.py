@@ -12,9 +12,9 @@ _TEXTS = {
     "title": ("Lamps of {0}: {1} to {2}", "{0} 照明月报：{1} 至 {2}"),
     "lit": ("Lit rate", "亮灯率"),
     "intact": ("Intact rate", "设施完好率"),
-    "online": ("Concentrators online", "集中器在线率"),
+    "online": ("Concentrators online", "集中控制器在线率"),
     "saved": ("Energy saved", "节电率"),
-    "of": ("{0} of {1} lamp-nights", "{1} 灯夜中的 {0}"),
+    "of": ("{0} of {1} lamp-nights", "{0}/{1} 灯夜"),
     "unseen": ("{0} of them not seen long enough to judge", "其中 {0} 灯夜观测不足，无法判定"),
     "missing": ("{0} of them without a record", "其中 {0} 灯夜无记录"),
     "besides": ("{0} more without a record are not in it", "另有 {0} 灯夜无记录，未计入"),
@@ -33,7 +33,7 @@ _TEXTS = {
     "cabinets": ("Cabinets", "配电箱"),
     "cabinet": ("cabinet", "配电箱"),
     "lamp": ("lamp", "灯"),
-    "part": ("city part", "部件代码"),
+    "part": ("city part", "部件标识码"),
     "lamps": ("Lamps that failed, stayed dark, or have no record", "故障、未亮或无记录的灯"),
     "more": ("and {0} more; the CSV has them all", "另有 {0} 盏，详见 CSV"),
     "nights": ("nights dark", "未亮夜数"),
@@ -52,7 +52,7 @@ h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}
 svg{width:100%;height:auto}svg text{font-size:11px;fill:#5b6875}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:4px 10px 4px 0;border-bottom:1px solid #e6eaee}
-td.n,th.n{text-align:right;padding-right:24px}
+td.n,th.n{text-align:right;padding-right:24px}td.n{white-space:nowrap}
 td.wide{width:60%}.bar{background:#b4552d;height:10px}
 .rules{color:#5b6875;font-size:13px}
 @media print{body{margin:0}}

@@ -16,7 +16,7 @@ _FAILURES = {
     "lamp_power_too_low": ("lamp power too low", "灯具功率过低"),
     "dimming_failure": ("dimming failed", "调光故障"),
     "relay_failure": ("relay failed", "继电器故障"),
-    "cycling_failure": ("lamp cycles", "灯具频闪"),
+    "cycling_failure": ("lamp cycles", "反复熄启"),
     "communication_failure": ("no communication", "通信故障"),
     "supply_voltage_too_high": ("voltage too high", "电压过高"),
     "supply_voltage_too_low": ("voltage too low", "电压过低"),
@@ -35,8 +35,8 @@ _RULES = {
         "no record has come an hour after the night's end, as of a cabinet without power; it is counted anew "
         "when its record comes. Nights before the first plan that is kept here are not looked at for that.",
         "亮灯率：当夜应亮的灯中，被观测时间内至少 {0:g} % 时间亮着的灯所占比例。"
-        "被观测时间不足应亮时间 {1:g} % 的灯按未亮计。按入夜时生效的方案应亮、而该夜结束一小时后仍无记录的灯"
-        "（如配电箱断电）也按未亮计；记录补到后重新统计。早于本中心所存首个方案的夜不作此判断。",
+        "被观测时间不足应亮时间 {1:g} % 的灯按未亮计。"
+        "按该夜开始时生效的方案应亮、而该夜结束一小时后仍无记录的灯（如配电箱断电）也按未亮计；记录补到后重新统计。早于本中心所存首个方案的夜不作此判断。",
     ),
     "intact": (
         "Intact rate: of the lamps with a record, those without a failure in that night. How many have none "
@@ -48,7 +48,7 @@ _RULES = {
         "connected, mean over gateways and nights. Time in which the centre itself was away counts for "
         "nobody. A gateway counts from its first connection on, as long as it gave a sign in this month or "
         "the {2} days before; one that is in the lamp plan counts also where it was never heard of a lamp.",
-        "集中器在线率：每夜（正午至正午）带灯网关处于连接状态的时间占比，对网关和夜取平均。"
+        "集中控制器在线率：每夜（正午至正午）带灯网关处于连接状态的时间占比，对网关和夜取平均。"
         "中心自身离线的时间不计。网关自首次连接起计入，且须在本月或此前 {2} 天内有过信号；"
         "列入路灯计划的网关即使从未上报过灯具也计入。",
     ),

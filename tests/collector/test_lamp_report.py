@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 from collector.lamp_page import page
 from collector.lamp_report import CSV_COLUMNS, Online, Report, as_csv, reported
+from collector.lamp_words import failure_words
 from contract.events import LampNight
 
 
@@ -111,6 +112,9 @@ def test_the_page_needs_nothing_else_and_says_what_the_report_says() -> None:
     assert "Lit rate" in english
     assert "亮灯率" in chinese
     assert "Lit rate" not in chinese
+    for term in ("集中控制器在线率", "部件标识码", "3/6 灯夜"):
+        assert term in chinese
+    assert failure_words("cycling_failure", "zh") == "反复熄启"
 
 
 def test_a_month_without_records_is_a_page_that_says_so() -> None:

@@ -54,7 +54,8 @@ def test_in_chinese_it_is_chinese_and_as_wide() -> None:
     """Every word but names and units."""
     lines = shown(*THURSDAY, "--nights", "3", env=CHINESE)
     assert "日历 trunk，纬度 29.56，经度 106.55" in lines
-    assert any("激活时段开始：日落 -10 分钟" in line for line in lines)
+    assert any("开灯时段开始：日落 -10 分钟" in line for line in lines)
+    assert any("经纬度（天文钟）控制：日出" in line for line in lines)
     assert not [line for line in lines if "sunset" in line or "fixed" in line]
 
 

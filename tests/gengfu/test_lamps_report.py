@@ -109,7 +109,9 @@ def test_the_figures_are_those_counted_by_hand(centre: str) -> None:
     assert "failures 2 lamp-nights, lamp failed" in lines
     chinese = shown("report", *MONTH, "--url", centre, env=CHINESE)
     assert chinese[0] == "north 照明，2025-11-01 至 2025-11-30"
-    assert any(line.startswith("亮灯率") for line in chinese)
+    assert "亮灯率 71.43 % 10/14 灯夜，1 灯夜观测不足" in chinese
+    assert any(line.startswith("集中控制器在线率") for line in chinese)
+    assert any("部件标识码" in line for line in chinese)
     assert not [line for line in chinese if "rate" in line or "lamp failed" in line]
 
 
