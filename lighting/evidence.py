@@ -62,6 +62,9 @@ class NightLog(msgspec.Struct):
     commanded: list[LampChange] = []
     measured: list[LampChange] = []
     failures: set[str] = set()
+    """What showed in this night."""
+    standing: set[str] = set()
+    """What was raised at some time, also before, and not ended yet."""
     corrected: int = 0
     ordered: Command | None = None
     """The command it is under."""
@@ -98,7 +101,7 @@ class NightLog(msgspec.Struct):
         _noted(self.commanded, LampChange(now_ms, command.level, command.reason.value))
 
     def failed(self, problem: str) -> None:
-        """A failure class was raised, or is still active."""
+        """A failure shows, for longer than a moment."""
         if len(self.failures) < LAMP_FAILURES_MAX:
             self.failures.add(problem)
 
@@ -128,7 +131,7 @@ class NightLog(msgspec.Struct):
             corrected=self.corrected,
             energy_wh=None if self.used_wh is None else _energy(self.used_wh),
             baseline_wh=_energy(self.rated_power_w * self.dark_ms / HOUR_MS),
-            failures=sorted(self.failures),
+            failures=sorted(self.failures | self.standing)[:LAMP_FAILURES_MAX],
             part=self.part,
             clock=clock,
             **sums,

@@ -52,3 +52,5 @@ class LampEvent(NamedTuple):
     attempt: int = 0
     """Of SENT: 1 is the first, more are retries."""
     told: str = ""
+    failures: tuple[str, ...] = ()
+    """Those that show now, and not only for a moment."""

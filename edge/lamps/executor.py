@@ -171,8 +171,9 @@ class Lamps:
         for lamp, own in touched.items():
             if own:
                 self._delivery.heard(lamp, now)
-                self._tell(lamp, Happened.MEASURED, now, "")
             effects += self._judge.look(lamp, now)
+            if own:
+                self._tell(lamp, Happened.MEASURED, now, "")
         return effects + self.tick(now)
 
     def sent(self, send: Send, error: str, now: Moment) -> list[LampEffect]:
@@ -287,6 +288,7 @@ class Lamps:
             lamp.powered,
             lamp.attempts,
             told,
+            lamp.failing,
         )
         for listener in self.listeners:
             listener(event)

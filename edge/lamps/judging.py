@@ -51,6 +51,8 @@ class Judge:
             return []
         fixture, level = lamp.fixture, lamp.level
         effects = self._silence(lamp, now)
+        shows = self._alarms.shows(COMMUNICATION_FAILURE, fixture.output, now, self._answers)
+        lamp.failing = (COMMUNICATION_FAILURE,) if shows else ()
         if fixture.name in self._blind:
             return effects
         if level is None or not self._counts(lamp):
@@ -69,6 +71,8 @@ class Judge:
                 value=found.value,
                 limit=found.limit,
             )
+            if self._alarms.shows(found.problem, fixture.output, now, self._delays):
+                lamp.failing += (found.problem,)
         return effects
 
     def _silence(self, lamp: LampState, now: Moment) -> list[Emit]:

@@ -28,6 +28,7 @@ class LampState:
         "attempts",
         "command",
         "error",
+        "failing",
         "fixture",
         "heard",
         "held",
@@ -53,6 +54,8 @@ class LampState:
         """Why no command is sent, though it is powered: by whom it is held."""
         self.error = ""
         """Of the last reading of its output."""
+        self.failing: tuple[str, ...] = ()
+        """Failures that show now, and have for as long as it takes to raise one."""
         self.silent = False
         """Whether the reading before had one."""
 

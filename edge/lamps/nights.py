@@ -131,8 +131,6 @@ class NightBook:
             )
             if lamp.command is not None:
                 log.due(lamp.command, max(from_ms, watched_ms))
-            for failure in self._lamps.failures(name):
-                log.failed(failure)
 
     def _catch_up(self, now_ms: int) -> None:
         """Count the time since the former run by what it knew of the plan, before anything is added."""
@@ -153,8 +151,7 @@ class NightBook:
         if self._taken_up or not self._logs:
             return
         for log in self._logs.values():
-            for failure in self._lamps.failures(log.lamp):
-                log.failed(failure)
+            log.standing = set(self._lamps.failures(log.lamp))
         from_ms = max(max(log.from_ms, log.planned_ms) for log in self._logs.values())
         if self._changed or self._lamps.program.plan is None or from_ms >= self._until_ms:
             return
@@ -185,6 +182,5 @@ class NightBook:
             case Happened.MEASURED:
                 level = None if event.level is None else round(min(max(event.level, 0), 100))
                 log.saw(Seen(event.burns, level, event.power_w, event.energy_wh, event.powered), now_ms)
-            case Happened.FAILED:
-                for failure in self._lamps.failures(event.lamp):
+                for failure in event.failures:
                     log.failed(failure)
