@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -153,6 +154,25 @@ def test_no_more_than_a_few_commands_are_with_a_line_at_once() -> None:
     [first, *_] = effects
     assert isinstance(first, Send)
     assert len(stage.lamps.sent(first, "", moment(HOUR_S))) == 1
+
+
+def test_a_dead_line_holds_up_no_other() -> None:
+    """Line A answers nothing; the lamps of line B are on as soon as if it were not there."""
+    lamps = [replace(it, line="A" if number < 40 else "B") for number, it in enumerate(fixtures(60))]
+    stage = Stage(lamps, Lighting(broadcast_min=0, stagger_s=0.5), plan(count=60, at_12=0, at_13=100))
+    stage.read(moment(1))
+    begun: dict[str, float] = {}
+    for step in range(100):
+        now = moment(HOUR_S + step / 2)
+        for send in stage.lamps.tick(now):
+            assert isinstance(send, Send)
+            begun |= dict.fromkeys(send.lamps, now.s)
+            if send.line == "B":
+                stage.lamps.sent(send, "", now)
+    on_b = [at_s for lamp, at_s in begun.items() if int(lamp[5:]) > 40]
+    assert (len(begun), len(on_b)) == (8 + 20, 20)
+    assert max(on_b) <= HOUR_S + 28 * 0.5
+    assert stage.lamps.next_s(moment(HOUR_S + 50)) > HOUR_S + 60
 
 
 def test_between_switch_points_a_tick_does_nothing_and_knows_until_when() -> None:
