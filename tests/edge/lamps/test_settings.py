@@ -140,3 +140,12 @@ def test_an_output_has_one_master(tmp_path: Path) -> None:
     """A control and a circuit would fight over it."""
     with pytest.raises(TomlFileError, match="relays/relay_1 is driven by the control 'c' already"):
         loaded(tmp_path, settings() + CONTROL)
+
+
+def test_lamps_of_two_profiles_on_a_line_that_hear_one_register_are_no_group(tmp_path: Path) -> None:
+    """A broadcast for the ones would command the others, whatever is due there."""
+    (tmp_path / "gateway.toml").write_text(settings([11, 12, 13], []))
+    read, profiles = checks.load(tmp_path / "gateway.toml")
+    assert all(lamp.group for lamp in fixtures.of(read, profiles))
+    newer = profiles["lamp-13"].model_copy(update={"id": "street_lamp_controller_v2"})
+    assert not any(lamp.group for lamp in fixtures.of(read, {**profiles, "lamp-13": newer}))
