@@ -133,8 +133,8 @@ class Delivery:
                 self._give(queue.popleft(), sends, now)
         while now.s >= self._next_on_s:
             given = 0
-            while given < self._lighting.together_max and (queue := self._next_on()):
-                given += self._give(queue.popleft(), sends, now)
+            while given < self._lighting.together_max and (first := self._next_on()):
+                given += self._give(first.popleft(), sends, now)
             if given:
                 self._next_on_s = now.s + self._lighting.stagger_s
             if given < self._lighting.together_max or self._lighting.stagger_s:

@@ -94,14 +94,19 @@ class Judge:
             return self._known.taken(lamp) is True
         return lamp.phase in (Phase.PROVED, Phase.FAILED)
 
-    def _due_percent(self, lamp: LampState) -> float:
-        """Return which part of its rated power a lamp, or the lamps of a circuit, should draw."""
+    def _due_percent(self, lamp: LampState) -> float | None:
+        """Return which part of its rated power a lamp, or the lamps of a circuit, should draw.
+
+        None while commands to some of a circuit's lamps are on their way.
+        """
         fixture, level = lamp.fixture, lamp.level or 0
         if not fixture.is_switch:
             return level
         if not level or not fixture.members or not fixture.rated_power_w:
             return 100.0 * bool(level)
         members = [self._states[name] for name in fixture.members]
+        if any(it.phase in (Phase.QUEUED, Phase.SENT, Phase.UNPROVED) for it in members):
+            return None
         due_w = math.fsum((it.fixture.rated_power_w or 0.0) * (it.level or 0) / 100 for it in members)
         return 100 * due_w / fixture.rated_power_w
 

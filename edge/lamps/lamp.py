@@ -5,7 +5,7 @@ from enum import IntEnum
 from contract.samples import Value
 from edge.lamps.fixtures import Fixture
 from edge.lamps.settings import Lighting
-from edge.lamps.verdicts import Seen, matches, power_range
+from edge.lamps.verdicts import LEVEL_JUDGED_MIN, Seen, matches, power_range
 from edge.settings import Ref
 from lighting.commands import Command
 
@@ -127,9 +127,11 @@ class Known:
     def burns(self, fixture: Fixture) -> bool | None:
         """Say whether it is lit: by what it draws, else by what it says; None where nobody can tell."""
         power_w, allowed = self.power_w(fixture), power_range(fixture, 100, self._limits)
-        if power_w is not None and allowed is not None:
-            return power_w > allowed.nothing_w
         level = self.level(fixture)
+        if power_w is not None and allowed is not None:
+            if power_w > allowed.nothing_w or level is None or not 0 < level < LEVEL_JUDGED_MIN:
+                return power_w > allowed.nothing_w
+            return None if fixture.actual is None else True  # dimmed so far, it may draw next to nothing
         return None if level is None else level > 0
 
     def energy_wh(self, fixture: Fixture) -> float | None:

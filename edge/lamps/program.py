@@ -17,10 +17,10 @@ from edge.lamps.track import Track
 from edge.settings import Ref, ref
 from lighting.addresses import Addresses
 from lighting.commands import Command, Reason, command
-from lighting.compiling import Compiler, Fact
+from lighting.compiling import Compiler, Fact, gate_of
 from lighting.documents import Override
 from lighting.plan import Plan
-from lighting.timeline import Threshold
+from lighting.timeline import Gate, Threshold
 
 DEFAULT_LEVEL = 100
 """TALQ's defaultLightState: what lamps give where nothing says otherwise."""
@@ -33,7 +33,7 @@ class Program:
     def __init__(self, gateway: str, lamps: Sequence[str], lighting: Lighting) -> None:
         """No plan yet, and nobody knows what is due."""
         self.commands: dict[str, Command | None] = dict.fromkeys(lamps)
-        self.sensors = Sensors(lighting.sensor_stale_s)
+        self.sensors = Sensors(lighting.sensor_stale_s, lighting.value_off_delay_s)
         self.plan: Plan | None = None
         self.planless = self.untrusted = False
         """Whether lamps have no plan, and whether the clock is too bad for one; patience is over for both."""
@@ -64,9 +64,10 @@ class Program:
         """A sound plan is in force from now on, or none is."""
         self.plan, self._dirty = plan, True
         self._tracks, self._compiler = [], None
+        own: set[Gate] = {self._gate} if self._gate else set()
+        self.sensors.keep(own | (_gates(plan) if plan else set()))
         if plan is not None:
             self._compiler = Compiler(plan)
-            self.sensors.listen(map(ref, asked(plan)))
             addresses, place = Addresses(plan), plan.place_of.get(self._gateway, plan.place)
             lamps_of: dict[str, list[str]] = {}
             for assignment in plan.assignments:
@@ -240,10 +241,10 @@ class Program:
 
 def asked(plan: Plan) -> set[str]:
     """Return the points that a plan asks."""
-    found = set()
-    for program in plan.programs:
-        for period in program.active_periods:
-            at = getattr(period, "sensor", None) or getattr(period, "reference", None)
-            if at:
-                found.add(at)
-    return found
+    return {gate.point for gate in _gates(plan)}
+
+
+def _gates(plan: Plan) -> set[Gate]:
+    """Return whatever may have to be asked to follow a plan."""
+    periods = [period for program in plan.programs for period in program.active_periods]
+    return {gate for period in periods if (gate := gate_of(period)) is not None}

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from contract.samples import Value
 from edge.settings import Ref, ref
-from lighting.timeline import Gate, moved
+from lighting.timeline import Comparison, Gate, moved
 
 FIRST_HEARD_S = 30.0
 """So long after the start lamps wait for a sensor that was not heard yet, before the sun decides."""
@@ -14,9 +14,11 @@ FIRST_HEARD_S = 30.0
 class Sensors:
     """Gates with what they were last. A value is forgotten when no good one came for ``stale_s`` seconds."""
 
-    def __init__(self, stale_s: float) -> None:
-        """Nothing is asked, nothing was heard."""
-        self._stale_s = stale_s
+    def __init__(self, stale_s: float, closes_s: float = 0.0) -> None:
+        """Nothing is asked, nothing was heard; a comparison closes when it has not held for ``closes_s``."""
+        self._stale_s, self._closes_s = stale_s, closes_s
+        self._closing_s: dict[Gate, float] = {}
+        """Since when comparisons that are open do not hold."""
         self.opened: dict[Gate, bool | None] = {}
         self._gates: dict[Ref, list[Gate]] = {}
         self._good_s: dict[Ref, float] = {}
@@ -29,6 +31,23 @@ class Sensors:
         """These may be asked; what they read is remembered until then."""
         for at in points:
             self._values.setdefault(at, None)
+
+    def keep(self, gates: Iterable[Gate]) -> None:
+        """These gates may be asked from now on, and no others; what is known of them stays."""
+        known = set(gates)
+        asked = {point(gate) for gate in known}
+        self.opened = {gate: state for gate, state in self.opened.items() if gate in known}
+        self._closing_s = {gate: at_s for gate, at_s in self._closing_s.items() if gate in known}
+        self._gates = {}
+        for gate in self.opened:
+            self._gates.setdefault(point(gate), []).append(gate)
+        for gone in [at for at in self._values if at not in asked]:
+            del self._values[gone]
+            self._heard.discard(gone)
+        for gone in [at for at in self._good_s if at not in self._gates]:
+            del self._good_s[gone]
+            self._lost.pop(gone, None)
+        self.listen(asked)
 
     def listens(self, at: Ref) -> bool:
         """Say whether a point may be asked."""
@@ -60,9 +79,18 @@ class Sensors:
         self._lost[at] = False
         for gate in gates:
             before = self.opened[gate]
-            self.opened[gate] = now = moved(gate, float(value), before)
+            self.opened[gate] = now = self._moved(gate, float(value), before, now_s)
             changed |= now is not before
         return changed
+
+    def _moved(self, gate: Gate, value: float, before: bool | None, now_s: float) -> bool | None:
+        """Return where a gate is now; a comparison has no hysteresis, so it opens at once and closes late."""
+        now = moved(gate, value, before)
+        closes = before and now is False and isinstance(gate, Comparison)
+        if closes and now_s - self._closing_s.setdefault(gate, now_s) < self._closes_s:
+            return True
+        self._closing_s.pop(gate, None)
+        return now
 
     def expire(self, now_s: float) -> bool:
         """Forget what is too old; say whether anything was."""

@@ -296,10 +296,51 @@ def test_hysteresis_of_a_light_sensor_and_the_sun_where_it_says_nothing() -> Non
     assert stage.told[-1] == ("cleared", "lamp_sensor_failure")
 
 
+BUSY = {"kind": "value", "reference": "traffic/rate", "operator": "gt", "state": 300}
+
+
+def test_a_value_about_its_limit_does_not_make_lamps_chatter() -> None:
+    """On at once, and off when it was below for a minute without a pause."""
+    stage = Stage(fixtures(1), body=plan(BUSY, at_12=80))
+    stage.read(moment(0))
+    for number in range(360):
+        at_s = 10 + number * 10
+        stage.sense("traffic/rate", 299.0 + 2 * (number % 2) if number < 300 else 299.0, moment(at_s))
+        stage.pass_until(at_s + 2, at_s + 1, 1)
+        assert stage.levels["lamp-1"] == (80 if 1 <= number < 306 else 0)
+    assert len(stage.sends) == 2
+
+
+def test_a_sensor_that_the_next_plan_does_not_ask_is_forgotten() -> None:
+    """Its alarm is over, and it may be unplugged; what the next plan asks, too, is remembered."""
+    sensor = {"kind": "sensor", "sensor": "lux/lx", "on_level": 20, "off_level": 40}
+    stage = Stage(fixtures(1), Lighting(sensor_stale_s=300), plan(sensor, at_12=100))
+    stage.sense("lux/lx", 30.0, moment(1))
+    stage.pass_until(600, 5, 10)
+    assert stage.told == [("raised", "lamp_sensor_failure")]
+    for body, at_s in ((plan({"kind": "astro_clock"}, at_12=100), 610), (plan(at_12=100), 620)):
+        stage.take(stage.lamps.in_force("lamp_plan", body, moment(at_s))[1], moment(at_s))
+    stage.pass_until(3000, 615, 30)
+    assert stage.told[1:] == [("cleared", "lamp_sensor_failure")]
+    assert stage.lamps.program.sensors.opened == {}
+
+
+def test_a_plan_with_the_same_sensor_keeps_its_hysteresis() -> None:
+    """Between its two levels it stays as it was: another plan switches nothing by day."""
+    sensor = {"kind": "sensor", "sensor": "lux/lx", "on_level": 20, "off_level": 40}
+    stage = Stage(fixtures(1), body=plan(sensor, at_12=100))
+    stage.read(moment(0))
+    stage.sense("lux/lx", 5, moment(1))
+    stage.sense("lux/lx", 30, moment(2))
+    for body in (plan(sensor, at_12=100), plan(sensor, at_12=60)):
+        stage.take(stage.lamps.in_force("lamp_plan", body, moment(3))[1], moment(3))
+    stage.pass_until(20, 4)
+    assert stage.levels["lamp-1"] == 60
+
+
 def test_a_value_opens_a_period() -> None:
     """While traffic is above 300 the lamps are on."""
-    busy = {"kind": "value", "reference": "traffic/rate", "operator": "gt", "state": 300}
-    stage = Stage(fixtures(1), body=plan(busy, at_12=80))
+    stage = Stage(fixtures(1), Lighting(value_off_delay_s=0), plan(BUSY, at_12=80))
     stage.read(moment(0))
     for at_s, rate, level in ((60, 100, 0), (120, 400, 80), (180, 200, 0)):
         stage.sense("traffic/rate", rate, moment(at_s))
@@ -513,6 +554,8 @@ CONTACTOR = Fixture(
         (DIMMED, 50, Seen(50, 50, 20), {"lamp_power_too_low"}),
         (DIMMED, 50, Seen(50, 50, 90), {"lamp_power_too_high"}),
         (DIMMED, 50, Seen(50, 80, 60), {"dimming_failure"}),
+        (DIMMED, 3, Seen(3, 3, 4.5), set()),
+        (DIMMED, 3, Seen(3, 0, 4.5), {"lamp_failure"}),
         (DIMMED, 0, Seen(0, 0, 1.2), set()),
         (DIMMED, 0, Seen(0, 100, 100), {"lamp_unexpected_on"}),
         (DIMMED, 0, Seen(0, None, 60), {"lamp_unexpected_on"}),
@@ -567,3 +610,40 @@ def test_a_circuit_should_draw_what_its_lamps_are_commanded_to() -> None:
     stage.power = {"north": 200.0}
     stage.pass_until(600, 305)
     assert stage.told == [("raised", "lamp_power_too_high")]
+
+
+def test_a_circuit_is_not_judged_while_its_lamps_are_being_switched_on() -> None:
+    """One after the other takes a while: too little is drawn meanwhile, and that is no failure."""
+    names = [f"lamp-{number}" for number in range(1, 31)]
+    circuit = Fixture(
+        "north",
+        Ref("r", "relay"),
+        "bus",
+        is_switch=True,
+        power=(Ref("m", "w"),),
+        rated_power_w=3000,
+        members=tuple(names),
+    )
+    lamps = fixtures(30)
+    body = json.loads(plan(count=30, at_12=0, at_13=100))
+    body["programs"].append({"id": "on", "fixed_time_controls": [{"start_time": "12:00:00", "level": 100}]})
+    body["calendars"].append({"id": "on", "default_program": "on"})
+    body["cabinets"][0]["lamps"].append("north")
+    body["assignments"] = [
+        {"calendar": "c", "addresses": [f"g/{name}" for name in names]},
+        {"calendar": "on", "addresses": ["g/north"]},
+    ]
+    stage = Stage([*lamps, circuit], Lighting(stagger_s=6), json.dumps(body))
+
+    def look(from_s: int, until_s: int, share: float = 1) -> None:
+        for at_s in range(from_s, until_s, 5):
+            stage.power["north"] = share * sum(stage.levels[name] for name in names)
+            stage.take(stage.lamps.tick(moment(at_s)), moment(at_s))
+            stage.read(moment(at_s))
+
+    look(0, 300)
+    look(HOUR_S, HOUR_S + 500)
+    assert sum(stage.levels[name] for name in names) == 3000
+    assert stage.told == []
+    look(HOUR_S + 500, HOUR_S + 700, 0.5)
+    assert stage.told == [("raised", "lamp_power_too_low")]
