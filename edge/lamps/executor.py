@@ -118,18 +118,12 @@ class Lamps:
                 case "lamp_plan":
                     read_plan(body, self.gateway, self.states)
                 case "lamp_overrides":
-                    read_overrides(body, self.states, self._longest_s)
+                    read_overrides(body, self.states, DURATION_S_MAX)
                 case "lamp_conditions":
                     read_conditions(body)
         except DocumentError as error:
             return error.problems
         return []
-
-    @property
-    def _longest_s(self) -> float:
-        """Until the plan is known, which may be later after a start, whatever any plan may allow."""
-        plan = self.program.plan
-        return plan.overrides.longest_s if plan else DURATION_S_MAX
 
     def _put_plan(self, body: str | None) -> None:
         plan = read_any_plan(body) if body else None

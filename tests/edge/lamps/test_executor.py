@@ -425,8 +425,19 @@ def test_after_a_start_documents_come_in_any_order() -> None:
         stage.take(effects, moment(1))
     stage.pass_until(30, 2)
     assert stage.levels == {"lamp-1": 5}
-    refusing = Stage(fixtures(1), body=plan(at_12=60)).lamps.problems("lamp_overrides", body)
-    assert refusing == ["overrides[0].expiration_ms: lasts longer than 43200 s"]
+
+
+def test_one_long_override_holds_up_no_others() -> None:
+    """How long one may last the centre says when it is made; another plan refuses none that stands."""
+    hour_ms = 3_600_000
+    long = {"lamps": ["lamp-1"], "level": 5, "start_ms": NOON_MS, "expiration_ms": NOON_MS + 20 * hour_ms}
+    endless = {**long, "expiration_ms": NOON_MS + 800 * hour_ms}
+    bodies = [json.dumps({"overrides": [{**it, "reason": "works"}]}) for it in (long, endless)]
+    stage = Stage(fixtures(1), body=plan(at_12=60))
+    assert stage.lamps.problems("lamp_overrides", bodies[0]) == []
+    assert stage.lamps.problems("lamp_overrides", bodies[1]) == [
+        "overrides[0].expiration_ms: lasts longer than 2.6784e+06 s"
+    ]
 
 
 def test_what_holds_for_a_lamp_is_what_the_preview_says() -> None:
