@@ -38,6 +38,8 @@ class Seen(NamedTuple):
     energy_wh: float | None = None
     """Its own counter."""
     powered: bool = True
+    fed: bool = True
+    """Whether its circuit is to be on: of a lamp without power behind one that is not, nothing is asked."""
 
 
 class NightLog(msgspec.Struct):
@@ -174,12 +176,13 @@ class NightLog(msgspec.Struct):
         if self.ordered is None:
             return
         should, seen = self.ordered.level > 0, self.seen
+        known_ms = 0
+        if seen is not None:
+            known_ms = max(0, min(until_ms, self.seen_ms + round(self.holds_s * 1000)) - from_ms)
         if should:
-            self.sums_ms["should_s"] += until_ms - from_ms
-        if seen is None:
-            return
-        known_ms = min(until_ms, self.seen_ms + round(self.holds_s * 1000)) - from_ms
-        if known_ms <= 0:
+            excused = seen is not None and not seen.powered and not seen.fed
+            self.sums_ms["should_s"] += until_ms - from_ms - (known_ms if excused else 0)
+        if seen is None or not known_ms:
             return
         if not seen.powered:
             self.sums_ms["unpowered_s"] += known_ms

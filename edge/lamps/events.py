@@ -49,6 +49,8 @@ class LampEvent(NamedTuple):
     burns: bool | None = None
     """Whether it is lit; None where nobody can tell."""
     powered: bool = True
+    fed: bool = True
+    """Whether its circuit, if it has one, is to be on."""
     attempt: int = 0
     """Of SENT: 1 is the first, more are retries."""
     told: str = ""

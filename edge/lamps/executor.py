@@ -270,6 +270,7 @@ class Lamps:
         if not self.listeners:
             return
         fixture, known = lamp.fixture, self.known
+        circuit = self.states.get(fixture.circuit)
         event = LampEvent(
             fixture.name,
             what,
@@ -280,6 +281,7 @@ class Lamps:
             known.energy_wh(fixture),
             known.burns(fixture),
             lamp.powered,
+            circuit is None or circuit.level != 0,
             lamp.attempts,
             told,
             lamp.failing,

@@ -47,6 +47,8 @@ class Fixture:
     breaker: Ref | None = None
     """On: its breaker has tripped."""
     group: GroupKey | None = None
+    circuit: str = ""
+    """The circuit that feeds its controller, if it is one of the gateway's."""
     members: tuple[str, ...] = ()
     """Of a circuit: the lamps that it feeds and that are commanded one by one."""
 
@@ -147,6 +149,7 @@ class _Making:
             ref(lamp.local) if lamp.local else None,
             ref(breaker) if breaker else None,
             group if group in self._groups else None,
+            circuit.name if circuit else "",
             tuple(each.name for each in fed if each.rated_power_w),
         )
 

@@ -181,6 +181,7 @@ class NightBook:
                 log.sent(event.command, now_ms, again=event.attempt > 1)
             case Happened.MEASURED:
                 level = None if event.level is None else round(min(max(event.level, 0), 100))
-                log.saw(Seen(event.burns, level, event.power_w, event.energy_wh, event.powered), now_ms)
+                seen = Seen(event.burns, level, event.power_w, event.energy_wh, event.powered, event.fed)
+                log.saw(seen, now_ms)
                 for failure in event.failures:
                     log.failed(failure)
