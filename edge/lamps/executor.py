@@ -230,8 +230,8 @@ class Lamps:
             effects += take(CLOCK_UNTRUSTED, here, self.program.untrusted, now, told=told)
             effects += take(NO_LAMP_PLAN, here, self.program.planless, now, told=self.program.planless_told)
             effects += self.alarms.clear(SENSOR_FAILURE, self.program.sensors.listens, now)
-        for at, lost in self.program.sensors.lost.items():
-            effects += take(SENSOR_FAILURE, at, lost, now, told=f"{at} is not read: lamps follow the sun")
+        for at, told in self.program.sensors.complaints(now.s).items():
+            effects += take(SENSOR_FAILURE, at, bool(told), now, told=f"{at} {told}")
         return effects
 
     def _note(

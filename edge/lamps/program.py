@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contract.events import LampChange
 from contract.samples import ClockState, Value
 from edge.clock import CREDIBLE_FROM_MS, Moment
+from edge.lamps.daylight import Daylight
 from edge.lamps.sensors import Sensors
 from edge.lamps.settings import Lighting
 from edge.lamps.track import Track
@@ -45,6 +46,7 @@ class Program:
         if sensor:
             self.sensors.listen([ref(sensor.point)])
         self._compiler: Compiler | None = None
+        self._daylight: Daylight | None = None
         self._tracks: list[Track] = []
         self._unplanned = list(lamps)
         self._fallback: Command | None = None
@@ -66,8 +68,12 @@ class Program:
         self._tracks, self._compiler = [], None
         own: set[Gate] = {self._gate} if self._gate else set()
         self.sensors.keep(own | (_gates(plan) if plan else set()))
+        self._daylight = None
         if plan is not None:
             self._compiler = Compiler(plan)
+            if margin_s := self._lighting.sensor_doubt_s:
+                place = plan.place_of.get(self._gateway, plan.place)
+                self._daylight = Daylight(place, self._compiler.zone, margin_s)
             addresses, place = Addresses(plan), plan.place_of.get(self._gateway, plan.place)
             lamps_of: dict[str, list[str]] = {}
             for assignment in plan.assignments:
@@ -149,6 +155,10 @@ class Program:
         self.planless = bool(self._unplanned) and not patient
         found: list[str] = []
         edges_ms: list[int] = []
+        if trusted and self._daylight and self.sensors.opened:
+            light, until_ms = self._daylight.at(now.wall_ms)
+            self.sensors.doubt(light, now.s)
+            edges_ms.append(until_ms)
         for track in self._tracks:
             before = track.command
             if by_plan:
@@ -200,7 +210,7 @@ class Program:
         self.sensors.need(track.gates, now.s)
         if step.gates and self.sensors.awaited(step.gates, now.s):
             return track.command
-        return command(step, self.sensors.opened, (), "", now.wall_ms)
+        return command(step, self.sensors.believed, (), "", now.wall_ms)
 
     def _full(self, told: str, before: Command | None, now: Moment) -> Command | None:
         """Return full light, by the light sensor where there is one; in doubt on."""

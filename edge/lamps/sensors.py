@@ -1,14 +1,19 @@
 """Light sensors and other points that plans ask: whether their gates are open, and who is lost. Pure."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from contract.samples import Value
+from edge.lamps.daylight import Light
 from edge.settings import Ref, ref
-from lighting.timeline import Comparison, Gate, moved
+from lighting.timeline import Comparison, Gate, Threshold, moved
 
 FIRST_HEARD_S = 30.0
 """So long after the start lamps wait for a sensor that was not heard yet, before the sun decides."""
+DOUBT_TOLD_S = 600.0
+"""A sensor says so long what cannot be before that is told."""
+NOT_READ = "is not read: lamps follow the sun"
+BRIGHT, DARK = "is bright in the night: lamps follow the sun", "is dark by day: lamps are on"
 
 
 class Sensors:
@@ -26,6 +31,8 @@ class Sensors:
         """Of all points that are listened to: the last good value."""
         self._heard: set[Ref] = set()
         self._lost: dict[Ref, bool] = {}
+        self._doubted: dict[Gate, tuple[bool, float]] = {}
+        """Light sensors that said what cannot be, since when, and nothing else since then."""
 
     def listen(self, points: Iterable[Ref]) -> None:
         """These may be asked; what they read is remembered until then."""
@@ -38,6 +45,7 @@ class Sensors:
         asked = {point(gate) for gate in known}
         self.opened = {gate: state for gate, state in self.opened.items() if gate in known}
         self._closing_s = {gate: at_s for gate, at_s in self._closing_s.items() if gate in known}
+        self._doubted = {gate: doubt for gate, doubt in self._doubted.items() if gate in known}
         self._gates = {}
         for gate in self.opened:
             self._gates.setdefault(point(gate), []).append(gate)
@@ -111,10 +119,33 @@ class Sensors:
             for gate in gates
         )
 
+    def doubt(self, light: Light, now_s: float) -> None:
+        """Hold light sensors against the sun: one that is stuck says the same by day and by night.
+
+        One that is bright in the night says nothing from then on, and none that is dark by day does harm.
+        """
+        cannot_be = {Light.NIGHT: False, Light.DAY: True}.get(light)
+        for gate, state in self.opened.items():
+            if state is None or not isinstance(gate, Threshold):
+                continue
+            if gate in self._doubted and self._doubted[gate][0] is not state:
+                del self._doubted[gate]
+            if gate not in self._doubted and state is cannot_be:
+                self._doubted[gate] = state, now_s
+
     @property
-    def lost(self) -> dict[Ref, bool]:
-        """Of each point that is known to be there or not: whether it is not."""
-        return self._lost
+    def believed(self) -> Mapping[Gate, bool | None]:
+        """As ``opened``, where what cannot be counts as unknown; in doubt lamps are on."""
+        wrong = {gate: None for gate, (state, _) in self._doubted.items() if not state}
+        return {**self.opened, **wrong} if wrong else self.opened
+
+    def complaints(self, now_s: float) -> dict[Ref, str]:
+        """Return what is wrong with each point that is known to be there or not; empty where nothing is."""
+        told = {at: NOT_READ if lost else "" for at, lost in self._lost.items()}
+        for gate, (state, since_s) in self._doubted.items():
+            if now_s - since_s >= DOUBT_TOLD_S and not told.get(point(gate)):
+                told[point(gate)] = DARK if state else BRIGHT
+        return told
 
     def next_s(self, now_s: float) -> float:
         """Return when a value becomes too old, or is awaited no longer; infinite where none will."""
@@ -124,6 +155,7 @@ class Sensors:
             for wait_s in (FIRST_HEARD_S, self._stale_s)
             if not self._lost.get(at) and self._good_s[at] + wait_s > now_s
         ]
+        times += [at_s for _, since_s in self._doubted.values() if (at_s := since_s + DOUBT_TOLD_S) > now_s]
         return min(times, default=math.inf)
 
 

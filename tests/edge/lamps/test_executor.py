@@ -288,12 +288,48 @@ def test_hysteresis_of_a_light_sensor_and_the_sun_where_it_says_nothing() -> Non
     stage.pass_until(705, 700, 1)
     assert stage.told == [("raised", "lamp_sensor_failure")]
     assert stage.levels["lamp-1"] == 0  # by day, as the sun says
-    stage.pass_until(8 * HOUR_S + 10, 8 * HOUR_S, 1)
+    stage.pass_until(7 * HOUR_S + 10, 7 * HOUR_S, 1)
     assert stage.levels["lamp-1"] == 80  # and by night
-    stage.sense("lux/lx", 50, moment(8 * HOUR_S + 20))
-    stage.pass_until(8 * HOUR_S + 30, 8 * HOUR_S + 21, 1)
+    stage.sense("lux/lx", 50, moment(7 * HOUR_S + 20))
+    stage.pass_until(7 * HOUR_S + 30, 7 * HOUR_S + 21, 1)
     assert stage.levels["lamp-1"] == 0
     assert stage.told[-1] == ("cleared", "lamp_sensor_failure")
+
+
+SENSOR = {"kind": "sensor", "sensor": "lux/lx", "on_level": 20, "off_level": 40}
+
+
+def sensed(stage: Stage, lux: float, from_h: float, until_h: float) -> int:
+    """Let a light sensor read the same for hours, and return the level at the end."""
+    for at_s in range(round(from_h * HOUR_S), round(until_h * HOUR_S), 60):
+        stage.sense("lux/lx", lux, moment(at_s))
+        stage.pass_until(at_s + 40, at_s + 20, 20)
+    return stage.levels["lamp-1"]
+
+
+def test_a_sensor_that_is_stuck_at_bright_leaves_no_street_dark() -> None:
+    """An hour after sunset nobody believes it: the sun decides, at the next dusk too, until it reads dark."""
+    stage = Stage(fixtures(1), body=plan(SENSOR, at_12=80))
+    assert sensed(stage, 500, 0, 7) == 0
+    assert sensed(stage, 500, 7, 8) == 80
+    assert sensed(stage, 500, 8, 21) == 0
+    assert sensed(stage, 500, 21, 31) == 80
+    assert stage.told == [("raised", "lamp_sensor_failure")]
+    assert sensed(stage, 5, 31, 31.2) == 80
+    assert stage.told[1:] == [("cleared", "lamp_sensor_failure")]
+
+
+def test_a_sensor_that_is_stuck_at_dark_is_told_and_lamps_are_on() -> None:
+    """It may be covered, or in an underpass; a dark quarter of an hour before dusk is told of nobody."""
+    stage = Stage(fixtures(1), body=plan(SENSOR, at_12=80))
+    assert sensed(stage, 5, 1, 1.3) == 80
+    assert stage.told == [("raised", "lamp_sensor_failure")]
+    assert sensed(stage, 500, 1.3, 1.4) == 0
+    assert sensed(stage, 5, 5.5, 8) == 80
+    assert stage.told[1:] == [("cleared", "lamp_sensor_failure")]
+    never = Stage(fixtures(1), Lighting(sensor_doubt_s=0), plan(SENSOR, at_12=80))
+    assert sensed(never, 500, 7, 9) == 0
+    assert never.told == []
 
 
 BUSY = {"kind": "value", "reference": "traffic/rate", "operator": "gt", "state": 300}
@@ -313,8 +349,7 @@ def test_a_value_about_its_limit_does_not_make_lamps_chatter() -> None:
 
 def test_a_sensor_that_the_next_plan_does_not_ask_is_forgotten() -> None:
     """Its alarm is over, and it may be unplugged; what the next plan asks, too, is remembered."""
-    sensor = {"kind": "sensor", "sensor": "lux/lx", "on_level": 20, "off_level": 40}
-    stage = Stage(fixtures(1), Lighting(sensor_stale_s=300), plan(sensor, at_12=100))
+    stage = Stage(fixtures(1), Lighting(sensor_stale_s=300), plan(SENSOR, at_12=100))
     stage.sense("lux/lx", 30.0, moment(1))
     stage.pass_until(600, 5, 10)
     assert stage.told == [("raised", "lamp_sensor_failure")]
