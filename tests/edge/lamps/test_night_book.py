@@ -38,12 +38,19 @@ class Watch:
         self.take(effects, at_s)
         self.sequence += kind == "lamp_plan"
 
-    def look(self, from_s: float, until_s: float, hook: Callable[[float], None] = lambda _s: None) -> None:
-        """Let time pass."""
+    def look(
+        self,
+        from_s: float,
+        until_s: float,
+        hook: Callable[[float], None] = lambda _s: None,
+        wrong_s: float = 0,
+        era: int = 0,
+    ) -> None:
+        """Let time pass, by a clock that is wrong by so much."""
         for number in range(int((until_s - from_s) / 10)):
             at_s = from_s + 10 * number
             hook(at_s)
-            now = moment(at_s)
+            now = moment(at_s, wrong_s=wrong_s, era=era)
             self.stage.take(self.stage.lamps.tick(now), now)
             self.stage.read(now)
             self.take(self.book.roll(now), at_s)
@@ -156,3 +163,27 @@ def test_a_failure_that_nobody_could_look_for_stands() -> None:
         watch.stage.read(moment(at_s), Quality.UNPOWERED, "feeder_off")
         watch.take(watch.book.roll(moment(at_s)), at_s)
     assert [night.failures for night in watch.told] == [["lamp_failure"], ["lamp_failure"]]
+
+
+def test_a_clock_that_is_a_day_ahead_for_minutes_ends_no_night() -> None:
+    """At nine in the evening, for five minutes: they are seen by nobody, and the night goes on."""
+    watch = Watch(plan(at_12=0, at_18=100, at_06=0))
+    watch.look(0, 9 * HOUR_S)
+    watch.look(9 * HOUR_S, 9 * HOUR_S + 300, wrong_s=24 * HOUR_S)
+    watch.look(9 * HOUR_S + 300, 24 * HOUR_S + 60, era=1)
+    [night] = watch.told
+    assert night.night == "2027-01-15"
+    assert abs(night.should_s - 12 * 3600) <= 60
+    assert 12 * 3600 - 400 <= night.lit_s <= 12 * 3600 - 200
+    assert by_hour(night.commanded)[-1] == (30, 0)
+
+
+def test_a_clock_that_leaps_ahead_and_stays_is_believed_after_a_while() -> None:
+    """It was three hours late: what lies between was seen by nobody, the rest is told."""
+    watch = Watch(plan(at_12=0, at_18=100, at_06=0))
+    watch.look(0, 9 * HOUR_S)
+    watch.look(9 * HOUR_S, 21 * HOUR_S + 60, wrong_s=3 * HOUR_S)
+    [night] = watch.told
+    assert abs(night.should_s - 12 * 3600) <= 60
+    assert abs(night.lit_s - (9 * 3600 - 600)) <= 60
+    assert night.dark_s == 0
