@@ -228,7 +228,8 @@ class LampNight(msgspec.Struct, frozen=True, tag="lamp_night"):
     A gateway that stops tells it so far. Told again under the same ``id`` it has all of that and more: of
     several the one with the latest ``time_ms`` stands.
 
-    ``should_s`` is how long it was to burn, of which it was seen to burn for ``lit_s`` and seen dark for
+    ``should_s`` is how long it was to burn, but for the time in which it was seen without power because its
+    circuit was to be off; of it the lamp was seen to burn for ``lit_s`` and seen dark for
     ``dark_s``; nobody saw the rest (no answer, no power, the gateway was off). ``astray_s`` is how long it
     was seen to burn while it was to be off. ``baseline_wh`` is what it would have taken at full light from
     sunset to sunrise, as far as it is known what it took; 0 where its rated power is not declared.

@@ -40,6 +40,12 @@ def addresses(point: Point) -> list[int]:
     return sorted({*own, *helpers})
 
 
+def reaches(point: Point, other: Profile) -> bool:
+    """Say whether devices of another profile have anything where this point is written."""
+    cells = range(point.address, point.address + point.words)
+    return any(it.table == point.table and any(at in cells for at in addresses(it)) for it in other.points)
+
+
 def decode(point: Point, registers: Registers) -> Reading:
     """Return the point's value; bad (not_read) where an address is missing from ``registers``."""
     try:

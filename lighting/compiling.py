@@ -17,6 +17,7 @@ from lighting.plan import (
     Place,
     Plan,
     SensorActivePeriod,
+    ValueActivePeriod,
 )
 from lighting.sun import sun_after
 from lighting.timeline import Cause, CauseKind, Comparison, Gate, Step, Threshold, Timeline
@@ -127,12 +128,11 @@ class _ProgramNight:
             case AstroClockActivePeriod(sunset_offset_min=sunset, sunrise_offset_min=sunrise):
                 yield _Span(self._sun("sunset", sunset, begins), self._sun("sunrise", sunrise, ends), None)
             case SensorActivePeriod():
-                yield _Span(self.from_ms, self.until_ms, _threshold(period))
+                yield _Span(self.from_ms, self.until_ms, gate_of(period))
             case AstroAndSensorActivePeriod():
                 yield from self._astro_and_sensor(period)
             case _:
-                gate = Comparison(period.reference, period.operator, period.state)
-                yield _Span(self.from_ms, self.until_ms, gate)
+                yield _Span(self.from_ms, self.until_ms, gate_of(period))
 
     def _astro_and_sensor(self, period: AstroAndSensorActivePeriod) -> Iterator[_Span]:
         begins, ends = CauseKind.PERIOD_BEGINS, CauseKind.PERIOD_ENDS
@@ -141,9 +141,9 @@ class _ProgramNight:
         sunset_ms = self._sun("sunset", sunset, begins)
         again_ms = self._sun("sunrise", sunrise - period.pc_active_before_sunrise_min, ends)
         sunrise_ms = self._sun("sunrise", sunrise, ends)
-        yield _Span(heard_ms, sunset_ms, _threshold(period))
+        yield _Span(heard_ms, sunset_ms, gate_of(period))
         yield _Span(sunset_ms, again_ms, None)
-        yield _Span(max(sunset_ms, again_ms), sunrise_ms, _threshold(period))
+        yield _Span(max(sunset_ms, again_ms), sunrise_ms, gate_of(period))
 
 
 class Compiler:
@@ -280,8 +280,15 @@ def _operated(operation: EffectOperation, level: int, by: int) -> int:
     return min(max(result, 0), 100)
 
 
-def _threshold(period: SensorActivePeriod | AstroAndSensorActivePeriod) -> Threshold:
-    return Threshold(period.sensor, period.on_level, period.off_level)
+def gate_of(period: ActivePeriod) -> Gate | None:
+    """Return what is asked on the spot while the period may be active; None where time alone decides."""
+    match period:
+        case SensorActivePeriod() | AstroAndSensorActivePeriod():
+            return Threshold(period.sensor, period.on_level, period.off_level)
+        case ValueActivePeriod():
+            return Comparison(period.reference, period.operator, period.state)
+        case _:
+            return None
 
 
 _RANK = {

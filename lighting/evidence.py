@@ -38,6 +38,8 @@ class Seen(NamedTuple):
     energy_wh: float | None = None
     """Its own counter."""
     powered: bool = True
+    fed: bool = True
+    """Whether its circuit is to be on: of a lamp without power behind one that is not, nothing is asked."""
 
 
 class NightLog(msgspec.Struct):
@@ -62,6 +64,9 @@ class NightLog(msgspec.Struct):
     commanded: list[LampChange] = []
     measured: list[LampChange] = []
     failures: set[str] = set()
+    """What showed in this night."""
+    standing: set[str] = set()
+    """What was raised at some time, also before, and not ended yet."""
     corrected: int = 0
     ordered: Command | None = None
     """The command it is under."""
@@ -102,7 +107,7 @@ class NightLog(msgspec.Struct):
         _noted(self.commanded, LampChange(now_ms, command.level, command.reason.value))
 
     def failed(self, problem: str) -> None:
-        """A failure class was raised, or is still active."""
+        """A failure shows, for longer than a moment."""
         if len(self.failures) < LAMP_FAILURES_MAX:
             self.failures.add(problem)
 
@@ -132,7 +137,7 @@ class NightLog(msgspec.Struct):
             corrected=self.corrected,
             energy_wh=None if self.used_wh is None else _energy(self.used_wh),
             baseline_wh=_energy(self.rated_power_w * self._dark_so_far_ms(now_ms) / HOUR_MS),
-            failures=sorted(self.failures),
+            failures=sorted(self.failures | self.standing)[:LAMP_FAILURES_MAX],
             part=self.part,
             clock=clock,
             **sums,
@@ -182,12 +187,13 @@ class NightLog(msgspec.Struct):
         if self.ordered is None:
             return
         should, seen = self.ordered.level > 0, self.seen
+        known_ms = 0
+        if seen is not None:
+            known_ms = max(0, min(until_ms, self.seen_ms + round(self.holds_s * 1000)) - from_ms)
         if should:
-            self.sums_ms["should_s"] += until_ms - from_ms
-        if seen is None:
-            return
-        known_ms = min(until_ms, self.seen_ms + round(self.holds_s * 1000)) - from_ms
-        if known_ms <= 0:
+            excused = seen is not None and not seen.powered and not seen.fed
+            self.sums_ms["should_s"] += until_ms - from_ms - (known_ms if excused else 0)
+        if seen is None or not known_ms:
             return
         if not seen.powered:
             self.sums_ms["unpowered_s"] += known_ms

@@ -75,7 +75,7 @@ def broadcast(profile: Profile, name: str, value: Value, profiles: Iterable[Prof
     """Return the write of a value to all units of a line, on which there are ``profiles``.
 
     ModbusError: not_broadcast where the profile's devices do not heed such a write, reaches_others where it
-    would write what another profile calls something else, or why the point cannot be written.
+    would be written to devices of another profile too, or why the point cannot be written.
     """
     if not profile.modbus.broadcast:
         raise ModbusError("not_broadcast")
@@ -83,12 +83,9 @@ def broadcast(profile: Profile, name: str, value: Value, profiles: Iterable[Prof
     if refused:
         raise ModbusError(refused[name])
     [write] = writes
-    meant, cells = profile.point(name), range(write.address, write.end)
-    for other in profiles:
-        for point in other.points:
-            reached = point.table == write.table and any(at in cells for at in codec.addresses(point))
-            if reached and point != meant and other is not profile:
-                raise ModbusError("reaches_others")
+    [point] = write.points
+    if any(other.id != profile.id and codec.reaches(point, other) for other in profiles):
+        raise ModbusError("reaches_others")
     return replace(write, reads=False)
 
 

@@ -31,6 +31,8 @@ class Alarms:
         self._priority, self._ids = priority, ids
         self.active: dict[str, str] = {}
         self._since_s: dict[str, float] = {}
+        self._shown_s: dict[str, float] = {}
+        """Since when the failures of active alarms show without a pause."""
 
     def take(
         self,
@@ -53,14 +55,19 @@ class Alarms:
         if shows is None or shows == active:
             if self._since_s:
                 self._since_s.pop(key, None)
+            if shows:
+                self._shown_s.setdefault(key, now.s)
+            else:
+                self._shown_s.pop(key, None)
             return []
         since_s = self._since_s.setdefault(key, now.s)
         if now.s - since_s < (delays.on_s if shows else delays.off_s):
             return []
         del self._since_s[key]
         if active:
+            self._shown_s.pop(key, None)
             return [self._cleared(key, self.active.pop(key), now, value)]
-        self.active[key] = self._ids()
+        self.active[key], self._shown_s[key] = self._ids(), since_s
         return [
             Emit(
                 AlarmRaised(
@@ -82,8 +89,15 @@ class Alarms:
 
     def forget_delays(self, at: Ref, problems: Iterable[str]) -> None:
         """What showed so far was of another command."""
-        for problem in problems if self._since_s else ():
-            self._since_s.pop(f"{problem}/{at.device}/{at.point}", None)
+        for problem in problems if self._since_s or self._shown_s else ():
+            key = f"{problem}/{at.device}/{at.point}"
+            self._since_s.pop(key, None)
+            self._shown_s.pop(key, None)
+
+    def shows(self, problem: str, at: Ref, now: Moment, delays: Delays) -> bool:
+        """Say whether an active alarm's failure has just shown for as long as one that is raised."""
+        since_s = self._shown_s.get(f"{problem}/{at.device}/{at.point}") if self._shown_s else None
+        return since_s is not None and now.s - since_s >= delays.on_s
 
     def clear(self, problem: str, unless: Callable[[Ref], bool], now: Moment) -> list[Emit]:
         """Clear the alarms of a kind, but those of places that are still looked at."""

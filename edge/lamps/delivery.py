@@ -27,6 +27,8 @@ class _Order:
     level: int
     lamps: list[LampState]
     group: GroupKey | None = None
+    number: int = 0
+    """Of the switch-ons, in the order in which they began to wait."""
 
     @property
     def line(self) -> str:
@@ -45,16 +47,18 @@ class Delivery:
             self._of[lamp.fixture.name] = lamp
             if lamp.fixture.group:
                 self._groups.setdefault(lamp.fixture.group, []).append(lamp)
-        self._ons: deque[_Order] = deque()
+        self._ons: dict[str, deque[_Order]] = {}
+        """Switch-ons by line; among lines the one that waits longest is next."""
         self._others: dict[str, deque[_Order]] = {}
         self._waiting = 0  # orders in both
+        self._ons_queued = 0  # ever
         self._under_way: dict[str, int] = {}
         self._next_on_s = -math.inf
 
     @property
     def next_s(self) -> float:
         """When a lamp may be switched on next; infinite if none waits for that alone."""
-        return self._next_on_s if self._ons and self._has_room(self._ons[0].line) else math.inf
+        return math.inf if self._next_on() is None else self._next_on_s
 
     def due(self, lamps: Iterable[LampState], now: Moment) -> None:
         """These lamps are to have another level, or are asked to have it again."""
@@ -127,10 +131,10 @@ class Delivery:
         for line, queue in self._others.items():
             while queue and self._has_room(line):
                 self._give(queue.popleft(), sends, now)
-        while self._ons and now.s >= self._next_on_s:
+        while now.s >= self._next_on_s:
             given = 0
-            while self._ons and given < self._lighting.together_max and self._has_room(self._ons[0].line):
-                given += self._give(self._ons.popleft(), sends, now)
+            while given < self._lighting.together_max and (first := self._next_on()):
+                given += self._give(first.popleft(), sends, now)
             if given:
                 self._next_on_s = now.s + self._lighting.stagger_s
             if given < self._lighting.together_max or self._lighting.stagger_s:
@@ -175,9 +179,16 @@ class Delivery:
     def _queue(self, order: _Order) -> None:
         self._waiting += 1
         if order.level and any(self._is_off(lamp) for lamp in order.lamps):
-            self._ons.append(order)
+            self._ons_queued += 1
+            order.number = self._ons_queued
+            self._ons.setdefault(order.line, deque()).append(order)
         else:
             self._others.setdefault(order.line, deque()).append(order)
+
+    def _next_on(self) -> deque[_Order] | None:
+        """Return the queue whose first lamp is on next: a line that has no room holds up no other."""
+        ready = [queue for line, queue in self._ons.items() if queue and self._has_room(line)]
+        return min(ready, key=lambda queue: queue[0].number, default=None)
 
     def _is_off(self, lamp: LampState) -> bool:
         value = self._known.level(lamp.fixture)

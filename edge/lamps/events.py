@@ -32,7 +32,6 @@ class Happened(StrEnum):
     PROVED = "proved"  # it reads back as commanded
     FAILED = "failed"  # it does not, after all retries
     MEASURED = "measured"
-    RAISED = "raised"  # one of its failures is an alarm now; ``told`` is the class
 
 
 class LampEvent(NamedTuple):
@@ -50,6 +49,10 @@ class LampEvent(NamedTuple):
     burns: bool | None = None
     """Whether it is lit; None where nobody can tell."""
     powered: bool = True
+    fed: bool = True
+    """Whether its circuit, if it has one, is to be on."""
     attempt: int = 0
     """Of SENT: 1 is the first, more are retries."""
     told: str = ""
+    failures: tuple[str, ...] = ()
+    """Those that show now, and not only for a moment."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from contract.events import AlarmRaised
 from contract.samples import Measured, Quality, Row, Sample, Value
 from edge.clock import Moment
 from edge.lamps.alarms import Alarms
@@ -127,18 +126,12 @@ class Lamps:
                 case "lamp_plan":
                     read_plan(body, self.gateway, self.states, self._points)
                 case "lamp_overrides":
-                    read_overrides(body, self.states, self._longest_s)
+                    read_overrides(body, self.states, DURATION_S_MAX)
                 case "lamp_conditions":
                     read_conditions(body)
         except DocumentError as error:
             return error.problems
         return []
-
-    @property
-    def _longest_s(self) -> float:
-        """Until the plan is known, which may be later after a start, whatever any plan may allow."""
-        plan = self.program.plan
-        return plan.overrides.longest_s if plan else DURATION_S_MAX
 
     def _put_plan(self, body: str | None) -> None:
         plan = read_any_plan(body) if body else None
@@ -180,12 +173,9 @@ class Lamps:
         for lamp, own in touched.items():
             if own:
                 self._delivery.heard(lamp, now)
+            effects += self._judge.look(lamp, now)
+            if own:
                 self._tell(lamp, Happened.MEASURED, now, "")
-            found = self._judge.look(lamp, now)
-            for emitted in found:
-                if isinstance(emitted.event, AlarmRaised):
-                    self._tell(lamp, Happened.RAISED, now, emitted.event.problem)
-            effects += found
         return effects + self.tick(now)
 
     def sent(self, send: Send, error: str, now: Moment) -> list[LampEffect]:
@@ -248,8 +238,8 @@ class Lamps:
             effects += take(CLOCK_UNTRUSTED, here, self.program.untrusted, now, told=told)
             effects += take(NO_LAMP_PLAN, here, self.program.planless, now, told=self.program.planless_told)
             effects += self.alarms.clear(SENSOR_FAILURE, self.program.sensors.listens, now)
-        for at, lost in self.program.sensors.lost.items():
-            effects += take(SENSOR_FAILURE, at, lost, now, told=f"{at} is not read: lamps follow the sun")
+        for at, told in self.program.sensors.complaints(now.s).items():
+            effects += take(SENSOR_FAILURE, at, bool(told), now, told=f"{at} {told}")
         return effects
 
     def _note(
@@ -288,6 +278,7 @@ class Lamps:
         if not self.listeners:
             return
         fixture, known = lamp.fixture, self.known
+        circuit = self.states.get(fixture.circuit)
         event = LampEvent(
             fixture.name,
             what,
@@ -298,8 +289,10 @@ class Lamps:
             known.energy_wh(fixture),
             known.burns(fixture),
             lamp.powered,
+            circuit is None or circuit.level != 0,
             lamp.attempts,
             told,
+            lamp.failing,
         )
         for listener in self.listeners:
             listener(event)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from device_profiles import codec
 from device_profiles.schema import Profile
 from edge.lamps.settings import Lamp
 from edge.settings import Ref, Settings, ref
@@ -49,6 +50,8 @@ class Fixture:
     breaker: Ref | None = None
     """On: its breaker has tripped."""
     group: GroupKey | None = None
+    circuit: str = ""
+    """The circuit that feeds its controller, if it is one of the gateway's."""
     members: tuple[str, ...] = ()
     """Of a circuit: the lamps that it feeds and that are commanded one by one."""
     feeds: int = 0
@@ -173,20 +176,33 @@ class _Making:
             ref(lamp.local) if lamp.local else None,
             ref(breaker) if breaker else None,
             group if group in self._groups else None,
+            circuit.name if circuit else "",
             tuple(each.name for each in fed if each.rated_power_w),
             len(fed),
         )
 
 
 def _groups(settings: Settings, profiles: Mapping[str, Profile]) -> set[GroupKey]:
-    """Return what may be broadcast: every device of the profile on the line must be a lamp's."""
+    """Return what may be broadcast: whatever the request reaches on the line must be lamps of one profile."""
     outputs = {lamp.output for lamp in settings.lamps}
     points = {ref(output).point for output in outputs}
     found: set[GroupKey] = set()
     strangers: set[GroupKey] = set()
     for device in settings.devices:
         profile = profiles[device.name]
-        for point in points if profile.modbus.broadcast else ():
-            key = GroupKey(device.line, profile.id, point)
-            (found if f"{device.name}/{point}" in outputs else strangers).add(key)
+        for name in points if profile.modbus.broadcast else ():
+            key = GroupKey(device.line, profile.id, name)
+            if f"{device.name}/{name}" not in outputs:
+                strangers.add(key)
+            elif key not in found:
+                found.add(key)
+                point = profile.point(name)
+                if point is None or any(codec.reaches(point, it) for it in _others(settings, profiles, key)):
+                    strangers.add(key)
     return found - strangers
+
+
+def _others(settings: Settings, profiles: Mapping[str, Profile], key: GroupKey) -> list[Profile]:
+    """Return the other profiles on the line of a group."""
+    on_line = (profiles[device.name] for device in settings.devices if device.line == key.line)
+    return list({it.id: it for it in on_line if it.id != key.profile}.values())

@@ -53,6 +53,8 @@ class Judge:
             return []
         fixture, level = lamp.fixture, lamp.level
         effects = self._silence(lamp, now)
+        shows = self._alarms.shows(COMMUNICATION_FAILURE, fixture.output, now, self._answers)
+        lamp.failing = (COMMUNICATION_FAILURE,) if shows else ()
         if fixture.leakage is not None:
             effects += self._leakage(lamp, now)
         if fixture.name in self._blind:
@@ -62,27 +64,33 @@ class Judge:
             return effects
         seen = self._known.seen(fixture)
         for found in verdicts.findings(fixture, level, self._due_percent(lamp), seen, self._lighting):
-            effects += self._take(fixture, found, now)
+            effects += self._take(lamp, found, now)
         return effects
 
-    def _take(self, fixture: Fixture, found: verdicts.Finding, now: Moment) -> list[Emit]:
-        return self._alarms.take(
+    def _take(self, lamp: LampState, found: verdicts.Finding, now: Moment) -> list[Emit]:
+        """Let an alarm have what shows, and note what shows for long enough."""
+        fixture = lamp.fixture
+        delays = self._told if found.problem in verdicts.FORGOTTEN else self._delays
+        effects = self._alarms.take(
             found.problem,
             fixture.output,
             found.shows,
             now,
-            self._told if found.problem in verdicts.FORGOTTEN else self._delays,
+            delays,
             told=found.told,
             part=fixture.part,
             value=found.value,
             limit=found.limit,
         )
+        if self._alarms.shows(found.problem, fixture.output, now, delays):
+            lamp.failing += (found.problem,)
+        return effects
 
     def _leakage(self, lamp: LampState, now: Moment) -> list[Emit]:
         """Whether its pole leaks: of a lamp that is held by hand as well, and of none that is unpowered."""
         fixture, known = lamp.fixture, self._known
         says = known.flag(fixture.leakage) if lamp.powered else None
-        return self._take(fixture, verdicts.leakage(fixture, says, known.burns(fixture)), now)
+        return self._take(lamp, verdicts.leakage(fixture, says, known.burns(fixture)), now)
 
     def _silence(self, lamp: LampState, now: Moment) -> list[Emit]:
         """Whether it answers; of a lamp without power, or on a line that is gone, nobody can tell."""
@@ -103,14 +111,19 @@ class Judge:
             return self._known.taken(lamp) is True
         return lamp.phase in (Phase.PROVED, Phase.FAILED)
 
-    def _due_percent(self, lamp: LampState) -> float:
-        """Return which part of its rated power a lamp, or the lamps of a circuit, should draw."""
+    def _due_percent(self, lamp: LampState) -> float | None:
+        """Return which part of its rated power a lamp, or the lamps of a circuit, should draw.
+
+        None while commands to some of a circuit's lamps are on their way.
+        """
         fixture, level = lamp.fixture, lamp.level or 0
         if not fixture.is_switch:
             return level
         if not level or not fixture.members or not fixture.rated_power_w:
             return 100.0 * bool(level)
         members = [self._states[name] for name in fixture.members]
+        if any(it.phase in (Phase.QUEUED, Phase.SENT, Phase.UNPROVED) for it in members):
+            return None
         due_w = math.fsum((it.fixture.rated_power_w or 0.0) * (it.level or 0) / 100 for it in members)
         return 100 * due_w / fixture.rated_power_w
 

@@ -5,7 +5,7 @@ from enum import IntEnum
 from contract.samples import Value
 from edge.lamps.fixtures import Fixture
 from edge.lamps.settings import Lighting
-from edge.lamps.verdicts import Seen, matches, power_range
+from edge.lamps.verdicts import LEVEL_JUDGED_MIN, Seen, matches, power_range
 from edge.settings import Ref
 from lighting.commands import Command
 
@@ -28,6 +28,7 @@ class LampState:
         "attempts",
         "command",
         "error",
+        "failing",
         "fixture",
         "heard",
         "held",
@@ -53,6 +54,8 @@ class LampState:
         """Why no command is sent, though it is powered: by whom it is held."""
         self.error = ""
         """Of the last reading of its output."""
+        self.failing: tuple[str, ...] = ()
+        """Failures that show now, and have for as long as it takes to raise one."""
         self.silent = False
         """Whether the reading before had one."""
 
@@ -126,9 +129,11 @@ class Known:
     def burns(self, fixture: Fixture) -> bool | None:
         """Say whether it is lit: by what it draws, else by what it says; None where nobody can tell."""
         power_w, allowed = self.power_w(fixture), power_range(fixture, 100, self._limits)
-        if power_w is not None and allowed is not None:
-            return power_w > allowed.nothing_w
         level = self.level(fixture)
+        if power_w is not None and allowed is not None:
+            if power_w > allowed.nothing_w or level is None or not 0 < level < LEVEL_JUDGED_MIN:
+                return power_w > allowed.nothing_w
+            return None if fixture.actual is None else True  # dimmed so far, it may draw next to nothing
         return None if level is None else level > 0
 
     def energy_wh(self, fixture: Fixture) -> float | None:

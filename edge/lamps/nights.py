@@ -15,6 +15,7 @@ from contract.samples import ClockState
 from edge.clock import Moment
 from edge.lamps.events import Happened, LampEvent
 from edge.lamps.executor import Lamps
+from edge.lamps.leaps import Leaps
 from edge.rules.effects import Emit, Ids
 from lighting import nights
 from lighting.evidence import NightLog, Seen
@@ -44,13 +45,14 @@ class NightBook:
         """Whether it is what a former run wrote down, and nothing was added yet."""
         self._changed = False
         """Whether plan or conditions are others since a time that nobody knows."""
+        self._leaps, self._missed = Leaps(), False
         lamps.listeners.append(self._heard)
         lamps.on_change = self._changes
 
     def roll(self, now: Moment) -> list[Emit]:
         """Tell of nights that are over, and begin the one that it is."""
         plan = self._lamps.program.plan
-        if now.clock is ClockState.UNSET:
+        if not self._knows(now):
             return []
         self._catch_up(now.wall_ms)
         if self._changed:
@@ -69,7 +71,7 @@ class NightBook:
     def _changes(self, now: Moment) -> list[Emit]:
         """Before another document is in force: what was planned until now stands, and a night may be over."""
         told = self.roll(now)
-        if now.clock is ClockState.UNSET:
+        if not self._knows(now):
             self._changed = True
         else:
             self._bring_up_to_date()
@@ -77,8 +79,8 @@ class NightBook:
         return told
 
     def so_far(self, now: Moment) -> list[Emit]:
-        """Tell of the night as far as it has come; with an unset clock the next start tells it."""
-        if now.clock is ClockState.UNSET:
+        """Tell of the night as far as it has come; where nobody knows the time the next start tells it."""
+        if not self._knows(now):
             return []
         self._catch_up(now.wall_ms)
         return [Emit(record) for record in self._records(now, bare=False)]
@@ -104,6 +106,18 @@ class NightBook:
         self._taken_up = bool(self._logs)
         for log in self._logs.values():
             log.id = log.id or self._ids()  # an earlier version gave none
+
+    def _knows(self, now: Moment) -> bool:
+        """Say whether the time is one to write down by; what was missed while it was not is made up for."""
+        if now.clock is ClockState.UNSET or self._leaps.doubts(now):
+            self._missed = True
+            return False
+        if self._missed:
+            self._missed = False
+            for name, log in self._logs.items() if not self._taken_up else ():
+                if (command := self._lamps.states[name].command) is not None:
+                    log.due(command, now.wall_ms)
+        return True
 
     def _begin(self, plan: Plan, now: Moment, watched_ms: int) -> None:
         """Begin the night that it is; what another run saw of it before ``watched_ms``, it has told."""
@@ -132,8 +146,6 @@ class NightBook:
             )
             if lamp.command is not None:
                 log.due(lamp.command, max(from_ms, watched_ms))
-            for failure in self._lamps.failures(name):
-                log.failed(failure)
 
     def _catch_up(self, now_ms: int) -> None:
         """Count the time since the former run by what it knew of the plan, before anything is added."""
@@ -154,8 +166,7 @@ class NightBook:
         if self._taken_up or not self._logs:
             return
         for log in self._logs.values():
-            for failure in self._lamps.failures(log.lamp):
-                log.failed(failure)
+            log.standing = set(self._lamps.failures(log.lamp))
         from_ms = max(max(log.from_ms, log.planned_ms) for log in self._logs.values())
         if self._changed or self._lamps.program.plan is None or from_ms >= self._until_ms:
             return
@@ -174,7 +185,7 @@ class NightBook:
 
     def _heard(self, event: LampEvent) -> None:
         log = self._logs.get(event.lamp)
-        if log is None or event.now.clock is ClockState.UNSET:
+        if log is None or not self._knows(event.now):
             return
         now_ms = event.now.wall_ms
         self._catch_up(now_ms)
@@ -187,9 +198,7 @@ class NightBook:
                 log.sent(event.command, now_ms, again=event.attempt > 1)
             case Happened.MEASURED:
                 level = None if event.level is None else round(min(max(event.level, 0), 100))
-                log.saw(Seen(event.burns, level, event.power_w, event.energy_wh, event.powered), now_ms)
-            case Happened.RAISED:
-                log.failed(event.told)
-            case Happened.FAILED:
-                for failure in self._lamps.failures(event.lamp):
+                seen = Seen(event.burns, level, event.power_w, event.energy_wh, event.powered, event.fed)
+                log.saw(seen, now_ms)
+                for failure in event.failures:
                     log.failed(failure)

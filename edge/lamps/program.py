@@ -11,16 +11,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from contract.events import LampChange
 from contract.samples import ClockState, Value
 from edge.clock import CREDIBLE_FROM_MS, Moment
+from edge.lamps.daylight import Daylight
 from edge.lamps.sensors import Sensors
 from edge.lamps.settings import Lighting
 from edge.lamps.track import Track
 from edge.settings import Ref, ref
 from lighting.addresses import Addresses
 from lighting.commands import Command, Reason, command
-from lighting.compiling import Compiler, Fact
+from lighting.compiling import Compiler, Fact, gate_of
 from lighting.documents import Override
 from lighting.plan import Plan
-from lighting.timeline import Threshold
+from lighting.timeline import Gate, Threshold
 
 DEFAULT_LEVEL = 100
 """TALQ's defaultLightState: what lamps give where nothing says otherwise."""
@@ -33,7 +34,7 @@ class Program:
     def __init__(self, gateway: str, lamps: Sequence[str], lighting: Lighting) -> None:
         """No plan yet, and nobody knows what is due."""
         self.commands: dict[str, Command | None] = dict.fromkeys(lamps)
-        self.sensors = Sensors(lighting.sensor_stale_s)
+        self.sensors = Sensors(lighting.sensor_stale_s, lighting.value_off_delay_s)
         self.plan: Plan | None = None
         self.planless = self.untrusted = False
         """Whether lamps have no plan, and whether the clock is too bad for one; patience is over for both."""
@@ -45,6 +46,7 @@ class Program:
         if sensor:
             self.sensors.listen([ref(sensor.point)])
         self._compiler: Compiler | None = None
+        self._daylight: Daylight | None = None
         self._tracks: list[Track] = []
         self._unplanned = list(lamps)
         self._fallback: Command | None = None
@@ -64,9 +66,14 @@ class Program:
         """A sound plan is in force from now on, or none is."""
         self.plan, self._dirty = plan, True
         self._tracks, self._compiler = [], None
+        own: set[Gate] = {self._gate} if self._gate else set()
+        self.sensors.keep(own | (_gates(plan) if plan else set()))
+        self._daylight = None
         if plan is not None:
             self._compiler = Compiler(plan)
-            self.sensors.listen(map(ref, plan.asked))
+            if margin_s := self._lighting.sensor_doubt_s:
+                place = plan.place_of.get(self._gateway, plan.place)
+                self._daylight = Daylight(place, self._compiler.zone, margin_s)
             addresses, place = Addresses(plan), plan.place_of.get(self._gateway, plan.place)
             lamps_of: dict[str, list[str]] = {}
             for assignment in plan.assignments:
@@ -148,6 +155,10 @@ class Program:
         self.planless = bool(self._unplanned) and not patient
         found: list[str] = []
         edges_ms: list[int] = []
+        if trusted and self._daylight and self.sensors.opened:
+            light, until_ms = self._daylight.at(now.wall_ms)
+            self.sensors.doubt(light, now.s)
+            edges_ms.append(until_ms)
         for track in self._tracks:
             before = track.command
             if by_plan:
@@ -199,7 +210,7 @@ class Program:
         self.sensors.need(track.gates, now.s)
         if step.gates and self.sensors.awaited(step.gates, now.s):
             return track.command
-        return command(step, self.sensors.opened, (), "", now.wall_ms)
+        return command(step, self.sensors.believed, (), "", now.wall_ms)
 
     def _full(self, told: str, before: Command | None, now: Moment) -> Command | None:
         """Return full light, by the light sensor where there is one; in doubt on."""
@@ -236,3 +247,9 @@ class Program:
             for lamp in changed:
                 self.commands[lamp] = holding.get(lamp) or of_track.get(lamp, self._fallback)
         return changed
+
+
+def _gates(plan: Plan) -> set[Gate]:
+    """Return whatever may have to be asked to follow a plan."""
+    periods = [period for program in plan.programs for period in program.active_periods]
+    return {gate for period in periods if (gate := gate_of(period)) is not None}

@@ -54,7 +54,9 @@ class Lighting(Strict):
     untrusted_clock: Literal["on", "pattern"] = "on"
     patience_s: SecondsOrNone = 120
     light_sensor: LightSensor | None = None
+    value_off_delay_s: SecondsOrNone = 60
     sensor_stale_s: float = Field(default=300, gt=0, le=86_400)
+    sensor_doubt_s: SecondsOrNone = 3600
     horizon_nights: int = Field(default=2, ge=1, le=30)
     doors: list[PointName] = Field(default=[], max_length=16)
     priority: Priority = Field(default=Priority.MEDIUM, strict=False)

@@ -79,10 +79,14 @@ def power_range(fixture: Fixture, level: float, limits: Lighting) -> Range | Non
 
 
 def findings(
-    fixture: Fixture, level: int, due_percent: float, seen: Seen, limits: Lighting
+    fixture: Fixture, level: int, due_percent: float | None, seen: Seen, limits: Lighting
 ) -> Iterator[Finding]:
-    """Yield what shows of a lamp at ``level``; ``due_percent`` of its rated power is what it should draw."""
-    allowed = power_range(fixture, due_percent, limits)
+    """Yield what shows of a lamp at ``level``; ``due_percent`` of its rated power is what it should draw.
+
+    None where nobody can say, as of a circuit whose lamps are just being switched.
+    """
+    allowed = None if due_percent is None else power_range(fixture, due_percent, limits)
+    due_percent = due_percent or 0.0
     draws = None if allowed is None or seen.power_w is None else seen.power_w > allowed.nothing_w
     if fixture.is_switch:
         burns = bool(level) and (draws if draws is not None else bool(seen.actual))
@@ -108,7 +112,7 @@ def _burns_right(fixture: Fixture, level: int, seen: Seen, allowed: Range | None
     """Say whether it is proved to burn as it should."""
     if level == 0:
         return False
-    if allowed is not None and seen.power_w is not None:
+    if level >= LEVEL_JUDGED_MIN and allowed is not None and seen.power_w is not None:
         return max(allowed.low_w, allowed.nothing_w) <= seen.power_w <= allowed.high_w
     return seen.actual is not None and matches(fixture, seen.actual, level, limits.level_tolerance)
 
@@ -117,7 +121,9 @@ def _of_dimmed(
     fixture: Fixture, level: int, seen: Seen, draws: bool | None, burns: bool, limits: Lighting
 ) -> Iterator[Finding]:
     if level:
-        lit = draws if draws is not None else (None if seen.actual is None else seen.actual > 0)
+        lit = None if seen.actual is None else seen.actual > 0
+        if draws or (draws is False and level >= LEVEL_JUDGED_MIN):
+            lit = draws
         dark = lit is False or seen.failure is True
         told = f"{fixture.name} is commanded to {level} % and is dark{_drawing(seen)}"
         yield Finding(LAMP_FAILURE, True if dark else (False if burns else None), told, seen.power_w)

@@ -210,7 +210,7 @@ def test_what_cannot_be_broadcast_is_refused_by_name() -> None:
 
 
 def test_a_broadcast_that_would_reach_something_else_is_refused() -> None:
-    """Another profile has its own meaning of that register; a shimmed twin has the same."""
+    """Another profile has that register too, with its own meaning or the same; a shimmed twin is no other."""
     lamp = PROFILES[LAMP]
     twin = lamp.with_modbus(pause_s=0.1)
     assert broadcast(lamp, TARGET, 50, [lamp, twin, PROFILES["sdm630"]]).words == (50,)
@@ -218,6 +218,10 @@ def test_a_broadcast_that_would_reach_something_else_is_refused() -> None:
     stranger = PROFILES["water_gauge"].with_points([moved])
     with pytest.raises(ModbusError, match="reaches_others"):
         broadcast(lamp, TARGET, 50, [lamp, stranger])
+    with pytest.raises(
+        ModbusError, match="reaches_others"
+    ):  # its lamps have plans and overrides of their own
+        broadcast(lamp, TARGET, 50, [lamp, lamp.model_copy(update={"id": "street_lamp_controller_v2"})])
     assert broadcast(lamp, "default_light_state", 50, [lamp, stranger]).address == 0x5001
 
 

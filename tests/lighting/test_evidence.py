@@ -254,3 +254,19 @@ def test_no_record_of_a_night_breaks_the_contract() -> None:
     of.due(ON, FROM_MS)
     of.used_wh = 5e9
     assert record(of).energy_wh == 1e9
+
+
+def test_behind_a_circuit_that_is_off_by_plan_nothing_is_asked_of_a_lamp() -> None:
+    """One that is always to be on is lit in summer as in winter; without power otherwise it is not."""
+    for from_h, until_h in ((5.75, 19.25), (8.0, 17.5)):
+        for fed in (False, True):
+            of = log()
+            of.due(ON, FROM_MS)
+            watched(of, 0, from_h, Seen(None, powered=False, fed=fed))
+            watched(of, from_h, until_h, Seen(burns=True, level=100, power_w=100))
+            watched(of, until_h, 24, Seen(None, powered=False, fed=fed))
+            found = record(of)
+            hours = 24 if fed else until_h - from_h
+            assert abs(found.should_s - hours * 3600) <= 180
+            assert abs(found.unpowered_s - (24 - until_h + from_h) * 3600) <= 180
+            assert fed or was_lit(found)

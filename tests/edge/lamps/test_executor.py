@@ -159,6 +159,25 @@ def test_no_more_than_a_few_commands_are_with_a_line_at_once() -> None:
     assert len(stage.lamps.sent(first, "", moment(HOUR_S))) == 1
 
 
+def test_a_dead_line_holds_up_no_other() -> None:
+    """Line A answers nothing; the lamps of line B are on as soon as if it were not there."""
+    lamps = [replace(it, line="A" if number < 40 else "B") for number, it in enumerate(fixtures(60))]
+    stage = Stage(lamps, Lighting(broadcast_min=0, stagger_s=0.5), plan(count=60, at_12=0, at_13=100))
+    stage.read(moment(1))
+    begun: dict[str, float] = {}
+    for step in range(100):
+        now = moment(HOUR_S + step / 2)
+        for send in stage.lamps.tick(now):
+            assert isinstance(send, Send)
+            begun |= dict.fromkeys(send.lamps, now.s)
+            if send.line == "B":
+                stage.lamps.sent(send, "", now)
+    on_b = [at_s for lamp, at_s in begun.items() if int(lamp[5:]) > 40]
+    assert (len(begun), len(on_b)) == (8 + 20, 20)
+    assert max(on_b) <= HOUR_S + 28 * 0.5
+    assert stage.lamps.next_s(moment(HOUR_S + 50)) > HOUR_S + 60
+
+
 def test_between_switch_points_a_tick_does_nothing_and_knows_until_when() -> None:
     """The next thing to do is the plan's next point, far away."""
     stage = Stage(fixtures(1), body=plan(at_12=0, at_17=100))
@@ -272,18 +291,94 @@ def test_hysteresis_of_a_light_sensor_and_the_sun_where_it_says_nothing() -> Non
     stage.pass_until(705, 700, 1)
     assert stage.told == [("raised", "lamp_sensor_failure")]
     assert stage.levels["lamp-1"] == 0  # by day, as the sun says
-    stage.pass_until(8 * HOUR_S + 10, 8 * HOUR_S, 1)
+    stage.pass_until(7 * HOUR_S + 10, 7 * HOUR_S, 1)
     assert stage.levels["lamp-1"] == 80  # and by night
-    stage.sense("lux/lx", 50, moment(8 * HOUR_S + 20))
-    stage.pass_until(8 * HOUR_S + 30, 8 * HOUR_S + 21, 1)
+    stage.sense("lux/lx", 50, moment(7 * HOUR_S + 20))
+    stage.pass_until(7 * HOUR_S + 30, 7 * HOUR_S + 21, 1)
     assert stage.levels["lamp-1"] == 0
     assert stage.told[-1] == ("cleared", "lamp_sensor_failure")
 
 
+SENSOR = {"kind": "sensor", "sensor": "lux/lx", "on_level": 20, "off_level": 40}
+
+
+def sensed(stage: Stage, lux: float, from_h: float, until_h: float) -> int:
+    """Let a light sensor read the same for hours, and return the level at the end."""
+    for at_s in range(round(from_h * HOUR_S), round(until_h * HOUR_S), 60):
+        stage.sense("lux/lx", lux, moment(at_s))
+        stage.pass_until(at_s + 40, at_s + 20, 20)
+    return stage.levels["lamp-1"]
+
+
+def test_a_sensor_that_is_stuck_at_bright_leaves_no_street_dark() -> None:
+    """An hour after sunset nobody believes it: the sun decides, at the next dusk too, until it reads dark."""
+    stage = Stage(fixtures(1), body=plan(SENSOR, at_12=80))
+    assert sensed(stage, 500, 0, 7) == 0
+    assert sensed(stage, 500, 7, 8) == 80
+    assert sensed(stage, 500, 8, 21) == 0
+    assert sensed(stage, 500, 21, 31) == 80
+    assert stage.told == [("raised", "lamp_sensor_failure")]
+    assert sensed(stage, 5, 31, 31.2) == 80
+    assert stage.told[1:] == [("cleared", "lamp_sensor_failure")]
+
+
+def test_a_sensor_that_is_stuck_at_dark_is_told_and_lamps_are_on() -> None:
+    """It may be covered, or in an underpass; a dark quarter of an hour before dusk is told of nobody."""
+    stage = Stage(fixtures(1), body=plan(SENSOR, at_12=80))
+    assert sensed(stage, 5, 1, 1.3) == 80
+    assert stage.told == [("raised", "lamp_sensor_failure")]
+    assert sensed(stage, 500, 1.3, 1.4) == 0
+    assert sensed(stage, 5, 5.5, 8) == 80
+    assert stage.told[1:] == [("cleared", "lamp_sensor_failure")]
+    never = Stage(fixtures(1), Lighting(sensor_doubt_s=0), plan(SENSOR, at_12=80))
+    assert sensed(never, 500, 7, 9) == 0
+    assert never.told == []
+
+
+BUSY = {"kind": "value", "reference": "traffic/rate", "operator": "gt", "state": 300}
+
+
+def test_a_value_about_its_limit_does_not_make_lamps_chatter() -> None:
+    """On at once, and off when it was below for a minute without a pause."""
+    stage = Stage(fixtures(1), body=plan(BUSY, at_12=80))
+    stage.read(moment(0))
+    for number in range(360):
+        at_s = 10 + number * 10
+        stage.sense("traffic/rate", 299.0 + 2 * (number % 2) if number < 300 else 299.0, moment(at_s))
+        stage.pass_until(at_s + 2, at_s + 1, 1)
+        assert stage.levels["lamp-1"] == (80 if 1 <= number < 306 else 0)
+    assert len(stage.sends) == 2
+
+
+def test_a_sensor_that_the_next_plan_does_not_ask_is_forgotten() -> None:
+    """Its alarm is over, and it may be unplugged; what the next plan asks, too, is remembered."""
+    stage = Stage(fixtures(1), Lighting(sensor_stale_s=300), plan(SENSOR, at_12=100))
+    stage.sense("lux/lx", 30.0, moment(1))
+    stage.pass_until(600, 5, 10)
+    assert stage.told == [("raised", "lamp_sensor_failure")]
+    for body, at_s in ((plan({"kind": "astro_clock"}, at_12=100), 610), (plan(at_12=100), 620)):
+        stage.take(stage.lamps.in_force("lamp_plan", body, moment(at_s))[1], moment(at_s))
+    stage.pass_until(3000, 615, 30)
+    assert stage.told[1:] == [("cleared", "lamp_sensor_failure")]
+    assert stage.lamps.program.sensors.opened == {}
+
+
+def test_a_plan_with_the_same_sensor_keeps_its_hysteresis() -> None:
+    """Between its two levels it stays as it was: another plan switches nothing by day."""
+    sensor = {"kind": "sensor", "sensor": "lux/lx", "on_level": 20, "off_level": 40}
+    stage = Stage(fixtures(1), body=plan(sensor, at_12=100))
+    stage.read(moment(0))
+    stage.sense("lux/lx", 5, moment(1))
+    stage.sense("lux/lx", 30, moment(2))
+    for body in (plan(sensor, at_12=100), plan(sensor, at_12=60)):
+        stage.take(stage.lamps.in_force("lamp_plan", body, moment(3))[1], moment(3))
+    stage.pass_until(20, 4)
+    assert stage.levels["lamp-1"] == 60
+
+
 def test_a_value_opens_a_period() -> None:
     """While traffic is above 300 the lamps are on."""
-    busy = {"kind": "value", "reference": "traffic/rate", "operator": "gt", "state": 300}
-    stage = Stage(fixtures(1), body=plan(busy, at_12=80))
+    stage = Stage(fixtures(1), Lighting(value_off_delay_s=0), plan(BUSY, at_12=80))
     stage.read(moment(0))
     for at_s, rate, level in ((60, 100, 0), (120, 400, 80), (180, 200, 0)):
         stage.sense("traffic/rate", rate, moment(at_s))
@@ -368,8 +463,19 @@ def test_after_a_start_documents_come_in_any_order() -> None:
         stage.take(effects, moment(1))
     stage.pass_until(30, 2)
     assert stage.levels == {"lamp-1": 5}
-    refusing = Stage(fixtures(1), body=plan(at_12=60)).lamps.problems("lamp_overrides", body)
-    assert refusing == ["overrides[0].expiration_ms: lasts longer than 43200 s"]
+
+
+def test_one_long_override_holds_up_no_others() -> None:
+    """How long one may last the centre says when it is made; another plan refuses none that stands."""
+    hour_ms = 3_600_000
+    long = {"lamps": ["lamp-1"], "level": 5, "start_ms": NOON_MS, "expiration_ms": NOON_MS + 20 * hour_ms}
+    endless = {**long, "expiration_ms": NOON_MS + 800 * hour_ms}
+    bodies = [json.dumps({"overrides": [{**it, "reason": "works"}]}) for it in (long, endless)]
+    stage = Stage(fixtures(1), body=plan(at_12=60))
+    assert stage.lamps.problems("lamp_overrides", bodies[0]) == []
+    assert stage.lamps.problems("lamp_overrides", bodies[1]) == [
+        "overrides[0].expiration_ms: lasts longer than 2.6784e+06 s"
+    ]
 
 
 def test_what_holds_for_a_lamp_is_what_the_preview_says() -> None:
@@ -497,6 +603,8 @@ CONTACTOR = Fixture(
         (DIMMED, 50, Seen(50, 50, 20), {"lamp_power_too_low"}),
         (DIMMED, 50, Seen(50, 50, 90), {"lamp_power_too_high"}),
         (DIMMED, 50, Seen(50, 80, 60), {"dimming_failure"}),
+        (DIMMED, 3, Seen(3, 3, 4.5), set()),
+        (DIMMED, 3, Seen(3, 0, 4.5), {"lamp_failure"}),
         (DIMMED, 0, Seen(0, 0, 1.2), set()),
         (DIMMED, 0, Seen(0, 100, 100), {"lamp_unexpected_on"}),
         (DIMMED, 0, Seen(0, None, 60), {"lamp_unexpected_on"}),
@@ -610,3 +718,40 @@ def test_a_circuit_should_draw_what_its_lamps_are_commanded_to() -> None:
     stage.power = {"north": 200.0}
     stage.pass_until(600, 305)
     assert stage.told == [("raised", "lamp_power_too_high")]
+
+
+def test_a_circuit_is_not_judged_while_its_lamps_are_being_switched_on() -> None:
+    """One after the other takes a while: too little is drawn meanwhile, and that is no failure."""
+    names = [f"lamp-{number}" for number in range(1, 31)]
+    circuit = Fixture(
+        "north",
+        Ref("r", "relay"),
+        "bus",
+        is_switch=True,
+        power=(Ref("m", "w"),),
+        rated_power_w=3000,
+        members=tuple(names),
+    )
+    lamps = fixtures(30)
+    body = json.loads(plan(count=30, at_12=0, at_13=100))
+    body["programs"].append({"id": "on", "fixed_time_controls": [{"start_time": "12:00:00", "level": 100}]})
+    body["calendars"].append({"id": "on", "default_program": "on"})
+    body["cabinets"][0]["lamps"].append("north")
+    body["assignments"] = [
+        {"calendar": "c", "addresses": [f"g/{name}" for name in names]},
+        {"calendar": "on", "addresses": ["g/north"]},
+    ]
+    stage = Stage([*lamps, circuit], Lighting(stagger_s=6), json.dumps(body))
+
+    def look(from_s: int, until_s: int, share: float = 1) -> None:
+        for at_s in range(from_s, until_s, 5):
+            stage.power["north"] = share * sum(stage.levels[name] for name in names)
+            stage.take(stage.lamps.tick(moment(at_s)), moment(at_s))
+            stage.read(moment(at_s))
+
+    look(0, 300)
+    look(HOUR_S, HOUR_S + 500)
+    assert sum(stage.levels[name] for name in names) == 3000
+    assert stage.told == []
+    look(HOUR_S + 500, HOUR_S + 700, 0.5)
+    assert stage.told == [("raised", "lamp_power_too_low")]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from contract.events import LampChange, LampNight
+from contract.samples import Quality
 from edge.lamps.events import LampEffect
 from edge.lamps.nights import NightBook
 from edge.lamps.settings import Lighting
@@ -34,20 +35,27 @@ class Watch:
         """Put a document in force."""
         problems, effects = self.stage.lamps.in_force(kind, body, moment(at_s))
         assert problems == []
-        self._take(effects, at_s)
+        self.take(effects, at_s)
         self.sequence += kind == "lamp_plan"
 
-    def look(self, from_s: float, until_s: float, hook: Callable[[float], None] = lambda _s: None) -> None:
-        """Let time pass."""
+    def look(
+        self,
+        from_s: float,
+        until_s: float,
+        hook: Callable[[float], None] = lambda _s: None,
+        wrong_s: float = 0,
+        era: int = 0,
+    ) -> None:
+        """Let time pass, by a clock that is wrong by so much."""
         for number in range(int((until_s - from_s) / 10)):
             at_s = from_s + 10 * number
             hook(at_s)
-            now = moment(at_s)
+            now = moment(at_s, wrong_s=wrong_s, era=era)
             self.stage.take(self.stage.lamps.tick(now), now)
             self.stage.read(now)
-            self._take(self.book.roll(now), at_s)
+            self.take(self.book.roll(now), at_s)
 
-    def _take(self, effects: list[LampEffect] | list[Emit], at_s: float) -> None:
+    def take(self, effects: list[LampEffect] | list[Emit], at_s: float) -> None:
         for effect in effects:
             if isinstance(effect, Emit) and isinstance(effect.event, LampNight):
                 self.told.append(effect.event)
@@ -115,3 +123,67 @@ def test_a_condition_that_is_over_stays_planned() -> None:
     watch.look(20 * HOUR_S, 24 * HOUR_S + 60)
     [night] = watch.told
     assert by_hour(night.planned) == [(12, 0), (18, 100), (20, 70), (22, 100), (23, 50), (30, 0)]
+
+
+def between(watch: Watch, from_h: float, until_h: float) -> Callable[[float], None]:
+    """Let the lamp draw nothing between two hours after noon."""
+
+    def hook(at_s: float) -> None:
+        dark = from_h * HOUR_S <= at_s < until_h * HOUR_S
+        watch.stage.power = {"lamp-1": 0.0} if dark else {}
+
+    return hook
+
+
+def test_a_failure_that_ends_within_the_night_is_in_its_record() -> None:
+    """Dark from eight to five, and no command in between: the night was not intact."""
+    watch = Watch(plan(at_12=0, at_18=100, at_06=0))
+    watch.look(0, 24 * HOUR_S + 20, between(watch, 8, 17))
+    assert watch.stage.told == [("raised", "lamp_failure"), ("cleared", "lamp_failure")]
+    assert [night.failures for night in watch.told] == [["lamp_failure"]]
+
+
+@pytest.mark.parametrize(
+    ("repaired_h", "failures"), [(26, []), (33, ["lamp_failure"]), (49, ["lamp_failure"])]
+)
+def test_a_failure_of_the_night_before_counts_where_it_shows_or_stands(
+    repaired_h: float, failures: list[str]
+) -> None:
+    """Repaired by day it proves itself at dusk; repaired at nine, or not at all, it has failed again."""
+    watch = Watch(plan(at_12=0, at_18=100, at_06=0))
+    watch.look(0, 48 * HOUR_S + 20, between(watch, 8, repaired_h))
+    assert [night.failures for night in watch.told] == [["lamp_failure"], failures]
+
+
+def test_a_failure_that_nobody_could_look_for_stands() -> None:
+    """A night without supply proves no repair."""
+    watch = Watch(plan(at_12=0, at_18=100, at_06=0))
+    watch.look(0, 24 * HOUR_S, between(watch, 8, 99))
+    for at_s in range(24 * HOUR_S, 48 * HOUR_S + 60, 60):
+        watch.stage.read(moment(at_s), Quality.UNPOWERED, "feeder_off")
+        watch.take(watch.book.roll(moment(at_s)), at_s)
+    assert [night.failures for night in watch.told] == [["lamp_failure"], ["lamp_failure"]]
+
+
+def test_a_clock_that_is_a_day_ahead_for_minutes_ends_no_night() -> None:
+    """At nine in the evening, for five minutes: they are seen by nobody, and the night goes on."""
+    watch = Watch(plan(at_12=0, at_18=100, at_06=0))
+    watch.look(0, 9 * HOUR_S)
+    watch.look(9 * HOUR_S, 9 * HOUR_S + 300, wrong_s=24 * HOUR_S)
+    watch.look(9 * HOUR_S + 300, 24 * HOUR_S + 60, era=1)
+    [night] = watch.told
+    assert night.night == "2027-01-15"
+    assert abs(night.should_s - 12 * 3600) <= 60
+    assert 12 * 3600 - 400 <= night.lit_s <= 12 * 3600 - 200
+    assert by_hour(night.commanded)[-1] == (30, 0)
+
+
+def test_a_clock_that_leaps_ahead_and_stays_is_believed_after_a_while() -> None:
+    """It was three hours late: what lies between was seen by nobody, the rest is told."""
+    watch = Watch(plan(at_12=0, at_18=100, at_06=0))
+    watch.look(0, 9 * HOUR_S)
+    watch.look(9 * HOUR_S, 21 * HOUR_S + 60, wrong_s=3 * HOUR_S)
+    [night] = watch.told
+    assert abs(night.should_s - 12 * 3600) <= 60
+    assert abs(night.lit_s - (9 * 3600 - 600)) <= 60
+    assert night.dark_s == 0

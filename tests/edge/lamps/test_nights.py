@@ -59,6 +59,19 @@ def test_at_noon_every_lamp_s_night_is_told(tmp_path: Path) -> None:
     assert failed.energy_wh < 0.3 * good.energy_wh
 
 
+def test_by_day_nothing_is_asked_of_lamps_behind_a_circuit_that_is_off(tmp_path: Path) -> None:
+    """They are always on by their own plan, the circuit says when; a tripped breaker is no excuse."""
+    subject = street(tmp_path, (4 * HOUR_S, "breaker_trips", "south"), (6 * HOUR_S, "breaker_reset", "south"))
+    subject.documents["lamp_plan"] = plan({"12:00:00": 100}, FED, LAMPS, ["north", "south"])
+    subject.run(lambda _street: asyncio.sleep(NOON_S + 120))
+    told = [event for event in subject.events() if isinstance(event, LampNight)]
+    found = {each.lamp: each for each in told if each.night == "2027-01-15"}
+    for lamp in ("lamp-11", "lamp-16"):  # 17:30 to 7:00
+        assert 13.5 * 3600 - 600 <= found[lamp].should_s <= 13.5 * 3600 + 600
+    assert was_lit(found["lamp-11"])
+    assert found["lamp-16"].lit_s < 11.6 * 3600
+
+
 def test_a_night_within_which_the_gateway_starts_again_is_one_night(tmp_path: Path) -> None:
     """What was written down is taken up; the half hour of darkness between counts as seen by nobody."""
     subject = street(tmp_path)

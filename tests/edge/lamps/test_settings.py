@@ -158,3 +158,12 @@ def test_the_check_counts_lamps_and_what_one_broadcast_reaches(tmp_path: Path) -
         assert said in CliRunner().invoke(app, ["check", str(file)]).stdout
         told = json.loads(CliRunner().invoke(app, ["check", str(file), "--json"]).stdout)
         assert (told["lamps"], told["groups"]) == counts
+
+
+def test_lamps_of_two_profiles_on_a_line_that_hear_one_register_are_no_group(tmp_path: Path) -> None:
+    """A broadcast for the ones would command the others, whatever is due there."""
+    (tmp_path / "gateway.toml").write_text(settings([11, 12, 13], []))
+    read, profiles = checks.load(tmp_path / "gateway.toml")
+    assert all(lamp.group for lamp in fixtures.of(read, profiles))
+    newer = profiles["lamp-13"].model_copy(update={"id": "street_lamp_controller_v2"})
+    assert not any(lamp.group for lamp in fixtures.of(read, {**profiles, "lamp-13": newer}))
