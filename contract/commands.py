@@ -49,7 +49,8 @@ class CommandRefusal(StrEnum):
     REPLAYED = "replayed"  # its id was another command's, or nobody remembers that far back
     OVERTAKEN = "overtaken"  # a later command for the same target came before it
     EXPIRED = "expired"
-    CLOCK_UNSET = "clock_unset"  # the gateway does not know the time, so not whether this is late
+    CLOCK_UNSET = "clock_unset"  # the gateway does not know the time, so not whether it is late
+    CLOCKS_APART = "clocks_apart"  # it was issued later than it is here: one of the clocks is wrong
     OVERLOADED = "overloaded"  # more came at once than waits here
     STORAGE_UNAVAILABLE = "storage_unavailable"  # the disk does not take it
     NOT_ALLOWED = "not_allowed"  # there is no such target, or somebody with precedence holds it
@@ -104,14 +105,15 @@ def _check(command: Command) -> None:
     life_ms = command.expires_ms - command.issued_ms
     if not 0 < life_ms <= COMMAND_LIFE_MS_MAX:
         raise ContractError(
-            f"a command that expires {life_ms} ms after its issue, more than 0 and {COMMAND_LIFE_MS_MAX} at most"
+            f"a command that expires {life_ms} ms after its issue; more than 0, {COMMAND_LIFE_MS_MAX} at most"
         )
     is_switch = command.kind is CommandKind.SWITCH
     if is_switch != (command.value is not None) or is_switch != (command.until_ms is not None):
         raise ContractError("value and until_ms are of a switch, which needs both, and of nothing else")
     if command.kind is not CommandKind.RESET_ALARM and command.target.count("/") != 1:
         raise ContractError(f"the output {command.target[:80]!r} is not device/point")
-    if command.until_ms is not None and not 0 < command.until_ms - command.issued_ms <= COMMAND_HOLD_MS_MAX:
+    until_ms = command.until_ms
+    if until_ms is not None and not 0 < until_ms - command.issued_ms <= COMMAND_HOLD_MS_MAX:
         raise ContractError(
-            f"a command that holds its output for more than {COMMAND_HOLD_MS_MAX} ms, or ends before its issue"
+            f"a command that ends before its issue, or holds for more than {COMMAND_HOLD_MS_MAX} ms"
         )

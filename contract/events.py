@@ -90,6 +90,16 @@ class ControlChanged(msgspec.Struct, frozen=True, tag="control_changed"):
     clock: ClockState = ClockState.SYNCHRONISED
 
 
+class Holder(StrEnum):
+    """Who holds an output; whoever stands first has precedence."""
+
+    LOCK = "lock"
+    INHIBIT = "inhibit"
+    LOCAL = "local"
+    CENTRE = "centre"
+    RULE = "rule"
+
+
 class CommandOutcome(StrEnum):
     """How a command ended."""
 
@@ -102,9 +112,9 @@ class CommandOutcome(StrEnum):
 class CommandResult(msgspec.Struct, frozen=True, tag="command_result", omit_defaults=True):
     """The answer to command ``command_id``, or to ``count`` messages on its topic; ``value`` was read back.
 
-    ``command_id`` is empty where no key vouches for one; ``digest`` is that of the message, so that its centre
-    knows a command of its own. ``refusal`` "replayed" with an outcome other than refused answers a command
-    that came again.
+    ``command_id`` is empty where no key vouches for one; ``digest`` is that of the message, so that its
+    centre knows a command of its own. ``refusal`` "replayed" with an outcome other than refused answers a
+    command that came again.
     """
 
     id: EventId

@@ -1,4 +1,4 @@
-"""Signed documents and commands: JWS compact (RFC 7515) with EdDSA over Ed25519 (RFC 8037). Pure; both ends use it.
+"""What is signed: JWS compact (RFC 7515) with EdDSA over Ed25519 (RFC 8037). Pure; both ends use it.
 
 There is exactly one header for each key, byte for byte: whatever else stands there, be it another algorithm,
 a key, a ``crit`` or a space, is no document of a centre, and is not even parsed. A key is named by its

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from contract.events import Event
+from contract.events import CommandOutcome, Event
 from contract.samples import Value
 from edge.settings import Ref
 
@@ -48,4 +48,14 @@ class Write:
         return str(self.output)
 
 
-RuleEffect = Emit | Switch | Write
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a manual command from the centre ended; ``value`` is what was read back."""
+
+    command_id: str
+    outcome: CommandOutcome
+    reason: str
+    value: Value = None
+
+
+RuleEffect = Emit | Switch | Write | Answer
