@@ -22,7 +22,7 @@ from edge.lamps.nights import NightBook
 from edge.lines.line import Line
 from edge.polling import LinePoller, Polled, Stamps
 from edge.recorder import Recorder
-from edge.rules.effects import Emit, Ids, RuleEffect, Switch, Write
+from edge.rules.effects import Answer, Emit, Ids, RuleEffect, Switch, Write
 from edge.rules.engine import Engine
 from edge.settings import Device as DeviceSettings
 from edge.settings import Ref, Settings, ref
@@ -89,6 +89,8 @@ class Gateway:
         self._recorder: Recorder | None = None
         self.on_measured: Callable[[Sequence[Measured], Moment], None] | None = None
         """Told what was measured, and when, for whoever watches."""
+        self.on_answer: Callable[[Answer], None] = lambda _answer: None
+        """Told how a command of the centre has ended."""
         self._stop = asyncio.Event()
         self._switching: set[asyncio.Task[object]] = set()
 
@@ -127,6 +129,15 @@ class Gateway:
         problems, effects = self.lamps.in_force(kind, body, self._clock.now())
         self._do(effects)
         return problems
+
+    def do(self, effects: Iterable[RuleEffect]) -> None:
+        """Do what rules ask for where somebody has asked them."""
+        self._do(effects)
+
+    @property
+    def stopping(self) -> bool:
+        """Say whether it was asked to end: nothing new is begun then."""
+        return self._stop.is_set()
 
     def stop(self) -> None:
         """Ask ``run`` to end."""
@@ -212,6 +223,8 @@ class Gateway:
                     _log.info("%s", event)
                     if self._recorder:
                         self._recorder.event(event)
+                case Answer():
+                    self.on_answer(effect)
                 case Switch() | Write():
                     self._begin(self._ordered(self._poller_of[effect.output.device], effect))
                 case Send() if self._stop.is_set():

@@ -19,6 +19,7 @@ from contract.samples import ClockState
 from contract.signing import KeyRing
 from device_profiles.schema import Profile
 from edge import checks, kernel_time, known_time, link_report, state_folder
+from edge.asking import Asking
 from edge.buffer.keeper import OnThread
 from edge.buffer.store import NOTHING_HELD, Buffer
 from edge.clock import Step, SystemClock, Timeline, wall_is_credible
@@ -31,6 +32,7 @@ from edge.lamps.night_file import KeepingNights
 from edge.lines import from_settings
 from edge.recorder import Recorder
 from edge.report_renewal import Renewal
+from edge.settings import Buffer as BufferSettings
 from edge.settings import Settings
 from edge.uplink.budget import Plan
 from edge.uplink.mqtt import Uplink
@@ -104,13 +106,6 @@ async def _serve(
     gateway = Gateway(settings, profiles, from_settings.lines(settings), clock, fresh_id)
     randomness = random.Random()  # noqa: S311 - spreads retries, guards nothing
     kept = settings.buffer
-    limits = Limits(
-        kept.window_batches_max,
-        kept.window_bytes_max,
-        kept.acknowledge_timeout_s,
-        kept.acknowledge_timeout_max_s,
-        kept.window_delay_s,
-    )
     desired_keeper = OnThread("desired")  # a large document may take long to check
     documents = _documents(
         settings,
@@ -120,9 +115,12 @@ async def _serve(
         clock,
         lambda report: recorder.event(report),  # noqa: PLW0108 - it is made below
     )
+    asking = Asking(settings, buffer.path.parent, gateway, clock, fresh_id, lambda: recorder)
     uplink = Uplink(
         settings.broker,
-        Session(NOTHING_HELD.epoch, NOTHING_HELD.lanes, limits, randomness),  # it takes up the buffer itself
+        Session(
+            NOTHING_HELD.epoch, NOTHING_HELD.lanes, _limits(kept), randomness
+        ),  # it takes up the buffer itself
         buffer,
         keeper,
         clock,
@@ -135,6 +133,7 @@ async def _serve(
         delete_on_puback=delete_on_puback,
         synchronise_wait_s=settings.clock.synchronise_wait_s,
         documents=documents,
+        desk=asking.desk,
     )
     recorder = Recorder(
         buffer,
@@ -171,6 +170,7 @@ async def _serve(
         asyncio.create_task(recorder.run()),
         asyncio.create_task(reporting.run()),
         asyncio.create_task(documents.run()),
+        *(asyncio.create_task(loop) for loop in asking.loops()),
         *(asyncio.create_task(each.run()) for each in kept_beside),
     ]
     for task in background:
@@ -182,6 +182,7 @@ async def _serve(
         await gateway.run()
     finally:
         documents.tell_all()
+        await asking.desk.tell_all()
         await recorder.flush()
         await _drained(uplink, kept.stop_drain_s)
         for task in background:
@@ -197,9 +198,20 @@ async def _serve(
         await keeper.run(buffer.close, clean=clean)
         await keeper.close()
         await desired_keeper.close()
+        await asking.close()
     for failure in ended:
         if isinstance(failure, Exception):
             raise failure
+
+
+def _limits(kept: BufferSettings) -> Limits:
+    return Limits(
+        kept.window_batches_max,
+        kept.window_bytes_max,
+        kept.acknowledge_timeout_s,
+        kept.acknowledge_timeout_max_s,
+        kept.window_delay_s,
+    )
 
 
 def _clock(settings: Settings, state: Path) -> SystemClock:

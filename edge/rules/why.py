@@ -1,0 +1,38 @@
+"""Why a rule is in its state now, as facts; whoever shows them words them."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from contract.samples import Value
+
+
+class Fact(NamedTuple):
+    """One thing that decides; ``kind`` says what sort of fact it is, ``since_s`` how many seconds it is so.
+
+    Of alarms: value (of ``name``, held against ``limit``), unknown (there is no good value of ``name``),
+    delay (``value`` seconds of ``limit``; ``name`` on or off), enabled, disabled, enabling_unknown (by
+    ``name``), latched, maintenance (until ``value``, UTC ms, by ``text``), instance (``text`` is its state).
+    """
+
+    kind: str
+    name: str
+    value: Value = None
+    limit: Value = None
+    since_s: float | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Why:
+    """The state of an alarm or control, and what decides it.
+
+    ``kind`` is "alarm" or "control". An alarm is active, latched (over, and waits for a reset), pending (it
+    shows, not long enough yet), normal, disabled or unknown (nothing can be told). ``since_s``: it is so for
+    so many seconds, None where that began before the start.
+    """
+
+    name: str
+    kind: str
+    state: str
+    since_s: float | None
+    facts: tuple[Fact, ...]
