@@ -162,8 +162,7 @@ class Desk:
                 CommandRefusal.STORAGE_UNAVAILABLE, refused, command_id=command.id, digest=digest
             )
             return
-        now = self._clock.now()
-        if command.is_over(now.wall_ms) or now.clock is ClockState.UNSET:  # a disk may take its time
+        if self._is_late(command):  # a disk may take its time
             reason = "its time was over when the disk had taken it"
             await self._end(Ended(command.id, CommandOutcome.REFUSED, reason, None, CommandRefusal.EXPIRED))
         elif refused := self._execute(command):
@@ -173,6 +172,10 @@ class Desk:
             )
         elif command.kind in ENDED_AT_ONCE:
             await self._end(Ended(command.id, CommandOutcome.DONE))
+
+    def _is_late(self, command: Command) -> bool:
+        now = self._clock.now()
+        return command.is_over(now.wall_ms) or now.clock is ClockState.UNSET
 
     async def _begun(self, begun: Begun) -> str:
         """Let it be on disk that this is executed; return why it cannot be."""
