@@ -9,6 +9,8 @@ from edge.buffer.keeper import OnThread
 from edge.by_hand import ByHand, Rules
 from edge.clock import Clock
 from edge.gateway import Gateway
+from edge.local.answering import Answering
+from edge.local.server import LocalServer
 from edge.recorder import Recorder
 from edge.remote import from_settings as remote
 from edge.rules.effects import Ids
@@ -27,20 +29,27 @@ class Asking:
         ids: Ids,
         recorder: Callable[[], Recorder],
     ) -> None:
-        """``recorder`` is asked for once something is to be told."""
+        """Listen to people at the cabinet; BufferUnusableError where another gateway does in this folder.
+
+        ``recorder`` is asked for once something is to be told.
+        """
         self._recorder = recorder
         self._keeper = OnThread("commands")  # a command does not wait for a document
         rules = cast("Rules", gateway.engine)
         self.by_hand = ByHand(settings, rules, clock, gateway.do, lambda: gateway.stopping)
         self.desk = remote.desk(settings, state, self._keeper, clock, ids, self._told, self.by_hand.command)
         gateway.on_answer = self.desk.answered
+        self._local = LocalServer(state, Answering(settings.gateway, self.by_hand, clock))
+        self._local.open()
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield what runs until it is cancelled."""
         yield self.desk.run()
+        yield self._local.run()
 
     async def close(self) -> None:
-        """Let go of the thread; nothing runs any more."""
+        """Let go of socket and thread; nothing runs any more."""
+        self._local.close()
         await self._keeper.close()
 
     async def _told(self, result: CommandResult) -> bool:

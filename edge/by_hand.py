@@ -126,6 +126,12 @@ class ByHand:
             raise Refusal(_unknown("alarm or control", name, [*self.alarms, *self.controls]))
         return why
 
+    def state(self) -> list[Why]:
+        """Return how all alarms and controls are, in the order of the settings."""
+        now = self._now()
+        told = [self._rules.explain(name, now) for name in (*self.alarms, *self.controls)]
+        return [why for why in told if why is not None]
+
     def command(self, command: Command) -> str:
         """Begin a command of the centre; return "" or why it is refused."""
         try:

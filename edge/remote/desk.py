@@ -196,8 +196,7 @@ class Desk:
             answer = self._answered.popleft()
             entry = self._memory.entries.get(answer.command_id) if self._memory else None
             if entry is None or entry.ended:
-                _log.warning("an answer to command %s, which does not wait for any", answer.command_id)
-                continue
+                continue  # a refusal was told when it was begun
             reason = answer.reason[:TEXT_CHARACTERS_MAX]
             await self._end(Ended(answer.command_id, answer.outcome, reason, answer.value))
 
