@@ -65,7 +65,7 @@ def push(
     told = asked("PUT", url, "/lamps/plan", body=body)
     for remark in told["remarks"]:
         typer.echo(remark, err=True)
-    _show(_answers(url, "lamp_plan", told["gateways"], _seconds(wait, "--wait")), as_json=as_json)
+    _show(_answers(url, "lamp_plan", told["gateways"], duration_s(wait, "--wait")), as_json=as_json)
 
 
 def status(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
@@ -113,7 +113,7 @@ def override(
         "level": level,
         "reason": reason,
         "who": who or getpass.getuser(),
-        "for_s": _seconds(duration, "--for") if duration else None,
+        "for_s": duration_s(duration, "--for") if duration else None,
         "start_ms": _ms(begins),
     }
     _told("POST", "/lamps/overrides", "lamp_overrides", url, body, as_json=as_json)
@@ -145,7 +145,7 @@ def condition(
     body = {
         "condition": name,
         "who": who or getpass.getuser(),
-        "for_s": _seconds(duration, "--for"),
+        "for_s": duration_s(duration, "--for"),
         "gateways": gateways or [],
         "start_ms": _ms(begins),
     }
@@ -202,7 +202,8 @@ def _show(items: list[dict[str, Any]], *, as_json: bool) -> None:
         console.print(part)
 
 
-def _seconds(text: str, option: str) -> float:
+def duration_s(text: str, option: str) -> float:
+    """Return what an option says, in seconds; where it says nothing of the kind, tell it and exit 1."""
     try:
         return seconds(text)
     except ValueError as error:
