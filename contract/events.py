@@ -67,6 +67,16 @@ class AlarmCleared(msgspec.Struct, frozen=True, tag="alarm_cleared"):
     clock: ClockState = ClockState.SYNCHRONISED
 
 
+class Holder(StrEnum):
+    """Who says what an output does; the order is the order of precedence, highest first."""
+
+    LOCK = "lock"  # the local maintenance lock: it never ends by itself
+    INHIBIT = "inhibit"  # a safety inhibit
+    LOCAL = "local"  # somebody at the cabinet
+    CENTRE = "centre"  # somebody at the centre; always ends
+    RULE = "rule"  # the declared conditions
+
+
 class ControlAction(StrEnum):
     """What a control did, or declined to do."""
 
@@ -88,16 +98,6 @@ class ControlChanged(msgspec.Struct, frozen=True, tag="control_changed"):
     action: ControlAction
     reason: Text
     clock: ClockState = ClockState.SYNCHRONISED
-
-
-class Holder(StrEnum):
-    """Who holds an output; whoever stands first has precedence."""
-
-    LOCK = "lock"
-    INHIBIT = "inhibit"
-    LOCAL = "local"
-    CENTRE = "centre"
-    RULE = "rule"
 
 
 class CommandOutcome(StrEnum):

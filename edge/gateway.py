@@ -90,7 +90,7 @@ class Gateway:
         self.on_measured: Callable[[Sequence[Measured], Moment], None] | None = None
         """Told what was measured, and when, for whoever watches."""
         self.on_answer: Callable[[Answer], None] = lambda _answer: None
-        """Told how a command of the centre has ended."""
+        """Told how a manual command from the centre ended."""
         self._stop = asyncio.Event()
         self._switching: set[asyncio.Task[object]] = set()
 
@@ -223,10 +223,10 @@ class Gateway:
                     _log.info("%s", event)
                     if self._recorder:
                         self._recorder.event(event)
-                case Answer():
-                    self.on_answer(effect)
                 case Switch() | Write():
                     self._begin(self._ordered(self._poller_of[effect.output.device], effect))
+                case Answer():
+                    self.on_answer(effect)
                 case Send() if self._stop.is_set():
                     pass  # lamps stay as they are when the gateway ends
                 case Send():
