@@ -53,7 +53,7 @@ _FACTS = {
         "inhibited by {text}: {name} is {value}, limit {limit}",
         "闭锁（{text}）：{name} 当前 {value}，限值 {limit}",
     ),
-    "run": ("runs, at most {limit} s: {text}", "运行中，最长 {limit} 秒：{text}"),
+    "run": ("runs, at most {limit} s (run {text})", "运行中，最长 {limit} 秒（运行号 {text}）"),
     "rest": ("rests for another {value} s", "还需间歇 {value} 秒"),
     "budget": ("its budget is used up: {text}", "额度已用完：{text}"),
     "without_effect": (

@@ -137,7 +137,7 @@ def test_reasons_are_sentences_with_their_values() -> None:
         FactTold("output", OUTPUT, True, True),
         FactTold("start", "station/pm10", 163.2, 150.0, None, "PM10 mean of 300 s 163.2 > 150"),
         FactTold("inhibit", "station/temperature", 1.4, 2.0, None, "frost"),
-        FactTold("run", OUTPUT, None, 1800.0, 12.0, "its rule"),
+        FactTold("run", OUTPUT, None, 1800.0, 12.0, "7f3a"),
         FactTold("newer", "x", 3),
     )
     lines = list(sentences(told, "en"))
@@ -147,7 +147,7 @@ def test_reasons_are_sentences_with_their_values() -> None:
     assert lines[2] == f"  {OUTPUT} reads on, wanted on"
     assert lines[3] == "  starts: PM10 mean of 300 s 163.2 > 150"
     assert lines[4] == "  inhibited by frost: station/temperature is 1.4, limit 2"
-    assert lines[5].startswith("  runs, at most 1800 s: its rule, since ")
+    assert lines[5].startswith("  runs, at most 1800 s (run 7f3a), since ")
     assert lines[6] == "  newer x 3"
     chinese = list(sentences(told, "zh"))
     assert chinese[0].startswith("控制 dust-spray：运行中，自 ")
