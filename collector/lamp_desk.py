@@ -4,12 +4,13 @@ Plans, overrides and conditions go to each gateway as signed documents of what h
 function runs inside a transaction of its caller's, so that all gateways are asked or none is.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select
 from sqlalchemy import insert as plain_insert
 
+from collector import registry
 from collector.desired_book import DesiredBook, Push
 from collector.tables import desired, lamp_plans
 from contract.desired import DesiredKind, decode
@@ -24,7 +25,12 @@ PLANS_KEPT_MAX = 20
 
 
 class DeskError(ValueError):
-    """What was asked for cannot be; the text says why and what to do."""
+    """What was asked for cannot be; the text says why and what to do, ``key`` what of the request it is."""
+
+    def __init__(self, text: str, key: str = "") -> None:
+        """Keep both; ``key`` is empty where the request is as it should be."""
+        super().__init__(text)
+        self.key = key
 
 
 class Kept(NamedTuple):
@@ -56,8 +62,8 @@ class LampDesk:
     ) -> list[str]:
         """Send each cabinet its part; return remarks. TomlFileError or PushError, and nothing is changed."""
         plan = checking.parsed(file)
-        former = kept(connection)
-        bodies = {gateway: documents.written(part) for gateway, part in documents.parts_of(plan).items()}
+        former, parts = kept(connection), documents.parts_of(plan)
+        bodies = {gateway: documents.written(part) for gateway, part in parts.items()}
         self._book.push(connection, Push(DesiredKind.LAMP_PLAN, bodies, who, effective_ms, expires_ms))
         connection.execute(
             plain_insert(lamp_plans).values(
@@ -67,7 +73,8 @@ class LampDesk:
         newest = select(lamp_plans.c.id).order_by(lamp_plans.c.id.desc()).limit(PLANS_KEPT_MAX)
         connection.execute(delete(lamp_plans).where(lamp_plans.c.id.not_in(newest)))
         gone = {it.gateway for it in former.plan.cabinets} - set(bodies) if former else set()
-        return [f"{gateway} is in this plan no more and keeps the one before" for gateway in sorted(gone)]
+        remarks = [f"{gateway} is in this plan no more and keeps the one before" for gateway in sorted(gone)]
+        return [*remarks, *unread(connection, parts)]
 
     def override(
         self,
@@ -87,7 +94,8 @@ class LampDesk:
         if lasts_s > limits.longest_s:
             raise DeskError(
                 f"an override of {lasts_s:g} s is longer than the plan allows; give {limits.longest_s:g} s "
-                "at most, or change longest_s in [overrides] of the plan"
+                "at most, or change longest_s in [overrides] of the plan",
+                "for_s",
             )
         begins_ms = self._now_ms() if start_ms is None else start_ms
         ends_ms = begins_ms + round(lasts_s * 1000)
@@ -95,7 +103,9 @@ class LampDesk:
         for gateway, lamps in _by_gateway(plan, addresses).items():
             standing = _without(self._overrides(connection, gateway), lamps)
             if len(standing) >= OVERRIDES_MAX:
-                raise DeskError(f"{gateway} has {len(standing)} overrides already; cancel some of them first")
+                raise DeskError(
+                    f"{gateway} has {len(standing)} overrides already; cancel some of them first", "addresses"
+                )
             fresh = Override(
                 lamps=lamps,
                 level=level,
@@ -127,10 +137,15 @@ class LampDesk:
         plan = _plan(connection)
         if condition not in plan.conditions:
             known = ", ".join(plan.conditions) or "none"
-            raise DeskError(f"the plan {plan.name!r} has no condition {condition!r}; it has: {known}")
+            raise DeskError(
+                f"the plan {plan.name!r} has no condition {condition!r}; it has: {known}", "condition"
+            )
         there = [cabinet.gateway for cabinet in plan.cabinets]
         if strange := sorted(set(gateways) - set(there)):
-            raise DeskError(f"the plan {plan.name!r} has no cabinet {strange[0]!r}; write one of {there[:8]}")
+            raise DeskError(
+                f"the plan {plan.name!r} has no cabinet {strange[0]!r}; write one of {', '.join(there[:8])}",
+                "gateways",
+            )
         begins_ms = self._now_ms() if start_ms is None else start_ms
         bodies = {}
         for gateway in gateways or there:
@@ -157,6 +172,22 @@ class LampDesk:
         body = newest_body(connection, gateway, DesiredKind.LAMP_CONDITIONS)
         known = Conditions.model_validate_json(body).conditions if body else []
         return [condition for condition in known if condition.until_ms > self._now_ms()]
+
+
+def unread(connection: Connection, parts: Mapping[str, Plan]) -> list[str]:
+    """Return a remark for each point that a part of a plan asks of a device that its gateway did not name.
+
+    It named them when it was connected last; it may have others by now, so that it decides.
+    """
+    asked = {gateway: part.asked for gateway, part in parts.items() if part.asked}
+    devices = registry.devices_of(connection, asked)
+    return [
+        f"{gateway}: {key}: it has no device {name.partition('/')[0]!r}, of which {name} is asked, and will "
+        f"refuse the plan; it has: {', '.join(devices[gateway][:8])}"
+        for gateway, points in sorted(asked.items())
+        for name, key in points.items()
+        if gateway in devices and name.partition("/")[0] not in devices[gateway]
+    ]
 
 
 def kept(connection: Connection) -> Kept | None:

@@ -1,6 +1,6 @@
 """The interface to the lamp desk: plans, overrides and conditions of lamps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, TypeVar
@@ -16,14 +16,16 @@ from collector.lamp_desk import DeskError, LampDesk
 from collector.views import Page, RefusalView
 from contract.desired import DesiredKind
 from contract.limits import TEXT_CHARACTERS_MAX, TIME_MS_MAX
+from lighting import nights
 from lighting.addresses import AddressError
-from lighting.documents import Condition, Conditions, Override, Overrides
-from lighting.preview import previewed
+from lighting.documents import Condition, Conditions, Override, Overrides, parts_of
+from lighting.preview import LampsView, previewed, viewed
 from toml_files import TomlFile, TomlFileError
 
 PLAN_CHARACTERS_MAX = 1024 * 1024
 ADDRESSES_MAX = 2_000
 NIGHTS_MAX = 31
+PROBLEMS_TOLD_MAX = 100
 
 Result = TypeVar("Result")
 TimeMs = Annotated[int, Field(ge=0, le=TIME_MS_MAX)]
@@ -103,31 +105,10 @@ class StandingView(BaseModel):
     conditions: list[Condition]
 
 
-class StepView(BaseModel):
-    """From when on which level; where ``sensors`` decide, that level or off."""
+class PreviewView(Page[LampsView]):
+    """What lamps will do, and what is worth knowing of the plan that says so."""
 
-    from_ms: int
-    level: int
-    sensors: list[str]
-    program: str
-    rule: int | None
-    cause: str
-    detail: str
-
-
-class NightView(BaseModel):
-    """One night of lamps that do the same."""
-
-    night: str
-    steps: list[StepView]
-
-
-class LampsView(BaseModel):
-    """Lamps that do the same, and what they will do."""
-
-    lamps: list[str]
-    calendar: str
-    nights: list[NightView]
+    remarks: list[str]
 
 
 @dataclass(frozen=True)
@@ -183,7 +164,7 @@ def _add_plan(routes: APIRouter, sources: Sources) -> None:
         first: Annotated[date, Query(description="The first night.")],
         count: Annotated[int, Query(alias="nights", ge=1, le=NIGHTS_MAX)] = 3,
         lamp: Annotated[list[str] | None, Query(max_length=ADDRESSES_MAX)] = None,
-    ) -> Page[LampsView]:
+    ) -> PreviewView:
         """What lamps will do by the plan that was pushed last, and why."""
         found = await sources.state.read(lamp_desk.kept)
         if found is None:
@@ -191,33 +172,10 @@ def _add_plan(routes: APIRouter, sources: Sources) -> None:
         try:
             shown = previewed(found.plan, first, count, lamp or ())
         except AddressError as error:
-            raise HTTPException(422, f"{error}; {error.remedy}") from error
-        items = [
-            LampsView(
-                lamps=[str(it) for it in one.lamps],
-                calendar=one.calendar,
-                nights=[
-                    NightView(
-                        night=night.night.isoformat(),
-                        steps=[
-                            StepView(
-                                from_ms=max(step.start_ms, night.begins_ms),
-                                level=step.level,
-                                sensors=[gate.point for gate in step.gates],
-                                program=step.program,
-                                rule=step.rule,
-                                cause=step.cause.kind,
-                                detail=step.cause.detail,
-                            )
-                            for step in night.steps
-                        ],
-                    )
-                    for night in one.nights
-                ],
-            )
-            for one in shown
-        ]
-        return Page(items=items, next=None)
+            raise _refused([("address", ["query", "lamp"], f"{error}; {error.remedy}")]) from error
+        zone = nights.zone(found.plan.time_zone)
+        remarks = await sources.state.read(lambda db: lamp_desk.unread(db, parts_of(found.plan)))
+        return PreviewView(items=[viewed(one, zone) for one in shown], next=None, remarks=remarks)
 
 
 def _add_hand(routes: APIRouter, sources: Sources) -> None:
@@ -293,11 +251,22 @@ async def _done(sources: Sources, work: Callable[[Connection], Result]) -> Resul
     try:
         return await sources.state.write(work)
     except TomlFileError as error:
-        raise HTTPException(422, [str(problem) for problem in error.problems]) from error
+        told = [("toml", ["body", "text"], str(problem)) for problem in error.problems]
+        raise _refused(told) from error
     except AddressError as error:
-        raise HTTPException(422, f"{error}; {error.remedy}") from error
+        raise _refused([("address", ["body", "addresses"], f"{error}; {error.remedy}")]) from error
     except DeskError as error:
-        raise HTTPException(422, str(error)) from error
+        raise _refused([("desk", ["body", error.key] if error.key else ["body"], str(error))]) from error
     except PushError as error:
-        told = [f"{gateway}: {text}" for gateway, text in sorted(error.problems.items())]
-        raise HTTPException(422 if told else 409, told or str(error)) from error
+        if not error.problems:
+            raise HTTPException(409, str(error)) from error
+        by_gateway = sorted(error.problems.items())
+        raise _refused(
+            [("document", ["body", "cabinets", gateway], text) for gateway, text in by_gateway]
+        ) from error
+
+
+def _refused(problems: Iterable[tuple[str, list[str], str]]) -> HTTPException:
+    """Return a refusal in the form in which parameters out of bounds are told."""
+    told = [{"type": kind, "loc": at, "msg": text} for kind, at, text in problems]
+    return HTTPException(422, told[:PROBLEMS_TOLD_MAX])

@@ -54,6 +54,7 @@ def key(record: Record) -> Key:
 def take(connection: Connection, entry: Entry, night: LampNight) -> bool:
     """Keep the record, joined with what was told of the same night before; told again it changes nothing.
 
+    A part that comes again under its id, told later, has all of what it had, and takes its place.
     False where there are PARTS_MAX parts already, or no such night; then it is not kept here.
     """
     if not _is_a_night(night.night):
@@ -131,8 +132,9 @@ def _join(connection: Connection, place: Key, received_ms: int, night: LampNight
     columns = lamp_nights.c.record, lamp_nights.c.changes, lamp_nights.c.parts
     record, changes, told = connection.execute(select(*columns).where(*where)).one()
     parts: Sequence[LampNight] = _SEVERAL.decode(told) if told else [_decoded(record, changes)]
-    if any(part.id == night.id for part in parts):
+    if any(part.id == night.id and part.time_ms >= night.time_ms for part in parts):
         return True
+    parts = [part for part in parts if part.id != night.id]
     if len(parts) >= PARTS_MAX:
         return False
     whole = joined([*parts, night])

@@ -33,6 +33,19 @@ def names(connection: Connection) -> list[str]:
     return list(connection.scalars(select(gateways.c.gateway)))
 
 
+def devices_of(connection: Connection, names: Collection[str]) -> dict[str, list[str]]:
+    """Return the devices that each of these gateways named when it said hello last; none of the others."""
+    rows = connection.execute(
+        select(devices.c.gateway, devices.c.device)
+        .where(devices.c.gateway.in_(names))
+        .order_by(devices.c.gateway, devices.c.device)
+    )
+    found: dict[str, list[str]] = {}
+    for gateway, device in rows:
+        found.setdefault(gateway, []).append(device)
+    return found
+
+
 def add(connection: Connection, gateway: str, heard_ms: int) -> None:
     """Add a gateway of which nothing else is known yet."""
     connection.execute(plain_insert(gateways).values(gateway=gateway, heard_ms=heard_ms))

@@ -197,6 +197,9 @@ class LampChange(msgspec.Struct, frozen=True, array_like=True):
 class LampNight(msgspec.Struct, frozen=True, tag="lamp_night"):
     """One lamp in one night, noon to noon: planned, commanded, measured, corrected. Told at its end.
 
+    A gateway that stops tells it so far. Told again under the same ``id`` it has all of that and more: of
+    several the one with the latest ``time_ms`` stands.
+
     ``should_s`` is how long it was to burn, of which it was seen to burn for ``lit_s`` and seen dark for
     ``dark_s``; nobody saw the rest (no answer, no power, the gateway was off). ``astray_s`` is how long it
     was seen to burn while it was to be off. ``baseline_wh`` is what it would have taken at full light from

@@ -48,7 +48,13 @@ class Gateway:
         self._clock, self._ids = clock, ids
         self.lines = lines
         self.engine = Engine(settings, ids)
-        self.lamps = Lamps(settings.gateway, fixtures.of(settings, profiles), settings.lighting, ids)
+        self.lamps = Lamps(
+            settings.gateway,
+            fixtures.of(settings, profiles),
+            settings.lighting,
+            ids,
+            fixtures.points_read(settings, profiles),
+        )
         intervals_s = {device.name: device.interval_s for device in settings.devices}
         self.nights = NightBook(self.lamps, intervals_s, ids)
         self.reporting = reporting.of(settings, profiles)
@@ -166,6 +172,7 @@ class Gateway:
                 await line.close()
             if self._recorder and self.reporting:
                 self._recorder.samples(self.reporting.rest(), self._clock.now())
+            self._do(self.nights.so_far(self._clock.now()))
         for failure in ended:
             if isinstance(failure, Exception):
                 raise failure  # an error of ours: fall, and be started again

@@ -20,13 +20,16 @@ def write(path: Path, report: msgspec.Struct) -> None:
     write_bytes(path, msgspec.json.encode(report))
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace a file in one step; OSError where that cannot be done."""
+def write_bytes(path: Path, data: bytes, *, synced: bool = False) -> None:
+    """Replace a file in one step, ``synced`` also where power fails; OSError where that cannot be done."""
     fresh = path.with_name(f".{path.name}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
     with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, FILE_MODE)  # whatever the umask is
         file.write(data)
+        if synced:
+            file.flush()
+            os.fsync(descriptor)
     fresh.replace(path)
 
 

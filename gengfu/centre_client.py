@@ -31,7 +31,8 @@ def asked(method: str, url: str, path: str, *, body: Any = None, query: Any = No
 
 def _sentence(told: Any) -> str:
     if isinstance(told, dict) and "msg" in told:
-        return f"{'.'.join(str(part) for part in told.get('loc', ()))}: {told['msg']}"
+        where = ".".join(map(str, told.get("loc", ())[1:]))  # the first says that it is the body
+        return told["msg"] if told.get("type") == "toml" or not where else f"{where}: {told['msg']}"
     return told if isinstance(told, str) else json.dumps(told, ensure_ascii=False)
 
 

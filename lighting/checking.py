@@ -20,7 +20,7 @@ from lighting.plan import (
 )
 from lighting.reach import unreachable
 from lighting.sun import NoSunEventError, sun_after
-from toml_files import TomlFile, TomlFileError
+from toml_files import TomlFile, TomlFileError, as_toml
 
 Key = tuple[str | int, ...]
 
@@ -51,6 +51,11 @@ def parsed(file: TomlFile) -> Plan:
     if found := [file.problem(it.key, it.what, it.remedy) for it in mistakes(plan)]:
         raise TomlFileError(found)
     return plan
+
+
+def as_file(plan: Plan) -> str:
+    """Return a plan as the text of its file, which reads back equal."""
+    return as_toml(plan.model_dump(by_alias=True, exclude_defaults=True))
 
 
 def mistakes(plan: Plan) -> list[Mistake]:

@@ -1,6 +1,6 @@
 """What a gateway is sent: its part of the plan, the overrides and the conditions that hold. JSON texts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -116,8 +116,13 @@ def written(document: Plan | Overrides | Conditions) -> str:
     return document.model_dump_json(by_alias=True, exclude_defaults=True)
 
 
-def read_plan(text: str, gateway: str, lamps: Iterable[str]) -> Plan:
-    """Return the plan for a gateway that has these lamps; DocumentError says all that is wrong."""
+def read_plan(
+    text: str, gateway: str, lamps: Iterable[str], points: Mapping[str, bool] | None = None
+) -> Plan:
+    """Return the plan for a gateway that has these lamps; DocumentError says all that is wrong.
+
+    ``points`` are those that the gateway reads, each with whether it is on or off only; None: nobody asks.
+    """
     plan = _read(text, Plan)
     if found := [f"{_dotted(it.key)}: {it.what}; {it.remedy}" for it in mistakes(plan)]:
         raise DocumentError(found)
@@ -127,9 +132,27 @@ def read_plan(text: str, gateway: str, lamps: Iterable[str]) -> Plan:
     known = set(lamps)
     problems = [f"cabinets: {gateway} has no lamp {name!r}" for name in sorted(mine - known)]
     problems += [f"cabinets: the lamp {name!r} of {gateway} is in no plan" for name in sorted(known - mine)]
+    problems += [] if points is None else _unread(plan, points)
     if problems:
         raise DocumentError(problems)
     return plan
+
+
+def _unread(plan: Plan, points: Mapping[str, bool]) -> Iterator[str]:
+    """Yield what a plan asks of points that the gateway does not read, or that say less than is asked."""
+    for name, key in plan.asked.items():
+        if name not in points:
+            device = name.partition("/")[0]
+            there = sorted(point for point in points if point.startswith(f"{device}/"))
+            devices = sorted({point.partition("/")[0] for point in points})
+            known = f"points of {device} are {_some(there)}" if there else f"devices are {_some(devices)}"
+            yield f"{key}: the gateway reads no {name}; {known}"
+        elif points[name] and key.endswith(".sensor"):
+            yield f"{key}: {name} is on or off, and no measure of light; name a point that is a number"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def read_overrides(text: str, lamps: Iterable[str], longest_s: float) -> Overrides:

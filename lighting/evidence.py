@@ -13,7 +13,7 @@ import msgspec
 from contract.events import LampChange, LampNight
 from contract.limits import LAMP_CHANGES_MAX, LAMP_FAILURES_MAX
 from contract.samples import ClockState
-from lighting.commands import Command
+from lighting.commands import Command, Reason
 
 HOUR_MS = 3_600_000
 JITTER_MS = 60_000
@@ -33,7 +33,10 @@ class Seen(NamedTuple):
 
 
 class NightLog(msgspec.Struct):
-    """The night of one lamp; everything that it is told comes in the order of time. Goes to JSON and back."""
+    """The night of one lamp; everything that it is told comes in the order of time. Goes to JSON and back.
+
+    ``id`` is its record's, however often that is told: what is told later has all of what was told before.
+    """
 
     lamp: str
     device: str
@@ -60,6 +63,9 @@ class NightLog(msgspec.Struct):
     counter_wh: float | None = None
     used_wh: float | None = None
     sums_ms: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(_SUMS, 0))
+    id: str = ""
+    followed: int = 0
+    """The sequence of the plan that was in force, 0 for none."""
 
     def __post_init__(self) -> None:
         """Nothing is counted before the night begins."""
@@ -113,6 +119,21 @@ class NightLog(msgspec.Struct):
             clock=clock,
             **sums,
         )
+
+    @property
+    def is_bare(self) -> bool:
+        """Say whether nothing has come of the night yet that anybody would miss."""
+        return not (self.sums_ms["should_s"] or self.sums_ms["astray_s"] or self.commanded)
+
+    def away(self, now_ms: int) -> None:
+        """Nobody was there since the last word: the plan alone was due, once an override had ended."""
+        since_ms = max(self.counted_ms, (self.ordered and self.ordered.expiration_ms) or 0)
+        held = [change for change in self.planned if change.at_ms <= since_ms]
+        if since_ms > self.counted_ms and since_ms < now_ms and held:
+            self.due(Command(held[-1].level, Reason(held[-1].reason), since_ms), since_ms)
+        for change in self.planned:
+            if since_ms < change.at_ms < min(now_ms, self.until_ms):
+                self.due(Command(change.level, Reason(change.reason), change.at_ms), change.at_ms)
 
     def plan(self, changes: Iterable[LampChange]) -> None:
         """Say what the plan alone wants in this night."""

@@ -251,6 +251,17 @@ class Plan(Strict):
     assignments: list[Assignment] = Field(min_length=1, max_length=LAMPS_MAX)
 
     @cached_property
+    def asked(self) -> Mapping[str, str]:
+        """Points that its programs ask, with the key of the first that does."""
+        found: dict[str, str] = {}
+        for number, program in enumerate(self.programs):
+            for index, period in enumerate(program.active_periods):
+                for key in ("sensor", "reference"):
+                    if point := getattr(period, key, None):
+                        found.setdefault(point, f"programs[{number}].active_periods[{index}].{key}")
+        return found
+
+    @cached_property
     def program_of(self) -> Mapping[str, ControlProgram]:
         """Programs by id."""
         return {program.id: program for program in self.programs}

@@ -1,9 +1,14 @@
-"""The next nights of a plan, to be looked at: lamps that do the same are shown once."""
+"""The next nights of a plan, to be looked at: lamps that do the same are shown once.
+
+The views are what programs read, of the command and of the centre's interface alike.
+"""
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel
 
 from lighting import nights
 from lighting.addresses import Addresses, Lamp
@@ -28,6 +33,60 @@ class Shown(NamedTuple):
     calendar: str
     place: Place
     nights: Sequence[Night]
+
+
+class StepView(BaseModel):
+    """From when on which level, in UTC milliseconds and local time; where ``sensors`` decide, that or off.
+
+    ``rule`` is the index of the calendar's rule, null for its default program.
+    """
+
+    from_ms: int
+    from_local: dt.datetime
+    level: int
+    sensors: list[str]
+    program: str
+    rule: int | None
+    cause: str
+    detail: str
+
+
+class NightView(BaseModel):
+    """One night of lamps that do the same; the first step is due at its noon."""
+
+    night: dt.date
+    steps: list[StepView]
+
+
+class LampsView(BaseModel):
+    """Lamps that do the same, and what they will do."""
+
+    lamps: list[str]
+    calendar: str
+    nights: list[NightView]
+
+
+def viewed(shown: Shown, zone: ZoneInfo) -> LampsView:
+    """Return the view."""
+    each = [
+        NightView(night=night.night, steps=[_step(step, night, zone) for step in night.steps])
+        for night in shown.nights
+    ]
+    return LampsView(lamps=[str(lamp) for lamp in shown.lamps], calendar=shown.calendar, nights=each)
+
+
+def _step(step: Step, night: Night, zone: ZoneInfo) -> StepView:
+    from_ms = max(step.start_ms, night.begins_ms)
+    return StepView(
+        from_ms=from_ms,
+        from_local=dt.datetime.fromtimestamp(from_ms / 1000, zone),
+        level=step.level,
+        sensors=[gate.point for gate in step.gates],
+        program=step.program,
+        rule=step.rule,
+        cause=step.cause.kind,
+        detail=step.cause.detail,
+    )
 
 
 def previewed(

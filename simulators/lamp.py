@@ -12,7 +12,8 @@ from pydantic import Field
 from contract.samples import Value
 from toml_files import Strict
 
-Fault = Literal["fails", "sticks_on", "dims_wrong", "draws_much", "draws_little"]
+Fault = Literal["fails", "sticks_on", "dims_wrong", "draws_much", "draws_little", "cycles", "leaks"]
+"""Of these, ``cycles`` is out for moments too short to be seen by anybody but its controller."""
 DRAWS = {"draws_much": 1.5, "draws_little": 0.55}
 """The part of its usual power."""
 LEVEL_MAX = 100
@@ -181,8 +182,8 @@ class Lamp:
             "lamp_failure": not lit if on else None,
             "dimming_failure": self.level != self.target if on and lit else None,
             "relay_failure": None if on else lit,
-            "cycling_failure": None,
-            "leakage_detected": None,
+            "cycling_failure": self.fault == "cycles" if on else None,
+            "leakage_detected": self.fault == "leaks" if on else None,
         }
 
     def _is_told(self, since_s: float) -> bool:

@@ -27,6 +27,8 @@ LampHappening = Literal[
     "lamp_dims_wrong",
     "lamp_draws_much",
     "lamp_draws_little",
+    "lamp_cycles",
+    "lamp_leaks",
     "lamp_mute",
     "lamp_repaired",
 ]
@@ -39,6 +41,8 @@ _FAULTS: dict[str, Fault] = {
     "lamp_dims_wrong": "dims_wrong",
     "lamp_draws_much": "draws_much",
     "lamp_draws_little": "draws_little",
+    "lamp_cycles": "cycles",
+    "lamp_leaks": "leaks",
 }
 
 

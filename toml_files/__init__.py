@@ -4,16 +4,19 @@ Imports nothing of ours; settings, profiles and cabinets are all read through it
 """
 
 from toml_files.forms import NAME_FORM, Strict, Title, name_field
-from toml_files.reading import Problem, TomlFile, TomlFileError
+from toml_files.reading import FILE_BYTES_MAX, Problem, TomlFile, TomlFileError
 from toml_files.words import plain_words
+from toml_files.writing import as_toml
 
 __all__ = [
+    "FILE_BYTES_MAX",
     "NAME_FORM",
     "Problem",
     "Strict",
     "Title",
     "TomlFile",
     "TomlFileError",
+    "as_toml",
     "name_field",
     "plain_words",
 ]

@@ -57,7 +57,15 @@ def _output(lamp: Lamp, points: Points, at: Key, file: TomlFile) -> Iterator[Pro
 
 
 def _points(lamp: Lamp, points: Points, at: Key, file: TomlFile) -> Iterator[Problem]:
-    for key in ("failure", "dimming_failure", "local", "breaker"):
+    for key in (
+        "failure",
+        "dimming_failure",
+        "relay_failure",
+        "cycling_failure",
+        "leakage",
+        "local",
+        "breaker",
+    ):
         if name := getattr(lamp, key):
             yield from _of_kind(name, "switch", points, (*at, key), file)
     for key in ("power", "currents"):

@@ -11,7 +11,7 @@ from edge.lamps.events import Happened, LampEffect, LampEvent, Send
 from edge.lamps.fixtures import Fixture
 from edge.lamps.judging import Judge
 from edge.lamps.lamp import Known, LampState
-from edge.lamps.program import Program, asked
+from edge.lamps.program import Program
 from edge.lamps.settings import DURATION_S_MAX, Lighting
 from edge.rules.effects import Emit, Ids
 from edge.rules.engine import counts
@@ -46,9 +46,14 @@ class Lamps:
         fixtures: Sequence[Fixture],
         lighting: Lighting,
         ids: Ids,
+        points: Mapping[str, bool] | None = None,
     ) -> None:
-        """``fixtures`` are the gateway's lamps."""
+        """``fixtures`` are the gateway's lamps.
+
+        ``points`` are all that the gateway reads, as ``fixtures.points_read``; None where a plan may ask any.
+        """
         self.gateway, self.lighting = gateway, lighting
+        self._points = points
         self.listeners: list[Callable[[LampEvent], None]] = []
         """Told of every command, proof and reading; they must not raise."""
         self.states = {fixture.name: LampState(fixture) for fixture in fixtures}
@@ -100,11 +105,14 @@ class Lamps:
         return [], self.tick(now)
 
     def problems(self, kind: str, body: str) -> list[str]:
-        """Return what is wrong with a document; nothing changes."""
+        """Return what is wrong with a document that has come; nothing changes.
+
+        One that was taken is followed, also where a sensor that it asks is there no more: the sun does then.
+        """
         try:
             match kind:
                 case "lamp_plan":
-                    read_plan(body, self.gateway, self.states)
+                    read_plan(body, self.gateway, self.states, self._points)
                 case "lamp_overrides":
                     read_overrides(body, self.states, self._longest_s)
                 case "lamp_conditions":
@@ -122,7 +130,7 @@ class Lamps:
     def _put_plan(self, body: str | None) -> None:
         plan = read_plan(body, self.gateway, self.states) if body else None
         self.program.put_plan(plan)
-        for at in asked(plan) if plan else ():
+        for at in plan.asked if plan else ():
             self._use(ref(at)).asked = True
 
     def _use(self, at: Ref) -> _Use:

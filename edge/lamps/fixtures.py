@@ -39,6 +39,9 @@ class Fixture:
     """one of whose units is so many Wh."""
     failure: Ref | None = None
     dimming_failure: Ref | None = None
+    relay_failure: Ref | None = None
+    cycling_failure: Ref | None = None
+    leakage: Ref | None = None
     local: Ref | None = None
     """On: a person holds it by the local switch."""
     breaker: Ref | None = None
@@ -53,8 +56,14 @@ class Fixture:
         yield self.output
         yield from self.power
         yield from self.currents
-        more = (self.actual, self.voltage, self.energy, self.failure, self.dimming_failure)
-        yield from (each for each in (*more, self.local, self.breaker) if each is not None)
+        more = (self.actual, self.voltage, self.energy, self.local, self.breaker)
+        yield from (each for each in (*more, *self.bits) if each is not None)
+
+    @property
+    def bits(self) -> tuple[Ref | None, ...]:
+        """What its device says of failures itself."""
+        of_light = (self.failure, self.dimming_failure, self.relay_failure, self.cycling_failure)
+        return *of_light, self.leakage
 
 
 USUAL = {
@@ -63,6 +72,9 @@ USUAL = {
     "energy": "active_energy",
     "failure": "lamp_failure",
     "dimming_failure": "dimming_failure",
+    "relay_failure": "relay_failure",
+    "cycling_failure": "cycling_failure",
+    "leakage": "leakage_detected",
 }
 """Points of a lamp's own device that are looked at where its settings name no other, by TALQ's names."""
 USUAL_POWER = "active_power"
@@ -72,6 +84,16 @@ WH = {"W.h": 1.0, "kW.h": 1000.0, "MW.h": 1_000_000.0}
 def of(settings: Settings, profiles: Mapping[str, Profile]) -> list[Fixture]:
     """Return the fixtures of sound settings; ``profiles`` are by device."""
     return _Making(settings, profiles).fixtures
+
+
+def points_read(settings: Settings, profiles: Mapping[str, Profile]) -> dict[str, bool]:
+    """Return every ``device/point`` that is read, with whether it is on or off only."""
+    return {
+        f"{device.name}/{point.name}": point.type == "bool"
+        for device in settings.devices
+        for point in profiles[device.name].points
+        if not device.points or point.name in device.points
+    }
 
 
 class _Making:
@@ -135,6 +157,9 @@ class _Making:
             self._wh(told_by("energy")),
             told_by("failure"),
             told_by("dimming_failure"),
+            told_by("relay_failure"),
+            told_by("cycling_failure"),
+            told_by("leakage"),
             ref(lamp.local) if lamp.local else None,
             ref(breaker) if breaker else None,
             group if group in self._groups else None,

@@ -22,6 +22,7 @@ OF_COMMANDS = (
     verdicts.RELAY_FAILURE,
     verdicts.SWITCHING_ERROR_ON,
     verdicts.SWITCHING_ERROR_OFF,
+    verdicts.CYCLING_FAILURE,
 )
 """Failures against a command: another command begins their delays anew."""
 SILENCE = {str(error) for error in LineError} - {LineError.UNAVAILABLE, LineError.HELD_BACK}
@@ -38,6 +39,7 @@ class Judge:
         self._states, self._known, self._alarms, self._lighting = states, known, alarms, lighting
         self._delays = Delays(lighting.on_delay_s, lighting.off_delay_s)
         self._answers = Delays(lighting.on_delay_s, 0)
+        self._told = Delays(lighting.on_delay_s, max(lighting.off_delay_s, lighting.told_off_delay_s))
         self._blind = {name for name, lamp in states.items() if _says_nothing(lamp.fixture)}
         """Lamps of which only the command can be read back: nothing more is to be judged."""
 
@@ -51,6 +53,8 @@ class Judge:
             return []
         fixture, level = lamp.fixture, lamp.level
         effects = self._silence(lamp, now)
+        if fixture.leakage is not None:
+            effects += self._leakage(lamp, now)
         if fixture.name in self._blind:
             return effects
         if level is None or not self._counts(lamp):
@@ -58,18 +62,27 @@ class Judge:
             return effects
         seen = self._known.seen(fixture)
         for found in verdicts.findings(fixture, level, self._due_percent(lamp), seen, self._lighting):
-            effects += self._alarms.take(
-                found.problem,
-                fixture.output,
-                found.shows,
-                now,
-                self._delays,
-                told=found.told,
-                part=fixture.part,
-                value=found.value,
-                limit=found.limit,
-            )
+            effects += self._take(fixture, found, now)
         return effects
+
+    def _take(self, fixture: Fixture, found: verdicts.Finding, now: Moment) -> list[Emit]:
+        return self._alarms.take(
+            found.problem,
+            fixture.output,
+            found.shows,
+            now,
+            self._told if found.problem in verdicts.FORGOTTEN else self._delays,
+            told=found.told,
+            part=fixture.part,
+            value=found.value,
+            limit=found.limit,
+        )
+
+    def _leakage(self, lamp: LampState, now: Moment) -> list[Emit]:
+        """Whether its pole leaks: of a lamp that is held by hand as well, and of none that is unpowered."""
+        fixture, known = lamp.fixture, self._known
+        says = known.flag(fixture.leakage) if lamp.powered else None
+        return self._take(fixture, verdicts.leakage(fixture, says, known.burns(fixture)), now)
 
     def _silence(self, lamp: LampState, now: Moment) -> list[Emit]:
         """Whether it answers; of a lamp without power, or on a line that is gone, nobody can tell."""
@@ -103,5 +116,5 @@ class Judge:
 
 
 def _says_nothing(fixture: Fixture) -> bool:
-    more = (fixture.actual, fixture.voltage, fixture.failure, *fixture.power, *fixture.currents)
+    more = (fixture.actual, fixture.voltage, *fixture.bits[:4], *fixture.power, *fixture.currents)
     return not fixture.is_switch and not any(more)

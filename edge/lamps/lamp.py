@@ -99,6 +99,8 @@ class Known:
             self.number(fixture.voltage),
             self.flag(fixture.failure),
             self.flag(fixture.dimming_failure),
+            self.flag(fixture.relay_failure),
+            self.flag(fixture.cycling_failure),
         )
 
     def level(self, fixture: Fixture) -> float | None:

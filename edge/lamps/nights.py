@@ -1,6 +1,8 @@
 """Evidence: what every lamp did in every night, written down as it happens, told when the night is over.
 
-Pure but for its own memory; ``data`` and ``load`` carry it over a restart.
+A gateway that stops tells the night so far. One that comes back takes up what it had written down, and tells
+the night again at its end, under the same id: what is told later stands. Pure but for its own memory;
+``data`` and ``load`` carry it over a restart.
 """
 
 import logging
@@ -33,26 +35,44 @@ class NightBook:
         """``intervals_s`` says how often each device is read."""
         self.plan_sequence: Callable[[], int] = int
         """Says which plan is in force; whoever keeps the documents knows."""
+        self.on_told: Callable[[], None] = lambda: None
+        """Called when a night has been told at its end, so that what is kept of it can go."""
         self._lamps, self._ids, self._intervals_s = lamps, ids, intervals_s
         self._logs: dict[str, NightLog] = {}
         self._until_ms = 0
+        self._taken_up = False
+        """Whether it is what a former run wrote down, and nothing was added yet."""
         lamps.listeners.append(self._heard)
 
     def roll(self, now: Moment) -> list[Emit]:
         """Tell of nights that are over, and begin the one that it is."""
         plan = self._lamps.program.plan
-        if now.clock is ClockState.UNSET or (self._logs and now.wall_ms < self._until_ms):
+        if now.clock is ClockState.UNSET:
             return []
-        told = [Emit(record) for record in self._ended(now)] if self._logs else []
-        self._logs = {}
+        self._catch_up(now.wall_ms)
+        if self._logs and now.wall_ms < self._until_ms:
+            return []
+        told = [Emit(record) for record in self._records(now)]
+        watched_ms = self._until_ms if self._logs and not self._taken_up else now.wall_ms
+        self._logs, self._taken_up = {}, False
         if plan is not None:
-            self._begin(plan, now)
+            self._begin(plan, now, watched_ms)
+        if told:
+            self.on_told()
         return told
+
+    def so_far(self, now: Moment) -> list[Emit]:
+        """Tell of the night as far as it has come; with an unset clock the next start tells it."""
+        if now.clock is ClockState.UNSET:
+            return []
+        self._catch_up(now.wall_ms)
+        return [Emit(record) for record in self._records(now, bare=False)]
 
     def data(self) -> bytes:
         """Return all of it as JSON; empty where nothing is written down."""
         if not self._logs:
             return b""
+        self._bring_up_to_date()
         return msgspec.json.encode(list(self._logs.values()))
 
     def load(self, data: bytes) -> None:
@@ -66,8 +86,12 @@ class NightBook:
             return
         self._logs = {log.lamp: log for log in kept if log.lamp in self._lamps.states}
         self._until_ms = min((log.until_ms for log in self._logs.values()), default=0)
+        self._taken_up = bool(self._logs)
+        for log in self._logs.values():
+            log.id = log.id or self._ids()  # an earlier version gave none
 
-    def _begin(self, plan: Plan, now: Moment) -> None:
+    def _begin(self, plan: Plan, now: Moment, watched_ms: int) -> None:
+        """Begin the night that it is; what another run saw of it before ``watched_ms``, it has told."""
         zone, place = nights.zone(plan.time_zone), plan.place_of.get(self._lamps.gateway, plan.place)
         night = nights.night_of(now.wall_ms, zone)
         from_ms = nights.begins_ms(night, zone)
@@ -86,26 +110,52 @@ class NightBook:
                 fixture.part,
                 fixture.rated_power_w or 0,
                 sunrise_ms - sunset_ms,
+                counted_ms=watched_ms,
+                id=self._ids(),
             )
             if lamp.command is not None:
-                log.due(lamp.command, max(from_ms, min(now.wall_ms, lamp.command.start_ms)))
+                log.due(lamp.command, max(from_ms, watched_ms))
             for failure in self._lamps.failures(name):
                 log.failed(failure)
 
-    def _ended(self, now: Moment) -> Iterator[LampNight]:
-        logs = list(self._logs.values())
-        planned = self._lamps.program.planned(logs[0].from_ms, self._until_ms)
-        for log in logs:
-            log.plan(planned.get(log.lamp, ()))
+    def _catch_up(self, now_ms: int) -> None:
+        """Count the time since the former run by what it knew of the plan, before anything is added."""
+        if self._taken_up and now_ms < self._until_ms:
+            self._taken_up = False
+        elif not self._taken_up:
+            return
+        for log in self._logs.values():
+            log.away(now_ms)
+
+    def _bring_up_to_date(self) -> None:
+        """Write down failures and what the plan wants; until one is in force, what was written stands."""
+        if self._taken_up or not self._logs:
+            return
+        for log in self._logs.values():
             for failure in self._lamps.failures(log.lamp):
                 log.failed(failure)
-            yield log.record(self._ids(), now.wall_ms, self.plan_sequence(), now.clock)
+        if self._lamps.program.plan is None:
+            return
+        from_ms = min(log.from_ms for log in self._logs.values())
+        planned = self._lamps.program.planned(from_ms, self._until_ms)
+        for log in self._logs.values():
+            log.plan(planned.get(log.lamp, ()))
+            log.followed = self.plan_sequence()
+
+    def _records(self, now: Moment, *, bare: bool = True) -> Iterator[LampNight]:
+        self._bring_up_to_date()
+        for log in self._logs.values():
+            if bare or not log.is_bare:
+                yield log.record(log.id, now.wall_ms, log.followed, now.clock)
 
     def _heard(self, event: LampEvent) -> None:
         log = self._logs.get(event.lamp)
         if log is None or event.now.clock is ClockState.UNSET:
             return
         now_ms = event.now.wall_ms
+        self._catch_up(now_ms)
+        if self._taken_up:
+            return  # a night that is over, and told in a moment
         match event.what:
             case Happened.COMMANDED if event.command is not None:
                 log.due(event.command, now_ms)

@@ -64,7 +64,7 @@ class Program:
         self._tracks, self._compiler = [], None
         if plan is not None:
             self._compiler = Compiler(plan)
-            self.sensors.listen(map(ref, asked(plan)))
+            self.sensors.listen(map(ref, plan.asked))
             addresses, place = Addresses(plan), plan.place_of.get(self._gateway, plan.place)
             lamps_of: dict[str, list[str]] = {}
             for assignment in plan.assignments:
@@ -226,14 +226,3 @@ class Program:
             for lamp in changed:
                 self.commands[lamp] = holding.get(lamp) or of_track.get(lamp, self._fallback)
         return changed
-
-
-def asked(plan: Plan) -> set[str]:
-    """Return the points that a plan asks."""
-    found = set()
-    for program in plan.programs:
-        for period in program.active_periods:
-            at = getattr(period, "sensor", None) or getattr(period, "reference", None)
-            if at:
-                found.add(at)
-    return found

@@ -43,6 +43,7 @@ class Lighting(Strict):
     level_tolerance: float = Field(default=5, ge=0, le=50)
     on_delay_s: SecondsOrNone = 60
     off_delay_s: SecondsOrNone = 30
+    told_off_delay_s: SecondsOrNone = 3600
     power_off_percent: Percent = 5
     power_low_percent: Percent = 70
     power_high_percent: Percent = 130
@@ -78,6 +79,9 @@ class Lamp(Strict):
     energy: PointName | None = None
     failure: PointName | None = None
     dimming_failure: PointName | None = None
+    relay_failure: PointName | None = None
+    cycling_failure: PointName | None = None
+    leakage: PointName | None = None
     local: PointName | None = None
     breaker: PointName | None = None
 

@@ -24,6 +24,8 @@ class Seen(NamedTuple):
     voltage_v: float | None = None
     failure: bool | None = None
     dimming_failure: bool | None = None
+    relay_failure: bool | None = None
+    cycling_failure: bool | None = None
 
 
 class Finding(NamedTuple):
@@ -47,6 +49,9 @@ class Range(NamedTuple):
 LAMP_FAILURE, UNEXPECTED_ON = "lamp_failure", "lamp_unexpected_on"
 POWER_TOO_LOW, POWER_TOO_HIGH = "lamp_power_too_low", "lamp_power_too_high"
 DIMMING_FAILURE, RELAY_FAILURE = "dimming_failure", "relay_failure"
+CYCLING_FAILURE, LEAKAGE_DETECTED = "cycling_failure", "leakage_detected"
+FORGOTTEN = frozenset({CYCLING_FAILURE, LEAKAGE_DETECTED})
+"""Failures that only the lamp's device can tell, which forgets them with its supply."""
 SWITCHING_ERROR_ON, SWITCHING_ERROR_OFF = "switching_error_on", "switching_error_off"
 VOLTAGE_TOO_LOW, VOLTAGE_TOO_HIGH = "supply_voltage_too_low", "supply_voltage_too_high"
 
@@ -80,13 +85,23 @@ def findings(
     allowed = power_range(fixture, due_percent, limits)
     draws = None if allowed is None or seen.power_w is None else seen.power_w > allowed.nothing_w
     if fixture.is_switch:
+        burns = bool(level) and (draws if draws is not None else bool(seen.actual))
         yield from _of_switch(fixture, level, due_percent, seen, draws)
     else:
         burns = _burns_right(fixture, level, seen, allowed, limits)
         yield from _of_dimmed(fixture, level, seen, draws, burns, limits)
+    if level and seen.cycling_failure is not None:
+        told = f"{fixture.name} goes out and comes on again by itself, as its controller says"
+        yield Finding(CYCLING_FAILURE, seen.cycling_failure or (False if burns else None), told)
     if allowed is not None and seen.power_w is not None and due_percent >= LEVEL_JUDGED_MIN:
         yield from _of_power(fixture, seen.power_w, allowed, due_percent)
     yield from _of_voltage(fixture, seen.voltage_v, limits)
+
+
+def leakage(fixture: Fixture, says: bool | None, burns: bool | None) -> Finding:
+    """Return what shows of leakage: whatever a lamp is commanded, but it is gone only where current flows."""
+    told = f"current leaks at {fixture.name}: beware of touching the pole"
+    return Finding(LEAKAGE_DETECTED, says or (False if says is False and burns else None), told)
 
 
 def _burns_right(fixture: Fixture, level: int, seen: Seen, allowed: Range | None, limits: Lighting) -> bool:
@@ -115,7 +130,12 @@ def _of_dimmed(
     elif seen.actual is not None or draws is not None:
         lit = bool(draws) or (seen.actual is not None and seen.actual > OFF_LEVEL_MAX)
         told = f"{fixture.name} is commanded off and burns{_drawing(seen)}"
-        yield Finding(UNEXPECTED_ON, lit, told, seen.power_w)
+        more = "; its controller says that its relay fails" if seen.relay_failure else ""
+        yield Finding(UNEXPECTED_ON, lit, told + more, seen.power_w)
+        if seen.relay_failure is not None and not lit:  # what is seen to burn has its name
+            yield _of_relay(fixture, seen.relay_failure)
+    elif seen.relay_failure is not None:
+        yield _of_relay(fixture, seen.relay_failure)
 
 
 def _of_switch(fixture: Fixture, level: int, due: float, seen: Seen, draws: bool | None) -> Iterator[Finding]:
@@ -135,8 +155,15 @@ def _of_switch(fixture: Fixture, level: int, due: float, seen: Seen, draws: bool
         elif not differs:
             contradicts = draws != on
             told = f"{fixture.name} is switched {word}{_drawing(seen)}"
+    if seen.relay_failure and not contradicts:
+        yield _of_relay(fixture, fails=True)
+        return
     known = seen.output is not None or draws is not None
     yield Finding(RELAY_FAILURE, contradicts if known else None, told, seen.power_w)
+
+
+def _of_relay(fixture: Fixture, fails: bool) -> Finding:
+    return Finding(RELAY_FAILURE, fails, f"the relay of {fixture.name} fails, as its controller says")
 
 
 def _of_power(fixture: Fixture, power_w: float, allowed: Range, due: float) -> Iterator[Finding]:

@@ -46,8 +46,12 @@ def run(
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A settings file.")], as_json: AsJson = False
 ) -> None:
-    """Check a settings file; every mistake is told with file, line, key and remedy."""
+    """Check a settings file; every mistake is told with file, line, key and remedy.
+
+    A group is what one broadcast reaches: all lamps of a profile on a line.
+    """
     from edge import checks
+    from edge.lamps import fixtures
     from toml_files import TomlFileError
 
     try:
@@ -61,18 +65,22 @@ def check(
             )
         )
         raise typer.Exit(1) from error
+    lamps = fixtures.of(settings, profiles)
     figures = {
         "line": len(settings.lines),
         "device": len(settings.devices),
         "alarm": len(settings.alarms),
         "control": len(settings.controls),
+        "lamp": len(lamps),
+        "group": len({lamp.group for lamp in lamps if lamp.group}),
     }
     notes = list(checks.notes(settings, profiles))
     if as_json:
         counts = {f"{noun}s": count for noun, count in figures.items()}
         typer.echo(json.dumps({"good": True, "problems": [], "notes": notes, **counts}))
         return
-    told = ", ".join(counted(count, noun) for noun, count in figures.items())
+    there = {noun: count for noun, count in figures.items() if count or noun not in ("lamp", "group")}
+    told = ", ".join(counted(count, noun) for noun, count in there.items())
     console = Console(soft_wrap=True, highlight=False, markup=False)
     console.print(f"{file}: sound ({told})")
     for note in notes:

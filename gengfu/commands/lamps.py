@@ -4,18 +4,13 @@ import datetime as dt
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from gengfu.commands import lamp_desk, lamp_reports
+from gengfu.commands import lamp_desk, lamp_reports, lamp_talq
 from gengfu.language import language
-
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
-    from lighting.preview import Shown
 
 NIGHTS_MAX = 400
 
@@ -68,7 +63,7 @@ def preview(
     from lighting import checking
     from lighting import nights as night_times
     from lighting.addresses import AddressError
-    from lighting.preview import previewed
+    from lighting.preview import previewed, viewed
 
     plan = checking.load(plan_file)
     zone = night_times.zone(plan.time_zone)
@@ -81,40 +76,15 @@ def preview(
     except AddressError as error:
         _refuse(f"--lamp: {error}; {error.remedy}")
     if as_json:
-        typer.echo(json.dumps([_as_data(one, zone) for one in shown], ensure_ascii=False))
+        typer.echo(
+            json.dumps([viewed(one, zone).model_dump(mode="json") for one in shown], ensure_ascii=False)
+        )
         return
     from gengfu import lamp_picture
 
     console = Console(highlight=False, markup=False)
     for part in lamp_picture.parts(shown, zone, language(os.environ)):
         console.print(part)
-
-
-def _as_data(one: "Shown", zone: "ZoneInfo") -> dict[str, Any]:
-    return {
-        "lamps": [str(lamp) for lamp in one.lamps],
-        "calendar": one.calendar,
-        "nights": [
-            {
-                "night": night.night.isoformat(),
-                "steps": [
-                    {
-                        "from": dt.datetime.fromtimestamp(
-                            max(step.start_ms, night.begins_ms) / 1000, zone
-                        ).isoformat(),
-                        "level": step.level,
-                        "sensors": [gate.point for gate in step.gates],
-                        "program": step.program,
-                        "rule": step.rule,
-                        "cause": step.cause.kind.value,
-                        "detail": step.cause.detail,
-                    }
-                    for step in night.steps
-                ],
-            }
-            for night in one.nights
-        ],
-    }
 
 
 def _refuse(message: str) -> None:
@@ -124,3 +94,4 @@ def _refuse(message: str) -> None:
 
 app.command("report", short_help="A month of lamps: rates, energy, failures.")(lamp_reports.report)
 app.command("nights", short_help="What one lamp did in the last nights.")(lamp_reports.nights)
+lamp_talq.add_to(app)

@@ -7,8 +7,9 @@ cabinets, limits of overrides, and the rules that ask for a condition. Those are
 whoever knows no conditions would follow them every night.
 """
 
-from lighting.talq.reading import Frame, Imported, imported
+from lighting.talq.frame import framed
+from lighting.talq.reading import BYTES_MAX, Frame, Imported, imported
 from lighting.talq.telling import TalqError
 from lighting.talq.writing import exported
 
-__all__ = ["Frame", "Imported", "TalqError", "exported", "imported"]
+__all__ = ["BYTES_MAX", "Frame", "Imported", "TalqError", "exported", "framed", "imported"]

@@ -73,7 +73,9 @@ class _Reader:
         found: Json = {key: beyond[key] for key in BEYOND_RULES if key in beyond} | dict(self._frame.beyond)
         for key in ("name", "time_zone", "place", "cabinets"):
             if key not in found:
-                telling.refuse(EXTENSION, f"nothing says the plan's {key}", "give it with the frame")
+                telling.refuse(
+                    EXTENSION, f"nothing says the plan's {key}", "give it with a frame, --frame PLAN.toml"
+                )
         self._day_offset(data)
         return found | {
             "schema": 1,

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
+from typer.testing import CliRunner
 
 from contract.desired import DesiredKind
+from contract.messages import DeviceEntry
+from gengfu.commands import lamps
 from lighting.documents import Conditions, Overrides, read_plan
-from tests.collector.making import NOW_MS, Clock
+from tests.collector.making import NOW_MS, Clock, given, greeting, hello
 from tests.collector.test_desired import Desk, desk, opened
 
 PLAN = """
@@ -103,7 +107,10 @@ def test_a_plan_with_a_mistake_goes_nowhere_and_the_mistake_has_its_line(tmp_pat
         assert response.status_code == 422
         line = broken.splitlines().index('calendar = "never"') + 1
         [said] = response.json()["detail"]
-        assert said.startswith(f"street.toml:{line}: assignments[0].calendar: there is no calendar 'never';")
+        assert (said["type"], said["loc"]) == ("toml", ["body", "text"])
+        assert said["msg"].startswith(
+            f"street.toml:{line}: assignments[0].calendar: there is no calendar 'never';"
+        )
         assert centre.due() == []
         assert told(centre, "GET", "plan")["text"] == PLAN
 
@@ -114,7 +121,9 @@ def test_a_plan_for_a_cabinet_that_was_never_heard_goes_nowhere(tmp_path: Path) 
         text = PLAN.replace('gateway = "gw-2"', 'gateway = "gw-3"').replace("gw-2/", "gw-3/")
         response = ask(centre, "PUT", "plan", {"text": text, "who": "wang"})
         assert response.status_code == 422
-        assert "gw-3: no gateway of this name was ever heard" in response.text
+        [said] = response.json()["detail"]
+        assert (said["type"], said["loc"]) == ("document", ["body", "cabinets", "gw-3"])
+        assert said["msg"].startswith("no gateway of this name was ever heard")
         assert centre.due() == []
         assert ask(centre, "GET", "plan").status_code == 404
 
@@ -126,6 +135,26 @@ def test_a_cabinet_that_is_in_the_plan_no_more_is_told_of(tmp_path: Path) -> Non
         text = PLAN.replace('[[cabinets]]\ngateway = "gw-2"\nlamps = ["lamp-{1-2}"]\n', "")
         text = text.replace(', "gw-2/lamp-1"', "").replace(', "gw-2/*"', "")
         assert push(centre, text)["remarks"] == ["gw-2 is in this plan no more and keeps the one before"]
+
+
+ASKS = PLAN.replace(
+    'kind = "astro_clock"', 'kind = "sensor", sensor = "lux/illuminance", on_level = 20, off_level = 30'
+)
+
+
+def test_a_sensor_of_a_device_that_a_cabinet_did_not_name_is_told(tmp_path: Path) -> None:
+    """It decides itself, for it may have got one; a cabinet that names it is not spoken of."""
+    with desk(tmp_path) as centre:
+        said = greeting(1, 1, gateway="gw-1", devices=[DeviceEntry("lux", "sen0644", "rs485-1")])
+        given(centre.collector, [hello(said, gateway="gw-1", at_ms=NOW_MS)])
+        answer = push(centre, ASKS)
+        assert answer["gateways"] == ["gw-1", "gw-2"]
+        assert answer["remarks"] == [
+            "gw-2: programs[0].active_periods[0].sensor: it has no device 'lux', of which lux/illuminance is "
+            "asked, and will refuse the plan; it has: main-pressure"
+        ]
+        assert told(centre, "GET", "preview?first=2026-12-03")["remarks"] == answer["remarks"]
+        assert push(centre, PLAN)["remarks"] == []
 
 
 def test_an_override_ends_by_the_plan_s_default_and_lasts_no_longer_than_it_allows(tmp_path: Path) -> None:
@@ -194,6 +223,84 @@ def test_a_centre_without_a_key_says_how_to_get_one(tmp_path: Path) -> None:
         response = ask(centre, "PUT", "plan", {"text": PLAN, "who": "wang"})
         assert response.status_code == 409
         assert "gengfu collector init" in response.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "kind", "at", "said"),
+    [
+        (
+            "POST",
+            "overrides",
+            {"addresses": ["gw-9/*"]},
+            "address",
+            ["body", "addresses"],
+            "no cabinet 'gw-9'; ",
+        ),
+        ("POST", "overrides", {"for_s": 9e4}, "desk", ["body", "for_s"], "give 7200 s at most"),
+        (
+            "POST",
+            "overrides",
+            {"level": 101},
+            "less_than_equal",
+            ["body", "level"],
+            "less than or equal to 100",
+        ),
+        (
+            "POST",
+            "overrides/cancel",
+            {"addresses": ["x"]},
+            "address",
+            ["body", "addresses"],
+            "no group 'x'; ",
+        ),
+        ("POST", "conditions", {"condition": "snow"}, "desk", ["body", "condition"], "it has: fog"),
+        (
+            "POST",
+            "conditions",
+            {"gateways": ["gw-9"]},
+            "desk",
+            ["body", "gateways"],
+            "write one of gw-1, gw-2",
+        ),
+        ("PUT", "plan", {"text": "schema = 2"}, "toml", ["body", "text"], "street.toml:1: schema: "),
+        (
+            "GET",
+            "preview?first=2026-12-03&lamp=x",
+            None,
+            "address",
+            ["query", "lamp"],
+            "there is no group 'x'; ",
+        ),
+    ],
+)
+def test_every_refusal_has_the_form_of_a_parameter_out_of_bounds(
+    tmp_path: Path, method: str, path: str, body: Any, kind: str, at: list[str], said: str
+) -> None:
+    """A kind, the place in the request, and a sentence with the remedy."""
+    sound = {
+        "overrides": {"addresses": ["gw-1/*"], "level": 0, "reason": "x", "who": "li"},
+        "overrides/cancel": {"who": "li"},
+        "conditions": {"condition": "fog", "who": "li", "for_s": 60},
+        "plan": {"file": "street.toml", "who": "li"},
+    }
+    with desk(tmp_path) as centre:
+        push(centre)
+        response = ask(centre, method, path, body if body is None else sound[path] | body)
+        assert response.status_code == 422
+        first = response.json()["detail"][0]
+        assert (first["type"], first["loc"]) == (kind, at)
+        assert said in first["msg"]
+        assert set(first) == {"type", "loc", "msg"}
+
+
+def test_the_command_previews_in_the_same_form(tmp_path: Path) -> None:
+    """Step for step, so that a program reads either."""
+    (tmp_path / "street.toml").write_text(PLAN)
+    words = ["preview", str(tmp_path / "street.toml"), "--from", "2026-12-03", "--nights", "3", "--json"]
+    printed = CliRunner().invoke(lamps.app, words)
+    with desk(tmp_path) as centre:
+        push(centre)
+        assert json.loads(printed.stdout) == told(centre, "GET", "preview?first=2026-12-03")["items"]
 
 
 def test_the_preview_is_that_of_the_plan_that_was_pushed(tmp_path: Path) -> None:

@@ -68,6 +68,20 @@ def test_a_night_told_in_two_parts_is_one_and_a_replay_changes_nothing(tmp_path:
         assert projected_now(collector) == before
 
 
+def test_a_part_that_is_told_again_takes_its_own_place(tmp_path: Path) -> None:
+    """So far when the gateway stopped, whole at noon: the later stands, in whatever order they come."""
+    so_far = night(1, "lamp-1", "2026-11-05", time_ms=noon_ms("2026-11-05") + 10 * HOUR_MS, should_s=7_000)
+    whole = night(1, "lamp-1", "2026-11-05")
+    other = night(2, "lamp-1", "2026-11-05", should_s=500, time_ms=noon_ms("2026-11-05") + 3 * HOUR_MS)
+    for number, order in enumerate([(so_far, other, whole), (whole, so_far, other), (other, whole, so_far)]):
+        with standing(settings(tmp_path / str(number)), Clock()) as collector:
+            for sequence, record in enumerate(order, 1):
+                given(collector, [nightly(sequence, record)])
+            asyncio.run(projected(collector))
+            [(_, found)] = read(collector)
+            assert (found.should_s, found.id) == (36_500, whole.id)
+
+
 def test_a_part_that_is_decoded_late_makes_the_same_night(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

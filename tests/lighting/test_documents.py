@@ -51,6 +51,22 @@ def test_a_part_must_have_the_lamps_that_the_gateway_has() -> None:
             documents.read_plan(text, gateway, lamps)
 
 
+def test_a_plan_asks_only_points_that_the_gateway_reads() -> None:
+    """A side street's light sensor: told with the key that asks it and what there is instead."""
+    text = documents.written(documents.part_of(PLAN, "lighting-1"))
+    documents.read_plan(text, "lighting-1", EIGHT, {"lux/illuminance": False, "inputs/input_1": True})
+    asks = "programs[1].active_periods[0].sensor: the gateway reads no lux/illuminance; "
+    numbered = text.replace("lux/illuminance", "inputs/input_1")
+    for told, given, points in (
+        (asks + "devices are inputs", text, {"inputs/input_1": True}),
+        (asks + "points of lux are lux/light", text, {"inputs/input_1": True, "lux/light": False}),
+        ("inputs/input_1 is on or off, and no measure of light", numbered, {"inputs/input_1": True}),
+    ):
+        with pytest.raises(DocumentError) as caught:
+            documents.read_plan(given, "lighting-1", EIGHT, points)
+        assert told in caught.value.problems[0]
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{", '{"schema": 1}', '{"schema": 2}', "null", '"\\ud800"', "NaN"]
 )

@@ -186,3 +186,36 @@ def test_a_night_that_goes_to_a_file_and_back_ends_as_if_it_had_not(
             of.due(what, now_ms) if isinstance(what, Command) else of.saw(what, now_ms)
         again = msgspec.json.decode(msgspec.json.encode(again), type=NightLog)
     assert record(again) == record(kept)
+
+
+def test_while_nobody_was_there_the_plan_was_due_once_an_override_had_ended() -> None:
+    """Stopped at eight under an override until nine; by plan it burns from six to six; back at three."""
+    its = log()
+    its.plan(
+        [
+            LampChange(FROM_MS + hour * HOUR_MS, level, "program")
+            for hour, level in ((0, 0), (6, 100), (18, 0))
+        ]
+    )
+    its.due(ON, FROM_MS + 6 * HOUR_MS)
+    its.due(Command(0, Reason.OVERRIDE, 0, FROM_MS + 9 * HOUR_MS), FROM_MS + 7 * HOUR_MS)
+    its.away(FROM_MS + 15 * HOUR_MS)
+    its.due(ON, FROM_MS + 15 * HOUR_MS)
+    assert record(its).should_s == 3600 * (1 + 6 + 9)
+
+
+def test_whoever_is_back_after_the_night_finds_what_was_due_in_it() -> None:
+    """By the plan, not by the last command; coming back twice changes nothing."""
+    its = log()
+    its.plan(
+        [
+            LampChange(FROM_MS + hour * HOUR_MS, level, "program")
+            for hour, level in ((0, 0), (6, 100), (18, 0))
+        ]
+    )
+    its.due(OFF, FROM_MS)
+    its.saw(Seen(burns=False), FROM_MS + HOUR_MS)
+    for hour in (50, 51):
+        its.away(FROM_MS + hour * HOUR_MS)
+    found = record(its)
+    assert (found.should_s, found.lit_s, found.dark_s) == (3600 * 12, 0, 0)

@@ -95,6 +95,8 @@ def test_without_supply_it_forgets_its_command_and_comes_up_at_its_default() -> 
         ("fails", 80, 0, "lamp_failure"),
         ("dims_wrong", 30, 100, "dimming_failure"),
         ("sticks_on", 0, 70, "relay_failure"),
+        ("cycles", 30, 30, "cycling_failure"),
+        ("leaks", 30, 30, "leakage_detected"),
     ],
 )
 def test_a_failure_is_told_after_a_while_and_until_the_contrary_is_seen(

@@ -211,6 +211,8 @@ def test_what_happens_to_lamps_shows_in_what_they_draw_and_say(tmp_path: Path) -
         "lamp_draws_much",
         "lamp_draws_little",
         "lamp_mute",
+        "lamp_cycles",
+        "lamp_leaks",
     ]
     story = [(10.0, what, f"lamp-{unit_id}") for unit_id, what in zip(LAMPS, happenings, strict=False)]
     street = Street(tmp_path, [*story, *[(100.0, "lamp_repaired", f"lamp-{unit_id}") for unit_id in LAMPS]])
@@ -224,6 +226,7 @@ def test_what_happens_to_lamps_shows_in_what_they_draw_and_say(tmp_path: Path) -
     assert (found[11]["lamp_failure"], found[12]["relay_failure"], found[13]["dimming_failure"]) == (
         True,
     ) * 3
+    assert (found[17]["cycling_failure"], found[18]["leakage_detected"]) == (True, True)
     assert [found[unit_id]["actual_light_state"] for unit_id in (12, 13, 14, 15, 17)] == [50, 100, 50, 50, 50]
     watts = {unit_id: found[unit_id]["active_power"] for unit_id in (14, 15, 17)}
     usual = {14: 120, 15: 90, 17: 90}
@@ -235,6 +238,8 @@ def test_what_happens_to_lamps_shows_in_what_they_draw_and_say(tmp_path: Path) -
         "lamp_failure",
         "relay_failure",
         "dimming_failure",
+        "cycling_failure",
+        "leakage_detected",
     }
     repaired = {unit_id: street.at(101).lamp(unit_id) for unit_id in LAMPS}
     assert [values["actual_light_state"] for values in repaired.values()] == [50, 0, 50, 50, 50, 50, 50, 50]

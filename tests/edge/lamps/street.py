@@ -18,6 +18,7 @@ from edge.buffer.store import Buffer
 from edge.clock import Moment
 from edge.gateway import Gateway
 from edge.lamps.events import Happened, LampEvent
+from edge.lamps.night_file import KeepingNights
 from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
 from edge.recorder import Recorder
@@ -141,6 +142,8 @@ class Street:
         self.clock = StreetClock()
         self.documents: dict[str, str] = {}
         """What the gateway has stored; it is in force soon after each start."""
+        self.keeps_nights = False
+        """Whether the night so far is kept in its file, as a real gateway does."""
         self.happened: list[LampEvent] = []
         self._stored: list[Stored] = []
         self._ids = map("{:032x}".format, itertools.count(1))
@@ -179,6 +182,10 @@ class Street:
         if disk:
             self.gateway.attach(self._recorder, self._buffer)
         self._recording = asyncio.create_task(self._recorder.run())
+        self._nights = (
+            KeepingNights(self.folder, Inline(), self.gateway.nights) if self.keeps_nights else None
+        )
+        self._keeping = asyncio.create_task(self._nights.run()) if self._nights else None
         self._running = asyncio.create_task(self.gateway.run())
         for kind, body in self.documents.items():
             assert self.gateway.in_force(kind, body) == []
@@ -189,13 +196,20 @@ class Street:
         await self._running
         await self._recorder.flush()
         self._recording.cancel()
+        if self._nights and self._keeping:
+            self._keeping.cancel()
+            await self._nights.keep()
         self._buffer.close()
 
     async def kill(self) -> None:
         """Let it die: nobody is asked, nothing more is kept."""
         self._running.cancel()
         self._recording.cancel()
-        await asyncio.gather(self._running, self._recording, return_exceptions=True)
+        tasks = [self._running, self._recording]
+        if self._keeping:
+            self._keeping.cancel()
+            tasks.append(self._keeping)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._buffer.close(clean=False)
 
     def level(self, number: int) -> int:

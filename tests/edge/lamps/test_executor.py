@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -78,6 +79,8 @@ class Stage:
         self.events: list[AlarmRaised | AlarmCleared] = []
         self.deaf: set[str] = set()
         self.power: dict[str, float] = {}
+        self.says: dict[str, bool] = {}
+        """What every controller says of failures."""
         self.levels = {fixture.name: 0 for fixture in fixtures}
         if body:
             problems, effects = self.lamps.in_force("lamp_plan", body, moment(0))
@@ -103,6 +106,7 @@ class Stage:
             if lamp.fixture.actual:
                 values[lamp.fixture.actual] = level
             values |= dict.fromkeys(lamp.fixture.power, self.power.get(name, float(level)))
+            values |= {Ref(lamp.fixture.output.device, bit): value for bit, value in self.says.items()}
             samples = [
                 Sample(now.wall_ms, *at, None if error else value, quality, error, now.clock)
                 for at, value in values.items()
@@ -435,6 +439,14 @@ CONTACTOR = Fixture(
         (DIMMED, 0, Seen(0, 0, 1.2), set()),
         (DIMMED, 0, Seen(0, 100, 100), {"lamp_unexpected_on"}),
         (DIMMED, 0, Seen(0, None, 60), {"lamp_unexpected_on"}),
+        (DIMMED, 0, Seen(0, 100, 100, relay_failure=True), {"lamp_unexpected_on"}),
+        (DIMMED, 0, Seen(0, 0, 1.2, relay_failure=True), {"relay_failure"}),
+        (DIMMED, 0, Seen(0, relay_failure=True), {"relay_failure"}),
+        (DIMMED, 50, Seen(50, 50, 52, relay_failure=True), set()),
+        (DIMMED, 50, Seen(50, 50, 52, cycling_failure=True), {"cycling_failure"}),
+        (DIMMED, 0, Seen(0, 0, 1.2, cycling_failure=True), set()),
+        (CIRCUIT, 100, Seen(1, None, 900, relay_failure=True), {"relay_failure"}),
+        (CIRCUIT, 100, Seen(1, None, 900, cycling_failure=True), {"cycling_failure"}),
         (DIMMED, 50, Seen(50, 50, 52, 180), {"supply_voltage_too_low"}),
         (DIMMED, 50, Seen(50, 50, 52, 280), {"supply_voltage_too_high"}),
         (CIRCUIT, 100, Seen(1, None, 900), set()),
@@ -462,6 +474,57 @@ def test_darkness_by_plan_proves_nothing() -> None:
     """A lamp that is commanded off neither has nor has not a lamp failure, whatever it draws."""
     found = verdicts.findings(DIMMED, 0, 0, Seen(0, 0, 1.2), Lighting())
     assert all(it.shows is None for it in found if it.problem in ("lamp_failure", "lamp_power_too_low"))
+
+
+TELLING = replace(
+    DIMMED,
+    relay_failure=Ref("c-1", "relay_failure"),
+    cycling_failure=Ref("c-1", "cycling_failure"),
+    leakage=Ref("c-1", "leakage_detected"),
+)
+
+
+def test_what_a_controller_forgets_with_its_supply_is_no_repair() -> None:
+    """A lamp that cycles tonight and tomorrow is one alarm; an hour of light without a word of it ends it."""
+    stage = Stage([TELLING], body=plan(at_12=100))
+    stage.says = {"cycling_failure": True, "leakage_detected": True}
+    stage.pass_until(120, 0)
+    told = [("raised", "cycling_failure"), ("raised", "leakage_detected")]
+    assert sorted(stage.told) == told
+    for at_s in range(125, 12 * HOUR_S, 600):
+        stage.read(moment(at_s), Quality.UNPOWERED, "feeder_off")
+    stage.says = {"cycling_failure": False, "leakage_detected": False}
+    stage.pass_until(12 * HOUR_S + 1800, 12 * HOUR_S)
+    stage.read(moment(12 * HOUR_S + 1810), Quality.UNPOWERED, "feeder_off")
+    stage.pass_until(14 * HOUR_S - 60, 13 * HOUR_S)
+    assert sorted(stage.told) == told
+    stage.pass_until(14 * HOUR_S + 120, 14 * HOUR_S - 55)
+    assert sorted(stage.told[2:]) == [("cleared", "cycling_failure"), ("cleared", "leakage_detected")]
+
+
+def test_leakage_is_told_whatever_the_lamp_is_commanded_and_whoever_holds_it() -> None:
+    """It is a danger to people; that it leaks no more shows only where current flows."""
+    stage = Stage([replace(TELLING, local=Ref("i", "local"))], body=plan(at_12=0))
+    stage.sense("i/local", True, moment(0))
+    stage.says = {"cycling_failure": True, "leakage_detected": True}
+    stage.pass_until(120, 0)
+    assert stage.told == [("raised", "local_override"), ("raised", "leakage_detected")]
+    stage.says = {"leakage_detected": False}
+    stage.pass_until(2 * HOUR_S, 130, 60)
+    assert len(stage.told) == 2
+
+
+def test_a_relay_that_fails_is_told_while_its_lamp_is_off_and_ends_when_it_is_off_and_sound() -> None:
+    """Nothing else of it can be seen: the lamp draws nothing."""
+    stage = Stage([TELLING], body=plan(at_12=0, at_13=100, at_14=0))
+    stage.says = {"relay_failure": True}
+    stage.pass_until(HOUR_S - 5, 0)
+    assert stage.told == [("raised", "relay_failure")]
+    stage.says = {"relay_failure": False}
+    stage.pass_until(2 * HOUR_S - 5, HOUR_S, 30)
+    assert stage.told == [("raised", "relay_failure")]
+    stage.pass_until(2 * HOUR_S + 120, 2 * HOUR_S)
+    assert stage.told == [("raised", "relay_failure"), ("cleared", "relay_failure")]
 
 
 def test_a_circuit_should_draw_what_its_lamps_are_commanded_to() -> None:

@@ -55,7 +55,7 @@ def test_lamps_follow_the_stored_plan_with_no_link(tmp_path: Path) -> None:
 
     subject.run(story)
     assert seen == [[0] * 8, [100] * 8, [100] * 8, [40] * 8]
-    assert subject.events() == []
+    assert subject.raised() == []
     for lamp in LAMPS:
         assert sent(subject, lamp) == [(40, 1, "broadcast")]  # at 100 they came up by themselves
         [_, proved] = subject.told(lamp, Happened.PROVED)
@@ -175,7 +175,7 @@ def test_a_day_without_supply_raises_nothing_and_sends_nothing_to_lamps(tmp_path
     subject = street(tmp_path, circuits={"12:00:00": 0})
     subject.run(lambda _street: asyncio.sleep(40 * MINUTE_S))
     assert not any(sent(subject, lamp) for lamp in LAMPS)
-    assert subject.events() == []
+    assert subject.raised() == []
 
 
 def test_when_the_supply_comes_back_lamps_get_what_is_due(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_when_the_supply_comes_back_lamps_get_what_is_due(tmp_path: Path) -> Non
         assert levels(street) == [40] * 8
 
     subject.run(story)
-    assert subject.events() == []
+    assert subject.raised() == []
 
 
 def test_with_an_unset_clock_lamps_are_on_until_time_is_known(tmp_path: Path) -> None:
@@ -380,6 +380,8 @@ def test_each_failure_gets_its_class(tmp_path: Path) -> None:
         "lamp-13": ("lamp_draws_little", "lamp_power_too_low"),
         "lamp-14": ("lamp_dims_wrong", "dimming_failure"),
         "lamp-15": ("lamp_mute", "communication_failure"),
+        "lamp-17": ("lamp_cycles", "cycling_failure"),
+        "lamp-18": ("lamp_leaks", "leakage_detected"),
     }
     subject = street(tmp_path, *((60.0, what, lamp) for lamp, (what, _) in wrong.items()))
     subject.run(lambda _street: asyncio.sleep(30 * MINUTE_S))
@@ -415,5 +417,27 @@ def test_a_stopping_gateway_leaves_lamps_as_they_are(tmp_path: Path) -> None:
         assert levels(street) == [40] * 8
         assert not any(it.what is Happened.SENT for it in street.happened)
         await street.start()
+
+    subject.run(story)
+
+
+def test_a_plan_that_asks_a_sensor_which_is_not_there_is_refused_and_one_that_was_taken_is_followed(
+    tmp_path: Path,
+) -> None:
+    """A sensor that was taken out of the settings leaves no street without its plan."""
+    subject = Street(tmp_path, settings())
+    told = json.loads(plan({"12:00:00": 100}, {"12:00:00": 100}, LAMPS, ["north", "south"]))
+    asks = {"kind": "sensor", "sensor": "light/illuminance", "on_level": 10, "off_level": 20}
+    told["programs"][0]["active_periods"] = [asks]
+    there, gone = (json.dumps(told).replace("light/", f"{device}/") for device in ("light", "lux"))
+
+    async def story(street: Street) -> None:
+        lamps = street.gateway.lamps
+        assert lamps.problems("lamp_plan", there) == []
+        [problem] = lamps.problems("lamp_plan", gone)
+        assert problem.startswith(
+            "programs[0].active_periods[0].sensor: the gateway reads no lux/illuminance; devices are inputs, "
+        )
+        assert street.gateway.in_force("lamp_plan", gone) == []
 
     subject.run(story)

@@ -1,13 +1,16 @@
 """Lamps in the settings file: mistakes are told with line and remedy, and profiles fill in what is usual."""
 
+import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from edge import checks
 from edge.lamps import fixtures
 from edge.lamps.fixtures import Fixture, GroupKey
 from edge.settings import Ref
+from gengfu.commands.edge import app
 from tests.edge.lamps.street import settings
 from toml_files import TomlFileError
 
@@ -140,3 +143,17 @@ def test_an_output_has_one_master(tmp_path: Path) -> None:
     """A control and a circuit would fight over it."""
     with pytest.raises(TomlFileError, match="relays/relay_1 is driven by the control 'c' already"):
         loaded(tmp_path, settings() + CONTROL)
+
+
+def test_the_check_counts_lamps_and_what_one_broadcast_reaches(tmp_path: Path) -> None:
+    """Ten, of which eight have controllers of one profile on a line; without lamps nothing is said."""
+    file = tmp_path / "gateway.toml"
+    for text, said, counts in (
+        (settings(), "0 controls, 10 lamps, 1 group)", (10, 1)),
+        (settings([], ["north"]), "0 controls, 1 lamp)", (1, 0)),
+        (settings([], []), "0 controls)", (0, 0)),
+    ):
+        file.write_text(text)
+        assert said in CliRunner().invoke(app, ["check", str(file)]).stdout
+        told = json.loads(CliRunner().invoke(app, ["check", str(file), "--json"]).stdout)
+        assert (told["lamps"], told["groups"]) == counts
