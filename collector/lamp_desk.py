@@ -22,6 +22,8 @@ from lighting.plan import Plan
 from toml_files import TomlFile
 
 PLANS_KEPT_MAX = 20
+CONDITIONS_MAX = 100
+"""So many of a gateway hold, or will, at once."""
 
 
 class DeskError(ValueError):
@@ -146,13 +148,30 @@ class LampDesk:
                 f"the plan {plan.name!r} has no cabinet {strange[0]!r}; write one of {', '.join(there[:8])}",
                 "gateways",
             )
+        return self.period(
+            connection, condition, who, gateways=gateways or there, start_ms=start_ms, for_s=for_s
+        )
+
+    def period(
+        self,
+        connection: Connection,
+        name: str,
+        who: str,
+        *,
+        gateways: Sequence[str],
+        start_ms: int | None = None,
+        for_s: float,
+    ) -> list[str]:
+        """Say the same of an event period of rules, which no plan names; return the gateways told."""
         begins_ms = self._now_ms() if start_ms is None else start_ms
         bodies = {}
-        for gateway in gateways or there:
-            standing = [it for it in self._conditions(connection, gateway) if it.condition != condition]
+        for gateway in gateways:
+            standing = [it for it in self.standing(connection, gateway) if it.condition != name]
+            if len(standing) >= CONDITIONS_MAX:
+                raise DeskError(f"{gateway} has {len(standing)} periods already; end some of them first")
             if for_s:
                 until_ms = begins_ms + round(for_s * 1000)
-                standing.append(Condition(condition=condition, from_ms=begins_ms, until_ms=until_ms))
+                standing.append(Condition(condition=name, from_ms=begins_ms, until_ms=until_ms))
             bodies[gateway] = documents.written(Conditions(conditions=standing))
         self._book.push(connection, Push(DesiredKind.LAMP_CONDITIONS, bodies, who))
         return sorted(bodies)
@@ -168,7 +187,8 @@ class LampDesk:
         known = Overrides.model_validate_json(body).overrides if body else []
         return [override for override in known if override.expiration_ms > self._now_ms()]
 
-    def _conditions(self, connection: Connection, gateway: str) -> list[Condition]:
+    def standing(self, connection: Connection, gateway: str) -> list[Condition]:
+        """Return the conditions, or periods, of a gateway that are not over."""
         body = newest_body(connection, gateway, DesiredKind.LAMP_CONDITIONS)
         known = Conditions.model_validate_json(body).conditions if body else []
         return [condition for condition in known if condition.until_ms > self._now_ms()]

@@ -17,7 +17,7 @@ from alembic.util import CommandError
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
-from collector import backup, command_api, desired_api, journal, key_file, lamp_api, lamp_desk_api
+from collector import backup, command_api, desired_api, journal, key_file, lamp_api, lamp_desk_api, period_api
 from collector.alarms import AlarmProjection
 from collector.api import Sources, application
 from collector.cases import CaseBook
@@ -114,6 +114,7 @@ class Collector:
             retry_max_s=settings.desired.retry_max_s,
             history_max=settings.desired.history_max,
         )
+        lamp_desk = LampDesk(desired, world.now_ms)
         commanding = CommandBook(settings.district, key, now_ms=world.now_ms, new_id=world.new_id)
         self.alarms = AlarmProjection(
             state,
@@ -181,7 +182,8 @@ class Collector:
                 )
             ),
             command_api.router(command_api.Sources(state, commanding, world.now_ms)),
-            lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
+            lamp_desk_api.router(lamp_desk_api.Sources(state, lamp_desk, world.now_ms)),
+            period_api.router(period_api.Sources(state, lamp_desk)),
             lamp_api.router(lamps),
         )
 

@@ -120,6 +120,10 @@ class ByHand:
             raise Refusal(_unknown("alarm", alarm, self.alarms))
         self._done(*self._rules.reset(alarm, who, self._now()))
 
+    def periods(self, periods: Mapping[str, tuple[int, int]]) -> None:
+        """Let these event periods hold, by name: from when until when, UTC ms."""
+        self._done("", self._rules.set_periods(periods, self._now()))
+
     def explain(self, name: str) -> Why:
         """Say why an alarm or control is in its state; Refusal."""
         if (why := self._rules.explain(name, self._now())) is None:

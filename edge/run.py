@@ -13,7 +13,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from contract.desired import DesiredKind, object_problems
+from contract.desired import DesiredKind
 from contract.events import ClockStepped, DesiredReport
 from contract.samples import ClockState
 from contract.signing import KeyRing
@@ -24,8 +24,9 @@ from edge.buffer.keeper import OnThread
 from edge.buffer.store import NOTHING_HELD, Buffer
 from edge.clock import Step, SystemClock, Timeline, wall_is_credible
 from edge.desired.documents import Documents
-from edge.desired.judging import Validator, Verifier
+from edge.desired.judging import Verifier
 from edge.desired.shelf import Shelf
+from edge.following import Following
 from edge.gateway import Gateway
 from edge.keeping_time import KeepingTime
 from edge.lamps.night_file import KeepingNights
@@ -107,15 +108,15 @@ async def _serve(
     randomness = random.Random()  # noqa: S311 - spreads retries, guards nothing
     kept = settings.buffer
     desired_keeper = OnThread("desired")  # a large document may take long to check
+    asking = Asking(settings, buffer.path.parent, gateway, clock, fresh_id, lambda: recorder)
     documents = _documents(
         settings,
-        gateway,
+        Following(settings, gateway, asking.by_hand.periods),
         buffer.path.parent,
         desired_keeper,
         clock,
         lambda report: recorder.event(report),  # noqa: PLW0108 - it is made below
     )
-    asking = Asking(settings, buffer.path.parent, gateway, clock, fresh_id, lambda: recorder)
     uplink = Uplink(
         settings.broker,
         Session(
@@ -232,16 +233,14 @@ def _clock(settings: Settings, state: Path) -> SystemClock:
 
 def _documents(
     settings: Settings,
-    gateway: Gateway,
+    following: Following,
     state: Path,
     keeper: OnThread,
     clock: SystemClock,
     report: Callable[[DesiredReport], None],
 ) -> Documents:
-    """Return what keeps the documents; where there are no lamps they are kept, and nobody follows them."""
-    validators: dict[DesiredKind, Validator] = dict.fromkeys(DesiredKind, object_problems)
-    if settings.lamps:
-        validators = {kind: partial(gateway.lamps.problems, kind) for kind in DesiredKind}
+    """Return what keeps the documents."""
+    validators = {kind: partial(following.problems, kind) for kind in DesiredKind}
     verifier = Verifier(
         KeyRing(settings.centre.public_keys),
         settings.district,
@@ -256,7 +255,7 @@ def _documents(
         fresh_id,
         report_interval_s=settings.centre.report_interval_s,
         report=report,
-        on_in_force=gateway.in_force if settings.lamps else lambda _kind, _body: [],
+        on_in_force=following.in_force,
     )
 
 

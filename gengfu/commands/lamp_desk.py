@@ -60,7 +60,7 @@ def push(
         "text": plan_file.read_text(encoding="utf-8-sig"),
         "file": plan_file.name,
         "who": who or getpass.getuser(),
-        "effective_ms": _ms(effective),
+        "effective_ms": epoch_ms(effective),
     }
     told = asked("PUT", url, "/lamps/plan", body=body)
     for remark in told["remarks"]:
@@ -114,15 +114,15 @@ def override(
         "reason": reason,
         "who": who or getpass.getuser(),
         "for_s": duration_s(duration, "--for") if duration else None,
-        "start_ms": _ms(begins),
+        "start_ms": epoch_ms(begins),
     }
-    _told("POST", "/lamps/overrides", "lamp_overrides", url, body, as_json=as_json)
+    told("POST", "/lamps/overrides", "lamp_overrides", url, body, as_json=as_json)
 
 
 def cancel(addresses: Lamps, url: Url = DEFAULT_URL, who: Who = "", as_json: AsJson = False) -> None:
     """Let lamps follow their plan again, before their override ends."""
     body = {"addresses": addresses, "who": who or getpass.getuser()}
-    _told("POST", "/lamps/overrides/cancel", "lamp_overrides", url, body, as_json=as_json)
+    told("POST", "/lamps/overrides/cancel", "lamp_overrides", url, body, as_json=as_json)
 
 
 def condition(
@@ -147,9 +147,9 @@ def condition(
         "who": who or getpass.getuser(),
         "for_s": duration_s(duration, "--for"),
         "gateways": gateways or [],
-        "start_ms": _ms(begins),
+        "start_ms": epoch_ms(begins),
     }
-    _told("POST", "/lamps/conditions", "lamp_conditions", url, body, as_json=as_json)
+    told("POST", "/lamps/conditions", "lamp_conditions", url, body, as_json=as_json)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -161,11 +161,12 @@ def add_to(app: typer.Typer) -> None:
     app.command(short_help="Say that a condition of the plan holds for a time.")(condition)
 
 
-def _told(method: str, path: str, kind: str, url: str, body: dict[str, Any], *, as_json: bool) -> None:
+def told(method: str, path: str, kind: str, url: str, body: dict[str, Any], *, as_json: bool) -> None:
+    """Ask the centre to tell gateways something by a document of a kind, and show who has heard it."""
     from gengfu.centre_client import asked
 
-    told = asked(method, url, path, body=body)
-    _show(_answers(url, kind, told["gateways"], 5.0), as_json=as_json)
+    gateways = asked(method, url, path, body=body)["gateways"]
+    _show(_answers(url, kind, gateways, 5.0), as_json=as_json)
 
 
 def _answers(url: str, kind: str, gateways: list[str], wait_s: float) -> list[dict[str, Any]]:
@@ -211,5 +212,6 @@ def duration_s(text: str, option: str) -> float:
         raise typer.Exit(1) from error
 
 
-def _ms(moment: datetime | None) -> int | None:
+def epoch_ms(moment: datetime | None) -> int | None:
+    """Return a time as the centre takes it."""
     return None if moment is None else round(moment.astimezone().timestamp() * 1000)

@@ -13,13 +13,14 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from gengfu.commands import collector, command, edge, lamps, profiles
+from gengfu.commands import collector, command, edge, lamps, periods, profiles
 
 GROUPS = {
     "edge": edge.app,
     "collector": collector.app,
     "command": command.app,
     "lamps": lamps.app,
+    "periods": periods.app,
     "profiles": profiles.app,
 }
 

@@ -1,0 +1,48 @@
+"""Who follows the centre's documents here: lamps all of them, rules the conditions: their event periods.
+
+One document says which conditions hold, for lamps and rules alike: an event night is one, whoever asks.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from contract.desired import DesiredKind, object_problems
+from edge.gateway import Gateway
+from edge.settings import Settings
+from lighting.documents import DocumentError, read_conditions
+
+SetPeriods = Callable[[Mapping[str, tuple[int, int]]], None]
+"""Takes the event periods that hold, or will, by name: from when until when, UTC ms."""
+
+
+class Following:
+    """Judges bodies of documents, and puts them in force."""
+
+    def __init__(self, settings: Settings, gateway: Gateway, set_periods: SetPeriods) -> None:
+        """A gateway without lamps keeps their documents, and nobody follows them."""
+        self._gateway, self._set_periods = gateway, set_periods
+        self._has_lamps = bool(settings.lamps)
+        self._has_rules = bool(settings.alarms or settings.controls)
+
+    def problems(self, kind: DesiredKind, body: str) -> Sequence[str]:
+        """Return what is wrong with a body; names that no rule knows are no mistake: rules may come later."""
+        if self._has_lamps:
+            return self._gateway.lamps.problems(kind, body)
+        if self._has_rules and kind is DesiredKind.LAMP_CONDITIONS:
+            return _condition_problems(body)
+        return object_problems(body)
+
+    def in_force(self, kind: DesiredKind, body: str | None) -> Sequence[str]:
+        """Let a body hold from now on, None for none; return why that cannot be."""
+        problems = self._gateway.in_force(kind, body) if self._has_lamps else []
+        if self._has_rules and kind is DesiredKind.LAMP_CONDITIONS and not problems:
+            conditions = read_conditions(body).conditions if body else []
+            self._set_periods({it.condition: (it.from_ms, it.until_ms) for it in conditions})
+        return problems
+
+
+def _condition_problems(body: str) -> list[str]:
+    try:
+        read_conditions(body)
+    except DocumentError as error:
+        return error.problems
+    return []
