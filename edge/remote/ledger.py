@@ -14,6 +14,7 @@ import msgspec
 
 from contract import batches
 from edge.remote.memory import UNKNOWN_MS, Memory, Note, Since
+from edge.state_folder import synced
 
 FILE_NAME = "commands.log"
 FILE_MODE = 0o600
@@ -88,7 +89,7 @@ class Ledger:
             os.fsync(descriptor)
         self._length = None
         fresh.replace(self._path)
-        _synced(self._path.parent)
+        synced(self._path.parent)
         self._length, self._lines = len(told), len(notes)
 
     def _data(self) -> bytes:
@@ -114,11 +115,3 @@ def _note(line: bytes) -> Note | None:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return note
-
-
-def _synced(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
