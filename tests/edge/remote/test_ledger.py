@@ -1,6 +1,12 @@
 """The file of the commands: what was noted stands whatever is cut; damage is told, and knows nothing."""
 
+import itertools
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +16,11 @@ from contract.commands import CommandRefusal
 from contract.events import CommandOutcome
 from edge.remote.ledger import FILE_NAME, LINES_BEYOND_MAX, Ledger
 from edge.remote.memory import REMEMBERED_MAX, UNKNOWN_MS, Begun, Ended, Memory, Note, Since, Told
+from tests.faults import recording
+from tests.faults.commands_life import told
+from tests.faults.cuts import Cut, Filler
+from tests.faults.power import Disk, lay_out
+from tests.faults.recording import Kind, Life
 
 
 def begun(number: int) -> Begun:
@@ -68,8 +79,6 @@ def test_a_file_cut_anywhere_holds_the_notes_before_the_cut(tmp_path: Path) -> N
 @given(st.integers(0, 10_000), st.integers(1, 255))
 def test_damage_anywhere_is_noticed_and_knows_nothing_of_what_was_before(place: int, flip: int) -> None:
     """The rest is used all the same, and the file is set aside for a person."""
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / FILE_NAME
         kept(path, NOTES)
@@ -117,3 +126,52 @@ def test_file_and_memory_are_bounded_and_what_is_forgotten_is_known_to_be(tmp_pa
     assert longest <= 4 * REMEMBERED_MAX + LINES_BEYOND_MAX
     assert begun(1).id in memory.entries
     assert memory.since.sequence == 2 * REMEMBERED_MAX - 1 - REMEMBERED_MAX
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder in memory, as long as the test runs."""
+    made = recording.scratch()
+    yield made
+    shutil.rmtree(made)
+
+
+def broken(folder: Path, seed: int, weaken: str = "") -> list[str]:
+    """Cut the power after each operation of a life; return where what was done would be done again."""
+    (folder / "disk").mkdir()
+    life = Life("commands_life", seed, 9, weaken)
+    operations = recording.record(recording.build(folder), life, folder / "disk")
+    disk, found, acted = Disk(), [], set[str]()
+    before: dict[str, Any] = {}
+    begun: dict[str, Any] | None = None
+    for position, operation in enumerate(operations):
+        disk.apply(operation)
+        if operation.kind is Kind.MARK:
+            mark = json.loads(operation.data)
+            note = mark.get("note", {})
+            begun = note.get("begun", begun)
+            acted |= {note["acted"]} if "acted" in note else set()
+            if "end" in mark:
+                before, begun = mark["end"], None
+        for arrives, filler in itertools.product((0.0, 0.5, 1.0), Filler):
+            place = folder / "cut"
+            place.mkdir()
+            lay_out(disk.after(Cut(position, seed + position, arrives, position % 2 == 0, filler)), place)
+            memory, _ = Ledger(place / FILE_NAME).read()
+            shutil.rmtree(place)
+            knows_nothing = memory.since.issued_ms == UNKNOWN_MS  # and then refuses what was issued before
+            if not knows_nothing and (told(memory) not in (before, begun) or acted - set(memory.entries)):
+                found.append(f"{position}, {arrives}, {filler}: {told(memory)}; {before}, {begun}, {acted}")
+    return found
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_after_a_power_cut_at_any_step_nothing_that_was_done_is_done_again(folder: Path, seed: int) -> None:
+    """What was acted upon is remembered, whatever of the unsynced arrives; or all of before is refused."""
+    assert broken(folder, seed) == []
+
+
+@pytest.mark.parametrize("weaken", ["unsynced", "acts_first"])
+def test_a_weakened_ledger_is_found_out(folder: Path, weaken: str) -> None:
+    """Without syncs, or with acting before noting, the same cuts show it."""
+    assert broken(folder, 1, weaken)
