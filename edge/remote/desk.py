@@ -3,6 +3,7 @@
 What was noted and has no end at the next start is answered "indeterminate", and never tried again.
 """
 
+import asyncio
 import logging
 import math
 from collections import deque
@@ -41,6 +42,9 @@ LOOK_S = 60.0
 RETRY_S = 10.0
 ENDED_AT_ONCE = frozenset((CommandKind.RESET_ALARM,))
 """Kinds that are done once they are begun."""
+ANSWER_S_MAX = 600.0
+"""A command of which rules have told no end by then is told as indeterminate."""
+UNANSWERED = "nobody has told how it ended; look at the output"
 INTERRUPTED = "the gateway was interrupted between noting the command and knowing its end; look at the output"
 
 
@@ -70,6 +74,9 @@ class Desk:
         self._begun_s = clock.now().s
         self._owes = False
         """Whether something stands in memory that the disk has not taken yet."""
+        self._begun_at_s: dict[str, float] = {}
+        """Of the commands that wait for their end, by id."""
+        self._lock = asyncio.Lock()
         self._retry_s = -math.inf
         self._disk = ToldOnce("the disk of the commands")
 
@@ -93,21 +100,29 @@ class Desk:
     async def run(self) -> None:
         """Answer for what a former run has left, then take what comes, until cancelled."""
         while True:
-            if self._clock.now().s >= self._retry_s:
-                await self._catch_up()
-            await self._settle()
-            for _ in range(AT_ONCE_MAX):
-                if (arrived := self._inbox.take()) is None:
-                    await self._answers.tell()
-                    await self._wake.wait(self._idle_s())
-                    break
-                await self._one(arrived)
-                await self._settle()
+            async with self._lock:
+                idle = await self._turn()
+            if idle:
+                await self._wake.wait(self._idle_s())
 
     async def tell_all(self) -> None:
         """Tell how commands have ended, and what is counted; before the process ends."""
+        async with self._lock:
+            await self._settle()
+            await self._answers.tell(everything=True)
+
+    async def _turn(self) -> bool:
+        """Do what is to be done; say whether nothing waits any more."""
+        if self._clock.now().s >= self._retry_s:
+            await self._catch_up()
         await self._settle()
-        await self._answers.tell(everything=True)
+        for _ in range(AT_ONCE_MAX):
+            if (arrived := self._inbox.take()) is None:
+                await self._answers.tell()
+                return True
+            await self._one(arrived)
+            await self._settle()
+        return False
 
     async def _catch_up(self) -> None:
         """Read what could not be read yet, write what could not be written."""
@@ -188,6 +203,7 @@ class Desk:
         if error := await self._noted(memory, *since, begun):
             return f"the disk refuses: {error}"
         memory.take(begun)
+        self._begun_at_s[begun.id] = self._clock.now().s
         return ""
 
     async def _settle(self) -> None:
@@ -199,12 +215,16 @@ class Desk:
                 continue  # a refusal was told when it was begun
             reason = answer.reason[:TEXT_CHARACTERS_MAX]
             await self._end(Ended(answer.command_id, answer.outcome, reason, answer.value))
+        long_ago_s = self._clock.now().s - ANSWER_S_MAX
+        for id_ in [id_ for id_, begun_s in self._begun_at_s.items() if begun_s <= long_ago_s]:
+            await self._end(Ended(id_, CommandOutcome.INDETERMINATE, UNANSWERED))
 
     async def _end(self, ended: Ended) -> None:
         """Let this be the end of a command, on disk as soon as that takes it; and tell it."""
         if (memory := self._memory) is None:
             return
         memory.take(ended)
+        self._begun_at_s.pop(ended.id, None)
         await self._noted(memory, ended)
         await self._tell(memory, ended)
 

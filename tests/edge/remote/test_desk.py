@@ -13,9 +13,10 @@ from contract.commands import CommandKind
 from contract.events import CommandOutcome
 from contract.limits import COMMAND_BYTES_MAX, COMMAND_LIFE_MS_MAX
 from contract.samples import ClockState
-from edge.remote.desk import MESSAGES_MAX, Desk
+from edge.remote.desk import ANSWER_S_MAX, LOOK_S, MESSAGES_MAX, Desk
 from edge.remote.ledger import FILE_NAME, Ledger
 from edge.remote.memory import Begun, Memory, Note
+from edge.rules.effects import Answer
 from tests.edge.desired.making import NOW_MS, Clock, document
 from tests.edge.remote.making import KEY, STRANGER, End, command, signed
 
@@ -248,3 +249,34 @@ def test_the_disk_may_take_its_time_but_the_command_does_not_fire_then(tmp_path:
     assert end.outcomes == [(1, "refused", "expired")]
     end.ledger = None
     assert end.given(issued(1)).outcomes == [(1, "refused", "expired")]
+
+
+def test_a_command_that_nobody_answers_is_told_as_indeterminate(tmp_path: Path) -> None:
+    """Its centre is not left waiting, and an answer that comes after that changes nothing."""
+
+    async def story(desk: Desk) -> None:
+        await asyncio.sleep(1)
+        desk.offer(*issued(1))
+        await asyncio.sleep(ANSWER_S_MAX + 2 * LOOK_S)
+        desk.answered(Answer(f"{1:032x}", CommandOutcome.DONE, ""))
+        await asyncio.sleep(1)
+
+    end = End(tmp_path, answers=None).live(story)
+    assert end.executed == [f"{1:032x}"]
+    assert end.outcomes == [(1, "indeterminate", "")]
+    assert end.given().outcomes == []
+
+
+def test_what_is_told_at_the_end_does_not_meet_what_still_arrives(tmp_path: Path) -> None:
+    """A stopping gateway tells all while commands go on coming: each is noted whole."""
+
+    async def story(desk: Desk) -> None:
+        await asyncio.sleep(1)
+        for number in range(1, 40):
+            desk.offer(*issued(number, target=f"relays/relay_{number}"))
+        await asyncio.gather(desk.tell_all(), desk.tell_all())
+        await asyncio.sleep(1)
+
+    end = End(tmp_path).live(story)
+    assert end.executed == [f"{number:032x}" for number in range(1, 40)]
+    assert end.given().outcomes == []
