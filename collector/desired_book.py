@@ -237,7 +237,7 @@ class DesiredBook:
         self._trim(connection, of_kind)
 
     def _trim(self, connection: Connection, of_kind: tuple[ColumnElement[bool], ...]) -> None:
-        """Drop what is older than the history that is kept."""
+        """Drop what is older than the history that is kept, but for what is in force."""
         place = func.row_number().over(partition_by=desired.c.gateway, order_by=desired.c.sequence.desc())
         placed = (
             select(desired.c.gateway, desired.c.sequence, place.label("place")).where(*of_kind).subquery()
@@ -245,7 +245,8 @@ class DesiredBook:
         old = select(placed.c.gateway, placed.c.sequence).where(placed.c.place > self._history_max)
         for gateway, sequence in connection.execute(old).all():
             this = (desired.c.gateway == gateway, desired.c.sequence == sequence)
-            connection.execute(delete(desired).where(*this, of_kind[0]))
+            unused = desired.c.state != str(State.IN_FORCE)
+            connection.execute(delete(desired).where(*this, of_kind[0], unused))
 
     def _following(self, connection: Connection, kind: DesiredKind, names: Collection[str]) -> dict[str, int]:
         """Return the next sequence of each gateway."""

@@ -19,9 +19,9 @@ def lit(report: Report) -> str:
 
 
 def energy(report: Report) -> str:
-    """Draw what was measured over what full light would have taken."""
+    """Draw what was measured over what full light would have taken, of the nights that are compared."""
     bars = [
-        (night, [("#cfdbe6", figures.baseline_wh / 1000), ("#2f6f9f", figures.energy_wh / 1000)])
+        (night, [("#cfdbe6", figures.baseline_wh / 1000), ("#2f6f9f", figures.compared_wh / 1000)])
         for night, figures in report.by_night.items()
     ]
     most = max((value for _, values in bars for _, value in values), default=0.0)

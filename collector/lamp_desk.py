@@ -4,26 +4,28 @@ Plans, overrides and conditions go to each gateway as signed documents of what h
 function runs inside a transaction of its caller's, so that all gateways are asked or none is.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import datetime as dt
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select
 from sqlalchemy import insert as plain_insert
 
-from collector import registry
+from collector import lamp_hand, lamp_standing, registry
 from collector.desired_book import DesiredBook, Push
-from collector.tables import desired, lamp_plans
-from contract.desired import DesiredKind, decode
-from contract.signing import payload_of
-from lighting import checking, documents
+from collector.tables import lamp_plans
+from contract.desired import DesiredKind
+from contract.limits import TIME_MS_MAX
+from lighting import checking, documents, nights
 from lighting.addresses import Addresses
 from lighting.documents import OVERRIDES_MAX, Condition, Conditions, Override, Overrides
 from lighting.plan import Plan
 from toml_files import TomlFile
 
-PLANS_KEPT_MAX = 20
-CONDITIONS_MAX = 100
-"""So many of a gateway hold, or will, at once."""
+PLANS_KEPT_MAX = 60
+"""Reports ask them which lamps a record is due of: of nights before the oldest one nobody knows."""
+REMARKS_MAX = 50
 
 
 class DeskError(ValueError):
@@ -43,6 +45,13 @@ class Kept(NamedTuple):
     file: str
     who: str
     pushed_ms: int
+
+
+class Said(NamedTuple):
+    """The gateways that are told, and what is worth knowing."""
+
+    gateways: list[str]
+    remarks: list[str]
 
 
 class LampDesk:
@@ -69,7 +78,13 @@ class LampDesk:
         self._book.push(connection, Push(DesiredKind.LAMP_PLAN, bodies, who, effective_ms, expires_ms))
         connection.execute(
             plain_insert(lamp_plans).values(
-                name=plan.name, file=file.name[:255], who=who, pushed_ms=self._now_ms(), text=text
+                name=plan.name,
+                file=file.name[:255],
+                who=who,
+                pushed_ms=self._now_ms(),
+                text=text,
+                effective_ms=effective_ms,
+                expires_ms=expires_ms,
             )
         )
         newest = select(lamp_plans.c.id).order_by(lamp_plans.c.id.desc()).limit(PLANS_KEPT_MAX)
@@ -88,26 +103,14 @@ class LampDesk:
         *,
         start_ms: int | None = None,
         for_s: float | None = None,
-    ) -> list[str]:
-        """Put lamps at a level for a time, in place of former overrides; return the gateways told."""
-        plan = _plan(connection)
-        limits = plan.overrides
-        lasts_s = limits.default_s if for_s is None else for_s
-        if lasts_s > limits.longest_s:
-            raise DeskError(
-                f"an override of {lasts_s:g} s is longer than the plan allows; give {limits.longest_s:g} s "
-                "at most, or change longest_s in [overrides] of the plan",
-                "for_s",
-            )
-        begins_ms = self._now_ms() if start_ms is None else start_ms
-        ends_ms = begins_ms + round(lasts_s * 1000)
-        told = {}
+    ) -> Said:
+        """Put lamps at a level for a time; where another holds as well, the one said last wins."""
+        plan, now_ms = _plan(connection), self._now_ms()
+        zone, told, remarks = nights.zone(plan.time_zone), {}, []
+        begins_ms = now_ms if start_ms is None else start_ms
         for gateway, lamps in _by_gateway(plan, addresses).items():
-            standing = _without(self._overrides(connection, gateway), lamps)
-            if len(standing) >= OVERRIDES_MAX:
-                raise DeskError(
-                    f"{gateway} has {len(standing)} overrides already; cancel some of them first", "addresses"
-                )
+            ends_ms = begins_ms + self._lasts_ms(connection, plan, gateway, begins_ms, for_s)
+            _check_times("an override", begins_ms, ends_ms, now_ms, zone)
             fresh = Override(
                 lamps=lamps,
                 level=level,
@@ -115,15 +118,26 @@ class LampDesk:
                 expiration_ms=ends_ms,
                 reason=f"{reason} ({who})",
             )
-            told[gateway] = Overrides(overrides=[*standing, fresh])
-        return self._tell_overrides(connection, told, who)
+            former, said = self._overrides(connection, plan, gateway)
+            standing, affected = lamp_standing.overlaid(former, fresh, now_ms)
+            remarks += said + [lamp_standing.override_remark(gateway, each, zone) for each in affected]
+            if len(standing) > OVERRIDES_MAX:
+                raise DeskError(
+                    f"{gateway} has {len(former)} overrides already; cancel some of them first", "addresses"
+                )
+            told[gateway] = Overrides(overrides=standing)
+        return Said(self._tell_overrides(connection, told, who), _some(remarks))
 
-    def cancel(self, connection: Connection, addresses: Sequence[str], who: str) -> list[str]:
-        """Let lamps follow their plan again; return the gateways that are told."""
-        told = {}
-        for gateway, lamps in _by_gateway(_plan(connection), addresses).items():
-            told[gateway] = Overrides(overrides=_without(self._overrides(connection, gateway), lamps))
-        return self._tell_overrides(connection, told, who)
+    def cancel(self, connection: Connection, addresses: Sequence[str], who: str) -> Said:
+        """Let lamps follow their plan again, also at times for which overrides were set already."""
+        plan = _plan(connection)
+        zone, told, remarks = nights.zone(plan.time_zone), {}, []
+        for gateway, lamps in _by_gateway(plan, addresses).items():
+            former, said = self._overrides(connection, plan, gateway)
+            gone = lamp_standing.cancelled(former, set(lamps), self._now_ms())
+            remarks += said + [lamp_standing.override_remark(gateway, each, zone) for each in gone]
+            told[gateway] = Overrides(overrides=lamp_standing.without(former, set(lamps)))
+        return Said(self._tell_overrides(connection, told, who), _some(remarks))
 
     def hold(
         self,
@@ -134,8 +148,8 @@ class LampDesk:
         gateways: Sequence[str] = (),
         start_ms: int | None = None,
         for_s: float,
-    ) -> list[str]:
-        """Say that a condition of the plan holds for a time, 0: no more; return the gateways told."""
+    ) -> Said:
+        """Say that a condition of the plan holds for a time, also at another one; 0: no more, at none."""
         plan = _plan(connection)
         if condition not in plan.conditions:
             known = ", ".join(plan.conditions) or "none"
@@ -148,50 +162,67 @@ class LampDesk:
                 f"the plan {plan.name!r} has no cabinet {strange[0]!r}; write one of {', '.join(there[:8])}",
                 "gateways",
             )
-        return self.period(
-            connection, condition, who, gateways=gateways or there, start_ms=start_ms, for_s=for_s
-        )
-
-    def period(
-        self,
-        connection: Connection,
-        name: str,
-        who: str,
-        *,
-        gateways: Sequence[str],
-        start_ms: int | None = None,
-        for_s: float,
-    ) -> list[str]:
-        """Say the same of an event period of rules, which no plan names; return the gateways told."""
-        begins_ms = self._now_ms() if start_ms is None else start_ms
-        bodies = {}
-        for gateway in gateways:
-            standing = [it for it in self.standing(connection, gateway) if it.condition != name]
-            if len(standing) >= CONDITIONS_MAX:
-                raise DeskError(f"{gateway} has {len(standing)} periods already; end some of them first")
+        now_ms, zone = self._now_ms(), nights.zone(plan.time_zone)
+        begins_ms = now_ms if start_ms is None else start_ms
+        until_ms = begins_ms + round(for_s * 1000)
+        if for_s:
+            _check_times("a condition", begins_ms, until_ms, now_ms, zone)
+        bodies, remarks = {}, []
+        for gateway in gateways or there:
+            standing = lamp_hand.conditions(connection, gateway, now_ms)
             if for_s:
-                until_ms = begins_ms + round(for_s * 1000)
-                standing.append(Condition(condition=name, from_ms=begins_ms, until_ms=until_ms))
+                fresh = Condition(condition=condition, from_ms=begins_ms, until_ms=until_ms)
+                former = len(standing)
+                standing, short = lamp_standing.renewed(standing, fresh)
+                remarks += [lamp_standing.condition_remark(gateway, *each, zone) for each in short]
+                if len(standing) > OVERRIDES_MAX:
+                    raise DeskError(
+                        f"{gateway} has {former} conditions already; end some with for_s = 0", "condition"
+                    )
+            else:
+                standing = [it for it in standing if it.condition != condition]
             bodies[gateway] = documents.written(Conditions(conditions=standing))
         self._book.push(connection, Push(DesiredKind.LAMP_CONDITIONS, bodies, who))
-        return sorted(bodies)
+        return Said(sorted(bodies), _some(remarks))
 
     def _tell_overrides(self, connection: Connection, told: dict[str, Overrides], who: str) -> list[str]:
         bodies = {gateway: documents.written(overrides) for gateway, overrides in told.items()}
         self._book.push(connection, Push(DesiredKind.LAMP_OVERRIDES, bodies, who))
         return sorted(bodies)
 
-    def _overrides(self, connection: Connection, gateway: str) -> list[Override]:
-        """Return the overrides of a gateway that are not over."""
-        body = newest_body(connection, gateway, DesiredKind.LAMP_OVERRIDES)
-        known = Overrides.model_validate_json(body).overrides if body else []
-        return [override for override in known if override.expiration_ms > self._now_ms()]
+    def _lasts_ms(
+        self, connection: Connection, plan: Plan, gateway: str, begins_ms: int, for_s: float | None
+    ) -> int:
+        """Return how long an override lasts there; DeskError where that is longer than a plan allows."""
+        limits = plan.overrides
+        until_ms = begins_ms + round((limits.default_s if for_s is None else for_s) * 1000)
+        longest_s = lamp_hand.longest_s(connection, gateway, limits, until_ms, self._now_ms())
+        if for_s is not None and for_s > longest_s:
+            which = "the plan" if longest_s == limits.longest_s else f"the plan that {gateway} follows"
+            raise DeskError(
+                f"an override of {_hours(for_s)} is too long: {which} allows {_hours(longest_s)}; give "
+                f"{_hours(longest_s)} at most, or change longest_s in [overrides] of the plan",
+                "for_s",
+            )
+        return min(round(longest_s * 1000), until_ms - begins_ms)
 
-    def standing(self, connection: Connection, gateway: str) -> list[Condition]:
-        """Return the conditions, or periods, of a gateway that are not over."""
-        body = newest_body(connection, gateway, DesiredKind.LAMP_CONDITIONS)
-        known = Conditions.model_validate_json(body).conditions if body else []
-        return [condition for condition in known if condition.until_ms > self._now_ms()]
+    def _overrides(
+        self, connection: Connection, plan: Plan, gateway: str
+    ) -> tuple[list[Override], list[str]]:
+        """Return what stands of former overrides so that the gateway can take it, and remarks."""
+        now_ms, zone = self._now_ms(), nights.zone(plan.time_zone)
+        former, refused, reason = lamp_hand.overrides(connection, gateway, now_ms)
+        remarks = [lamp_standing.refused_remark(gateway, each, reason, zone) for each in refused]
+        standing = []
+        for each in former:
+            until_ms = each.expiration_ms
+            longest_s = lamp_hand.longest_s(connection, gateway, plan.overrides, until_ms, now_ms)
+            fits, is_cut = lamp_standing.fitted(each, longest_s, now_ms)
+            standing.append(fits)
+            if is_cut:
+                ends_ms = fits.expiration_ms
+                remarks.append(lamp_standing.cut_remark(gateway, each, ends_ms, longest_s, zone))
+        return standing, remarks
 
 
 def unread(connection: Connection, parts: Mapping[str, Plan]) -> list[str]:
@@ -210,6 +241,15 @@ def unread(connection: Connection, parts: Mapping[str, Plan]) -> list[str]:
     ]
 
 
+def gateways_planned(connection: Connection, before_ms: int) -> dict[str, int]:
+    """Return the gateways of the plan that was pushed last before then, each with when that was."""
+    query = select(lamp_plans.c.text, lamp_plans.c.pushed_ms).where(lamp_plans.c.pushed_ms < before_ms)
+    row = connection.execute(query.order_by(lamp_plans.c.id.desc()).limit(1)).first()
+    if row is None:
+        return {}
+    return {cabinet["gateway"]: row.pushed_ms for cabinet in tomllib.loads(row.text)["cabinets"]}
+
+
 def kept(connection: Connection) -> Kept | None:
     """Return the plan that was pushed last, if any was."""
     row = connection.execute(select(lamp_plans).order_by(lamp_plans.c.id.desc()).limit(1)).first()
@@ -218,21 +258,29 @@ def kept(connection: Connection) -> Kept | None:
     return Kept(checking.parsed(TomlFile(row.text, row.file)), row.text, row.file, row.who, row.pushed_ms)
 
 
-def newest_body(connection: Connection, gateway: str, kind: DesiredKind) -> str:
-    """Return what a gateway is to hold of a kind; empty where nothing was pushed."""
-    query = select(desired.c.jws).where(desired.c.gateway == gateway, desired.c.kind == str(kind))
-    jws = connection.execute(query.order_by(desired.c.sequence.desc()).limit(1)).scalar()
-    return decode(payload_of(jws)).body if jws else ""
+def _check_times(what: str, begins_ms: int, ends_ms: int, now_ms: int, zone: dt.tzinfo) -> None:
+    """DeskError for what would do nothing, or end later than any clock tells."""
+    if ends_ms > TIME_MS_MAX:
+        raise DeskError(f"{what} that ends at {ends_ms} is later than {TIME_MS_MAX} ms; end it", "start_ms")
+    if ends_ms <= max(begins_ms, now_ms):
+        when = lamp_standing.span(begins_ms, ends_ms, zone)
+        raise DeskError(
+            f"{what} {when} is over before it begins; give a later start_ms, or a longer for_s", "start_ms"
+        )
 
 
-def _without(overrides: Iterable[Override], lamps: Collection[str]) -> list[Override]:
-    """Return overrides without some lamps; one that has no other is gone."""
-    left = []
-    for override in overrides:
-        others = [lamp for lamp in override.lamps if lamp not in lamps]
-        if others:
-            left.append(override.model_copy(update={"lamps": others}))
-    return left
+def _some(remarks: Sequence[str]) -> list[str]:
+    """Return as many as people read."""
+    more = len(remarks) - REMARKS_MAX
+    return [*remarks[:REMARKS_MAX], *([f"and {more} more like these"] if more > 0 else [])]
+
+
+def _hours(duration_s: float) -> str:
+    """Return a duration as people write it to the command: 12h, 45min, 90s."""
+    for unit_s, unit in ((3600, "h"), (60, "min")):
+        if duration_s % unit_s == 0:
+            return f"{duration_s / unit_s:g}{unit}"
+    return f"{duration_s:g}s"
 
 
 def _plan(connection: Connection) -> Plan:

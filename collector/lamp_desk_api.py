@@ -1,30 +1,33 @@
 """The interface to the lamp desk: plans, overrides and conditions of lamps."""
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from collector import lamp_desk
+from collector import lamp_desk, lamp_hand
 from collector.database import Database
 from collector.desired_book import PushError
 from collector.lamp_desk import DeskError, LampDesk
 from collector.views import Page, RefusalView
-from contract.desired import DesiredKind
 from contract.limits import TEXT_CHARACTERS_MAX, TIME_MS_MAX
 from lighting import nights
 from lighting.addresses import AddressError
-from lighting.documents import Condition, Conditions, Override, Overrides, parts_of
-from lighting.preview import LampsView, previewed, viewed
+from lighting.documents import Condition, Override, parts_of
+from lighting.plan import Plan
+from lighting.preview import LampsView, TooManyNightsError, previewed, viewed
 from toml_files import TomlFile, TomlFileError
 
 PLAN_CHARACTERS_MAX = 1024 * 1024
 ADDRESSES_MAX = 2_000
 NIGHTS_MAX = 31
+PREVIEW_NIGHTS_MAX = 5_000
+"""Of all lamps that do the same together; so many take less than a second and a few MB."""
 PROBLEMS_TOLD_MAX = 100
 
 Result = TypeVar("Result")
@@ -98,7 +101,7 @@ class PlanView(BaseModel):
 
 
 class StandingView(BaseModel):
-    """What was said by hand for a gateway."""
+    """What was said by hand for a gateway, without what it refused."""
 
     gateway: str
     overrides: list[Override]
@@ -159,32 +162,45 @@ def _add_plan(routes: APIRouter, sources: Sources) -> None:
             name=found.plan.name, file=found.file, who=found.who, pushed_ms=found.pushed_ms, text=found.text
         )
 
-    @routes.get("/preview")
+    one_at_a_time = asyncio.Semaphore()
+
+    @routes.get("/preview", response_model=PreviewView)
     async def get_preview(
         first: Annotated[date, Query(description="The first night.")],
         count: Annotated[int, Query(alias="nights", ge=1, le=NIGHTS_MAX)] = 3,
         lamp: Annotated[list[str] | None, Query(max_length=ADDRESSES_MAX)] = None,
-    ) -> PreviewView:
+    ) -> Response:
         """What lamps will do by the plan that was pushed last, and why."""
         found = await sources.state.read(lamp_desk.kept)
         if found is None:
             raise HTTPException(404, "no lamp plan was pushed yet")
+        remarks = await sources.state.read(lambda db: lamp_desk.unread(db, parts_of(found.plan)))
         try:
-            shown = previewed(found.plan, first, count, lamp or ())
+            async with one_at_a_time:
+                text = await asyncio.to_thread(_previewed, found.plan, first, count, lamp or (), remarks)
         except AddressError as error:
             raise _refused([("address", ["query", "lamp"], f"{error}; {error.remedy}")]) from error
-        zone = nights.zone(found.plan.time_zone)
-        remarks = await sources.state.read(lambda db: lamp_desk.unread(db, parts_of(found.plan)))
-        return PreviewView(items=[viewed(one, zone) for one in shown], next=None, remarks=remarks)
+        except TooManyNightsError as error:
+            told = f"{error}; ask for fewer nights, or name lamps, as lamp={found.plan.cabinets[0].gateway}/*"
+            raise _refused([("preview", ["query", "nights"], told)]) from error
+        return Response(text, media_type="application/json")
+
+
+def _previewed(plan: Plan, first: date, count: int, addresses: Sequence[str], remarks: list[str]) -> str:
+    """Return what the lamps will do, as JSON; this takes a while, and is for a thread of its own."""
+    zone = nights.zone(plan.time_zone)
+    shown = previewed(plan, first, count, addresses, nights_max=PREVIEW_NIGHTS_MAX)
+    items = [viewed(one, zone) for one in shown]
+    return PreviewView(items=items, next=None, remarks=remarks).model_dump_json()
 
 
 def _add_hand(routes: APIRouter, sources: Sources) -> None:
     @routes.post("/overrides")
     async def post_override(asked: OverrideRequest) -> ToldView:
-        """Put lamps at a level for a time; it always ends."""
+        """Put lamps at a level for a time; it always ends. Remarks name the overrides that it goes before."""
 
         def work(connection: Connection) -> ToldView:
-            told = sources.desk.override(
+            said = sources.desk.override(
                 connection,
                 asked.addresses,
                 asked.level,
@@ -193,24 +209,26 @@ def _add_hand(routes: APIRouter, sources: Sources) -> None:
                 start_ms=asked.start_ms,
                 for_s=asked.for_s,
             )
-            return ToldView(gateways=told)
+            return ToldView(gateways=said.gateways, remarks=said.remarks)
 
         return await _done(sources, work)
 
     @routes.post("/overrides/cancel")
     async def cancel_override(asked: CancelRequest) -> ToldView:
-        """Let lamps follow their plan again."""
-        return await _done(
-            sources,
-            lambda connection: ToldView(gateways=sources.desk.cancel(connection, asked.addresses, asked.who)),
-        )
+        """Let lamps follow their plan again; remarks name what was set for later and goes as well."""
+
+        def work(connection: Connection) -> ToldView:
+            said = sources.desk.cancel(connection, asked.addresses, asked.who)
+            return ToldView(gateways=said.gateways, remarks=said.remarks)
+
+        return await _done(sources, work)
 
     @routes.post("/conditions")
     async def post_condition(asked: ConditionRequest) -> ToldView:
         """Say that a condition of the plan holds for a time."""
 
         def work(connection: Connection) -> ToldView:
-            told = sources.desk.hold(
+            said = sources.desk.hold(
                 connection,
                 asked.condition,
                 asked.who,
@@ -218,7 +236,7 @@ def _add_hand(routes: APIRouter, sources: Sources) -> None:
                 start_ms=asked.start_ms,
                 for_s=asked.for_s,
             )
-            return ToldView(gateways=told)
+            return ToldView(gateways=said.gateways, remarks=said.remarks)
 
         return await _done(sources, work)
 
@@ -235,14 +253,9 @@ def _add_hand(routes: APIRouter, sources: Sources) -> None:
 
 
 def _standing(connection: Connection, gateway: str, now_ms: int) -> StandingView:
-    overrides = lamp_desk.newest_body(connection, gateway, DesiredKind.LAMP_OVERRIDES)
-    conditions = lamp_desk.newest_body(connection, gateway, DesiredKind.LAMP_CONDITIONS)
-    by_hand = Overrides.model_validate_json(overrides).overrides if overrides else []
-    holding = Conditions.model_validate_json(conditions).conditions if conditions else []
+    stands, _, _ = lamp_hand.overrides(connection, gateway, now_ms)
     return StandingView(
-        gateway=gateway,
-        overrides=[it for it in by_hand if it.expiration_ms > now_ms],
-        conditions=[it for it in holding if it.until_ms > now_ms],
+        gateway=gateway, overrides=stands, conditions=lamp_hand.conditions(connection, gateway, now_ms)
     )
 
 

@@ -19,6 +19,7 @@ from lighting.joining import joined
 
 PARTS_MAX = 64
 """So many parts of one night are joined; that many restarts in a night are another matter."""
+LAMPS_PER_NIGHT_MAX = 20_000
 YEAR_MIN, YEAR_MAX = 1970, 9998
 
 Record = tuple[str, LampNight]
@@ -106,18 +107,43 @@ def read(
     return found
 
 
+def gateways(connection: Connection) -> list[str]:
+    """Return every gateway that ever told of a lamp, in order."""
+    found: list[str] = []
+    gateway = _following(connection, "")
+    while gateway is not None:
+        found.append(gateway)
+        gateway = _following(connection, gateway)
+    return found
+
+
+def told(connection: Connection, gateway: str, first: str, last: str) -> set[tuple[str, str]]:
+    """Return the nights and lamps of which there is a record, from one night to another."""
+    query = select(lamp_nights.c.night, lamp_nights.c.lamp)
+    query = query.where(lamp_nights.c.gateway == gateway, lamp_nights.c.night.between(first, last))
+    return {(night, lamp) for night, lamp in connection.execute(query)}
+
+
+def circuits(connection: Connection, gateway: str) -> set[str]:
+    """Return what the gateway's last night tells to be circuits that feed lamps with records of their own."""
+    mine = select(lamp_nights).where(lamp_nights.c.gateway == gateway)
+    last = connection.execute(mine.order_by(lamp_nights.c.night.desc()).limit(1)).first()
+    if last is None:
+        return set()
+    records = read(connection, Span(last.night, last.night, gateway), None, LAMPS_PER_NIGHT_MAX)
+    return {night.lamp for _, night in records if night.feeds}
+
+
 def signs(connection: Connection) -> dict[str, tuple[str, str]]:
     """Return every gateway that ever told of a lamp, with the first and the last night that it told of."""
     found: dict[str, tuple[str, str]] = {}
-    gateway = _following(connection, "")
-    while gateway is not None:
+    for gateway in gateways(connection):
         nights = select(lamp_nights.c.night).where(lamp_nights.c.gateway == gateway).limit(1)
         first, last = (
             connection.execute(nights.order_by(order)).scalar_one()
             for order in (lamp_nights.c.night.asc(), lamp_nights.c.night.desc())
         )
         found[gateway] = first, last
-        gateway = _following(connection, gateway)
     return found
 
 

@@ -16,13 +16,17 @@ _TEXTS = {
     "saved": ("Energy saved", "节电率"),
     "of": ("{0} of {1} lamp-nights", "{1} 灯夜中的 {0}"),
     "unseen": ("{0} of them not seen long enough to judge", "其中 {0} 灯夜观测不足，无法判定"),
+    "missing": ("{0} of them without a record", "其中 {0} 灯夜无记录"),
+    "besides": ("{0} more without a record are not in it", "另有 {0} 灯夜无记录，未计入"),
+    "no record": ("no record, lamp-nights", "无记录，灯夜"),
+    "nights missing": ("nights without a record", "无记录夜数"),
     "kwh": ("{0} kWh of {1} kWh", "{0} kWh，基准 {1} kWh"),
     "mean": ("mean of {0} nights", "{0} 夜平均"),
     "unknown": ("not known", "未知"),
     "lit by night": ("Lit rate by night, %", "每夜亮灯率，%"),
     "energy by night": (
-        "Energy by night, kWh (pale: baseline)",
-        "每夜用电量，kWh（浅色：基准）",
+        "Energy by night, as far as it is compared, kWh (pale: baseline)",
+        "每夜参与比较的用电量，kWh（浅色：基准）",
     ),
     "failures": ("Failures, lamp-nights", "故障，灯夜"),
     "none": ("none", "无"),
@@ -30,7 +34,7 @@ _TEXTS = {
     "cabinet": ("cabinet", "配电箱"),
     "lamp": ("lamp", "灯"),
     "part": ("city part", "部件代码"),
-    "lamps": ("Lamps that failed or stayed dark", "故障或未亮的灯"),
+    "lamps": ("Lamps that failed, stayed dark, or have no record", "故障、未亮或无记录的灯"),
     "more": ("and {0} more; the CSV has them all", "另有 {0} 盏，详见 CSV"),
     "nights": ("nights dark", "未亮夜数"),
     "corrected": ("commands sent again", "补发指令"),
@@ -95,10 +99,15 @@ def _tiles(report: Report, text: Text) -> str:
     lit = text("of", whole.lit, whole.should)
     if whole.unseen:
         lit += f"<br>{text('unseen', whole.unseen)}"
+    if whole.missing:
+        lit += f"<br>{text('missing', whole.missing)}"
+    intact = text("of", whole.intact, whole.records)
+    if whole.missing:
+        intact += f"<br>{text('besides', whole.missing)}"
     saved = text("kwh", f"{whole.compared_wh / 1000:,.1f}", f"{whole.baseline_wh / 1000:,.1f}")
     tiles = [
         ("lit", whole.lit_rate, lit),
-        ("intact", whole.intact_rate, text("of", whole.intact, whole.records)),
+        ("intact", whole.intact_rate, intact),
         ("online", report.online_rate, text("mean", len(report.online))),
         ("saved", whole.saved_share, saved),
     ]
@@ -126,11 +135,12 @@ def _failures(figures: Figures, text: Text, failure: Text) -> str:
 
 
 def _cabinets(report: Report, text: Text) -> str:
-    head = ("cabinet", "lit", "intact", "astray", "corrected", "energy")
+    head = ("cabinet", "lit", "no record", "intact", "astray", "corrected", "energy")
     rows = [
         (
             escape(gateway),
             _percent(figures.lit_rate, text),
+            str(figures.missing),
             _percent(figures.intact_rate, text),
             str(figures.astray),
             str(figures.corrected),
@@ -149,17 +159,20 @@ def _lamps(report: Report, text: Text, failure: Text) -> str:
             escape(f"{lamp.gateway}/{lamp.lamp}"),
             escape(lamp.part),
             str(len(lamp.unlit_nights)),
+            str(lamp.figures.missing),
             ", ".join(f"{failure(name)} {count}" for name, count in sorted(lamp.figures.failures.items())),
         )
         for lamp in report.troubled
     ]
-    table = _table([text("lamp"), text("part"), text("nights"), text("failures")], rows, numbers=(2,))
+    table = _table(
+        [text(key) for key in ("lamp", "part", "nights", "nights missing", "failures")], rows, numbers=(2, 3)
+    )
     left = report.troubled_lamps - len(report.troubled)
     return table + (f"<p>{text('more', left)}</p>" if left > 0 else "")
 
 
 def _table(
-    head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = (1, 2, 3, 4, 5)
+    head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = (1, 2, 3, 4, 5, 6)
 ) -> str:
     def cells(kind: str, row: Sequence[str]) -> str:
         return "".join(

@@ -15,6 +15,7 @@ CSV_COLUMNS = (
     "night",
     "gateway",
     "lamp",
+    "record",
     "part",
     "should_s",
     "lit_s",
@@ -28,7 +29,15 @@ CSV_COLUMNS = (
     "baseline_wh",
     "plan",
     "failures",
+    "feeds",
 )
+
+
+class Missing(NamedTuple):
+    """A lamp that was to burn in a night by plan, and of which there is no record."""
+
+    night: str
+    lamp: str
 
 
 class Online(NamedTuple):
@@ -47,6 +56,12 @@ class LampMonth:
     part: str = ""
     figures: Figures = field(default_factory=Figures)
     unlit_nights: list[str] = field(default_factory=list)
+    """With a record."""
+
+    @property
+    def is_in_trouble(self) -> bool:
+        """Say whether it failed, did not burn, or was not told of."""
+        return bool(self.unlit_nights or self.figures.failures or self.figures.missing)
 
 
 @dataclass
@@ -54,6 +69,7 @@ class Report:
     """What was done in some nights; ``online`` by night, where it is known.
 
     ``add`` takes records gateway by gateway: of lamps only those of one gateway are held, and the worst.
+    ``miss`` takes what there is no record of, before: of each such lamp a number is held.
     """
 
     district: str
@@ -64,10 +80,14 @@ class Report:
     by_gateway: dict[str, Figures] = field(default_factory=dict)
     online: Mapping[str, Online] = field(default_factory=dict)
     troubled_lamps: int = 0
-    """How many failed or did not burn."""
+    """How many failed, did not burn, or were not told of."""
     troubled: list[LampMonth] = field(default_factory=list)
     """Up to TROUBLED_MAX of them, those with most such nights first; complete once ``settle`` was called."""
     _lamps: dict[str, LampMonth] = field(default_factory=dict)
+    _gateway: str = ""
+    """Whose lamps these are."""
+    _missing: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Nights without a record by gateway and lamp."""
 
     @property
     def online_rate(self) -> float | None:
@@ -77,8 +97,9 @@ class Report:
 
     def add(self, gateway: str, night: LampNight) -> None:
         """Count a record; all of a gateway come together."""
-        if gateway not in self.by_gateway:
-            self.settle()
+        if gateway != self._gateway:
+            self._judge()
+            self._gateway = gateway
         lamp = self._lamps.setdefault(night.lamp, LampMonth(gateway, night.lamp))
         lamp.part = night.part or lamp.part
         for figures in (
@@ -91,17 +112,39 @@ class Report:
         if night.should_s and not was_lit(night):
             lamp.unlit_nights.append(night.night)
 
+    def miss(self, gateway: str, night: str, lamp: str) -> None:
+        """Count a lamp that was to burn by plan, and of which there is no record."""
+        for figures in (
+            self.whole,
+            self.by_night.setdefault(night, Figures()),
+            self.by_gateway.setdefault(gateway, Figures()),
+        ):
+            figures.miss()
+        lamps = self._missing.setdefault(gateway, {})
+        lamps[lamp] = lamps.get(lamp, 0) + 1
+
     def settle(self) -> None:
-        """Judge the lamps of the gateway that came last; put nights in order."""
-        found = [lamp for lamp in self._lamps.values() if lamp.unlit_nights or lamp.figures.failures]
+        """Judge the lamps that are left; put nights and gateways in order."""
+        self._judge()
+        for gateway in sorted(self._missing):
+            self._gateway = gateway
+            self._judge()
+        self.by_night = dict(sorted(self.by_night.items()))
+        self.by_gateway = dict(sorted(self.by_gateway.items()))
+
+    def _judge(self) -> None:
+        """Judge the lamps of the gateway that came last."""
+        for name, count in self._missing.pop(self._gateway, {}).items():
+            self._lamps.setdefault(name, LampMonth(self._gateway, name)).figures.miss(count)
+        found = [lamp for lamp in self._lamps.values() if lamp.is_in_trouble]
         self.troubled_lamps += len(found)
         self.troubled = sorted([*self.troubled, *found], key=_worst_first)[:TROUBLED_MAX]
         self._lamps = {}
-        self.by_night = dict(sorted(self.by_night.items()))
 
 
 def _worst_first(lamp: LampMonth) -> tuple[int, str, str]:
-    return -len(lamp.unlit_nights) - sum(lamp.figures.failures.values()), lamp.gateway, lamp.lamp
+    nights = len(lamp.unlit_nights) + lamp.figures.missing + sum(lamp.figures.failures.values())
+    return -nights, lamp.gateway, lamp.lamp
 
 
 def reported(
@@ -119,8 +162,8 @@ def reported(
     return report
 
 
-def as_csv(nights: Iterable[tuple[str, LampNight]], *, begins: bool = True) -> str:
-    """Return one line for each lamp and night.
+def as_csv(nights: Iterable[tuple[str, LampNight | Missing]], *, begins: bool = True) -> str:
+    """Return one line for each lamp and night, also for one without a record.
 
     Where it ``begins``, columns stand first, after a byte order mark, so that Excel reads UTF-8.
     """
@@ -130,7 +173,7 @@ def as_csv(nights: Iterable[tuple[str, LampNight]], *, begins: bool = True) -> s
         text.write("\ufeff")
         writer.writerow(CSV_COLUMNS)
     for gateway, night in nights:
-        writer.writerow(_row(gateway, night))
+        writer.writerow(_row(gateway, night) if isinstance(night, LampNight) else _lost(gateway, night))
     return text.getvalue()
 
 
@@ -140,21 +183,37 @@ def _harmless(text: str) -> str:
 
 
 def _row(gateway: str, night: LampNight) -> Sequence[object]:
+    judged = night.should_s and not night.feeds  # a circuit is no lamp of the rates
     return (
         night.night,
         gateway,
         night.lamp,
+        1,
         _harmless(night.part),
         night.should_s,
         night.lit_s,
         night.dark_s,
         night.astray_s,
         night.unpowered_s,
-        int(was_lit(night)) if night.should_s else "",
-        int(was_seen(night)) if night.should_s else "",
+        int(was_lit(night)) if judged else "",
+        int(was_seen(night)) if judged else "",
         night.corrected,
         "" if night.energy_wh is None else night.energy_wh,
         night.baseline_wh,
         night.plan,
         " ".join(night.failures),
+        night.feeds,
     )
+
+
+def _lost(gateway: str, missing: Missing) -> Sequence[object]:
+    """Return the line of a lamp that counts as not lit, for nobody told of it."""
+    known = {
+        "night": missing.night,
+        "gateway": gateway,
+        "lamp": missing.lamp,
+        "record": 0,
+        "lit": 0,
+        "seen": 0,
+    }
+    return [known.get(name, "") for name in CSV_COLUMNS]

@@ -55,13 +55,15 @@ class LampNightView(BaseModel):
 class FiguresView(BaseModel):
     """Lamp-nights by what they were, energy, and rates between 0 and 1 (null where nothing can be said).
 
-    Of ``energy_wh``, ``compared_wh`` stands against ``baseline_wh``; ``failures`` are lamp-nights by class.
+    Of ``should``, ``missing`` have no record. Of ``energy_wh``, ``compared_wh`` stands against
+    ``baseline_wh``; ``failures`` are lamp-nights by class.
     """
 
     records: int
     should: int
     lit: int
     unseen: int
+    missing: int
     astray: int
     intact: int
     corrected: int
@@ -89,12 +91,13 @@ class CabinetFiguresView(FiguresView):
 
 
 class TroubledLampView(BaseModel):
-    """A lamp that failed or did not burn."""
+    """A lamp that failed or did not burn; of ``missing`` nights, on which it was to, there is no record."""
 
     gateway: str
     lamp: str
     part: str
     unlit_nights: list[date]
+    missing: int
     failures: dict[str, int]
 
 
@@ -181,6 +184,7 @@ def _troubled(lamp: LampMonth) -> TroubledLampView:
         lamp=lamp.lamp,
         part=lamp.part,
         unlit_nights=[date.fromisoformat(night) for night in lamp.unlit_nights],
+        missing=lamp.figures.missing,
         failures=lamp.figures.failures,
     )
 

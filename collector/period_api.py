@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from collector.database import Database
 from collector.desired_book import PushError
-from collector.lamp_desk import DeskError, LampDesk
 from collector.lamp_desk_api import ToldView
+from collector.periods import PeriodDesk, PeriodError
 from collector.views import Page, RefusalView
 from contract.limits import NAME_CHARACTERS_MAX, TIME_MS_MAX
 
@@ -42,7 +42,7 @@ class Sources:
     """What the interface works with."""
 
     state: Database
-    desk: LampDesk
+    desk: PeriodDesk
 
 
 def router(sources: Sources) -> APIRouter:
@@ -54,7 +54,7 @@ def router(sources: Sources) -> APIRouter:
         """Say that a period holds at some gateways; ``/desired/lamp_conditions`` says who has it."""
 
         def work(connection: Connection) -> ToldView:
-            told = sources.desk.period(
+            told = sources.desk.hold(
                 connection,
                 asked.period,
                 asked.who,
@@ -66,7 +66,7 @@ def router(sources: Sources) -> APIRouter:
 
         try:
             return await sources.state.write(work)
-        except (PushError, DeskError) as error:
+        except (PushError, PeriodError) as error:
             by_gateway = getattr(error, "problems", {})
             told = "; ".join(f"{gateway}: {text}" for gateway, text in sorted(by_gateway.items())[:20])
             raise HTTPException(409, told or str(error)) from error

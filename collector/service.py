@@ -38,6 +38,7 @@ from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
 from collector.outbox import Outbox
+from collector.periods import PeriodDesk
 from collector.projections import Keeper, Projection, Redone
 from collector.series import SeriesProjection
 from collector.series_stores import StoreProjection
@@ -114,7 +115,6 @@ class Collector:
             retry_max_s=settings.desired.retry_max_s,
             history_max=settings.desired.history_max,
         )
-        lamp_desk = LampDesk(desired, world.now_ms)
         commanding = CommandBook(settings.district, key, now_ms=world.now_ms, new_id=world.new_id)
         self.alarms = AlarmProjection(
             state,
@@ -158,7 +158,13 @@ class Collector:
             state, store, projections, limits, now_ms=world.now_ms, series_stores=self.series_stores
         )
         self.listening = Listening(state, now_ms=world.now_ms, connected=lambda: self.link.connected)
-        lamps = LampReading(settings.district, state, settings.lamps_zone, now_ms=world.now_ms)
+        lamps = LampReading(
+            settings.district,
+            state,
+            settings.lamps_zone,
+            now_ms=world.now_ms,
+            kept_days=settings.limits.lamp_nights_retention_days,
+        )
         self.health = Health(
             state,
             self.metrics,
@@ -182,8 +188,8 @@ class Collector:
                 )
             ),
             command_api.router(command_api.Sources(state, commanding, world.now_ms)),
-            lamp_desk_api.router(lamp_desk_api.Sources(state, lamp_desk, world.now_ms)),
-            period_api.router(period_api.Sources(state, lamp_desk)),
+            lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
+            period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms))),
             lamp_api.router(lamps),
         )
 

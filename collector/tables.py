@@ -317,6 +317,8 @@ lamp_plans = Table(
     Column("who", String(200), nullable=False),
     Column("pushed_ms", BigInteger, nullable=False),
     Column("text", Text, nullable=False),  # the TOML as it was pushed
+    Column("effective_ms", BigInteger),  # NULL, like the next: from the push on
+    Column("expires_ms", BigInteger),  # NULL: never
 )
 
 lamp_nights = Table(

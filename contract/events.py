@@ -82,13 +82,28 @@ class ControlAction(StrEnum):
 
     STARTED = "started"
     STOPPED = "stopped"
+    SWITCHED = "switched"  # the output reads back as commanded
     INHIBITED = "inhibited"  # its start condition held, but an inhibit did too
-    FAILED = "failed"  # the output did not follow the command
+    FAILED = "failed"  # the output did not follow the command, or does not answer
+    FOUND = "found"  # the output reads otherwise than anybody here has commanded
+    PROVED = "proved"  # a point shows the effect of a run
+    NO_EFFECT = "no_effect"  # it does not
     LOCKED_OUT = "locked_out"  # it ran without effect too often
+    OVER_BUDGET = "over_budget"  # the day's runs or running time are used up
+    TOOK_OVER = "took_over"  # the other of two outputs, for one that failed
+    HELD = "held"  # by hand, or from the centre
+    RELEASED = "released"
+    LOCKED = "locked"  # for maintenance
+    UNLOCKED = "unlocked"
 
 
-class ControlChanged(msgspec.Struct, frozen=True, tag="control_changed"):
-    """A declared control acted; ``reason`` names the deciding condition with its values."""
+class ControlChanged(msgspec.Struct, frozen=True, tag="control_changed", omit_defaults=True):
+    """A declared control acted; ``reason`` names the deciding condition with its values.
+
+    ``holder`` is who holds the output from now on, ``who`` the person where it is one. ``cause`` is the id of
+    the run, or of the command that holds it: what belongs to one run has one. ``sent`` is what is sent with
+    this, ``read_back`` what the output read last.
+    """
 
     id: EventId
     time_ms: TimeMs
@@ -98,6 +113,11 @@ class ControlChanged(msgspec.Struct, frozen=True, tag="control_changed"):
     action: ControlAction
     reason: Text
     clock: ClockState = ClockState.SYNCHRONISED
+    holder: Holder = Holder.RULE
+    who: Text = ""
+    cause: DigestOrNone = ""
+    sent: Value = None
+    read_back: Value = None
 
 
 class CommandOutcome(StrEnum):
@@ -203,7 +223,9 @@ class LampNight(msgspec.Struct, frozen=True, tag="lamp_night"):
     ``should_s`` is how long it was to burn, of which it was seen to burn for ``lit_s`` and seen dark for
     ``dark_s``; nobody saw the rest (no answer, no power, the gateway was off). ``astray_s`` is how long it
     was seen to burn while it was to be off. ``baseline_wh`` is what it would have taken at full light from
-    sunset to sunrise, 0 where its rated power is not declared; ``energy_wh`` is None where nobody measured.
+    sunset to sunrise, as far as it is known what it took; 0 where its rated power is not declared.
+    ``energy_wh`` is None where nobody measured.
+    A circuit ``feeds`` so many lamps that have records of their own.
     """
 
     id: EventId
@@ -226,6 +248,7 @@ class LampNight(msgspec.Struct, frozen=True, tag="lamp_night"):
     failures: Annotated[list[Name], msgspec.Meta(max_length=LAMP_FAILURES_MAX)] = []
     part: Text = ""
     clock: ClockState = ClockState.SYNCHRONISED
+    feeds: Mark = 0
 
 
 Event = (

@@ -1,7 +1,7 @@
 """What a settings file must satisfy beyond its form: names that exist, sensible limits, safe outputs."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -10,7 +10,7 @@ from contract.limits import MESSAGE_BYTES_MAX
 from device_profiles import catalogue
 from device_profiles.schema import Profile
 from edge import report_checks
-from edge.controls.settings import Control
+from edge.controls import checks as control_checks
 from edge.lamps import checks as lamp_checks
 from edge.lines.ports import by_path
 from edge.settings import Device, Ref, SerialLine, SerialSide, Settings, ref
@@ -38,6 +38,7 @@ def load(path: Path) -> tuple[Settings, dict[str, Profile]]:
     problems += _duplicates(settings, file)
     problems += _inventory(settings, file)
     problems += _rules(settings, points, file)
+    problems += control_checks.problems(settings, points, file)
     problems += lamp_checks.problems(settings, points, file)
     problems += report_checks.problems(settings, points.sound(profiles), file)
     if problems:
@@ -173,12 +174,6 @@ def _duplicates(settings: Settings, file: TomlFile) -> Iterator[Problem]:
         if other != device.name:
             what = f"unit_id {device.unit_id} on line {device.line} is {other!r} already"
             yield file.problem(("devices", index, "unit_id"), what, "two devices would answer at once")
-    outputs: dict[str, str] = {}
-    for index, control in enumerate(settings.controls):
-        other = outputs.setdefault(control.output, control.name)
-        if other != control.name:
-            what = f"output {control.output} is driven by {other!r} already"
-            yield file.problem(("controls", index, "output"), what, "one output, one control")
 
 
 def _inventory(settings: Settings, file: TomlFile) -> Iterator[Problem]:
@@ -197,70 +192,4 @@ def _rules(settings: Settings, points: _Points, file: TomlFile) -> Iterator[Prob
             if name in alarm.points[:number]:
                 what = f"point {name!r} is given twice"
                 yield file.problem(("alarms", index, "points", number), what, "remove one of them")
-        yield from _too_rare(settings, alarm.points, alarm.stale_s, ("alarms", index), file)
-    for index, control in enumerate(settings.controls):
-        at: Key = ("controls", index)
-        inputs = [control.start.point, control.stop.point, *(each.point for each in control.inhibits)]
-        yield from _too_rare(settings, inputs, control.stale_s, at, file)
-        yield from points.missing(control.output, (*at, "output"), file)
-        yield from points.missing(control.start.point, (*at, "start", "point"), file)
-        yield from points.missing(control.stop.point, (*at, "stop", "point"), file)
-        for number, inhibit in enumerate(control.inhibits):
-            yield from points.missing(inhibit.point, (*at, "inhibits", number, "point"), file)
-        yield from _control(control, points.profile(ref(control.output)), at, file)
-
-
-def _too_rare(
-    settings: Settings, points: Iterable[str], stale_s: float, at: Key, file: TomlFile
-) -> Iterator[Problem]:
-    """A rule whose values are stale before the next ones come never decides, or only now and then."""
-    intervals_s = {device.name: device.interval_s for device in settings.devices}
-    slowest = max((ref(name).device for name in points), key=lambda name: intervals_s.get(name, 0))
-    interval_s = intervals_s.get(slowest, 0)
-    if interval_s >= stale_s:
-        what = f"values count as stale after {stale_s:g} s, and {slowest} is read every {interval_s:g} s only"
-        yield file.problem((*at, "stale_s"), what, f"more than {interval_s:g}, better twice that or more")
-
-
-def _control(control: Control, profile: Profile | None, at: Key, file: TomlFile) -> Iterator[Problem]:
-    start, stop = control.start, control.stop
-    if start.point == stop.point:
-        wrong = (start.above is not None and (stop.below is None or stop.below > start.above)) or (
-            start.below is not None and (stop.above is None or stop.above < start.below)
-        )
-        if wrong:
-            what = "the stop limit lies on the wrong side of the start limit"
-            yield file.problem((*at, "stop"), what, "start above and stop below it, or the reverse")
-    if control.fail_state == "off" and control.longest_run_s is None:
-        what = "fails off but has no longest run"
-        yield file.problem((*at, "longest_run_s"), what, "give longest_run_s")
-    output = profile.point(ref(control.output).point) if profile else None
-    if profile is None:
-        return
-    if output is None or not output.writable or output.type != "bool":
-        what = f"{control.output} cannot be switched"
-        yield file.problem((*at, "output"), what, "name a writable bool point, such as a relay")
-        return
-    timer = output.self_off
-    if control.self_off_s is None:
-        if timer and control.fail_state == "off":
-            what = "the output has a timer of its own, and it is not used"
-            yield file.problem(
-                (*at, "self_off_s"), what, "give self_off_s: it ends a run if the gateway dies"
-            )
-        elif control.fail_state == "off":
-            what = "the output has no timer of its own"
-            remedy = (
-                "use one that has, or another fail_state: nothing would switch it off if the gateway dies"
-            )
-            yield file.problem((*at, "output"), what, remedy)
-    elif timer is None:
-        what = f"{control.output} has no timer of its own"
-        yield file.problem((*at, "self_off_s"), what, "remove self_off_s")
-    elif control.fail_state != "off":
-        what = f"a timer would switch off an output that fails {control.fail_state!r}"
-        yield file.problem((*at, "self_off_s"), what, "remove self_off_s")
-    elif control.self_off_s * 1000 > timer.step_ms * timer.steps_max:
-        longest = timer.step_ms * timer.steps_max / 1000
-        what = f"{control.self_off_s:g} s is more than the output's timer can do"
-        yield file.problem((*at, "self_off_s"), what, f"{longest:g} at most")
+        yield from control_checks.too_rare(settings, alarm.points, alarm.stale_s, ("alarms", index), file)

@@ -67,6 +67,11 @@ class Commands:
             self._waiting.append(_Command(order, done))
         return done
 
+    def concern(self, device: str) -> bool:
+        """Say whether any that waits may change a point of the device."""
+        orders = (command.order for command in self._waiting)
+        return any(isinstance(order, Broadcast) or order.output.device == device for order in orders)
+
     async def obey(self) -> None:
         """Do what was commanded meanwhile."""
         while self._waiting:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from contract.events import AlarmCleared
+from contract.events import AlarmCleared, ControlAction, ControlChanged
 from contract.samples import Measured, Sample, spread
 from device_profiles.decoder import Decoder
 from device_profiles.schema import Profile
@@ -97,6 +97,11 @@ class Gateway:
         """Told what was measured, and when, for whoever watches."""
         self.on_answer: Callable[[Answer], None] = lambda _answer: None
         """Told how a manual command from the centre ended."""
+        self.on_locks: Callable[[], None] = lambda: None
+        """Told that an output was locked or unlocked."""
+        self._audit_commit_timeout_s = settings.buffer.audit_commit_timeout_s
+        self._newest: dict[Ref, Switch | Write] = {}
+        """The last order for each output: one that has waited must not come after it."""
         self._stop = asyncio.Event()
         self._switching: set[asyncio.Task[object]] = set()
 
@@ -118,13 +123,16 @@ class Gateway:
             if alarms.get(key, alarm_id) != alarm_id:  # raised anew meanwhile: the old occurrence is over
                 rule, device, point = key.split("/")
                 self._do([Emit(AlarmCleared(alarms[key], now.wall_ms, rule, device, point, clock=now.clock))])
-        controls = dict(remembered.get("controls", {}))
-        known = {"alarms": alarms | ours["alarms"], "controls": controls | ours["controls"]}
-        self._do(self.engine.recall(known, now))
+        self._do(self.engine.recall({**remembered, "alarms": alarms | ours["alarms"]}, now))
+        self._watched |= {target.device for target in self.engine.targets()}
         self._do(self.lamps.recall(remembered.get("lamps", {}), now))
         for driver in self._drivers():
             if driver.device.name in learnt and not driver.reads.learnt.count:
                 driver.reads.remember(lessons.from_data(learnt[driver.device.name]))
+
+    def recall_locks(self, locks: Mapping[str, tuple[str, int]] | None) -> None:
+        """Take up the maintenance locks before anything runs; None locks everything."""
+        self._do(self.engine.desk.recall_locks(locks, self._clock.now()))
 
     def remembered(self) -> dict[str, Any]:
         """Return what rules and lamps want kept over a restart."""
@@ -224,13 +232,22 @@ class Gateway:
             self._power[feeder] = sample.value
 
     def _do(self, effects: Iterable[RuleEffect | LampEffect]) -> None:
+        recorded: set[Ref] = set()
         for effect in effects:
             match effect:
                 case Emit(event):
                     _log.info("%s", event)
                     if self._recorder:
                         self._recorder.event(event)
+                    if isinstance(event, ControlChanged):
+                        recorded.add(Ref(event.device, event.point))
+                        if event.action in (ControlAction.LOCKED, ControlAction.UNLOCKED):
+                            self.on_locks()
+                case Switch(on=True) if effect.output in recorded:
+                    self._newest[effect.output] = effect
+                    self._begin(self._switched_on(effect))
                 case Switch() | Write():
+                    self._newest[effect.output] = effect
                     self._begin(self._ordered(self._poller_of[effect.output.device], effect))
                 case Answer():
                     self.on_answer(effect)
@@ -243,6 +260,13 @@ class Gateway:
         task = asyncio.create_task(doing)
         self._switching.add(task)
         task.add_done_callback(self._switching.discard)
+
+    async def _switched_on(self, switch: Switch) -> None:
+        """Let the record of it be on disk first, if that does not take too long."""
+        if self._recorder and not await self._recorder.kept(self._audit_commit_timeout_s):
+            _log.warning("%s is switched on before the record of it is on disk", switch)
+        if self._newest[switch.output] is switch:
+            await self._ordered(self._poller_of[switch.output.device], switch)
 
     async def _sent(self, send: Send) -> None:
         """Give lamps their command, and tell what came of it."""

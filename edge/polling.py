@@ -116,6 +116,8 @@ class LinePoller:
             now_s,
         )
         self._commands = Commands(self.devices, self._tell_read_back)
+        self._told: set[str] = set()
+        """Points of the cycle under way that were told already, before a command."""
         self._wake = Wake()
         self._stopping = False
 
@@ -212,6 +214,7 @@ class LinePoller:
             if answer_s is not None:
                 answers_s.append(answer_s)
             if self._commands:
+                self._tell_before_commands(device, answers)
                 await self._commands.obey()
             if self._stopping:
                 break
@@ -249,16 +252,34 @@ class LinePoller:
 
     def _tell(self, device: ModbusDevice, errors: dict[Block, str], answers: Answers) -> Moment:
         now = self._clock.now()
-        if not errors and now.clock is ClockState.SYNCHRONISED:
+        told, self._told = self._told, set()
+        if not errors and not told and now.clock is ClockState.SYNCHRONISED:
             values = device.values(answers)
             if values is not None:
                 self._on_samples([self._stamps.row(device.device.name, device.names, values, now)], now)
                 return now
         readings = device.readings(answers, errors)
+        for name in told:
+            readings.pop(name, None)
         if errors:
             readings = {name: reading for name, reading in readings.items() if reading.error != "stopped"}
         self._on_samples(self._stamps.stamped(device.device.name, readings, now), now)
         return now
+
+    def _tell_before_commands(self, device: ModbusDevice, answers: Answers) -> None:
+        """Tell what was read of a device that is commanded now: what it reads back comes after."""
+        if not self._commands.concern(device.device.name):
+            return
+        readings = device.readings(answers, {})
+        fresh = {
+            name: reading
+            for name, reading in readings.items()
+            if reading.error != "not_read" and name not in self._told
+        }
+        self._told |= fresh.keys()
+        if fresh:
+            now = self._clock.now()
+            self._on_samples(self._stamps.stamped(device.device.name, fresh, now), now)
 
     def _tell_unpowered(self, device: ModbusDevice) -> Moment:
         now = self._clock.now()

@@ -20,6 +20,7 @@ from edge.buffer.losses import EVENTS_UNSTORED, SAMPLES_UNSTORED, Ledger, Loss
 from edge.buffer.store import Buffer
 from edge.buffer.writer import Commit, Writer
 from edge.clock import Clock, Moment
+from edge.sound_events import sound
 from edge.telling import Told
 from edge.waiting import Wake
 
@@ -75,6 +76,9 @@ class Recorder:
         self._learnt: dict[str, Any] | None = None
         self._early_s = math.inf
         self._lost = Ledger()
+        self._events_taken = self._events_settled = 0
+        """How many events came, and how many are on disk or gone."""
+        self._waiting_for: list[tuple[int, asyncio.Future[bool]]] = []
         self._wake = Wake()
         self._lock = asyncio.Lock()
         self._told = Told(f"the buffer {buffer.path}")
@@ -97,8 +101,9 @@ class Recorder:
             self._wake.set()
 
     def event(self, event: Event) -> None:
-        """Take an event; it is committed at once."""
-        self._events.append(event)
+        """Take an event; it is committed at once. One that no centre could decode is told as a gap."""
+        self._events.append(sound(event))
+        self._events_taken += 1
         self._drop_surplus()
         self._wake.set()
 
@@ -110,6 +115,18 @@ class Recorder:
     def waiting(self) -> tuple[int, int]:
         """How many samples and events are not on disk."""
         return self._pending, len(self._events)
+
+    async def kept(self, timeout_s: float) -> bool:
+        """Wait until the events that came so far are on disk; False where it refuses or takes longer."""
+        if self._events_settled >= self._events_taken:
+            return True
+        on_disk: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting_for = [each for each in self._waiting_for if not each[1].done()]
+        self._waiting_for.append((self._events_taken, on_disk))
+        try:
+            return await asyncio.wait_for(on_disk, timeout_s)
+        except TimeoutError:
+            return False
 
     async def run(self) -> None:
         """Commit until cancelled."""
@@ -195,13 +212,26 @@ class Recorder:
             return self._waits(committed.refused)
         self._refused = 0
         self._told.works()
+        self._settled(len(events))
         self.stored_samples += count
         self.stored_octets += sum(
             len(batch.message) for batch in committed.stored if batch.lane is Lane.TELEMETRY
         )
         return True
 
+    def _settled(self, count: int) -> None:
+        """So many events more are on disk, or gone: let those go on who wait for them."""
+        self._events_settled += count
+        for upto, on_disk in self._waiting_for:
+            if upto <= self._events_settled and not on_disk.done():
+                on_disk.set_result(True)
+        self._waiting_for = [each for each in self._waiting_for if not each[1].done()]
+
     def _waits(self, reason: str) -> bool:
+        for _, on_disk in self._waiting_for:
+            if not on_disk.done():
+                on_disk.set_result(False)
+        self._waiting_for.clear()
         self._refused += 1
         self._told.failed(f"{reason}; what is measured waits in memory")
         return False
@@ -256,6 +286,7 @@ class Recorder:
             self._lose(EVENTS_UNSTORED, self._events[:surplus])
             del self._events[:surplus]
             self.dropped_events += surplus
+            self._settled(surplus)
 
     def _lose(self, reason: str, rows: Sequence[Measured | Event]) -> None:
         for each in rows:

@@ -23,6 +23,8 @@ from edge.asking import Asking
 from edge.buffer.keeper import OnThread
 from edge.buffer.store import NOTHING_HELD, Buffer
 from edge.clock import Step, SystemClock, Timeline, wall_is_credible
+from edge.controls import lock_file
+from edge.controls.lock_file import KeepingLocks
 from edge.desired.documents import Documents
 from edge.desired.judging import Verifier
 from edge.desired.shelf import Shelf
@@ -111,7 +113,7 @@ async def _serve(
     asking = Asking(settings, buffer.path.parent, gateway, clock, fresh_id, lambda: recorder)
     documents = _documents(
         settings,
-        Following(settings, gateway, asking.by_hand.periods),
+        Following(settings, gateway, asking.by_hand.periods, lambda: clock.now().wall_ms),
         buffer.path.parent,
         desired_keeper,
         clock,
@@ -148,6 +150,7 @@ async def _serve(
         leaves_at_once=uplink.leaves_at_once,
         held_ms=(lambda: gateway.reporting.held_ms) if gateway.reporting else None,
     )
+    locks = _locks(gateway, buffer.path.parent, keeper)
     gateway.attach(recorder, buffer)
     clock.timeline.on_step = lambda step: _tell_step(recorder, documents, step)
     gateway.on_measured = uplink.measured
@@ -159,13 +162,12 @@ async def _serve(
     kept_beside = (
         KeepingTime(buffer.path.parent, keeper, clock),
         KeepingNights(buffer.path.parent, keeper, gateway.nights),
+        locks,
     )
     broker = f"{settings.broker.host}:{settings.broker.port}"
     link = link_report.Reporter(settings.gateway, broker, uplink, recorder, gateway.reporting)
     reporting = Renewal(gateway, settings.gateway, link, buffer, keeper, clock)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, gateway.stop)
+    _heed_signals(gateway)
     background = [
         asyncio.create_task(uplink.run()),
         asyncio.create_task(recorder.run()),
@@ -205,6 +207,12 @@ async def _serve(
             raise failure
 
 
+def _heed_signals(gateway: Gateway) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, gateway.stop)
+
+
 def _limits(kept: BufferSettings) -> Limits:
     return Limits(
         kept.window_batches_max,
@@ -213,6 +221,18 @@ def _limits(kept: BufferSettings) -> Limits:
         kept.acknowledge_timeout_max_s,
         kept.window_delay_s,
     )
+
+
+def _locks(gateway: Gateway, state: Path, keeper: OnThread) -> KeepingLocks:
+    """Let the gateway take up the locks, and return what keeps them; where nobody can tell, all is locked."""
+    try:
+        gateway.recall_locks(lock_file.read(state))
+    except lock_file.LocksUnreadableError as error:
+        _log.error("%s; everything is locked: unlock here what is safe", error)
+        gateway.recall_locks(None)
+    locks = KeepingLocks(state, keeper, lambda: gateway.engine.desk.locks)
+    gateway.on_locks = locks.changed
+    return locks
 
 
 def _clock(settings: Settings, state: Path) -> SystemClock:

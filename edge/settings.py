@@ -79,6 +79,7 @@ class Buffer(Strict):
     acknowledge_timeout_max_s: Seconds = 120
     stop_drain_s: SecondsOrNone = 5
     backfill_after_s: Seconds = 300
+    audit_commit_timeout_s: Annotated[float, Field(ge=0, le=60)] = 1
 
 
 class Clock(Strict):

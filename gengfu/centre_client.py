@@ -1,6 +1,7 @@
 """Asking the centre over HTTP, for commands: what it refuses is told in its own words."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import httpx
@@ -9,8 +10,19 @@ import typer
 TIMEOUT_S = 30.0
 
 
-def asked(method: str, url: str, path: str, *, body: Any = None, query: Any = None) -> Any:
-    """Return the centre's answer as plain data; where there is none, say why on standard error and exit 1."""
+def asked(
+    method: str,
+    url: str,
+    path: str,
+    *,
+    body: Any = None,
+    query: Any = None,
+    options: Mapping[str, str] | None = None,
+) -> Any:
+    """Return the centre's answer as plain data; where there is none, say why on standard error and exit 1.
+
+    ``options`` are what people wrote for what the centre is asked, as it may refuse that.
+    """
     try:
         answer = httpx.request(
             method, f"{url.rstrip('/')}/api/v1{path}", json=body, params=query, timeout=TIMEOUT_S
@@ -25,13 +37,14 @@ def asked(method: str, url: str, path: str, *, body: Any = None, query: Any = No
         return told
     detail = told.get("detail", told) if isinstance(told, dict) else told
     for line in detail if isinstance(detail, list) else [detail]:
-        typer.echo(_sentence(line), err=True)
+        typer.echo(_sentence(line, options or {}), err=True)
     raise typer.Exit(1)
 
 
-def _sentence(told: Any) -> str:
+def _sentence(told: Any, options: Mapping[str, str]) -> str:
     if isinstance(told, dict) and "msg" in told:
-        where = ".".join(map(str, told.get("loc", ())[1:]))  # the first says that it is the body
+        place = told.get("loc", ())[1:]  # the first says that it is the body
+        where = " ".join(options.get(str(part), str(part)) for part in place)
         return told["msg"] if told.get("type") == "toml" or not where else f"{where}: {told['msg']}"
     return told if isinstance(told, str) else json.dumps(told, ensure_ascii=False)
 

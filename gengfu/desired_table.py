@@ -8,6 +8,7 @@ from rich.table import Table
 
 from gengfu.language import Language
 from gengfu.report_age import ago
+from gengfu.standing_table import local
 
 _TEXTS = {
     "gateway": ("gateway", "网关"),
@@ -17,8 +18,8 @@ _TEXTS = {
     "why": ("why", "原因"),
     "holds": ("holds", "现行"),
     "none": ("nothing was pushed yet", "尚未下发"),
-    "all": ("all {0} have it in force", "{0} 台全部生效"),
-    "some": ("{0} of {1} have it in force", "{1} 台中 {0} 台生效"),
+    "all": ("in force at {0} of {0}", "{0} 台全部生效"),
+    "some": ("in force at {0} of {1}", "{1} 台中 {0} 台生效"),
     "waiting": ("not sent yet", "未发出"),
     "sent": ("sent, no answer", "已发出，未回报"),
     "stored": ("stored, not due yet", "已存，未到生效时间"),
@@ -28,6 +29,8 @@ _TEXTS = {
     "expired": ("expired", "过期"),
     "superseded": ("superseded", "已被取代"),
     "offline": ("gateway is offline", "网关离线"),
+    "due": ("from {0} on", "{0} 起"),
+    "comma": (", ", "，"),
 }
 
 
@@ -43,9 +46,6 @@ def parts(items: Sequence[Mapping[str, Any]], now_ms: int, language: Language) -
         numeric = name in ("number", "holds")
         table.add_column(_text(name, language), overflow="fold", justify="right" if numeric else "left")
     for item in items:
-        why = item["reason"] or (
-            _text("offline", language) if item["online"] is False and item["state"] != "in_force" else ""
-        )
         reported = item["reported_ms"]
         table.add_row(
             item["gateway"],
@@ -53,9 +53,17 @@ def parts(items: Sequence[Mapping[str, Any]], now_ms: int, language: Language) -
             _text(item["state"], language),
             "-" if item["in_force"] is None else str(item["in_force"]),
             "-" if reported is None else ago(max(0.0, (now_ms - reported) / 1000), language),
-            why,
+            _why(item, language),
         )
     yield table
+
+
+def _why(item: Mapping[str, Any], language: Language) -> str:
+    stored = item["state"] == "stored"
+    told = [_text("due", language, local(item["effective_ms"])) if stored else item["reason"]]
+    if item["online"] is False:
+        told.append(_text("offline", language))
+    return _text("comma", language).join(filter(None, told))
 
 
 def _text(key: str, language: Language, *values: object) -> str:

@@ -22,20 +22,25 @@ _TEXTS = {
     "saved": ("energy saved", "节电率"),
     "of": ("{0} of {1} lamp-nights", "{1} 灯夜中的 {0}"),
     "unseen": ("{0}, {1} not seen enough", "{0}，{1} 灯夜观测不足"),
-    "mean": ("mean of {0} nights", "{0} 夜平均"),
+    "missing": ("{0}, {1} without a record", "{0}，{1} 灯夜无记录"),
+    "mean": ("mean of {0}", "{0}平均"),
+    "night": ("1 night", "1 夜"),
+    "several": ("{0} nights", "{0} 夜"),
     "kwh": ("{0} kWh of {1} kWh", "{0} kWh，基准 {1} kWh"),
     "unknown": ("not known", "未知"),
     "astray": ("lit by day", "误亮"),
     "corrected": ("commands sent again", "补发指令"),
     "energy": ("energy", "用电量"),
+    "one": ("lamp-night", "灯夜"),
     "nights": ("lamp-nights", "灯夜"),
-    "class": ("lamp-nights, {0}", "灯夜，{0}"),
+    "class": ("{0}, {1}", "{0}，{1}"),
     "failures": ("failures", "故障"),
     "none": ("none", "无"),
     "lamp": ("lamp", "灯"),
     "part": ("city part", "部件代码"),
     "dark": ("dark", "未亮"),
-    "lamps": ("lamps that failed or stayed dark: {0}", "故障或未亮的灯：{0}"),
+    "no record": ("no record", "无记录"),
+    "lamps": ("lamps that failed, stayed dark, or have no record: {0}", "故障、未亮或无记录的灯：{0}"),
     "more": ("and {0} more: --format html or csv", "另有 {0} 盏：--format html 或 csv"),
 }
 
@@ -61,12 +66,14 @@ def _figures(report: "LampReportView", language: Language) -> Table:
     lit = _text("of", language, figures.lit, figures.should)
     if figures.unseen:
         lit = _text("unseen", language, lit, figures.unseen)
+    if figures.missing:
+        lit = _text("missing", language, lit, figures.missing)
     known = [night for night in report.by_night if night.gateways]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold")
-    nights = _text("nights", language)
+    mean = _text("night" if len(known) == 1 else "several", language, len(known))
     rows = [
         ("lit", _percent(figures.lit_rate, language), lit),
         (
@@ -74,20 +81,20 @@ def _figures(report: "LampReportView", language: Language) -> Table:
             _percent(figures.intact_rate, language),
             _text("of", language, figures.intact, figures.records),
         ),
-        ("online", _percent(report.online_rate, language), _text("mean", language, len(known))),
+        ("online", _percent(report.online_rate, language), _text("mean", language, mean)),
         (
             "saved",
             _percent(figures.saved_share, language),
             _text("kwh", language, _kwh(figures.compared_wh), _kwh(figures.baseline_wh)),
         ),
         ("energy", _kwh(figures.energy_wh), "kWh"),
-        ("astray", str(figures.astray), nights),
+        ("astray", str(figures.astray), _unit(figures.astray, language)),
         ("corrected", str(figures.corrected), ""),
     ]
     for name, value, note in rows:
         table.add_row(_text(name, language), value, note)
     for index, (name, count) in enumerate(sorted(figures.failures.items(), key=lambda each: -each[1])):
-        note = _text("class", language, failure_words(name, language))
+        note = _text("class", language, _unit(count, language), failure_words(name, language))
         table.add_row("" if index else _text("failures", language), str(count), note)
     return table
 
@@ -96,15 +103,21 @@ def _lamps(report: "LampReportView", language: Language) -> Table:
     from collector.lamp_words import failure_words
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("lamp", "part", "dark", "failures"):
-        table.add_column(_text(name, language), overflow="fold", no_wrap=name == "dark")
-    table.columns[2].justify = "right"
+    for name in ("lamp", "part", "dark", "no record", "failures"):
+        table.add_column(_text(name, language), overflow="fold", no_wrap=name in ("dark", "no record"))
+    table.columns[2].justify = table.columns[3].justify = "right"
     for lamp in report.troubled[:LAMPS_MAX]:
         failures = ", ".join(
             f"{failure_words(name, language)} {count}" for name, count in sorted(lamp.failures.items())
         )
-        table.add_row(f"{lamp.gateway}/{lamp.lamp}", lamp.part, str(len(lamp.unlit_nights)), failures)
+        table.add_row(
+            f"{lamp.gateway}/{lamp.lamp}", lamp.part, str(len(lamp.unlit_nights)), str(lamp.missing), failures
+        )
     return table
+
+
+def _unit(count: int, language: Language) -> str:
+    return _text("one" if count == 1 else "nights", language)
 
 
 def _percent(rate: float | None, language: Language) -> str:

@@ -41,7 +41,7 @@ _TEXTS = {
     "why": ("why", "原因"),
     "program": ("program", "方案"),
     "off": ("off", "关"),
-    "sensed": ("{0} % or off, by {1}", "{0} % 或关，由 {1} 决定"),
+    "sensors": ("? that level or off, by {0}", "? 该亮度或关，由 {0} 决定"),
     "night_begins": ("as before", "延续"),
     "active_period_begins": ("active period begins: {0}", "激活时段开始：{0}"),
     "active_period_ends": ("active period ends: {0}", "激活时段结束：{0}"),
@@ -69,6 +69,7 @@ def parts(shown: Sequence["Shown"], zone: ZoneInfo, language: Language) -> Itera
         yield Text(_text("legend", language), style="dim")
         yield ""
         yield _changes(one, zone, language)
+        yield from _sensors(one, language)
         yield ""
 
 
@@ -149,10 +150,16 @@ def _changes(one: "Shown", zone: ZoneInfo, language: Language) -> Table:
 
 
 def _level(step: "Step", language: Language) -> str:
-    if step.gates:
-        points = ", ".join(dict.fromkeys(gate.point for gate in step.gates))
-        return _text("sensed", language, step.level, points)
-    return f"{step.level} %" if step.level else _text("off", language)
+    level = f"{step.level} %" if step.level else _text("off", language)
+    return f"{level} {SENSED}" if step.gates else level
+
+
+def _sensors(one: "Shown", language: Language) -> Iterator[RenderableType]:
+    """Yield who decides where the table says that a sensor does."""
+    steps = [step for night in one.nights for step in night.steps]
+    points = dict.fromkeys(gate.point for step in steps for gate in step.gates)
+    if points:
+        yield Text(_text("sensors", language, ", ".join(points)), style="dim")
 
 
 def _detail(detail: str, language: Language) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import set_cell_size
 from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from gengfu.lamp_picture import COLUMNS, DAYS, HOURS, shade
@@ -30,7 +31,7 @@ _TEXTS = {
     "astray": ("lit by day {0}", "误亮 {0}"),
     "unpowered": ("unpowered {0}", "断电 {0}"),
     "corrected": ("sent again {0} times", "补发 {0} 次"),
-    "time": ("{0} h {1:02} min", "{0} 小时 {1:02} 分"),
+    "time": ("{0} h {1:02} min", "{0}小时{1:02}分"),
     "plan": ("plan {0}", "方案 {0}"),
     "no plan": ("no plan", "无方案"),
     "legend": (
@@ -53,7 +54,9 @@ def parts(
         if night is None:
             yield f"{label}  {_text('no record', language)}"
             continue
-        yield f"{label}  {_summary(night, language)}"
+        line = Table.grid(padding=(0, 2, 0, 0))
+        line.add_row(label, _summary(night, language))
+        yield line
         for name in ROWS:
             drawn = f"{set_cell_size(_text(name, language), LABEL_CELLS)}{row(night, getattr(night, name))}"
             yield Text(drawn, style="yellow", no_wrap=True)
@@ -83,7 +86,9 @@ def _summary(night: "LampNightView", language: Language) -> str:
     if night.seen is False:
         told.append(_text("unseen", language))
     sums = {"dark": night.dark_s, "astray": night.astray_s, "unpowered": night.unpowered_s}
-    told += [_text(name, language, _time(seconds, language)) for name, seconds in sums.items() if seconds]
+    told += [
+        _text(name, language, _time(seconds, language)) for name, seconds in sums.items() if seconds >= 60
+    ]
     if night.corrected:
         told.append(_text("corrected", language, night.corrected))
     if night.energy_wh is not None:

@@ -123,9 +123,7 @@ def read_plan(
 
     ``points`` are those that the gateway reads, each with whether it is on or off only; None: nobody asks.
     """
-    plan = _read(text, Plan)
-    if found := [f"{_dotted(it.key)}: {it.what}; {it.remedy}" for it in mistakes(plan)]:
-        raise DocumentError(found)
+    plan = read_any_plan(text)
     mine = set(Addresses(plan).lamps_of.get(gateway, ()))
     if not mine:
         raise DocumentError([f"cabinets: the plan has no cabinet {gateway!r}"])
@@ -135,6 +133,14 @@ def read_plan(
     problems += [] if points is None else _unread(plan, points)
     if problems:
         raise DocumentError(problems)
+    return plan
+
+
+def read_any_plan(text: str) -> Plan:
+    """Return a plan that is sound, whatever lamps a gateway has by now; DocumentError otherwise."""
+    plan = _read(text, Plan)
+    if found := [f"{_dotted(it.key)}: {it.what}; {it.remedy}" for it in mistakes(plan)]:
+        raise DocumentError(found)
     return plan
 
 
@@ -167,6 +173,11 @@ def read_overrides(text: str, lamps: Iterable[str], longest_s: float) -> Overrid
     if problems:
         raise DocumentError(problems)
     return document
+
+
+def read_any_overrides(text: str) -> Overrides:
+    """Return the overrides, whatever lamps there are and however long they last; DocumentError otherwise."""
+    return _read(text, Overrides)
 
 
 def read_conditions(text: str) -> Conditions:

@@ -18,6 +18,14 @@ from lighting.commands import Command, Reason
 HOUR_MS = 3_600_000
 JITTER_MS = 60_000
 """A lamp has so long to follow a command before it counts as dark, or as astray."""
+GLITCH_FACTOR = 10
+"""What a lamp cannot have used, in rated powers: beyond it a counter was misread or is another."""
+UNRATED_W = 10_000.0
+"""Stands for the rated power where none is declared, as of a large circuit."""
+COUNTER_S = 300
+"""A counter may lag so long behind what was used."""
+ENERGY_WH_MAX = 1e9
+"""As the contract has it."""
 _SUMS = ("should_s", "lit_s", "dark_s", "astray_s", "unpowered_s")
 
 
@@ -49,6 +57,8 @@ class NightLog(msgspec.Struct):
     dark_ms: int = 0
     """From sunset to sunrise."""
     planned: list[LampChange] = []
+    planned_ms: int = 0
+    """Until when that stands: what was in force by then, whatever is now."""
     commanded: list[LampChange] = []
     measured: list[LampChange] = []
     failures: set[str] = set()
@@ -61,9 +71,17 @@ class NightLog(msgspec.Struct):
     seen_ms: int = 0
     counted_ms: int = 0
     counter_wh: float | None = None
+    counter_ms: int = 0
+    """When its own counter moved last, or was read first."""
+    counter_step_wh: float = 0
+    """One digit of its own counter."""
     used_wh: float | None = None
     sums_ms: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(_SUMS, 0))
     id: str = ""
+    dusk_ms: int = 0
+    """When the sun set; 0 where nobody says."""
+    metered_ms: int = 0
+    """Until when it is known what it took."""
     followed: int = 0
     """The sequence of the plan that was in force, 0 for none."""
 
@@ -112,8 +130,8 @@ class NightLog(msgspec.Struct):
             self.commanded,
             self.measured,
             corrected=self.corrected,
-            energy_wh=None if self.used_wh is None else round(self.used_wh, 3),
-            baseline_wh=round(self.rated_power_w * self.dark_ms / HOUR_MS, 3),
+            energy_wh=None if self.used_wh is None else _energy(self.used_wh),
+            baseline_wh=_energy(self.rated_power_w * self._dark_so_far_ms(now_ms) / HOUR_MS),
             failures=sorted(self.failures),
             part=self.part,
             clock=clock,
@@ -136,10 +154,24 @@ class NightLog(msgspec.Struct):
                 self.due(Command(change.level, Reason(change.reason), change.at_ms), change.at_ms)
 
     def plan(self, changes: Iterable[LampChange]) -> None:
-        """Say what the plan alone wants in this night."""
-        self.planned = []
+        """Say what the plan alone wants in this night, from where on that does not stand already."""
+        self.planned = [change for change in self.planned if change.at_ms < self.planned_ms]
+        last = self.planned[-1] if self.planned else None
         for change in changes:
-            _noted(self.planned, change)
+            if last is None or (last.level, last.reason) != (change.level, change.reason):
+                _noted(self.planned, change)
+            last = None  # only where the two plans meet may they want the same
+
+    def planned_until(self, now_ms: int) -> None:
+        """What was said to be planned until now stands: from now on it is another plan, or condition."""
+        self.planned_ms = max(self.planned_ms, min(now_ms, self.until_ms))
+
+    def _dark_so_far_ms(self, now_ms: int) -> int:
+        """Return for how long full light would have burnt, as far as it is known what the lamp took."""
+        if not self.dusk_ms:
+            return self.dark_ms
+        until_ms = now_ms if self.used_wh is None else min(now_ms, self.metered_ms)
+        return max(0, min(self.dark_ms, until_ms - self.dusk_ms))
 
     def _count(self, now_ms: int) -> None:
         """Count the time since the last word, by what was due and seen then."""
@@ -175,15 +207,36 @@ class NightLog(msgspec.Struct):
 
     def _energy(self, seen: Seen, now_ms: int) -> None:
         """Take the lamp's own counter; without one, power times the time that it was known to hold."""
+        if seen.energy_wh is not None or seen.power_w is not None or not seen.powered:
+            self.metered_ms = now_ms
         if seen.energy_wh is not None:
-            if self.counter_wh is not None and seen.energy_wh >= self.counter_wh:
-                self.used_wh = (self.used_wh or 0) + seen.energy_wh - self.counter_wh
-            self.counter_wh = seen.energy_wh
+            self._by_counter(seen.energy_wh, now_ms)
             return
         before = self.seen
         if before is not None and before.power_w is not None and self.counter_wh is None:
             held_ms = min(now_ms - self.seen_ms, round(self.holds_s * 1000))
-            self.used_wh = (self.used_wh or 0) + max(0.0, before.power_w) * max(0, held_ms) / HOUR_MS
+            power_w = min(max(0.0, before.power_w), self._power_w_max)
+            self.used_wh = (self.used_wh or 0) + power_w * max(0, held_ms) / HOUR_MS
+
+    def _by_counter(self, counter_wh: float, now_ms: int) -> None:
+        """Count what it went on by, unless no lamp can have used that: then it counts on from there."""
+        before_wh, self.counter_wh = self.counter_wh, counter_wh
+        if counter_wh == before_wh:
+            return
+        since_ms, self.counter_ms = now_ms - self.counter_ms, now_ms
+        if before_wh is None:
+            return
+        most_wh = self.counter_step_wh + self._power_w_max * (since_ms + COUNTER_S * 1000) / HOUR_MS
+        if 0 <= counter_wh - before_wh <= most_wh:
+            self.used_wh = (self.used_wh or 0) + counter_wh - before_wh
+
+    @property
+    def _power_w_max(self) -> float:
+        return GLITCH_FACTOR * (self.rated_power_w or UNRATED_W)
+
+
+def _energy(wh: float) -> float:
+    return round(min(max(0.0, wh), ENERGY_WH_MAX), 3)
 
 
 def _noted(changes: list[LampChange], change: LampChange) -> None:

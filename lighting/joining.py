@@ -3,8 +3,8 @@
 A gateway takes up its night after a restart and tells it again, whole. One that lost what it had written
 down, as with another card, tells the night in parts, each of the time that it saw itself: times, energy and
 repeated commands add up, all failures count, and the changes of all parts are kept in the order of time. The
-baseline is that of the whole night in each part, so the largest stands. Where a part followed another plan,
-each plan's changes stand for its own part of the night.
+baseline is that of the night from its sunset on in each part, so the largest stands. Where a part followed
+another plan, each plan's changes stand for its own part of the night.
 """
 
 from collections.abc import Iterable

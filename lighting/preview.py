@@ -89,12 +89,23 @@ def _step(step: Step, night: Night, zone: ZoneInfo) -> StepView:
     )
 
 
+class TooManyNightsError(ValueError):
+    """More is asked than is shown at once."""
+
+
 def previewed(
-    plan: Plan, first: dt.date, count: int, addresses: Iterable[str] = (), conditions: Iterable[str] = ()
+    plan: Plan,
+    first: dt.date,
+    count: int,
+    addresses: Iterable[str] = (),
+    conditions: Iterable[str] = (),
+    *,
+    nights_max: int | None = None,
 ) -> list[Shown]:
     """Return ``count`` nights from ``first`` on, of all lamps or of some.
 
-    ``conditions`` are taken to hold throughout. AddressError where an address means no lamp.
+    ``conditions`` are taken to hold throughout. AddressError where an address means no lamp,
+    TooManyNightsError where lamps that do the same have more nights than ``nights_max`` together.
     """
     compiler, known = Compiler(plan), Addresses(plan)
     wanted = dict.fromkeys(lamp for text in addresses for lamp in known.lamps(text)) or dict.fromkeys(
@@ -106,6 +117,11 @@ def previewed(
         place = plan.place_of[lamp.gateway]
         key = (calendars[lamp], place.latitude_deg, place.longitude_deg)
         alike.setdefault(key, []).append(lamp)
+    if nights_max is not None and len(alike) * count > nights_max:
+        raise TooManyNightsError(
+            f"{len(alike)} kinds of lamps for {count} nights are {len(alike) * count} nights to show, "
+            f"{nights_max} at most"
+        )
     from_ms = nights.begins_ms(first, compiler.zone)
     until_ms = nights.begins_ms(first + count * nights.DAY, compiler.zone)
     facts = [Fact(condition, from_ms, until_ms) for condition in conditions]

@@ -1,258 +1,208 @@
-"""Controls: an output that follows a condition, with inhibits, longest run, rest, proof and lock-out.
+"""Controls: outputs that follow a condition, in turn, within their bounds. Pure.
 
-The state of an output is what it reads back, never what was commanded.
+What each state means, and who goes before whom, is in docs/decisions/0021-who-holds-an-output.md.
 """
 
-from dataclasses import dataclass
+import math
 
-from contract.events import AlarmCleared, AlarmRaised, ControlAction, ControlChanged
+from contract.events import ControlAction, Holder
 from edge.clock import Moment
-from edge.controls.settings import Control
-from edge.rules.effects import Emit, Ids, RuleEffect, Switch
+from edge.controls.bounds import Bounded
+from edge.controls.inhibits import Inhibited
+from edge.controls.output import Output
+from edge.controls.states import Run
+from edge.rules.effects import RuleEffect
 from edge.rules.watched import Watched
-from edge.rules.window import Window
-from edge.settings import Ref, ref
 
-RENEWALS_PER_SELF_OFF = 3
-REPEAT_SWITCH_S = 2.0
-"""An output that does not follow is commanded again this often."""
-
-
-@dataclass
-class Run:
-    """A run under way."""
-
-    since_s: float
-    value_at_start: float | None
-    renew_at_s: float
+LOOK_S = 0.4
+"""A control with something under way is looked at so often at least; the gateway does every half second."""
+TOLD_AGAIN_S = 60.0
+"""Another reason why it is kept off is told so often at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inhibited:
-    """Why an output must stay off; ``told`` has the value too. Not ``known``: for want of a good value."""
-
-    reason: str
-    told: str
-    known: bool = True
-
-
-class ControlInstance:
-    """One declared control and the output it owns."""
-
-    def __init__(self, control: Control, part: str, ids: Ids) -> None:
-        """Begin off; an output that must not fail off is taken over as it reads back."""
-        self.control = control
-        self.output = ref(control.output)
-        self.start = Watched(control.start, control.stale_s)
-        self.stop = Watched(control.stop, control.stale_s)
-        self.inhibit_windows = [Window(0, control.stale_s) for _ in control.inhibits]
-        self.alarm_id = ""
-        """Id of its active alarm (output does not follow, or locked out); it survives a restart."""
-        self.runs_without_effect = 0
-        self._part, self._ids = part, ids
-        self._run: Run | None = None
-        self._rest_until_s = float("-inf")
-        self._desired: bool | None = False if control.fail_state == "off" else None
-        self._actual: bool | None = None
-        self._commanded_s = float("-inf")
-        self._deviates_since_s: float | None = None
-        self._told_inhibit = ""
-        self._shut_down = False
+class ControlInstance(Bounded):
+    """One declared control and the outputs it owns."""
 
     @property
-    def running(self) -> bool:
-        """Say whether a run is under way."""
-        return self._run is not None
-
-    @property
-    def locked_out(self) -> bool:
-        """Say whether runs without effect have locked it out."""
-        effect = self.control.effect
-        return effect is not None and self.runs_without_effect >= effect.runs_without_max
-
-    def windows(self) -> list[tuple[Ref, Window]]:
-        """Return every point it looks at, with the window that wants its values."""
-        inhibits = zip(self.control.inhibits, self.inhibit_windows, strict=True)
-        return [
-            (ref(self.control.start.point), self.start.window),
-            (ref(self.control.stop.point), self.stop.window),
-            *((ref(inhibit.point), window) for inhibit, window in inhibits),
-        ]
-
-    def read_back(self, value: bool | None) -> None:
-        """Take what the output reads; None where it could not be read."""
-        self._actual = value
-        if self._desired is None and value is not None and not self._shut_down:
-            self._desired = value
-
-    def update(self, now: Moment) -> list[RuleEffect]:
-        """Decide on what is known now; return events and commands."""
-        if self._desired is None:
-            return []
-        if self._shut_down:
-            return self._hold_output_to_it(now)
-        if self._run is None and self._desired:
-            self._run = Run(now.s, None, now.s)  # taken over as found
-        effects = self._while_running(self._run, now) if self._run else self._while_off(now)
-        return [*effects, *self._hold_output_to_it(now)]
-
-    def shut_down(self, now: Moment) -> list[RuleEffect]:
-        """Return what leaves the output in its declared state when the gateway stops in an orderly way.
-
-        From then on nothing is decided any more; the output is only held to that state.
-        """
-        self._shut_down = True
-        if self.control.fail_state == "off":
-            return self._ended("the gateway is stopping", now) if self._run else []
-        self._run = None
-        if self.control.fail_state == "on":
-            self._desired, self._commanded_s = True, now.s
-            return [Switch(self.output, on=True)]
-        self._desired = None
-        return []
-
-    def _while_off(self, now: Moment) -> list[RuleEffect]:
-        released = self._released(now) if self.locked_out else []
-        if not self.start.holds(now.s):
-            self._told_inhibit = ""
-            return released
-        if now.s < self._rest_until_s or self.locked_out:
-            return released
-        if self.stop.window.value(now.s) is None:
-            return []  # a run would end at once: nobody could tell when to stop
-        if inhibit := self._inhibited(now.s):
-            told, self._told_inhibit = self._told_inhibit, inhibit.reason
-            if told == inhibit.reason:
-                return []  # its value changes all the time; that it inhibits is told once
-            reason = f"{self.start.told(now.s)}, but {inhibit.told}"
-            return [self._event(ControlAction.INHIBITED, reason, now)]
-        self._told_inhibit = ""
-        self._desired = True
-        self.stop.reset()
-        self._run = Run(now.s, self.start.window.value(now.s), now.s)
-        return [self._event(ControlAction.STARTED, self.start.told(now.s), now)]
-
-    def _while_running(self, run: Run, now: Moment) -> list[RuleEffect]:
-        longest = self.control.longest_run_s
-        if self.stop.holds(now.s):
-            self.runs_without_effect = 0
-            return self._ended(self.stop.told(now.s), now)
-        if longest is not None and now.s - run.since_s >= longest:
-            return self._ended(f"longest run of {longest:g} s reached", now, *self._judged(run, now))
-        # Only an output that fails off goes off for want of values; any other stays as it is (fail_state).
-        fails_off = self.control.fail_state == "off"
-        if (inhibit := self._inhibited(now.s)) and (inhibit.known or fails_off):
-            return self._ended(inhibit.told, now)
-        for watched in (self.start, self.stop):
-            if fails_off and watched.window.value(now.s) is None:
-                return self._ended(f"no good value of {watched.condition.point}", now)
-        return []
-
-    def _ended(self, reason: str, now: Moment, *more: RuleEffect) -> list[RuleEffect]:
-        self._run = None
-        self._desired = False
-        self._rest_until_s = now.s + self.control.shortest_rest_s
-        self.start.reset()
-        self._commanded_s = now.s
-        self._deviates_since_s = None
-        event = self._event(ControlAction.STOPPED, reason, now)
-        return [Switch(self.output, on=False), event, *more]
-
-    def _judged(self, run: Run, now: Moment) -> list[RuleEffect]:
-        """Count a full-length run without effect; too many lock it out."""
-        effect, after = self.control.effect, self.start.window.value(now.s)
-        if effect is None or run.value_at_start is None or after is None:
-            return []
-        change = (
-            run.value_at_start - after if self.control.start.above is not None else after - run.value_at_start
+    def due_s(self) -> float:
+        """When it needs a look although nothing is measured; infinity where nothing is under way."""
+        idle = all(
+            each.desired is False and each.actual is False and not (each.run or each.manual or each.former)
+            for each in self.outputs
         )
-        if change >= abs(run.value_at_start) * effect.falls_by_percent / 100:
-            self.runs_without_effect = 0
-            return []
-        self.runs_without_effect += 1
-        if not self.locked_out:
-            return []
-        reason = f"locked out after {self.runs_without_effect} runs without effect"
-        return [self._event(ControlAction.LOCKED_OUT, reason, now), *self._alarm(reason, now)]
+        quiet = not (self.told_inhibit or self.alarm_id or self.locked_out or self._fails_on)
+        asked = any(each and _is_met(each, self._looked_s) for each in (self.start, self.joins))
+        return math.inf if idle and quiet and not asked else self._looked_s + LOOK_S
 
-    def _released(self, now: Moment) -> list[RuleEffect]:
-        """Leave lock-out when the stop condition holds by itself: the cause is gone."""
-        if not self.stop.holds(now.s):
+    def _ruled(self, inhibited: Inhibited | None, now: Moment) -> list[RuleEffect]:
+        """See Bounded._ruled."""
+        if self.start is None or self.stop is None:
             return []
-        self.runs_without_effect = 0
-        return self._all_clear(now)
+        for output in self.outputs:
+            run = output.run
+            if run and run.holder is Holder.RULE and not output.manual and output not in self.on_duty:
+                self.on_duty.append(output)  # taken over as found, or from somebody who held it
+        if self.on_duty:
+            return self._while_on(self.stop, now)
+        return self._while_off(self.start, self.stop, inhibited, now)
 
-    def _inhibited(self, now_s: float) -> Inhibited | None:
-        """Return why it must stay off, or None."""
-        unknown: Inhibited | None = None
-        for inhibit, window in zip(self.control.inhibits, self.inhibit_windows, strict=True):
-            value = window.value(now_s)
-            low, high = inhibit.at_or_below, inhibit.at_or_above
-            if value is None:
-                told = f"no good value of {inhibit.point} ({inhibit.reason})"
-                unknown = unknown or Inhibited(told, told, known=False)
-            elif (low is not None and value <= low) or (high is not None and value >= high):
-                return Inhibited(inhibit.reason, f"{inhibit.reason}: {inhibit.point} {value:.4g}")
-        return unknown
+    def _while_off(
+        self, start: Watched, stop: Watched, inhibited: Inhibited | None, now: Moment
+    ) -> list[RuleEffect]:
+        effects = self._released(stop, now) if self.locked_out else []
+        reason = self._asked(start, now)
+        blocked = inhibited if inhibited and (inhibited.known or not self._fails_on) else None
+        if self.told_inhibit and (blocked is None or (not reason and stop.holds(now.s))):
+            effects += self._no_longer_inhibited(now)
+        output = self._next(now) if reason else None
+        if output is None or self.locked_out:
+            return effects
+        if stop.window.value(now.s) is None and not self._fails_on:
+            return effects  # a run would end at once: nobody could tell when to stop
+        if blocked:
+            return [*effects, *self._inhibits(output, blocked, reason, now)]
+        self.told_inhibit = None
+        if self.budget.spent:
+            return [*effects, *self._over_budget(output, now)]
+        if now.s < self._free_at_s:
+            return effects
+        return [*effects, *self._starts(output, reason, now)]
 
-    def _hold_output_to_it(self, now: Moment) -> list[RuleEffect]:
+    def _asked(self, start: Watched, now: Moment) -> str:
+        """Return why it is to start, or nothing: its condition, or what fails on has lost an input."""
+        if start.holds(now.s):
+            return start.told(now.s)
+        looked_for_s = now.s - (now.s if self._began_s is None else self._began_s)
+        if self._fails_on and looked_for_s > self.control.stale_s and (lost := self._lost(now)):
+            return f"no good value of {lost}, and it fails on"
+        return ""
+
+    def _while_on(self, stop: Watched, now: Moment) -> list[RuleEffect]:
+        if stop.holds(now.s):
+            self.proving.runs_without = 0
+            return [*self._all_off(stop.told(now.s), now), *self._all_clear(self.outputs[0], now)]
+        if self.control.fails_off and (lost := self._lost(now)):
+            return self._all_off(f"no good value of {lost}", now)
+        return [*self._stands_in(now), *self._lags(now)] if self.control.lag else []
+
+    def _starts(self, output: Output, reason: str, now: Moment) -> list[RuleEffect]:
+        if self.stop and not self.on_duty:
+            self.stop.reset()
+        run = Run(self._ids(), now.s, now.wall_ms)
+        self.on_duty.append(output)
+        if self.control.lag and self.control.lag.alternate == "run":
+            self.next_lead = 1 - self.outputs.index(self.on_duty[0])
+        return self._begin(output, run, reason, now)
+
+    def _all_off(self, reason: str, now: Moment) -> list[RuleEffect]:
+        """End what the rules have on."""
+        outputs, self.on_duty = self.on_duty, []
+        if self.start:
+            self.start.reset()
+        return [effect for output in outputs for effect in self._end(output, reason, now)]
+
+    def _next(self, now: Moment) -> Output | None:
+        """Return which output may start now, if any: the leading one, or the other where that one failed."""
+        lag = self.control.lag
+        if lag and lag.alternate == "hours":
+            first = min(self.outputs, key=lambda output: output.on_s)
+        else:
+            first = self.outputs[self.next_lead if lag else 0]
+        free = [output for output in self.outputs if self._is_free(output, now)]
+        return min(free, key=lambda output: (output.failed, output is not first), default=None)
+
+    def _is_free(self, output: Output, now: Moment) -> bool:
+        """Say whether rules may start it: nobody has it, it is known to be off, and has rested."""
+        held = output.lock or output.manual or output.former or output.run
+        known = output.is_off or self._fails_on
+        return not held and known and now.s >= output.rest_until_s
+
+    def _stands_in(self, now: Moment) -> list[RuleEffect]:
+        """Let the other output take over from one that failed."""
+        failed = next((output for output in self.on_duty if output.failing), None)
+        other = next((output for output in self.outputs if output is not failed), None)
+        if failed is None or other is None or other.failing:
+            return []
         effects: list[RuleEffect] = []
-        if self._run and now.s >= self._run.renew_at_s:
-            self_off_s = self.control.self_off_s
-            every_s = self_off_s / RENEWALS_PER_SELF_OFF if self_off_s else float("inf")
-            self._run.renew_at_s = now.s + every_s
-            self._commanded_s = now.s
-            effects.append(Switch(self.output, on=True, self_off_s=self._timer(now)))
-        if self._actual is None or self._actual == self._desired:
-            follows = self._actual is not None
-            self._deviates_since_s = None if follows else self._deviates_since_s
-            return effects + (self._all_clear(now) if follows and not self.locked_out else [])
-        if self._deviates_since_s is None:
-            self._deviates_since_s = now.s
-        if now.s - self._commanded_s >= REPEAT_SWITCH_S:
-            self._commanded_s = now.s
-            effects.append(Switch(self.output, on=bool(self._desired), self_off_s=self._timer(now)))
-        if now.s - self._deviates_since_s >= self.control.proof_s and not self.alarm_id:
-            told = "on" if self._desired else "off"
-            reason = f"{self.output} was switched {told} and does not read back so"
-            effects += [self._event(ControlAction.FAILED, reason, now), *self._alarm(reason, now)]
-        return effects
+        if other not in self.on_duty:
+            if not self._is_free(other, now):
+                return []
+            reason = f"{failed.target} failed"
+            effects += self._starts(other, reason, now)
+            cause = other.run.cause if other.run else ""
+            effects.append(self._event(other, ControlAction.TOOK_OVER, reason, now, cause=cause))
+        self.on_duty.remove(failed)
+        return [*effects, *self._end(failed, f"{other.target} has taken over", now)]
 
-    def _timer(self, now: Moment) -> float | None:
-        """Return the device-side time of the next command: never beyond the longest run."""
-        if not self._run or self.control.self_off_s is None:
-            return None
-        longest = self.control.longest_run_s
-        rest_s = float("inf") if longest is None else self._run.since_s + longest - now.s
-        return max(1.0, min(self.control.self_off_s, rest_s))
-
-    def _event(self, action: ControlAction, reason: str, now: Moment) -> Emit:
-        return Emit(
-            ControlChanged(
-                self._ids(), now.wall_ms, self.control.name, *self.output, action, reason[:500], now.clock
-            )
-        )
-
-    def _alarm(self, message: str, now: Moment) -> list[RuleEffect]:
-        if self.alarm_id:
+    def _lags(self, now: Moment) -> list[RuleEffect]:
+        """Let the second output join and leave by its own conditions."""
+        if self.joins is None or not self.on_duty:
             return []
-        self.alarm_id = self._ids()
-        raised = AlarmRaised(
-            self.alarm_id,
-            now.wall_ms,
-            self.control.name,
-            *self.output,
-            self.control.problem,
-            self.control.priority,
-            message[:500],
-            self._part,
-            clock=now.clock,
-        )
-        return [Emit(raised)]
-
-    def _all_clear(self, now: Moment) -> list[RuleEffect]:
-        if not self.alarm_id:
+        if len(self.on_duty) > 1:
+            leaves = self.leaves
+            if leaves is None or not leaves.holds(now.s):
+                return []
+            second = self.on_duty.pop()
+            self.joins.reset()
+            return self._end(second, leaves.told(now.s), now)
+        joins = self.joins.holds(now.s) and not self.budget.spent and now.s >= self._free_at_s
+        if not joins:
             return []
-        ended, self.alarm_id = self.alarm_id, ""
-        cleared = AlarmCleared(ended, now.wall_ms, self.control.name, *self.output, clock=now.clock)
-        return [Emit(cleared)]
+        second_free = [each for each in self.outputs if self._is_free(each, now)]
+        if not second_free:
+            return []
+        if self.leaves:
+            self.leaves.reset()
+        return self._starts(second_free[0], self.joins.told(now.s), now)
+
+    def _inhibits(self, output: Output, blocked: Inhibited, reason: str, now: Moment) -> list[RuleEffect]:
+        """Tell once that it is kept off: its value changes all the time."""
+        told = self.told_inhibit
+        if told and (told.reason == blocked.reason or now.s - self._told_s < TOLD_AGAIN_S):
+            return []
+        self.told_inhibit, self._told_s = blocked, now.s
+        return [self._event(output, ControlAction.INHIBITED, f"{reason}, but {blocked.told}", now)]
+
+    def _no_longer_inhibited(self, now: Moment) -> list[RuleEffect]:
+        told, self.told_inhibit = self.told_inhibit, None
+        reason = f"no longer: {told.reason}" if told else ""
+        return [self._event(self.outputs[0], ControlAction.RELEASED, reason, now)]
+
+    def _over_budget(self, output: Output, now: Moment) -> list[RuleEffect]:
+        if self.budget.told:
+            return []
+        self.budget.told = True
+        return [self._event(output, ControlAction.OVER_BUDGET, self.budget.spent, now)]
+
+    def _released(self, stop: Watched, now: Moment) -> list[RuleEffect]:
+        """Leave lock-out when the stop condition holds by itself: the cause is gone."""
+        if not stop.holds(now.s):
+            return []
+        self.proving.runs_without = 0
+        return self._all_clear(self.outputs[0], now)
+
+    def _lost(self, now: Moment) -> str:
+        """Return an input of start or stop that has no good value, or nothing."""
+        for watched in (self.start, self.stop):
+            if watched and watched.window.value(now.s) is None:
+                return watched.condition.point
+        return ""
+
+    @property
+    def _free_at_s(self) -> float:
+        """From when on another of its group may start."""
+        return self.stagger.free_at_s(self.control.staggered, self.control.stagger_s)
+
+    @property
+    def _fails_on(self) -> bool:
+        return self.control.fail_state == "on"
+
+
+def _is_met(watched: Watched, now_s: float) -> bool:
+    """Say whether a condition holds by its value, for however long."""
+    value, condition = watched.window.value(now_s), watched.condition
+    if value is None:
+        return False
+    if condition.above is not None:
+        return value > condition.above
+    return condition.below is not None and value < condition.below

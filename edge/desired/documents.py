@@ -56,6 +56,8 @@ class Documents:
         self._on_in_force = on_in_force
         self._inbox, self._wake = Inbox(), Wake()
         self._held = {kind: Held() for kind in DesiredKind}
+        self._executing: dict[DesiredKind, Document] = {}
+        """What was put in force, and is executed."""
         self._answers = Answers(report_interval_s, clock, ids, report, self._highest)
         self._unread = set(DesiredKind)
         """What could not be read yet: nothing is taken of these, for nobody knows what was taken before."""
@@ -67,7 +69,7 @@ class Documents:
     @property
     def in_force(self) -> dict[str, int]:
         """The sequence in force, by kind; for the hello."""
-        return {str(kind): held.current.desired.sequence for kind, held in self._held.items() if held.current}
+        return {str(kind): document.desired.sequence for kind, document in self._executing.items()}
 
     def offer(self, kind: str, message: bytes, *, retained: bool) -> None:
         """Take a message of the link; what does not fit is counted."""
@@ -133,7 +135,7 @@ class Documents:
         now_ms, current = self._clock.now().wall_ms, held.current
         if current is None or current.is_over(now_ms) or (held.waiting and held.waiting.is_due(now_ms)):
             return
-        if problems := self._executed(kind, current.desired.body):
+        if problems := self._executed(kind, current):
             self._held[kind] = held.back()
             self._owed.add(kind)
             self._former_again(kind)
@@ -213,7 +215,7 @@ class Documents:
             problems: Sequence[str] = [f"it was begun {TRIES_MAX} times, and the gateway ended each time"]
         else:
             await self._keep(kind, self._held[kind].begun())
-            problems = self._executed(kind, document.desired.body)
+            problems = self._executed(kind, document)
         if problems:
             await self._keep(kind, self._held[kind].gone(Outcome.ROLLED_BACK))
             self._former_again(kind)
@@ -224,15 +226,21 @@ class Documents:
 
     def _former_again(self, kind: DesiredKind) -> None:
         current = self._held[kind].current
-        if problems := self._executed(kind, current.desired.body if current else None):
+        if problems := self._executed(kind, current):
             _log.error("the former %s cannot be put in force again: %s", kind, told(problems))
+            self._executed(kind, None)  # what is told to be in force is, or nothing is
 
-    def _executed(self, kind: DesiredKind, body: str | None) -> Sequence[str]:
+    def _executed(self, kind: DesiredKind, document: Document | None) -> Sequence[str]:
         try:
-            return list(self._on_in_force(kind, body))
+            problems = list(self._on_in_force(kind, document.desired.body if document else None))
         except Exception as error:
             _log.exception("a %s cannot be put in force", kind)
-            return [f"{type(error).__name__}: {error}"]
+            problems = [f"{type(error).__name__}: {error}"]
+        if document is None:
+            self._executing.pop(kind, None)
+        elif not problems:
+            self._executing[kind] = document
+        return problems
 
     def _highest(self, kind: str) -> Highest | None:
         return self._held[DesiredKind(kind)].highest if kind in list(DesiredKind) else None

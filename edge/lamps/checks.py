@@ -27,7 +27,9 @@ class Points(Protocol):
 
 def problems(settings: Settings, points: Points, file: TomlFile) -> Iterator[Problem]:
     """Yield the mistakes."""
-    taken = {control.output: f"the control {control.name!r}" for control in settings.controls}
+    taken = {
+        name: f"the control {control.name!r}" for control in settings.controls for name in control.outputs
+    }
     for index, lamp in enumerate(settings.lamps):
         at: Key = ("lamps", index)
         yield from _output(lamp, points, (*at, "output"), file)

@@ -32,6 +32,7 @@ class Happened(StrEnum):
     PROVED = "proved"  # it reads back as commanded
     FAILED = "failed"  # it does not, after all retries
     MEASURED = "measured"
+    RAISED = "raised"  # one of its failures is an alarm now; ``told`` is the class
 
 
 class LampEvent(NamedTuple):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from contract.events import AlarmRaised
 from contract.samples import Measured, Quality, Row, Sample, Value
 from edge.clock import Moment
 from edge.lamps.alarms import Alarms
@@ -16,13 +17,21 @@ from edge.lamps.settings import DURATION_S_MAX, Lighting
 from edge.rules.effects import Emit, Ids
 from edge.rules.engine import counts
 from edge.settings import Ref, ref
-from lighting.documents import DocumentError, read_conditions, read_overrides, read_plan
+from lighting.documents import (
+    DocumentError,
+    read_any_overrides,
+    read_any_plan,
+    read_conditions,
+    read_overrides,
+    read_plan,
+)
 
 PLAN, OVERRIDES, CONDITIONS = "lamp_plan", "lamp_overrides", "lamp_conditions"
 """Kinds of documents that lamps follow."""
 NO_LAMP_PLAN, CLOCK_UNTRUSTED, SENSOR_FAILURE = "no_lamp_plan", "lamp_clock_untrusted", "lamp_sensor_failure"
 LOCAL_OVERRIDE, DOOR_OPEN = "local_override", "cabinet_door_open"
 BREAKER_TRIPPED = "circuit_breaker_tripped"
+UNREAD = "its local switch or breaker was not read yet"
 
 
 class _Use:
@@ -56,6 +65,8 @@ class Lamps:
         self._points = points
         self.listeners: list[Callable[[LampEvent], None]] = []
         """Told of every command, proof and reading; they must not raise."""
+        self.on_change: Callable[[Moment], Sequence[Emit]] = lambda _now: ()
+        """Called before another document is in force; returns what is to be told of what was so far."""
         self.states = {fixture.name: LampState(fixture) for fixture in fixtures}
         self.program = Program(gateway, list(self.states), lighting)
         self.alarms = Alarms(lighting.priority, ids)
@@ -76,6 +87,8 @@ class Lamps:
             self._use(ref(door)).problem = DOOR_OPEN
         if sensor := lighting.light_sensor:
             self._use(ref(sensor.point)).asked = True
+        for lamp in self.states.values():
+            lamp.held = self._held(lamp.fixture)
 
     def wants(self, device: str) -> bool:
         """Say whether samples of this device matter."""
@@ -86,23 +99,23 @@ class Lamps:
     def in_force(self, kind: str, body: str | None, now: Moment) -> tuple[list[str], list[LampEffect]]:
         """Put a document in force, or with None take it out; return what is wrong with it, and what follows.
 
-        With a problem everything stays as it was.
+        With a problem everything stays as it was. That settings have gained or lost lamps since it arrived is
+        none: it holds for those that it knows, and the others have no plan.
         """
+        before = self.on_change(now)
         try:
             match kind:
                 case "lamp_plan":
                     self._put_plan(body)
                 case "lamp_overrides":
-                    longest_s = self._longest_s
-                    found = read_overrides(body, self.states, longest_s).overrides if body else ()
-                    self.program.put_overrides(found)
+                    self.program.put_overrides(read_any_overrides(body).overrides if body else ())
                 case "lamp_conditions":
                     self.program.put_facts(read_conditions(body).facts if body else ())
                 case _:
-                    return [f"lamps follow no document of kind {kind!r}"], []
+                    return [f"lamps follow no document of kind {kind!r}"], [*before]
         except DocumentError as error:
-            return error.problems, []
-        return [], self.tick(now)
+            return error.problems, [*before]
+        return [], [*before, *self.tick(now)]
 
     def problems(self, kind: str, body: str) -> list[str]:
         """Return what is wrong with a document that has come; nothing changes.
@@ -128,7 +141,7 @@ class Lamps:
         return plan.overrides.longest_s if plan else DURATION_S_MAX
 
     def _put_plan(self, body: str | None) -> None:
-        plan = read_plan(body, self.gateway, self.states) if body else None
+        plan = read_any_plan(body) if body else None
         self.program.put_plan(plan)
         for at in plan.asked if plan else ():
             self._use(ref(at)).asked = True
@@ -168,7 +181,11 @@ class Lamps:
             if own:
                 self._delivery.heard(lamp, now)
                 self._tell(lamp, Happened.MEASURED, now, "")
-            effects += self._judge.look(lamp, now)
+            found = self._judge.look(lamp, now)
+            for emitted in found:
+                if isinstance(emitted.event, AlarmRaised):
+                    self._tell(lamp, Happened.RAISED, now, emitted.event.problem)
+            effects += found
         return effects + self.tick(now)
 
     def sent(self, send: Send, error: str, now: Moment) -> list[LampEffect]:
@@ -194,14 +211,24 @@ class Lamps:
         for points in self._uses.values():
             known |= {use.at for use in points.values()}
         self.program.look_again()
-        return self.alarms.recall(remembered, known, now)
+        effects = self.alarms.recall(remembered, known, now)
+        held = [*self.alarms.places(remembered, LOCAL_OVERRIDE)]
+        for at in [*held, *self.alarms.places(remembered, BREAKER_TRIPPED)]:
+            self.known.held.setdefault(at, True)
+        for lamp in self.states.values():
+            lamp.held = self._held(lamp.fixture)
+        return effects
 
     # ---- inside
 
     def _follow(self, now: Moment) -> list[LampEffect]:
         """Bring all commands to this moment."""
         due: list[LampState] = []
-        for name in self.program.changed(now):
+        names = self.program.changed(now)
+        given_up = [] if self.program.patient else [it for it in self.states.values() if it.held == UNREAD]
+        for lamp in given_up:
+            lamp.held = ""
+        for name in names:
             lamp, command = self.states[name], self.program.commands[name]
             lamp.command = command
             self._tell(lamp, Happened.COMMANDED, now, "")
@@ -212,14 +239,14 @@ class Lamps:
                 if level is not None:
                     due.append(lamp)
         self._delivery.due(due, now)
+        for lamp in given_up:
+            self._delivery.heard(lamp, now)
         effects: list[LampEffect] = []
         here, take = self._here, self.alarms.take
         if self.program.decided(now):
             told = "the clock is not set: lamps follow no plan" if self.program.untrusted else ""
             effects += take(CLOCK_UNTRUSTED, here, self.program.untrusted, now, told=told)
-            effects += take(
-                NO_LAMP_PLAN, here, self.program.planless, now, told="lamps have no plan: they are on"
-            )
+            effects += take(NO_LAMP_PLAN, here, self.program.planless, now, told=self.program.planless_told)
             effects += self.alarms.clear(SENSOR_FAILURE, self.program.sensors.listens, now)
         for at, lost in self.program.sensors.lost.items():
             effects += take(SENSOR_FAILURE, at, lost, now, told=f"{at} is not read: lamps follow the sun")
@@ -240,7 +267,9 @@ class Lamps:
                 lamp.powered = sample is None or sample.quality is not Quality.UNPOWERED
                 lamp.error = sample.error if sample else ""
             elif at in (fixture.local, fixture.breaker):
-                lamp.held = self._held(fixture)
+                if isinstance(value, bool):  # one that is not read stands as it stood
+                    self.known.held[at] = value
+                    lamp.held = self._held(fixture)
                 touched[lamp] = True
             elif at.device == fixture.output.device or at == fixture.actual:
                 touched[lamp] = True
@@ -251,9 +280,9 @@ class Lamps:
         return ()
 
     def _held(self, fixture: Fixture) -> str:
-        if self.known.flag(fixture.local):
-            return "held by the local switch"
-        return "its breaker has tripped" if self.known.flag(fixture.breaker) else ""
+        if holder := self.known.holder(fixture):
+            return holder
+        return UNREAD if self.program.patient and self.known.is_unread(fixture) else ""
 
     def _tell(self, lamp: LampState, what: Happened, now: Moment, told: str) -> None:
         if not self.listeners:

@@ -36,7 +36,9 @@ class Fixture:
     energy: Ref | None = None
     """Its own counter,"""
     energy_wh: float = 1000.0
-    """one of whose units is so many Wh."""
+    """one of whose units is so many Wh,"""
+    energy_step_wh: float = 0.0
+    """and its last digit so many."""
     failure: Ref | None = None
     dimming_failure: Ref | None = None
     relay_failure: Ref | None = None
@@ -49,6 +51,8 @@ class Fixture:
     group: GroupKey | None = None
     members: tuple[str, ...] = ()
     """Of a circuit: the lamps that it feeds and that are commanded one by one."""
+    feeds: int = 0
+    """Of a circuit: how many those are, also without a rated power."""
 
     @property
     def points(self) -> Iterator[Ref]:
@@ -120,6 +124,11 @@ class _Making:
         point = self._profiles[at.device].point(at.point) if at else None
         return WH.get((point.unit or "") if point else "", 1000.0)
 
+    def _step_wh(self, at: Ref | None) -> float:
+        """Return what the last digit of a counter is worth."""
+        point = self._profiles[at.device].point(at.point) if at else None
+        return abs(point.scale) * self._wh(at) if point else 0.0
+
     def _fixture(self, lamp: Lamp) -> Fixture:
         output = ref(lamp.output)
         device, profile = self._devices[output.device], self._profiles[output.device]
@@ -155,6 +164,7 @@ class _Making:
             told_by("voltage"),
             told_by("energy"),
             self._wh(told_by("energy")),
+            self._step_wh(told_by("energy")),
             told_by("failure"),
             told_by("dimming_failure"),
             told_by("relay_failure"),
@@ -164,6 +174,7 @@ class _Making:
             ref(breaker) if breaker else None,
             group if group in self._groups else None,
             tuple(each.name for each in fed if each.rated_power_w),
+            len(fed),
         )
 
 

@@ -68,6 +68,8 @@ class Known:
     def __init__(self, limits: Lighting) -> None:
         """Nothing is known."""
         self.values: dict[Ref, Value] = {}
+        self.held: dict[Ref, bool] = {}
+        """What local switches and breakers said last: one that is not read stands as it stood."""
         self._limits = limits
 
     def number(self, at: Ref | None) -> float | None:
@@ -81,6 +83,19 @@ class Known:
         """Return whether a switch or bit is on."""
         value = self.values.get(at) if at is not None else None
         return value if isinstance(value, bool) else None
+
+    def holder(self, fixture: Fixture) -> str:
+        """Say by whom a lamp is held; empty where it is not, or nobody could tell yet."""
+        if self._holds(fixture.local):
+            return "held by the local switch"
+        return "its breaker has tripped" if self._holds(fixture.breaker) else ""
+
+    def is_unread(self, fixture: Fixture) -> bool:
+        """Say whether its local switch or its breaker was never read."""
+        return any(at is not None and at not in self.held for at in (fixture.local, fixture.breaker))
+
+    def _holds(self, at: Ref | None) -> bool:
+        return at is not None and self.held.get(at, False)
 
     def power_w(self, fixture: Fixture) -> float | None:
         """Return what it draws, as the sum of what is measured; None unless all of it is known."""

@@ -42,7 +42,10 @@ class NightBook:
         self._until_ms = 0
         self._taken_up = False
         """Whether it is what a former run wrote down, and nothing was added yet."""
+        self._changed = False
+        """Whether plan or conditions are others since a time that nobody knows."""
         lamps.listeners.append(self._heard)
+        lamps.on_change = self._changes
 
     def roll(self, now: Moment) -> list[Emit]:
         """Tell of nights that are over, and begin the one that it is."""
@@ -50,6 +53,8 @@ class NightBook:
         if now.clock is ClockState.UNSET:
             return []
         self._catch_up(now.wall_ms)
+        if self._changed:
+            self._planned_until(now.wall_ms)
         if self._logs and now.wall_ms < self._until_ms:
             return []
         told = [Emit(record) for record in self._records(now)]
@@ -59,6 +64,16 @@ class NightBook:
             self._begin(plan, now, watched_ms)
         if told:
             self.on_told()
+        return told
+
+    def _changes(self, now: Moment) -> list[Emit]:
+        """Before another document is in force: what was planned until now stands, and a night may be over."""
+        told = self.roll(now)
+        if now.clock is ClockState.UNSET:
+            self._changed = True
+        else:
+            self._bring_up_to_date()
+            self._planned_until(now.wall_ms)
         return told
 
     def so_far(self, now: Moment) -> list[Emit]:
@@ -111,7 +126,9 @@ class NightBook:
                 fixture.rated_power_w or 0,
                 sunrise_ms - sunset_ms,
                 counted_ms=watched_ms,
+                counter_step_wh=fixture.energy_step_wh,
                 id=self._ids(),
+                dusk_ms=sunset_ms,
             )
             if lamp.command is not None:
                 log.due(lamp.command, max(from_ms, watched_ms))
@@ -127,6 +144,11 @@ class NightBook:
         for log in self._logs.values():
             log.away(now_ms)
 
+    def _planned_until(self, now_ms: int) -> None:
+        self._changed = False
+        for log in self._logs.values():
+            log.planned_until(now_ms)
+
     def _bring_up_to_date(self) -> None:
         """Write down failures and what the plan wants; until one is in force, what was written stands."""
         if self._taken_up or not self._logs:
@@ -134,9 +156,9 @@ class NightBook:
         for log in self._logs.values():
             for failure in self._lamps.failures(log.lamp):
                 log.failed(failure)
-        if self._lamps.program.plan is None:
+        from_ms = max(max(log.from_ms, log.planned_ms) for log in self._logs.values())
+        if self._changed or self._lamps.program.plan is None or from_ms >= self._until_ms:
             return
-        from_ms = min(log.from_ms for log in self._logs.values())
         planned = self._lamps.program.planned(from_ms, self._until_ms)
         for log in self._logs.values():
             log.plan(planned.get(log.lamp, ()))
@@ -146,7 +168,9 @@ class NightBook:
         self._bring_up_to_date()
         for log in self._logs.values():
             if bare or not log.is_bare:
-                yield log.record(log.id, now.wall_ms, log.followed, now.clock)
+                feeds = self._lamps.states[log.lamp].fixture.feeds
+                record = log.record(log.id, now.wall_ms, log.followed, now.clock)
+                yield msgspec.structs.replace(record, feeds=feeds)
 
     def _heard(self, event: LampEvent) -> None:
         log = self._logs.get(event.lamp)
@@ -164,6 +188,8 @@ class NightBook:
             case Happened.MEASURED:
                 level = None if event.level is None else round(min(max(event.level, 0), 100))
                 log.saw(Seen(event.burns, level, event.power_w, event.energy_wh, event.powered), now_ms)
+            case Happened.RAISED:
+                log.failed(event.told)
             case Happened.FAILED:
                 for failure in self._lamps.failures(event.lamp):
                     log.failed(failure)

@@ -37,6 +37,8 @@ class Program:
         self.plan: Plan | None = None
         self.planless = self.untrusted = False
         """Whether lamps have no plan, and whether the clock is too bad for one; patience is over for both."""
+        self.patient = True
+        """Whether it is early after the start, so that what is not known yet may be known in a moment."""
         self._gateway, self._lighting = gateway, lighting
         sensor = lighting.light_sensor
         self._gate = Threshold(sensor.point, sensor.on_level, sensor.off_level) if sensor else None
@@ -91,6 +93,14 @@ class Program:
         for track in self._tracks:
             track.forget()
 
+    @property
+    def planless_told(self) -> str:
+        """Say which lamps have no plan, for people."""
+        if self.plan is None or not self._unplanned:
+            return "lamps have no plan: they are on"
+        first, more = self._unplanned[0], len(self._unplanned) - 1
+        return f"{first}{f' and {more} more' if more else ''} of the settings are in no plan: they are on"
+
     def look_again(self) -> None:
         """Something else is known: the next moment counts as one at which everything may change."""
         self._dirty = True
@@ -132,7 +142,7 @@ class Program:
         self.sensors.expire(now.s)
         trusted = now.clock is not ClockState.UNSET
         self._dirty, self._state, self._last_ms = False, (now.era, trusted), now.wall_ms
-        patient = now.s < self._begun_s + self._lighting.patience_s
+        self.patient = patient = now.s < self._begun_s + self._lighting.patience_s
         by_plan = trusted or self._by_pattern(now)
         self.untrusted = not trusted and not patient
         self.planless = bool(self._unplanned) and not patient

@@ -33,15 +33,18 @@ def demo(
     ] = Path("demo-run"),
     seed: Annotated[int, typer.Option(help="The same seed gives the same noise.")] = 1,
     weaken: Annotated[
-        Literal["none", "puback"],
-        typer.Option(help="puback: gateways delete on the broker's word, as others do. Data is lost."),
+        Literal["none", "puback", "lamps"],
+        typer.Option(
+            help="Gateways as others have them. puback: they delete on the broker's word, data is lost. "
+            "lamps: they switch lamps and do not dim them, which is not what the preview says."
+        ),
     ] = "none",
 ) -> None:
     """Show a city block at work: dust and a sprinkler, a tilted manhole cover, a burst main, a killed broker.
 
     On a terminal it draws a live picture until Ctrl-C. Elsewhere it tells the story once, line by line.
-    Exit status 0 only if nothing was lost or doubled and every part of the story happened; who ends the live
-    picture early needs nothing lost or doubled till then.
+    Exit status 0 only if nothing was lost or doubled, no lamp strayed from its preview and every part of the
+    story happened; who ends the live picture early needs the same till then, but not the whole story.
     """
     try:
         from gengfu.demo.play import Options, play

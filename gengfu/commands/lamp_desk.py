@@ -37,6 +37,18 @@ Moment = Annotated[
     ),
 ]
 DEFAULT_URL = "http://127.0.0.1:8780"
+OPTIONS = {
+    "addresses": "ADDRESS",
+    "level": "--level",
+    "reason": "--reason",
+    "for_s": "--for",
+    "start_ms": "--from",
+    "condition": "CONDITION",
+    "gateways": "--cabinet",
+    "who": "--who",
+    "cabinets": "cabinet",
+}
+"""What people write for what the interface is asked."""
 
 
 def push(
@@ -62,7 +74,7 @@ def push(
         "who": who or getpass.getuser(),
         "effective_ms": epoch_ms(effective),
     }
-    told = asked("PUT", url, "/lamps/plan", body=body)
+    told = asked("PUT", url, "/lamps/plan", body=body, options=OPTIONS)
     for remark in told["remarks"]:
         typer.echo(remark, err=True)
     _show(_answers(url, "lamp_plan", told["gateways"], duration_s(wait, "--wait")), as_json=as_json)
@@ -70,28 +82,13 @@ def push(
 
 def status(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Say which cabinets have the plan, which have not, and why; and what was said by hand."""
-    from gengfu.centre_client import asked
-
     items = _items(url, "lamp_plan")
-    standing = [
-        each
-        for each in asked("GET", url, "/lamps/standing")["items"]
-        if each["overrides"] or each["conditions"]
-    ]
+    standing = _standing(url)
     if as_json:
         typer.echo(json.dumps({"plan": items, "standing": standing}, ensure_ascii=False))
         return
     _show(items, as_json=False)
-    for each in standing:
-        for override in each["overrides"]:
-            lamps = ", ".join(override["lamps"][:8]) + (" …" if len(override["lamps"]) > 8 else "")
-            ends = f"{datetime.fromtimestamp(override['expiration_ms'] / 1000).astimezone():%m-%d %H:%M}"
-            typer.echo(
-                f"{each['gateway']}: {override['level']} % until {ends}: {lamps}: {override['reason']}"
-            )
-        for condition in each["conditions"]:
-            ends = f"{datetime.fromtimestamp(condition['until_ms'] / 1000).astimezone():%m-%d %H:%M}"
-            typer.echo(f"{each['gateway']}: {condition['condition']} until {ends}")
+    _show_standing(standing)
 
 
 def override(
@@ -116,13 +113,13 @@ def override(
         "for_s": duration_s(duration, "--for") if duration else None,
         "start_ms": epoch_ms(begins),
     }
-    told("POST", "/lamps/overrides", "lamp_overrides", url, body, as_json=as_json)
+    tell("POST", "/lamps/overrides", "lamp_overrides", url, body, as_json=as_json)
 
 
 def cancel(addresses: Lamps, url: Url = DEFAULT_URL, who: Who = "", as_json: AsJson = False) -> None:
     """Let lamps follow their plan again, before their override ends."""
     body = {"addresses": addresses, "who": who or getpass.getuser()}
-    told("POST", "/lamps/overrides/cancel", "lamp_overrides", url, body, as_json=as_json)
+    tell("POST", "/lamps/overrides/cancel", "lamp_overrides", url, body, as_json=as_json)
 
 
 def condition(
@@ -149,7 +146,7 @@ def condition(
         "gateways": gateways or [],
         "start_ms": epoch_ms(begins),
     }
-    told("POST", "/lamps/conditions", "lamp_conditions", url, body, as_json=as_json)
+    tell("POST", "/lamps/conditions", "lamp_conditions", url, body, as_json=as_json)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -161,12 +158,32 @@ def add_to(app: typer.Typer) -> None:
     app.command(short_help="Say that a condition of the plan holds for a time.")(condition)
 
 
-def told(method: str, path: str, kind: str, url: str, body: dict[str, Any], *, as_json: bool) -> None:
-    """Ask the centre to tell gateways something by a document of a kind, and show who has heard it."""
+def tell(method: str, path: str, kind: str, url: str, body: dict[str, Any], *, as_json: bool) -> None:
+    """Have the centre tell gateways something by a document of a kind, and show who has heard it."""
     from gengfu.centre_client import asked
 
-    gateways = asked(method, url, path, body=body)["gateways"]
-    _show(_answers(url, kind, gateways, 5.0), as_json=as_json)
+    told = asked(method, url, path, body=body, options=OPTIONS)
+    for remark in told["remarks"]:
+        typer.echo(remark, err=True)
+    _show(_answers(url, kind, told["gateways"], 5.0), as_json=as_json)
+    if not as_json:
+        _show_standing([each for each in _standing(url) if each["gateway"] in told["gateways"]])
+
+
+def _standing(url: str) -> list[dict[str, Any]]:
+    """Return what was said by hand, of those gateways for which anything was."""
+    from gengfu.centre_client import asked
+
+    items = asked("GET", url, "/lamps/standing")["items"]
+    return [each for each in items if each["overrides"] or each["conditions"]]
+
+
+def _show_standing(standing: list[dict[str, Any]]) -> None:
+    from gengfu import standing_table
+
+    console = Console(highlight=False, markup=False)
+    for part in standing_table.parts(standing, round(time.time() * 1000), language(os.environ)):
+        console.print(part)
 
 
 def _answers(url: str, kind: str, gateways: list[str], wait_s: float) -> list[dict[str, Any]]:

@@ -13,10 +13,10 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from gengfu.commands.lamp_desk import DEFAULT_URL, Url
 from gengfu.language import Language, language
 
 EXTRA = "this command needs httpx: pip install gengfu[collector]"
-DEFAULT_URL = "http://127.0.0.1:8780"
 LAST_MAX = 400
 PATH = "/api/v1/lamps"
 
@@ -31,7 +31,6 @@ class Form(StrEnum):
 
 _SUFFIXES = {".json": Form.JSON, ".csv": Form.CSV, ".html": Form.HTML, ".htm": Form.HTML}
 
-Url = Annotated[str, typer.Option("--url", metavar="URL", help="The centre's interface.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 MonthName = Annotated[
     dt.datetime | None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Moment, Url, Who, duration_s, epoch_ms, told
+from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Moment, Url, Who, duration_s, epoch_ms, tell
 
 app = typer.Typer(help="Event periods that rules heed: hold, end and list them.", no_args_is_help=True)
 
@@ -68,4 +68,4 @@ def _tell(
         "for_s": for_s,
         "start_ms": start_ms,
     }
-    told("POST", "/periods", "lamp_conditions", url, body, as_json=as_json)
+    tell("POST", "/periods", "lamp_conditions", url, body, as_json=as_json)

@@ -12,52 +12,43 @@ from pathlib import Path
 from string import Template
 from typing import Any, TextIO
 
-import aiomqtt
 import httpx
 
-from contract import batches
-from contract.errors import ContractError
 from device_profiles.schema import Profile
 from edge import checks
 from gengfu.demo import audit
-from gengfu.demo.processes import Child, DemoError, die_with_parent
+from gengfu.demo.broker import Broker
+from gengfu.demo.lighting import CABINETS, Lighting
+from gengfu.demo.processes import Child, DemoError
 from gengfu.demo.reader import Reader
 from gengfu.demo.story import View
-from simulators.mosquitto import Mosquitto
 from simulators.servers import free_port
 
 MARKER = "made-by-gengfu-demo"
-GATEWAYS = ("site", "street")
-WAITING_MIN = 3
-"""So many batches wait in the broker before it is killed."""
-WAITING_TIMEOUT_S = 20.0
-OBSERVING_TIMEOUT_S = 10.0
+GATEWAYS = (*CABINETS, "site", "street")
+"""In the order in which they start."""
 OUTAGE_S = 1.5
 PLATFORM_TIMEOUTS = 0.5
 RELAY_1 = 0
 
 
 class Block:
-    """Two cabinets, two gateways, broker, centre and city platform on loopback, all in one folder."""
+    """Five cabinets, their gateways, broker, centre and city platform on loopback, all in one folder."""
 
     def __init__(self, folder: Path, *, seed: int, weaken: str) -> None:
         """Empty the folder, if it is a demo's own; DemoError if it holds something else."""
         self._lock = _prepare(folder)
         self.folder, self.seed, self.weaken = folder, seed, weaken
-        self.broker = Mosquitto(folder / "broker", in_child=die_with_parent)
+        self.broker = Broker(folder / "broker")
         self.http_port = free_port()
         self.children: dict[str, Child] = {}
-        self.broker_kills = self.queued_at_kill = 0
-        self.killed_ms = 0
-        self.broker_up = self.centre_up = False
-        self._waiting: set[tuple[str, str, str, int]] = set()
-        self._counting = False
+        self.centre_up = False
         self._last: dict[str, Any] = {"values": {}, "alarms": [], "cases": [], "newest_ms": 0}
         self._started_s = time.monotonic()
         self._profiles: dict[str, dict[str, Profile]] = {}
         self.reader = Reader(f"http://127.0.0.1:{self.http_port}")
-        self._observer: asyncio.Task[None] | None = None
-        self._observing = asyncio.Event()
+        self.lighting = Lighting(folder, f"http://127.0.0.1:{self.http_port}", self.children)
+        self._public_key = ""
 
     @property
     def at_s(self) -> float:
@@ -73,12 +64,11 @@ class Block:
     async def start(self, starting: Callable[[str], None]) -> None:
         """Start everything in the order in which it is needed, telling ``starting`` what comes next.
 
-        That is "broker", "platform", "centre", or a gateway's name with "-devices" or "-gateway" behind it.
+        That is "broker", "platform", "centre", "lighting", or "site-devices" and the like.
         An exception from ``starting`` ends the start.
         """
         starting("broker")
-        await asyncio.to_thread(self.broker.start)
-        self.broker_up = True
+        await self.broker.start()
         # Every other request is kept by the platform and answered too late: the centre has to ask again,
         # and its idempotency key keeps a case from being filed twice.
         faults = ("--fault", f"timeout={PLATFORM_TIMEOUTS}", "--seed", str(self.seed))
@@ -88,35 +78,55 @@ class Block:
         self._write("collector.toml", platform_url=platform["url"], http_port=self.http_port)
         shutil.copy(_file("parts.csv"), self.folder / "parts.csv")
         starting("centre")
+        self._public_key = await asyncio.to_thread(self.lighting.make_key)
         await self._start_centre()
-        self._observer = asyncio.create_task(self._observe())
-        with contextlib.suppress(TimeoutError):  # a client dropped while it connects complains at the end
-            async with asyncio.timeout(OBSERVING_TIMEOUT_S):
-                await self._observing.wait()
+        await self.broker.watch()
+        starting("lighting")
+        await asyncio.gather(*map(self._start_lighting, CABINETS))
         self._started_s = time.monotonic()
-        for name in GATEWAYS:
+        for name in GATEWAYS[len(CABINETS) :]:
             starting(f"{name}-devices")
-            lines = await self._child(
-                f"{name}-devices",
-                "gengfu.main",
-                *("sim", "run", name, "--folder", str(self.folder / f"{name}-lines")),
-                *("--ledger", str(self._ledger(name)), "--seed", str(self.seed)),
-            )
-            ports = {line["kind"]: line for line in lines["lines"].values()}
-            self._write(
-                f"{name}.toml",
-                serial_port=ports["serial"]["path"],
-                tcp_port=ports.get("tcp", {}).get("port", 502),
-            )
-            _, self._profiles[name] = checks.load(self.folder / f"{name}.toml")
-            entry = ("gengfu.demo.weakened",) if self.weaken == "puback" else ("gengfu.main", "edge", "run")
+            await self._start_devices(name, name)
             starting(f"{name}-gateway")
-            await self._child(name, *entry, "--settings", str(self.folder / f"{name}.toml"))
+            await self._start_gateway(name)
+
+    async def _start_lighting(self, name: str) -> None:
+        cabinet = self.lighting.write_cabinet(name)
+        await self._start_devices(name, str(cabinet), "--truth", str(self.lighting.truth(name)))
+        await self._start_gateway(name)
+
+    async def _start_devices(self, name: str, cabinet: str, *more: str) -> None:
+        """Start a gateway's devices, and write its settings with where they are."""
+        lines = await self._child(
+            f"{name}-devices",
+            "gengfu.main",
+            *("sim", "run", cabinet, "--folder", str(self.folder / f"{name}-lines")),
+            *("--ledger", str(self._ledger(name)), "--seed", str(self.seed), *more),
+        )
+        ports = {line["kind"]: line for line in lines["lines"].values()}
+        template, _, number = name.partition("-")
+        self._write(
+            f"{name}.toml",
+            f"{template}.toml",
+            gateway=name,
+            number=number,
+            public_key=self._public_key,
+            serial_port=ports["serial"]["path"],
+            tcp_port=ports.get("tcp", {}).get("port", 502),
+        )
+        _, self._profiles[name] = checks.load(self.folder / f"{name}.toml")
+
+    async def _start_gateway(self, name: str) -> None:
+        entry: tuple[str, ...] = "gengfu.main", "edge", "run"
+        if self.weaken != "none":
+            entry = "gengfu.demo.weakened", "--weaken", self.weaken
+        await self._child(name, *entry, "--settings", str(self.folder / f"{name}.toml"))
 
     async def view(self) -> View:
         """Look at everything that can be looked at; while the centre is away, at what was seen last."""
         with contextlib.suppress(httpx.HTTPError):
             self._last["cases"] = await self.reader.platform_cases()
+        await asyncio.to_thread(self.lighting.look)
         if self.centre_up:
             with contextlib.suppress(httpx.HTTPError):
                 points = await self.reader.items("points")
@@ -128,45 +138,43 @@ class Block:
                     newest[row["gateway"]] = max(newest[row["gateway"]], row["time_ms"])
                 self._last["newest_ms"] = min(newest.values())
                 self._last["alarms"] = await self.reader.items("alarms")
+                await self._hear_plans()
         return View(
             self.at_s,
-            broker_kills=self.broker_kills,
-            waiting=len(self._waiting),
-            queued_at_kill=self.queued_at_kill,
+            broker_kills=self.broker.kills,
+            waiting=self.broker.waiting,
+            queued_at_kill=self.broker.queued_at_kill,
             centre_up=self.centre_up,
-            broker_up=self.broker_up,
-            killed_ms=self.killed_ms,
+            broker_up=self.broker.up,
+            killed_ms=self.broker.killed_ms,
+            lamps=dict(self.lighting.levels),
+            lamp_plans=dict(self.lighting.states),
+            lamp_plan_handed=self.lighting.handed,
+            lamp_table=self.lighting.table,
             **self._last,
         )
+
+    async def push_plan(self) -> None:
+        """Let the lamps have a plan, with one of their gateways away for a while."""
+        await self.lighting.tell(_file("lamp-plan.toml").read_text())
 
     def check(self) -> None:
         """Raise DemoError if a process has ended by itself: what it then did not do would not be missed."""
         for child in self.children.values():
             if child.fallen:
                 raise DemoError(child.fallen)
-        if self.broker_up and self.broker.pid is None:
-            raise DemoError(f"the broker ended by itself; see {self.broker.log}")
+        if self.broker.fallen:
+            raise DemoError(self.broker.fallen)
 
     async def outage(self) -> None:
         """The centre is away for an update, batches wait in the broker; then the broker loses all it has."""
-        self._waiting.clear()
-        self._counting = True
+        self.broker.count()
         self.centre_up = False
         await asyncio.to_thread(self.children["centre"].end)
-        deadline = time.monotonic() + WAITING_TIMEOUT_S
-        while len(self._waiting) < WAITING_MIN and time.monotonic() < deadline:
-            await asyncio.sleep(0.1)
-        self.queued_at_kill = len(self._waiting)
-        self.broker_up = False
-        self.broker.kill()
-        self.broker.wipe()
-        self._counting = False
-        self.killed_ms = time.time_ns() // 1_000_000
-        self.broker_kills += 1
+        await self.broker.some_wait()
+        self.broker.lose(time.time_ns() // 1_000_000)
         await asyncio.sleep(OUTAGE_S)
-        await asyncio.to_thread(self.broker.start)
-        self._waiting.clear()
-        self.broker_up = True
+        await self.broker.start()
         await self._start_centre()
 
     async def finish(self) -> dict[str, int]:
@@ -179,6 +187,7 @@ class Block:
         await asyncio.gather(*(asyncio.to_thread(self.children[f"{name}-devices"].end) for name in GATEWAYS))
         await self.reader.caught_up()
         self.check()
+        await self._hear_plans()
         figures = audit.Figures(0, 0, 0, 0, 0)
         for name in GATEWAYS:
             wanted = self._wanted(name)
@@ -186,28 +195,28 @@ class Block:
             stored = {series: await self.reader.history(name, *series) for series in wanted}
             figures += audit.compare(served, stored)
         cases = await self.reader.platform_cases()
+        alarms = await self.reader.items("alarms")
         problems = {(case["case"]["part"]["code"], case["case"]["problem"]) for case in cases}
         return {
             **vars(figures),
-            "alarms_raised": len(await self.reader.items("alarms")),
+            "alarms_raised": len(alarms),
             "cases_raised": len(cases),
             "cases_duplicated": len(cases) - len(problems),
             "sprinkler_runs": audit.runs(self._ledger("site"), "relays", RELAY_1),
-            "broker_kills": self.broker_kills,
-            "queued_at_kill": self.queued_at_kill,
+            "broker_kills": self.broker.kills,
+            "queued_at_kill": self.broker.queued_at_kill,
+            **self.lighting.figures(),
+            "lamp_alarms": sum(alarm["gateway"] in CABINETS for alarm in alarms),
         }
 
     async def close(self) -> None:
         """End every process, whatever state it is in."""
-        if self._observer:
-            self._observer.cancel()
-            await asyncio.wait((self._observer,))  # its connection ends before the broker does
+        await self.broker.unwatch()
         order = [*GATEWAYS, *(f"{name}-devices" for name in GATEWAYS), "centre", "platform"]
         for name in order:
             if name in self.children:
                 await asyncio.to_thread(self.children[name].end)
-        self.broker_up = False
-        await asyncio.to_thread(self.broker.stop)
+        await self.broker.stop()
         await self.reader.close()
         self._lock.close()
 
@@ -221,8 +230,14 @@ class Block:
         child = self.children[name] = Child(name, list(arguments), self.folder / f"{name}.log")
         return await asyncio.to_thread(child.start)
 
-    def _write(self, name: str, **values: object) -> None:
-        text = Template(_file(name).read_text()).substitute(broker_port=self.broker.port, **values)
+    async def _hear_plans(self) -> None:
+        items = await self.reader.items("desired/lamp_plan")
+        self.lighting.heard(items, time.time_ns() // 1_000_000)
+
+    def _write(self, name: str, template: str = "", **values: object) -> None:
+        text = Template(_file(template or name).read_text()).substitute(
+            broker_port=self.broker.port, **values
+        )
         (self.folder / name).write_text(text)
 
     def _ledger(self, name: str) -> Path:
@@ -235,25 +250,6 @@ class Block:
             for device in settings.devices
             for point in device.points or profiles[device.name].names
         ]
-
-    async def _observe(self) -> None:
-        """Count what the broker has taken while the centre is away: it accepted it, and hands it on to us."""
-        while True:
-            with contextlib.suppress(aiomqtt.MqttError):
-                async with aiomqtt.Client(
-                    "127.0.0.1", self.broker.port, protocol=aiomqtt.ProtocolVersion.V5
-                ) as client:
-                    await client.subscribe("gengfu/1/demo/+/up/+", qos=1)
-                    self._observing.set()
-                    async for message in client.messages:
-                        self._count(message.payload)
-            await asyncio.sleep(0.2)
-
-    def _count(self, payload: object) -> None:
-        with contextlib.suppress(ContractError):
-            if self._counting and isinstance(payload, bytes):
-                header = batches.read_header(payload)
-                self._waiting.add((header.gateway, header.epoch, header.lane, header.sequence))
 
 
 def _file(name: str) -> Path:

@@ -9,13 +9,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from gengfu.demo.lighting import CABINETS
 from gengfu.demo.story import DUST_LIMIT, STEPS, Story, View
 from gengfu.demo.telling import text, told
 from gengfu.language import Language
 
+_SHADES = "·░▒▓█"
 _BARS = " ▁▂▃▄▅▆▇█"
 _TREND_VALUES_MAX = 30
-STORY_LINES_MAX = 4
+STORY_LINES_MAX = 3
 LISTED_MAX = 2
 
 
@@ -43,6 +45,7 @@ class Picture:
             Text(self._say("title"), style="bold"),
             top,
             self._link(view),
+            self._lamps(view),
             self._alarms(view.alarms),
             self._cases(view.cases),
             self._story(story),
@@ -86,8 +89,8 @@ class Picture:
         lines.append(_trend(self._pressure, 0, 320)[-12:], style="blue")
         return Panel(lines, title=self._say("street"), height=6)
 
-    def _link(self, view: View) -> Panel:
-        line = Text()
+    def _link(self, view: View) -> Text:
+        line = Text(no_wrap=True)
         for name, up in (("broker", view.broker_up), ("centre", view.centre_up)):
             state, style = (self._say("up"), "green") if up else (self._say("down"), "bold red")
             line.append(self._say(name) + self._say("colon")).append(state, style=style).append("   ")
@@ -96,7 +99,24 @@ class Picture:
         if view.broker_kills:
             killed = self._say("killed") + self._say("colon")
             line.append(f"{self._say('broker')} {killed}{view.broker_kills}", style="magenta")
-        return Panel(line, height=3)
+        return line
+
+    def _lamps(self, view: View) -> Text:
+        """A line for each cabinet: its lamps as shades, a failed one as a cross, and its plan."""
+        rows = []
+        failed = {(row["gateway"], row["device"]) for row in view.alarms if _is_lamp_failure(row)}
+        for cabinet in CABINETS:
+            line = Text(f"{self._say('lamps')} {cabinet}  ", no_wrap=True)
+            for lamp, level in sorted(view.lamps.get(cabinet, {}).items()):
+                if (cabinet, lamp) in failed:
+                    line.append("× ", style="bold red")
+                else:
+                    line.append(_SHADES[-(-level * (len(_SHADES) - 1) // 100)] + " ", style="yellow")
+            state, style = ("planless", "dim")
+            if view.lamp_plans.get(cabinet) == "in_force":
+                state, style = "in_force", "green"
+            rows.append(line.append(f" {self._say(state)}", style=style))
+        return Text("\n", no_wrap=True).join(rows)
 
     def _alarms(self, alarms: list[dict[str, Any]]) -> Panel:
         """The newest come first, and the active ones before those."""
@@ -108,7 +128,10 @@ class Picture:
 
     def _alarm(self, row: dict[str, Any]) -> Text:
         title = self._titles.get(row["problem"], {}).get("zh") if self._language == "zh" else None
-        line = f"{row['device']}{self._say('colon')}{title or row['message']}"
+        said: str = title or row["message"]
+        if not said.startswith(f"{row['device']} "):  # else it names the device already
+            said = f"{row['device']}{self._say('colon')}{said}"
+        line = f"{row['gateway']}/{said}"
         if _is_ended(row):
             return Text(f"{line} · {self._say('ended')}", style="dim")
         return Text(line, style="red")
@@ -143,6 +166,10 @@ class Picture:
 def _trend(values: Iterable[float], low: float, high: float) -> str:
     scale = len(_BARS) - 1
     return "".join(_BARS[max(0, min(scale, round((value - low) / (high - low) * scale)))] for value in values)
+
+
+def _is_lamp_failure(alarm: dict[str, Any]) -> bool:
+    return bool(alarm["problem"] == "lamp_failure" and not _is_ended(alarm))
 
 
 def _is_ended(alarm: dict[str, Any]) -> bool:

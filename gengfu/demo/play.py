@@ -19,6 +19,7 @@ from gengfu.demo.telling import Outcome, text, told, verdict
 from gengfu.language import Language
 
 LOOK_INTERVAL_S = 0.5
+PUSH_AT_S = 2.0
 OUTAGE_AT_S = 33.0
 STORY_ENDS_S = 75.0
 """Without a terminal and without --for: by then the story is over."""
@@ -49,15 +50,17 @@ async def play(options: Options) -> tuple[Outcome, dict[str, int]]:
     try:
         console.print(text("title", options.language))
         await _start(block, options.language, console, stop)
-        outage = await _tell(block, story, options, console, stop)
+        tasks = await _tell(block, story, options, console, stop)
         console.print(text("counting", options.language))
-        if outage:
-            await outage
+        for task in tasks:
+            await task
         figures = await block.finish()
     finally:
         await block.close()
     outcome = judged(figures, story)
     console.print(verdict(figures, story.missing, options.language, outcome))
+    for deviation in block.lighting.deviations:
+        console.print(deviation)
     console.print(f"{text('files', options.language)}{options.folder}/")
     return outcome, figures
 
@@ -80,21 +83,23 @@ async def _start(block: Block, language: Language, console: Console, stop: async
 
 async def _tell(
     block: Block, story: Story, options: Options, console: Console, stop: asyncio.Event
-) -> "asyncio.Task[None] | None":
-    """Show the story until its end or until told to stop; return the outage, which may not be over."""
-    outage: asyncio.Task[None] | None = None
+) -> "list[asyncio.Task[None]]":
+    """Show the story until its end or until told to stop; return what was begun, which may not be over."""
+    begun: list[asyncio.Task[None]] = []
+    events = [(PUSH_AT_S, block.push_plan), (OUTAGE_AT_S, block.outage)]
     with _shown(options, console, block) as show:
         while not stop.is_set() and block.at_s < _end_s(options):
-            if outage is None and block.at_s >= OUTAGE_AT_S:
-                outage = asyncio.create_task(block.outage())
-            if outage and outage.done():
-                outage.result()
+            if events and block.at_s >= events[0][0]:
+                begun.append(asyncio.create_task(events.pop(0)[1]()))
+            for task in begun:
+                if task.done():
+                    task.result()
             block.check()
             await _until(stop, _look(block, story, show))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_INTERVAL_S):
                     await stop.wait()
-    return outage
+    return begun
 
 
 async def _look(block: Block, story: Story, show: "_Show") -> None:
@@ -121,8 +126,8 @@ async def _done_before(stop: asyncio.Event, task: "asyncio.Future[None]") -> boo
 
 
 def judged(figures: Mapping[str, int], story: Story) -> Outcome:
-    """Return bad if anything was lost or doubled, else early if steps of the story are missing, else good."""
-    if figures["lost"] or figures["duplicated"] or figures["cases_duplicated"]:
+    """Return bad if anything was lost or doubled or a lamp strayed, else early if steps are missing."""
+    if figures["lost"] or figures["duplicated"] or figures["cases_duplicated"] or figures["lamp_deviations"]:
         return "bad"
     return "good" if story.complete else "early"
 
@@ -145,8 +150,9 @@ def _shown(options: Options, console: Console, block: Block) -> "Iterator[_Show]
     if not options.live:
         yield _Lines(options.language, console)
         return
-    with Live(console=console, refresh_per_second=4, screen=True) as live:
-        yield _Drawn(Picture(options.language, block.titles), live)
+    picture = Picture(options.language, block.titles)
+    with Live(picture.draw(View(0.0), Story()), console=console, refresh_per_second=4, screen=True) as live:
+        yield _Drawn(picture, live)
 
 
 class _Show:
@@ -158,9 +164,12 @@ class _Show:
 
 class _Lines(_Show):
     def __init__(self, language: Language, console: Console) -> None:
-        self._language, self._console = language, console
+        self._language, self._console, self._table = language, console, ""
 
     def __call__(self, view: View, story: Story) -> None:
+        if view.lamp_table != self._table:
+            self._table = view.lamp_table
+            self._console.print(self._table.rstrip())
         for step in story.look(view):
             self._console.print(told(step, view.at_s, self._language))
 

@@ -1,5 +1,6 @@
 """The demo's story: its steps in the order of telling, and when each has happened. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,6 +8,8 @@ DUST_LIMIT = 150.0
 DUST_LOWER_LIMIT = 120.0
 COVER_PART = "5001030102000002"
 MAIN_PART = "5001030132000007"
+LIGHTING_CABINETS = 3
+LAMP_PART = "5001030118000114"
 CAUGHT_UP_MS = 5_000
 """The centre has caught up when it has values so much newer than the kill."""
 
@@ -30,6 +33,18 @@ class View:
     broker_up: bool = True
     newest_ms: int = 0
     killed_ms: int = 0
+    lamps: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    """What lamps truly give, in per cent, by cabinet."""
+    lamp_plans: dict[str, str] = field(default_factory=dict)
+    """Where the lamp plan stands, by cabinet, as the centre has it."""
+    lamp_plan_handed: bool = False
+    """Whether all cabinets but the one that was away had the plan, and that one not."""
+    lamp_table: str = ""
+    """What the push of the plan printed."""
+
+    def burns(self, *cabinets: str) -> bool:
+        """Say whether lamps of each of these cabinets burn."""
+        return all(any(self.lamps.get(name, {}).values()) for name in cabinets)
 
     def number(self, name: str) -> float | None:
         """Return a value if it is a number."""
@@ -47,6 +62,17 @@ class Step:
 
 
 STEPS = (
+    Step(
+        "plan_pushed",
+        "a lamp plan is pushed: two cabinets have it, the third is away",
+        "下发照明计划：两台控制箱生效，第三台离线",
+    ),
+    Step("lamps_on", "at the time of the plan the lamps go on", "到计划时间，路灯点亮"),
+    Step(
+        "plan_caught_up",
+        "the third is back, has got the plan by itself and does what is due",
+        "第三台恢复，自动取得计划并执行当前亮度",
+    ),
     Step("dust_rises", "dust passes its limit", "扬尘超过限值"),
     Step("spray_on", "the sprinkler runs, read back from the relay", "喷淋启动，继电器回读确认"),
     Step("dust_falls", "the dust falls", "扬尘下降"),
@@ -55,6 +81,8 @@ STEPS = (
     Step("cover_case", "its case is filed, with part, place and owner", "立案：部件、位置、权属齐全"),
     Step("burst_alarm", "a water main bursts: alarm", "自来水管爆裂：报警"),
     Step("burst_case", "its case is filed, too", "立案：部件、位置、权属齐全"),
+    Step("lamp_alarm", "a lamp stays dark: alarm", "一盏灯不亮：报警"),
+    Step("lamp_case", "its case is filed", "立案：部件、位置、权属齐全"),
     Step(
         "broker_killed",
         "the broker is killed with batches waiting, and wiped",
@@ -93,7 +121,13 @@ class Story:
         sprayed = "spray_on" in self.happened
         problems = {alarm["problem"] for alarm in view.alarms}
         killed = view.broker_kills > 0
+        having = {name for name, state in view.lamp_plans.items() if state == "in_force"}
         shown = {
+            "plan_pushed": view.lamp_plan_handed,
+            "lamps_on": view.lamp_plan_handed and view.burns("lighting-1", "lighting-2"),
+            "plan_caught_up": len(having) == LIGHTING_CABINETS and view.burns("lighting-3"),
+            "lamp_alarm": "lamp_failure" in problems,
+            "lamp_case": any(_is_filed(case, LAMP_PART) for case in view.cases),
             "dust_rises": dust is not None and dust > DUST_LIMIT,
             "spray_on": spray is True,
             "dust_falls": sprayed and dust is not None and dust < DUST_LOWER_LIMIT,

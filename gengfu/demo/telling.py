@@ -10,6 +10,10 @@ Outcome = Literal["good", "early", "bad"]
 
 _TEXTS = {
     "title": ("Gengfu: a city block on this machine", "更夫：本机上的一个街区"),
+    "lighting": ("three lighting cabinets", "三台路灯控制箱"),
+    "lamps": ("lamps", "路灯"),
+    "in_force": ("plan in force", "计划生效"),
+    "planless": ("without the plan", "尚无计划"),
     "site": ("construction site", "建筑工地"),
     "street": ("street", "街道"),
     "dust": ("PM10", "PM10"),
@@ -51,12 +55,13 @@ _TEXTS = {
     "counting": ("stopping; both ends are counted …", "正在停止并核对两端计数……"),
     "missing": ("did not happen", "未发生"),
     "good": (
-        "Verdict: every sample that a device served is stored at the centre once, and the story is whole.",
-        "结论：设备送出的每个样本都在中心保存且仅保存一次，故事的每一步都已发生。",
+        "Verdict: every sample that a device served is stored at the centre once, lamps did what the "
+        "preview says, and the story is whole.",
+        "结论：设备送出的每个样本都在中心保存且仅保存一次，灯光与预览一致，故事的每一步都已发生。",
     ),
     "early": (
-        "Ended before the story was over; until then nothing was lost or doubled.",
-        "故事未完即结束；至此没有丢失，也没有重复。",
+        "Ended before the story was over; until then nothing was lost or doubled, no lamp strayed.",
+        "故事未完即结束；至此没有丢失，没有重复，灯光无偏差。",
     ),
     "bad": ("Verdict: NOT as it should be.", "结论：与应有的结果不符。"),
 }
@@ -80,6 +85,8 @@ def verdict(figures: dict[str, int], missing: Sequence[Step], language: Language
         f"alarms {figures['alarms_raised']}, cases {figures['cases_raised']} "
         f"(duplicated {figures['cases_duplicated']}), sprinkler runs {figures['sprinkler_runs']}, "
         f"broker kills {figures['broker_kills']} with {figures['queued_at_kill']} batches waiting",
+        f"lamp plans in force {figures['lamp_plans_in_force']}, lamp checks {figures['lamp_checks']}, "
+        f"not as previewed {figures['lamp_deviations']}, lamp alarms {figures['lamp_alarms']}",
     ]
     if language == "zh":
         lines = [
@@ -88,6 +95,8 @@ def verdict(figures: dict[str, int], missing: Sequence[Step], language: Language
             f"报警 {figures['alarms_raised']}，案卷 {figures['cases_raised']}"
             f"（重复 {figures['cases_duplicated']}），喷淋 {figures['sprinkler_runs']} 次，"
             f"消息代理被终止 {figures['broker_kills']} 次（积压 {figures['queued_at_kill']} 批）",
+            f"照明计划生效 {figures['lamp_plans_in_force']} 台，核对灯光 {figures['lamp_checks']} 次，"
+            f"与预览不符 {figures['lamp_deviations']} 次，路灯报警 {figures['lamp_alarms']} 条",
         ]
     happened, of = len(STEPS) - len(missing), len(STEPS)
     if outcome == "early":

@@ -13,7 +13,9 @@ from contract.desired import DesiredKind
 from contract.messages import DeviceEntry
 from gengfu.commands import lamps
 from lighting.documents import Conditions, Overrides, read_plan
+from tests.collector.lamp_making import noon_ms
 from tests.collector.making import NOW_MS, Clock, given, greeting, hello
+from tests.collector.test_connections import listened, state
 from tests.collector.test_desired import Desk, desk, opened
 
 PLAN = """
@@ -170,7 +172,7 @@ def test_an_override_ends_by_the_plan_s_default_and_lasts_no_longer_than_it_allo
         body = {"addresses": ["bridge"], "level": 0, "reason": "x", "who": "li", "for_s": 7201}
         response = ask(centre, "POST", "overrides", body)
         assert response.status_code == 422
-        assert "give 7200 s at most" in response.text
+        assert "give 2h at most" in response.text
 
 
 def test_a_later_override_takes_the_place_of_a_former_and_others_stand(tmp_path: Path) -> None:
@@ -236,7 +238,7 @@ def test_a_centre_without_a_key_says_how_to_get_one(tmp_path: Path) -> None:
             ["body", "addresses"],
             "no cabinet 'gw-9'; ",
         ),
-        ("POST", "overrides", {"for_s": 9e4}, "desk", ["body", "for_s"], "give 7200 s at most"),
+        ("POST", "overrides", {"for_s": 9e4}, "desk", ["body", "for_s"], "give 2h at most"),
         (
             "POST",
             "overrides",
@@ -311,3 +313,23 @@ def test_the_preview_is_that_of_the_plan_that_was_pushed(tmp_path: Path) -> None
         assert len(shown["lamps"]) == 6
         assert [step["level"] for step in shown["nights"][0]["steps"]] == [0, 100, 60, 0]
         assert ask(centre, "GET", "preview?first=2026-12-03&lamp=nowhere").status_code == 422
+
+
+def test_a_cabinet_of_the_plan_counts_as_offline_though_it_never_told_of_a_lamp(tmp_path: Path) -> None:
+    """From the night of the push on, of which nobody knows more; one that is in the plan no more does not."""
+    clock = Clock()
+    with desk(tmp_path, clock) as centre:
+        collector, clock.now_ms = centre.collector, noon_ms("2026-11-05") + HOUR_MS
+        push(centre)
+        given(collector, [state(True, clock.now_ms, gateway="gw-1")])
+        listened(collector, clock, [(2, True), (23, True)])
+
+        def counted(month: str) -> list[tuple[float, int]]:
+            nights = told(centre, "GET", f"report?month={month}")["by_night"]
+            return [(round(it["online"], 3), it["gateways"]) for it in nights]
+
+        assert counted("2026-11") == [(1.0, 2)]
+        assert told(centre, "GET", "report?month=2026-10")["by_night"] == []
+        text = PLAN.replace('[[cabinets]]\ngateway = "gw-2"\nlamps = ["lamp-{1-2}"]\n', "")
+        push(centre, text.replace(', "gw-2/lamp-1"', "").replace(', "gw-2/*"', ""))
+        assert counted("2026-11") == [(1.0, 1)]

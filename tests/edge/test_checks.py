@@ -119,6 +119,20 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
         ("self_off_s = 60 ", "", "it is not used; give self_off_s"),
         ("self_off_s = 60 ", "self_off_s = 9000 ", "more than the output's timer can do; 3276.7 at most"),
         ('fail_state = "off"', 'fail_state = "hold"', "a timer would switch off an output that fails 'hold'"),
+        ('fail_state = "off"', 'fail_state = "local"', "controls[0].longest_run_s: time alone would switch off an output that fails 'local'; remove longest_run_s"),
+        ('fail_state = "off"\n', "", "controls[0].fail_state: is missing; add it"),
+        ('profile = "waveshare_relay_8"', 'profile = "relay_board_8"', "controls[0].self_off_s: relays/relay_1 has no timer of its own; remove self_off_s"),
+        ("effect = { falls", 'proves = { point = "station/pm10", falls_by_percent = 10, within_s = 1800 }\neffect = { falls', "controls[0].proves.within_s: the run ends before its effect is asked for; less than longest_run_s = 1800"),
+        ("effect = { falls", 'proves = { point = "station/pm10" }\neffect = { falls', "controls[0].proves: needs exactly one of rises_by, falls_by"),
+        ("effect = { falls", 'proves = { point = "station/pm", above = 1 }\neffect = { falls', "controls[0].proves.point: no point 'station/pm'; station has"),
+        ("at_or_below = 2, reason", "equals = true, reason", "controls[0].inhibits[0].equals: station/temperature is no switch; true or false for a switch"),
+        ('{ point = "station/temperature", at_or_below = 2', '{ point = "relays/relay_1", at_or_below = 2', "controls[0].inhibits[0]: relays/relay_1 is a switch, and a limit is no state of it; write equals = true"),
+        ('{ point = "station/temperature", at_or_below = 2', '{ point = "relays/relay_1", equals = true', "'dust-spray' inhibits 'dust-spray', and that one it in turn; let one of them go first"),
+        ("at_or_below = 2, reason", "at_or_below = 2, equals = 1, reason", "controls[0].inhibits[0]: needs exactly one limit; give at_or_below, at_or_above or equals"),
+        ("start = { point", "# start = { point", "controls[0]: start and stop belong together; give both, or neither where people alone switch it"),
+        ("effect = { falls", 'lag = { output = "relays/relay_1", start = { point = "station/pm10", above = 300 } }\neffect = { falls', "controls[0].lag.output: output relays/relay_1 is driven by 'dust-spray' already; one output, one control"),
+        ("effect = { falls", 'lag = { output = "relays/relay_3", start = { point = "station/pm10", above = 300 } }\neffect = { falls', "controls[0].lag.output: no point 'relays/relay_3'"),
+        ("effect = { falls", 'lag = { output = "relays/relay_2", start = { point = "station/pm10", above = 300 }, stop = { point = "station/pm10", below = 400 } }\neffect = { falls', "controls[0].lag.stop: the stop limit lies on the wrong side"),
         ('output = "relays/relay_1"', 'output = "station/pm10"', "station/pm10 cannot be switched; name a writable bool"),
         ('point = "station/temperature"', 'point = "station/temp"', "inhibits[0].point: no point 'station/temp'; station has"),
         ("schema = 1", "schema = 2", "schema: must be 1; 2 was given"),
@@ -141,6 +155,44 @@ def test_each_mistake_is_told_with_what_and_remedy(tmp_path: Path, old: str, new
     """Read by somebody in the street with gloves on."""
     told = broken(tmp_path, old, new)
     assert any(expected in problem for problem in told), told
+
+
+def test_a_board_without_a_timer_is_not_left_alone_with_what_must_fail_off(tmp_path: Path) -> None:
+    """Nor with what people start from afar: nothing would switch it off if the gateway dies."""
+    file = tmp_path / "edge.toml"
+    text = TEXT.replace('profile = "waveshare_relay_8"', 'profile = "relay_board_8"').replace(
+        "self_off_s = 60 ", ""
+    )
+    for without in ((), ("start = {", "stop = {", "effect = {")):
+        for key in without:
+            text = re.sub(rf"^{re.escape(key)}.*$", "", text, flags=re.MULTILINE)
+        file.write_text(text)
+        with pytest.raises(TomlFileError) as caught:
+            checks.load(file)
+        [told] = caught.value.problems
+        assert told.key == "controls[0].output"
+        assert told.line == text[: text.index('output = "relays/relay_1"')].count("\n") + 1
+        assert told.what == "the output has no timer of its own"
+        assert "nothing would switch it off if the gateway dies" in told.remedy
+
+
+def test_controls_that_inhibit_each_other_in_a_circle_are_refused(tmp_path: Path) -> None:
+    """Which of them runs would be left to chance."""
+    control = (
+        '[[controls]]\nname = "{0}"\noutput = "relays/relay_{0}"\nfail_state = "hold"\n'
+        'inhibits = [{{ point = "relays/relay_{1}", equals = true, reason = "other" }}]\n'
+    )
+    file = tmp_path / "edge.toml"
+    circle = "".join(control.format(*pair) for pair in ((2, 3), (3, 4), (4, 2)))
+    text = TEXT.replace('points = ["relay_1"]', 'points = ["relay_1", "relay_2", "relay_3", "relay_4"]')
+    file.write_text(text + circle)
+    with pytest.raises(TomlFileError) as caught:
+        checks.load(file)
+    assert [each.key for each in caught.value.problems] == [
+        f"controls[{number}].inhibits[0].point" for number in (1, 2, 3)
+    ]
+    file.write_text(text + control.format(2, 3) + control.format(3, 4))
+    checks.load(file)
 
 
 @pytest.mark.parametrize("firmware", ["", 'firmware = "1.2"'])

@@ -38,11 +38,11 @@ def running(gateway: Gateway) -> bool:
 
 
 def told(site: VirtualSite) -> list[tuple[float, ControlAction, str]]:
-    """Return (minute, action, reason) of everything the dust spray did."""
+    """Return (minute, action, reason) of everything the dust spray did, but that the relay reads so."""
     return [
         (round((event.time_ms - START_MS) / 60_000, 2), event.action, event.reason)
         for event in site.events()
-        if isinstance(event, ControlChanged)
+        if isinstance(event, ControlChanged) and event.action is not ControlAction.SWITCHED
     ]
 
 

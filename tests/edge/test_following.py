@@ -15,7 +15,9 @@ BODY = json.dumps(
     {
         "conditions": [
             {"condition": "flood-watch", "from_ms": 5, "until_ms": 9},
-            {"condition": "of-no-rule", "from_ms": 1, "until_ms": 2},
+            {"condition": "of-no-rule", "from_ms": 1, "until_ms": 6},
+            {"condition": "flood-watch", "from_ms": 20, "until_ms": 30},
+            {"condition": "flood-watch", "from_ms": 1, "until_ms": 4},
         ]
     }
 )
@@ -24,16 +26,16 @@ BODY = json.dumps(
 def following(settings: Any) -> tuple[Following, list[Mapping[str, tuple[int, int]]]]:
     """Return it, and what it sets; without lamps it asks no gateway."""
     told: list[Mapping[str, tuple[int, int]]] = []
-    return Following(settings, None, told.append), told  # type: ignore[arg-type]
+    return Following(settings, None, told.append, lambda: 4), told  # type: ignore[arg-type]
 
 
 def test_rules_are_told_their_periods_and_that_there_are_none_any_more() -> None:
-    """Names that no rule knows are no mistake."""
+    """Names that no rule knows are no mistake; of several times of one name, the first not over counts."""
     rules, told = following(SETTINGS)
     assert rules.problems(CONDITIONS, BODY) == []
     assert rules.in_force(CONDITIONS, BODY) == []
     assert rules.in_force(CONDITIONS, None) == []
-    assert told == [{"flood-watch": (5, 9), "of-no-rule": (1, 2)}, {}]
+    assert told == [{"flood-watch": (5, 9), "of-no-rule": (1, 6)}, {}]
     assert rules.in_force(DesiredKind.LAMP_PLAN, "{}") == []
     assert len(told) == 2
 

@@ -296,6 +296,23 @@ def test_a_storm_of_events_too_large_for_a_message_is_divided(tmp_path: Path) ->
     run_virtually(live())
 
 
+def test_an_event_that_no_centre_could_decode_goes_as_a_gap(tmp_path: Path) -> None:
+    """And those that are committed with it go as they are."""
+    bench = Bench(tmp_path)
+
+    async def life() -> None:
+        bench.recorder.event(Gap(bench.ids(), 1, "gateway", "test", 0, -1))
+        bench.happen()
+        assert await bench.recorder.flush()
+
+    run_virtually(life())
+    told = [event for it in bench.told for event in batches.decode(it.message).events]
+    assert [isinstance(event, Gap) and event.reason[:20] for event in told] == [
+        "a Gap that breaks th",
+        "test",
+    ]
+
+
 def test_what_drivers_learnt_waits_for_the_disk_and_needs_no_samples(tmp_path: Path) -> None:
     """A restart would else ask again what was refused."""
 

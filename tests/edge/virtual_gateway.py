@@ -12,7 +12,7 @@ from contract.samples import ClockState, Sample
 from contract.topics import Lane
 from edge import checks
 from edge.buffer.batch import Stored
-from edge.buffer.keeper import Inline
+from edge.buffer.keeper import Inline, Keeper
 from edge.buffer.store import Buffer
 from edge.clock import Moment
 from edge.gateway import Gateway
@@ -52,6 +52,7 @@ class VirtualSite:
         self.wire = SimulatedWire(self.cabinet.buses["rs485-1"], 9600)
         self.state = state
         self.stored: list[Stored] = []
+        self.keeper: Keeper = Inline()
         counter = itertools.count(1)
         self.ids: Callable[[], str] = lambda: f"{next(counter):032x}"
 
@@ -76,7 +77,7 @@ class VirtualSite:
     async def _run(
         self, acts: tuple[Callable[["VirtualSite", Gateway], Coroutine[Any, Any, None]], ...]
     ) -> list[Event]:
-        clock, keeper = LoopClock(), Inline()
+        clock, keeper = LoopClock(), self.keeper
         buffer = Buffer(self.state / "buffer.db", "north", "site-1", self.ids(), self.ids)
         line = VirtualLine("rs485-1", Timing.of(9600, "N", 1), self.wire)
         gateway = Gateway(self.settings, self.profiles, {"rs485-1": line}, clock, self.ids)

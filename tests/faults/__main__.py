@@ -55,6 +55,22 @@ CAMPAIGNS = (
         minutes_max=75,
     ),
     Campaign(
+        "controls",
+        "no output runs too long, while inhibited, against precedence or off the record",
+        ["--steps", "200000", "--worlds", "20"],
+        ["--steps", "10000", "--worlds", "2"],
+        minutes=1,
+        minutes_max=10,
+    ),
+    Campaign(
+        "dead_gateway",
+        "the board closes the valve of a gateway that dies or hangs",
+        ["--runs", "100"],
+        ["--runs", "4", "--control-runs", "1"],
+        minutes=5,
+        minutes_max=15,
+    ),
+    Campaign(
         "store_kills",
         "a series store that is killed has everything in the end",
         ["--kills", "100"],

@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
-RUN_S = "80"
+RUN_S = 80
+DIMMED_S = 55
+"""By then lamps have been dimmed for a while, by their plan."""
 
 
-def started(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+def started(folder: Path, *arguments: str, for_s: int = RUN_S) -> "subprocess.Popen[str]":
     """Start the demo without a terminal."""
-    command = [sys.executable, "-m", "gengfu.main", "demo", "--for", RUN_S, "--json", "--folder", str(folder)]
+    command = [sys.executable, "-m", "gengfu.main", "demo", "--for", str(for_s), "--json"]
+    command += ["--folder", str(folder)]
     return subprocess.Popen(
         [*command, *arguments],
         stdout=subprocess.PIPE,
@@ -34,25 +37,37 @@ def ended(process: "subprocess.Popen[str]") -> tuple[int, dict[str, Any], str]:
 
 
 @pytest.mark.timeout(300)
-def test_nothing_is_lost_or_doubled_and_gateways_that_believe_the_broker_do_lose(tmp_path: Path) -> None:
+def test_nothing_is_lost_or_doubled_no_lamp_strays_and_weakened_gateways_are_found_out(
+    tmp_path: Path,
+) -> None:
     """Counted on both ends: what devices served against what the centre's store holds.
 
-    The weakened gateways beside it are the negative control: the same audit must see what they lose.
+    Gateways beside it that believe the broker, and others that do not dim, are the negative controls: the
+    same audit must see what the ones lose, and how lamps of the others stray from the preview.
     """
     sound = started(tmp_path / "sound")
     weakened = started(tmp_path / "weakened", "--weaken", "puback")
+    undimmed = started(tmp_path / "undimmed", "--weaken", "lamps", for_s=DIMMED_S)
+    undimmed_status, undimmed_figures, undimmed_told = ended(undimmed)
     status, figures, told = ended(sound)
     weakened_status, weakened_figures, _ = ended(weakened)
     assert status == 0, (figures, told)
     assert (figures["lost"], figures["duplicated"], figures["cases_duplicated"]) == (0, 0, 0)
     assert figures["samples_taken"] > 1000
     assert figures["sprinkler_runs"] >= 1
-    assert figures["cases_raised"] == 2
+    assert figures["cases_raised"] == 3
+    assert (figures["lamp_plans_in_force"], figures["lamp_alarms"], figures["lamp_deviations"]) == (3, 1, 0)
+    assert figures["lamp_checks"] > 500
+    assert "lighting-3    1  sent, no answer" in told
     assert figures["broker_kills"] == 1
     assert figures["queued_at_kill"] >= 1
     assert (figures["verdict"], weakened_figures["verdict"]) == ("good", "bad")
     assert weakened_status == 1
     assert weakened_figures["lost"] > 0
+    assert (undimmed_status, undimmed_figures["verdict"]) == (1, "bad")
+    assert (undimmed_figures["lost"], undimmed_figures["duplicated"]) == (0, 0)
+    assert undimmed_figures["lamp_deviations"] > 10
+    assert "UTC: 100 % ≠ 50 %" in undimmed_told
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
@@ -87,11 +102,11 @@ def command(pid: int) -> str:
 
 
 def under_way(demo: "subprocess.Popen[str]") -> list[int]:
-    """Wait until both gateways of a demo are there; return all its processes."""
+    """Wait until all gateways of a demo are there; return all its processes."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         found = children(demo.pid)
-        if sum("edge run" in command(pid) for pid in found) == 2:
+        if sum("edge run" in command(pid) for pid in found) == 5:
             return found
         time.sleep(0.1)
     raise AssertionError([command(pid) for pid in children(demo.pid)])
@@ -162,5 +177,5 @@ def test_an_early_end_is_no_bad_end(tmp_path: Path) -> None:
     )
     assert (ran.returncode, json.loads(ran.stdout)["verdict"]) == (1, "early")
     assert "starting: gateway of the street …" in ran.stderr
-    assert "0 of 10 steps of the story happened" in ran.stderr
+    assert "0 of 15 steps of the story happened" in ran.stderr
     assert ran.stderr.endswith(f"files: {tmp_path / 'a'}/\n")

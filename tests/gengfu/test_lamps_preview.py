@@ -46,7 +46,8 @@ def test_where_a_sensor_decides_the_picture_says_so() -> None:
     """Nobody can know beforehand when clouds come."""
     lines = shown(*THURSDAY, "--nights", "1", "--lamp", "side-streets")
     assert lines[3].startswith("03 Th" + " " * 17 + "???▓")
-    assert any("80 % or off, by" in line for line in lines)
+    assert any(" 80 % ?  active period begins: sunset -45 min" in line for line in lines)
+    assert "? that level or off, by lux/illuminance" in lines
 
 
 def test_in_chinese_it_is_chinese_and_as_wide() -> None:

@@ -164,7 +164,7 @@ def test_a_night_is_drawn_in_three_rows(centre: str) -> None:
     assert max(map(cell_len, lines)) <= 80
     assert lines[0] == "gw-8/lamp-3"
     assert lines[2].endswith("no record")
-    told = " ".join(lines[3:-4])
+    told = " ".join(" ".join(lines[3:-4]).split())
     assert "plan 3, lit 8 h 00 min of 10 h 00 min, seen dark 2 h 00 min, 0.70 kWh, dimming failed" in told
     assert lines[-4] == "plan    " + " " * 18 + "█" * 54
     assert lines[-3] == "command " + "·" * 18 + "█" * 54

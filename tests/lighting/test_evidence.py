@@ -219,3 +219,38 @@ def test_whoever_is_back_after_the_night_finds_what_was_due_in_it() -> None:
         its.away(FROM_MS + hour * HOUR_MS)
     found = record(its)
     assert (found.should_s, found.lit_s, found.dark_s) == (3600 * 12, 0, 0)
+
+
+def by_counter(*readings_wh: float, rated_power_w: float = 100, step_wh: float = 0) -> float | None:
+    """Return what a night with a reading of the lamp's own counter every minute has used."""
+    of = log(rated_power_w=rated_power_w)
+    of.counter_step_wh = step_wh
+    of.due(ON, FROM_MS)
+    for minute, counter_wh in enumerate(readings_wh):
+        of.saw(Seen(burns=True, level=100, energy_wh=counter_wh), FROM_MS + minute * 60_000)
+    return record(of).energy_wh
+
+
+def test_a_counter_that_is_misread_once_costs_no_more_than_that_minute() -> None:
+    """Zero while its controller starts, all ones, or another controller in its place."""
+    good = [5_000_000 + 2.0 * minute for minute in range(600)]
+    for wrong in (0.0, 42_949_672_950.0, 4_999_000.0):
+        for rated_w in (100, 0):
+            found = by_counter(*good[:300], wrong, *good[301:], rated_power_w=rated_w)
+            assert 2 * 597 <= (found or 0) <= 2 * 599 + (0 if rated_w else 10_000)
+    exchanged = by_counter(*good[:300], *(2.0 * minute for minute in range(300)))
+    assert exchanged == 2 * 598
+
+
+def test_a_lamp_that_takes_too_much_and_a_counter_with_few_digits_are_counted() -> None:
+    """Half as much again is no mistake of the counter, nor is a whole kWh at once that took hours."""
+    assert by_counter(*(2.5 * minute for minute in range(600))) == 2.5 * 599
+    assert by_counter(*(1000.0 * (minute // 500) for minute in range(600)), step_wh=1000) == 1000
+
+
+def test_no_record_of_a_night_breaks_the_contract() -> None:
+    """Whatever was measured, its energy is one that can be decoded."""
+    of = log(rated_power_w=1_000_000)
+    of.due(ON, FROM_MS)
+    of.used_wh = 5e9
+    assert record(of).energy_wh == 1e9

@@ -90,8 +90,12 @@ def test_a_value_out_of_range_decides_nothing_whatever_the_clock() -> None:
 def test_it_does_not_start_before_it_could_tell_when_to_stop() -> None:
     """With a longer mean for stopping than for starting it would start and stop with every tick."""
     subject = engine(stop={"point": "sensor/value", "below": 120.0, "mean_s": 60.0})
-    told = [action for step in range(240) for action in actions(observed(subject, step / 2, value=200.0))]
-    assert told == [ControlAction.STARTED]
+    told = [
+        action
+        for step in range(240)
+        for action in actions(observed(subject, step / 2, value=200.0, out=subject.controls[0].running))
+    ]
+    assert told == [ControlAction.STARTED, ControlAction.SWITCHED]
 
 
 def test_an_inhibit_is_told_once_whatever_its_value_does() -> None:
@@ -100,7 +104,7 @@ def test_an_inhibit_is_told_once_whatever_its_value_does() -> None:
     told = [
         action
         for step in range(100)
-        for action in actions(observed(subject, step, value=200.0, cold=1 - step / 100))
+        for action in actions(observed(subject, step, value=200.0, cold=1 - step / 100, out=False))
     ]
     assert told == [ControlAction.INHIBITED]
 
@@ -111,7 +115,9 @@ def test_after_the_order_to_stop_nothing_starts_any_more() -> None:
     observed(subject, 0, value=200.0, out=False)
     observed(subject, 1, value=200.0, out=True)
     assert switched(subject.shut_down(moment(2))) == [False]
-    assert [observed(subject, at_s, value=200.0, out=False) for at_s in (2.5, 3, 4)] == [[], [], []]
+    later = [observed(subject, at_s, value=200.0, out=False) for at_s in (2.5, 3, 4)]
+    assert [actions(effects) for effects in later] == [[ControlAction.SWITCHED], [], []]
+    assert [switched(effects) for effects in later] == [[], [], []]
 
 
 def test_an_output_that_does_not_go_off_at_the_stop_is_told_again() -> None:

@@ -176,6 +176,16 @@ def test_what_could_be_executed_before_and_cannot_any_more_gives_way_at_the_star
     assert end.given().executed == [PLANS[1]]
 
 
+def test_what_cannot_be_executed_is_never_told_to_be_in_force(tmp_path: Path) -> None:
+    """Neither the newest nor the former can: nothing is in force, and the disk keeps the former."""
+    end = End(tmp_path).given(signed(1), signed(2))
+    end.refuses = lambda body: ["not any more"] if body else []
+    assert end.given().in_force is None
+    assert end.executed == [PLANS[2], PLANS[1], None]
+    end.refuses = lambda _body: []
+    assert end.given().in_force == 1
+
+
 def test_a_document_that_ends_the_process_each_time_is_given_up(tmp_path: Path) -> None:
     """It is begun a few times and no more: a gateway must not die of a plan for ever."""
 

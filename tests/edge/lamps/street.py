@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from contract import batches
-from contract.events import AlarmCleared, AlarmRaised, Event
-from contract.samples import ClockState
+from contract.events import AlarmCleared, AlarmRaised, Event, LampNight
+from contract.samples import ClockState, Value
 from contract.topics import Lane
 from edge import checks
 from edge.buffer.batch import Stored
@@ -220,10 +220,17 @@ class Street:
         """Return what a lamp is commanded to, as it knows itself."""
         return self._truth(f"lamp-{number}/target_light_command")
 
+    def messages(self) -> list[bytes]:
+        """Return the batches of the events lane, as they are sent."""
+        return [batch.message for batch in self._stored if batch.lane is Lane.EVENTS]
+
     def events(self) -> list[Event]:
         """Return everything that reached the events lane."""
-        found = [batches.decode(batch.message) for batch in self._stored if batch.lane is Lane.EVENTS]
-        return [event for batch in found for event in batch.events]
+        return [event for message in self.messages() for event in batches.decode(message).events]
+
+    def surprises(self) -> list[Event]:
+        """Return what reached it beyond the records of nights, which a gateway that stops tells anyway."""
+        return [event for event in self.events() if not isinstance(event, LampNight)]
 
     def raised(self) -> list[tuple[str, str]]:
         """Return (problem, device) of each alarm that was raised, in order."""
@@ -237,7 +244,11 @@ class Street:
         """Return what happened to a lamp."""
         return [it for it in self.happened if it.lamp == lamp and it.what in kinds]
 
+    def truth(self) -> Mapping[str, Value]:
+        """Return what every register should read at this moment, by "device/point"."""
+        return self.cabinet.truth(round(asyncio.get_running_loop().time() * 1e9))["values"]
+
     def _truth(self, name: str) -> int:
-        value = self.cabinet.truth(round(asyncio.get_running_loop().time() * 1e9))["values"][name]
+        value = self.truth()[name]
         assert isinstance(value, int)
         return value

@@ -325,12 +325,30 @@ def test_a_document_with_a_mistake_changes_nothing() -> None:
     """A plan without one of the lamps is refused in words, and the former one goes on."""
     stage = Stage(fixtures(2), body=plan(count=2, at_12=60))
     stage.read(moment(1))
-    problems, effects = stage.lamps.in_force("lamp_plan", plan(count=1, at_12=10), moment(2))
-    assert effects == []
+    problems = stage.lamps.problems("lamp_plan", plan(count=1, at_12=10))
     assert problems == ["cabinets: the lamp 'lamp-2' of g is in no plan"]
-    assert stage.lamps.in_force("lamp_plan", "{", moment(2))[0]
+    problems, effects = stage.lamps.in_force("lamp_plan", "{", moment(2))
+    assert (len(problems), effects) == (1, [])
     stage.pass_until(60, 3, 1)
     assert set(stage.levels.values()) == {60}
+
+
+def test_a_stored_document_outlives_a_change_of_the_settings() -> None:
+    """A lamp more, or one less: the others go on by plan and by hand, the new one is on and told."""
+    override = {"level": 50, "start_ms": NOON_MS, "expiration_ms": NOON_MS + 3600_000, "reason": "works"}
+    body = json.dumps({"overrides": [{**override, "lamps": ["lamp-2"]}]})
+    more, less = Stage(fixtures(3), Lighting(patience_s=60)), Stage(fixtures(1))
+    for stage in (more, less):
+        for kind, text in (("lamp_overrides", body), ("lamp_plan", plan(count=2, at_12=30))):
+            problems, effects = stage.lamps.in_force(kind, text, moment(0))
+            assert problems == []
+            stage.take(effects, moment(0))
+        stage.pass_until(100, 1)
+    assert more.levels == {"lamp-1": 30, "lamp-2": 50, "lamp-3": 100}
+    assert more.told == [("raised", "no_lamp_plan")]
+    assert isinstance(more.events[0], AlarmRaised)
+    assert "lamp-3 of the settings" in more.events[0].message
+    assert (less.levels, less.told) == ({"lamp-1": 30}, [])
 
 
 def test_after_a_start_documents_come_in_any_order() -> None:
@@ -350,7 +368,7 @@ def test_after_a_start_documents_come_in_any_order() -> None:
         stage.take(effects, moment(1))
     stage.pass_until(30, 2)
     assert stage.levels == {"lamp-1": 5}
-    refusing, _ = Stage(fixtures(1), body=plan(at_12=60)).lamps.in_force("lamp_overrides", body, moment(1))
+    refusing = Stage(fixtures(1), body=plan(at_12=60)).lamps.problems("lamp_overrides", body)
     assert refusing == ["overrides[0].expiration_ms: lasts longer than 43200 s"]
 
 
@@ -398,6 +416,49 @@ def test_an_alarm_is_kept_over_a_restart_and_a_lamp_that_is_gone_is_cleared() ->
     gone = Stage([Fixture("other", Ref("x", "target"), "bus", is_switch=False)])
     gone.take(gone.lamps.recall(remembered, moment(1)), moment(1))
     assert gone.told == [("cleared", "lamp_failure")]
+
+
+def held(by: str) -> list[Fixture]:
+    """Return a switch with a local switch or a breaker on another device."""
+    local, breaker = (Ref("in", "it") if by == key else None for key in ("local", "breaker"))
+    return [Fixture("lamp-1", Ref("r", "relay"), "bus", is_switch=True, local=local, breaker=breaker)]
+
+
+@pytest.mark.parametrize("by", ["local", "breaker"])
+def test_a_hold_outlasts_readings_that_fail(by: str) -> None:
+    """Somebody works behind it: that the input module is silent for once, or for hours, frees no lamp."""
+    stage = Stage(held(by), body=plan(at_12=100))
+    stage.sense("in/it", True, moment(1))
+    stage.read(moment(2))
+    for at_s in (10, 20, 30, 4000):
+        stage.sense("in/it", None, moment(at_s))
+        stage.pass_until(at_s + 6, at_s + 1)
+    assert stage.sends == []
+    stage.sense("in/it", False, moment(4010))
+    assert len(stage.sends) == 1
+
+
+@pytest.mark.parametrize("by", ["local", "breaker"])
+def test_nothing_is_sent_before_who_may_hold_a_lamp_was_read_but_not_for_ever(by: str) -> None:
+    """After a start lamps wait for it as long as for the clock; a dead module leaves no street dark."""
+    stage = Stage(held(by), Lighting(patience_s=60), plan(at_12=100))
+    stage.pass_until(30, 1)
+    assert stage.sends == []
+    stage.sense("in/it", None, moment(31))
+    stage.pass_until(70, 32)
+    assert [at_s for at_s, _ in stage.sends] == [62]
+
+
+def test_a_hold_is_remembered_over_a_restart() -> None:
+    """Also where the input module is dead from then on; it ends when that says so."""
+    stage = Stage(held("local"), body=plan(at_12=100))
+    stage.sense("in/it", True, moment(1))
+    later = Stage(held("local"), Lighting(patience_s=60), plan(at_12=100))
+    later.take(later.lamps.recall(stage.lamps.remembered(), moment(1)), moment(1))
+    later.pass_until(200, 2)
+    assert later.sends == []
+    later.sense("in/it", False, moment(201))
+    assert len(later.sends) == 1
 
 
 def test_without_supply_nothing_is_raised_cleared_or_sent() -> None:

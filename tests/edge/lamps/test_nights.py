@@ -36,6 +36,7 @@ def test_at_noon_every_lamp_s_night_is_told(tmp_path: Path) -> None:
     subject.run(lambda _street: asyncio.sleep(NOON_S + 120))
     found = records(subject)
     assert set(found) == {*LAMPS, "north", "south"}
+    assert {lamp: night.feeds for lamp, night in found.items() if night.feeds} == {"north": 4, "south": 4}
     lamps = [found[lamp] for lamp in LAMPS]
     for night in lamps:
         assert night.night == "2027-01-15"

@@ -55,7 +55,7 @@ def test_lamps_follow_the_stored_plan_with_no_link(tmp_path: Path) -> None:
 
     subject.run(story)
     assert seen == [[0] * 8, [100] * 8, [100] * 8, [40] * 8]
-    assert subject.raised() == []
+    assert subject.surprises() == []
     for lamp in LAMPS:
         assert sent(subject, lamp) == [(40, 1, "broadcast")]  # at 100 they came up by themselves
         [_, proved] = subject.told(lamp, Happened.PROVED)
@@ -175,7 +175,7 @@ def test_a_day_without_supply_raises_nothing_and_sends_nothing_to_lamps(tmp_path
     subject = street(tmp_path, circuits={"12:00:00": 0})
     subject.run(lambda _street: asyncio.sleep(40 * MINUTE_S))
     assert not any(sent(subject, lamp) for lamp in LAMPS)
-    assert subject.raised() == []
+    assert subject.surprises() == []
 
 
 def test_when_the_supply_comes_back_lamps_get_what_is_due(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_when_the_supply_comes_back_lamps_get_what_is_due(tmp_path: Path) -> Non
         assert levels(street) == [40] * 8
 
     subject.run(story)
-    assert subject.raised() == []
+    assert subject.surprises() == []
 
 
 def test_with_an_unset_clock_lamps_are_on_until_time_is_known(tmp_path: Path) -> None:
@@ -329,6 +329,20 @@ def test_a_local_switch_is_told_and_not_fought(tmp_path: Path) -> None:
     assert [it[0] for it in sent(subject, "north")] == [0]
     assert subject.raised() == [("local_override", "inputs")]
     assert subject.cleared() == [("local_override", "inputs")]
+
+
+def test_an_input_module_that_falls_silent_frees_no_circuit(tmp_path: Path) -> None:
+    """Whoever turned the switch to local may still stand there."""
+    subject = street(
+        tmp_path,
+        (5 * MINUTE_S, "local_override_on", "meter"),
+        (8 * MINUTE_S, "device_dies", "inputs"),
+        (13 * MINUTE_S, "device_revives", "inputs"),
+        circuits={"12:00:00": 0, "16:06:00": 100},
+    )
+    subject.run(lambda _street: asyncio.sleep(15 * MINUTE_S))
+    assert not any(sent(subject, circuit) for circuit in CIRCUITS)
+    assert subject.raised() == [("local_override", "inputs")]
 
 
 def test_a_contactor_that_sticks_is_a_switching_error(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ def test_what_a_lamp_s_device_is_known_to_have_need_not_be_said(tmp_path: Path) 
     assert north.group is None
     assert north.rated_power_w == 4 * 120
     assert north.members == ("lamp-11", "lamp-12", "lamp-13", "lamp-14")
+    assert (north.feeds, lamp.feeds) == (4, 0)
 
 
 def test_a_controller_that_is_no_lamp_of_ours_forbids_broadcasts(tmp_path: Path) -> None:

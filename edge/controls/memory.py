@@ -1,0 +1,109 @@
+"""What of a control must survive a restart, as plain JSON; and what is taken up of it.
+
+Whatever this process has come to by itself stands: what was kept may be read late, from a disk that hung.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from contract.events import ControlAction, Holder
+from edge.clock import Moment
+from edge.controls.bounds import Bounded
+from edge.controls.output import Output
+from edge.controls.states import Former, Manual
+from edge.rules.effects import RuleEffect
+
+
+def kept(control: Bounded) -> dict[str, Any]:
+    """Return a control's state; empty where there is nothing to know."""
+    known: dict[str, Any] = {
+        "alarm": control.alarm_id,
+        "without": control.runs_without_effect,
+        "lead": control.next_lead,
+        "outputs": {str(each.target): state for each in control.outputs if (state := each.kept())},
+    }
+    known = {key: value for key, value in known.items() if value}
+    if control.budget.runs or control.budget.run_s:
+        known["day"] = control.budget.kept()
+    return known | {"fail_state": control.control.fail_state} if known else {}
+
+
+def former(remembered: object) -> dict[str, Any]:
+    """Return a kept state in today's form."""
+    if isinstance(remembered, list):  # as gateways before precedence kept it
+        alarm_id, without = remembered
+        return {"alarm": alarm_id, "without": without}
+    return dict(remembered) if isinstance(remembered, Mapping) else {}
+
+
+def recall(control: Bounded, remembered: Mapping[str, Any], now: Moment) -> list[RuleEffect]:
+    """Take up what a former process kept; what it was in the middle of is seen to when the output is read."""
+    effects: list[RuleEffect] = []
+    control.budget.look(now)
+    if "day" in remembered:
+        control.budget.recall(remembered["day"])
+    control.next_lead = min(int(remembered.get("lead", 0)), len(control.outputs) - 1)
+    control.proving.runs_without = control.proving.runs_without or int(remembered.get("without", 0))
+    alarm_id = str(remembered.get("alarm", ""))
+    if control.alarm_id and alarm_id != control.alarm_id:
+        effects += control.teller.cleared(control.outputs[0].target, alarm_id, now)
+    else:
+        control.alarm_id = alarm_id
+    states = remembered.get("outputs", {})
+    for output in control.outputs:
+        if state := states.get(str(output.target)):
+            effects += _output(control, output, state, now)
+    return effects
+
+
+def _output(control: Bounded, output: Output, state: Mapping[str, Any], now: Moment) -> list[RuleEffect]:
+    effects: list[RuleEffect] = []
+    alarm_id = str(state.get("alarm", ""))
+    if output.alarm_id and alarm_id != output.alarm_id:
+        effects += control.teller.cleared(output.target, alarm_id, now)
+    else:
+        output.alarm_id, output.failed = alarm_id, bool(state.get("failed"))
+    output.on_s += float(state.get("on_s", 0))
+    rest_s = (int(state.get("rest_ms", 0)) - now.wall_ms) / 1000
+    if rest_s > 0 and output.rest_until_s < now.s:
+        output.rest(now, min(rest_s, control.control.shortest_rest_s))
+    if (run := state.get("run")) and output.run:
+        effects.append(_overtaken(control, output, Former.of(run), now))
+    elif run:
+        output.former = Former.of(run)
+        longest_s = control.control.longest_run_s
+        if control.control.fails_off and longest_s is not None:  # it may have run so long; it counts
+            control.budget.run_s += min(longest_s, now.s - output.former.since_s(now))
+    if (manual := state.get("manual")) and output.manual is None and output.lock is None:
+        effects += _manual(control, output, manual, now)
+    return effects
+
+
+def _overtaken(control: Bounded, output: Output, former: Former, now: Moment) -> RuleEffect:
+    """End a former run on record: when it became known, another was under way already."""
+    reason = "a restart has interrupted it, and another run was begun before that was known"
+    return control.teller.event(
+        output.target, ControlAction.STOPPED, reason, now, who=former.who, cause=former.cause
+    )
+
+
+def _manual(control: Bounded, output: Output, kept_manual: list[Any], now: Moment) -> list[RuleEffect]:
+    """Keep to what people said: off for the rest of its time, on only where it does not fail off."""
+    on, until_ms, source, who, _, cause, before = kept_manual
+    holder = Holder(source)
+    most_s = control.control.manual_s_max if holder is Holder.CENTRE else control.control.local_manual_s_max
+    rest_s = min(most_s, (until_ms - now.wall_ms) / 1000)
+    if (on and control.control.fails_off) or rest_s <= 0:
+        reason = "the gateway was started again" if rest_s > 0 else "its time is over"
+        return [
+            control.teller.event(output.target, ControlAction.RELEASED, reason, now, who=who, cause=cause)
+        ]
+    # Whether it was proved nobody knows any more: the centre is not answered a second time.
+    output.manual = Manual(
+        on, now.s + rest_s, until_ms, holder, who, "", cause, before, output.read_count, now.s
+    )
+    if not on:
+        output.former = output.former if control.control.fails_off else None
+        return output.command(on=False, cause=cause, who=who, now=now)
+    output.desired = True
+    return []
