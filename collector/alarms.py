@@ -1,4 +1,4 @@
-"""Alarms, lamps' nights, answers about desired documents, gaps: a projection of the journal's events.
+"""Alarms, lamps' nights, answers to documents and commands, gaps: a projection of the journal's events.
 
 It lives in the journal's own database, so an alarm, its case, the case's outbox row and the cursor are one
 transaction.
@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Row, select, update
 from sqlalchemy import insert as plain_insert
 
-from collector import dead_letters, journal, lamp_nights, noting
+from collector import command_states, dead_letters, journal, lamp_nights, noting
 from collector.cases import CaseBook, Trigger
 from collector.database import Database, insert
 from collector.desired_book import DesiredBook
@@ -24,7 +24,7 @@ from collector.tables import alarms, cursors
 from contract import batches
 from contract.batches import Batch
 from contract.errors import ContractError
-from contract.events import AlarmCleared, AlarmRaised, DesiredReport, LampNight, Priority
+from contract.events import AlarmCleared, AlarmRaised, CommandResult, DesiredReport, LampNight, Priority
 from contract.samples import ClockState
 
 REDONE_AT_ONCE_MAX = 100
@@ -138,6 +138,9 @@ class AlarmProjection:
                 case DesiredReport():
                     if noting.event(connection, entry, event):
                         self._desired.reported(connection, entry.gateway, event, entry.received_ms)
+                case CommandResult():
+                    if noting.event(connection, entry, event):
+                        command_states.answered(connection, entry.gateway, event)
                 case LampNight() if lamp_nights.take(connection, entry, event):
                     pass
                 case _:

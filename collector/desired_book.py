@@ -29,6 +29,10 @@ AHEAD = (
     "the gateway took sequence {highest}, which this centre does not know: a backup was put back, or another "
     "centre signs with this key; push again, and it is numbered from there"
 )
+NO_KEY = (
+    "this centre has no signing key; stop it, run `gengfu collector init` with its settings file, and paste "
+    "the public key into the gateways' settings"
+)
 UNHEARD = "no gateway of this name was ever heard; /api/v1/gateways lists them"
 
 
@@ -78,10 +82,7 @@ class DesiredBook:
     def push(self, connection: Connection, push: Push) -> None:
         """Write a document for each gateway; PushError, and nothing is written, where one cannot be."""
         if self._key is None:
-            raise PushError(
-                "this centre has no signing key; stop it, run `gengfu collector init` with its settings "
-                "file, and paste the public key into the gateways' settings"
-            )
+            raise PushError(NO_KEY)
         now_ms = self._now_ms()
         if push.expires_ms is not None and push.expires_ms <= now_ms:
             raise PushError(f"expires_ms {push.expires_ms} is over: it is {now_ms} now")

@@ -1,42 +1,20 @@
 """Desired documents on their way: published, retained, until the gateway answers, ever more seldom."""
 
-import asyncio
-import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from random import Random
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from collector.database import Database
 from collector.desired_states import OPEN, RETRIED, State
 from collector.metrics import Metrics
+from collector.publishing import AT_ONCE_MAX, Outgoing, Publisher, expiry_s
 from collector.tables import desired
 from contract import topics
 
-_log = logging.getLogger(__name__)
 
-POLL_INTERVAL_S = 0.5
-AT_ONCE_MAX = 32
-EXPIRY_S_MAX = 2**32 - 1
-"""What MQTT has room for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A document to be published, retained; after ``expiry_s`` (None: never) the broker may forget it."""
-
-    gateway: str
-    kind: str
-    sequence: int
-    topic: str
-    payload: bytes
-    expiry_s: int | None
-
-
-class Publisher:
-    """Says what is due, and notes that it was sent. What is due stands in the state."""
+class DesiredPublisher(Publisher):
+    """Retained, until the gateway answers."""
 
     def __init__(
         self,
@@ -50,59 +28,33 @@ class Publisher:
         random: Random,
     ) -> None:
         """Waits begin at ``retry_min_s`` and are doubled up to ``retry_max_s``, with a random part."""
-        self.failing = ""
-        self._district, self._database, self._metrics = district, database, metrics
+        super().__init__("desired documents", database, metrics.desired_sent, now_ms=now_ms)
+        self._district, self._random = district, random
         self._retry_min_s, self._retry_max_s = retry_min_s, retry_max_s
-        self._now_ms, self._random = now_ms, random
 
-    async def take(self) -> list[Outgoing]:
-        """Wait until something is due, and return some of it; each is to be told as ``sent``."""
-        while True:
-            try:
-                if await self._database.read(self._is_due):
-                    await self._database.write(self._expire)
-                    if due := await self._database.read(self._due):
-                        return due
-                self.failing = ""
-            except SQLAlchemyError as error:
-                self._failed(error)
-            await asyncio.sleep(POLL_INTERVAL_S)
-
-    async def sent(self, outgoing: list[Outgoing]) -> None:
-        """Note that the broker has taken them; what cannot be noted is sent again."""
-        self._metrics.desired_sent.inc(len(outgoing))
-        try:
-            await self._database.write(lambda connection: self._note(connection, outgoing))
-        except SQLAlchemyError as error:
-            self._failed(error)
-
-    def _failed(self, error: SQLAlchemyError) -> None:
-        if not self.failing:
-            _log.error("desired documents cannot be read or noted: %s", error)
-        self.failing = str(getattr(error, "orig", error))
-
-    def _is_due(self, connection: Connection) -> bool:
+    def is_due(self, connection: Connection) -> bool:
+        """See Publisher."""
         query = select(desired.c.next_ms).where(desired.c.next_ms <= self._now_ms()).limit(1)
         return connection.execute(query).first() is not None
 
-    def _due(self, connection: Connection) -> list[Outgoing]:
+    def due(self, connection: Connection) -> list[Outgoing]:
+        """See Publisher."""
         now_ms = self._now_ms()
         columns = (desired.c.gateway, desired.c.kind, desired.c.sequence, desired.c.jws, desired.c.expires_ms)
         query = select(*columns).where(desired.c.next_ms <= now_ms).order_by(desired.c.next_ms)
         return [
             Outgoing(
-                row.gateway,
-                row.kind,
-                row.sequence,
                 topics.desired(self._district, row.gateway, row.kind),
                 row.jws,
-                None if row.expires_ms is None else min(-((now_ms - row.expires_ms) // 1000), EXPIRY_S_MAX),
+                expiry_s(row.expires_ms, now_ms),
+                True,
+                (row.gateway, row.kind, row.sequence),
             )
             for row in connection.execute(query.limit(AT_ONCE_MAX))
         ]
 
-    def _expire(self, connection: Connection) -> None:
-        """What is over is not sent any more."""
+    def expire(self, connection: Connection) -> None:
+        """See Publisher."""
         over = desired.c.expires_ms <= self._now_ms()
         reason = "its time was over before the gateway had answered"
         connection.execute(
@@ -112,13 +64,15 @@ class Publisher:
         )
         connection.execute(update(desired).where(over, desired.c.next_ms.is_not(None)).values(next_ms=None))
 
-    def _note(self, connection: Connection, outgoing: list[Outgoing]) -> None:
+    def note(self, connection: Connection, outgoing: Sequence[Outgoing]) -> None:
+        """See Publisher."""
         now_ms = self._now_ms()
         for each in outgoing:
+            gateway, kind, sequence = each.key
             this = (
-                desired.c.gateway == each.gateway,
-                desired.c.kind == each.kind,
-                desired.c.sequence == each.sequence,
+                desired.c.gateway == gateway,
+                desired.c.kind == kind,
+                desired.c.sequence == sequence,
             )
             row = connection.execute(
                 select(desired.c.state, desired.c.refusal, desired.c.attempts).where(*this)

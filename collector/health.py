@@ -6,13 +6,13 @@ from sqlalchemy import Connection, func, select
 
 from collector import journal
 from collector.database import Database
-from collector.desired_publisher import Publisher
 from collector.ingest import Ingest
 from collector.lamp_rates import LampRates
 from collector.metrics import Metrics
 from collector.mqtt import Link
 from collector.outbox import Outbox
 from collector.projections import Keeper
+from collector.publishing import Publisher
 from collector.tables import alarms, cases, dead_letters, desired, gateways, outbox
 
 
@@ -28,7 +28,7 @@ class Health:
         ingest: Ingest,
         keepers: Sequence[Keeper],
         sender: Outbox | None,
-        publisher: Publisher,
+        publishers: Sequence[Publisher],
         lamp_rates: LampRates,
         stuck_after_s: float,
         monotonic_s: Callable[[], float],
@@ -36,7 +36,7 @@ class Health:
         """Everything is only looked at."""
         self._state, self._metrics = state, metrics
         self._link, self._ingest, self._keepers, self._sender = link, ingest, keepers, sender
-        self._publisher = publisher
+        self._publishers = publishers
         self._lamp_rates = lamp_rates
         self._stuck_after_s, self._monotonic_s = stuck_after_s, monotonic_s
 
@@ -55,8 +55,11 @@ class Health:
                 found.append(f"projection {keeper.projection.name}: no progress for {idle_s:.0f} s")
         if self._sender and self._sender.failing:
             found.append(f"outbox: cannot be read or written ({self._sender.failing})")
-        if self._publisher.failing:
-            found.append(f"desired documents: cannot be read or noted ({self._publisher.failing})")
+        found += [
+            f"{each.name}: cannot be read or noted ({each.failing})"
+            for each in self._publishers
+            if each.failing
+        ]
         return found
 
     async def metrics_text(self) -> bytes:

@@ -13,7 +13,7 @@ from collector.database import Database
 from collector.projections import Projection
 from collector.series_stores import StoreProjection
 from collector.settings import Limits
-from collector.tables import alarms, connections, events, gaps, lamp_nights, listening
+from collector.tables import alarms, commands, connections, events, gaps, lamp_nights, listening
 
 _log = logging.getLogger(__name__)
 
@@ -131,6 +131,7 @@ def _old(before_ms: int, gaps_before_ms: int) -> list[tuple["Column[int]", list[
     over = [alarms.c.cleared_ms.is_not(None), alarms.c.case_id.is_(None)]
     return [
         (events.c.id, [events.c.received_ms < before_ms]),
+        (commands.c.row, [commands.c.issued_ms < before_ms]),
         (gaps.c.id, [gaps.c.recorded_ms < gaps_before_ms]),
         (alarms.c.row, [alarms.c.received_ms < before_ms, *over]),
     ]

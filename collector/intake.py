@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from collector import dead_letters, desired_heard, journal, noting, registry
+from collector import command_states, dead_letters, desired_heard, journal, noting, registry
 from collector.group_marks import GroupMarks, LaneKey
 from collector.journal import Arrived
 from collector.marks import Decision, Mark, advanced, contested, decide, reconcile
@@ -209,6 +209,8 @@ class _Group:
         is_old = received.retained and registry.said_ms(self._connection, hello) is not None
         registry.greeted(self._connection, hello, received.received_ms, retained=received.retained)
         desired_heard.greeted(self._connection, hello, received.received_ms, is_old=is_old)
+        if not is_old:
+            command_states.greeted(self._connection, hello.gateway, received.received_ms)
         self._outcome.greeted.add(hello.gateway)
         self._outcome.hellos += 1
 

@@ -49,6 +49,7 @@ class Metrics:
         self.broker_connections = self._counter("broker_connections", "Connections made to the broker.")
         self.posts = self._counter("case_posts", "Requests to the city platform, by outcome.", "outcome")
         self.desired_sent = self._counter("desired_sent", "Desired documents the broker has taken.")
+        self.commands_sent = self._counter("commands_sent", "Commands the broker has taken.")
         self.broker_connected = self._gauge("broker_connected", "1 while connected to the broker.")
         self.waiting = self._gauge("broker_messages_waiting", "Arrived, and not yet confirmed to the broker.")
         self.ingest_queue_bytes = self._gauge("ingest_queue_bytes", "Received and not yet committed.")

@@ -7,7 +7,7 @@ is under way. And it does not connect again, so this does, for as long as it tak
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 from typing import Any, cast
@@ -16,11 +16,11 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from collector.desired_publisher import Publisher
 from collector.ingest import Ingest
 from collector.intake import Received
 from collector.live import Live
 from collector.metrics import Metrics
+from collector.publishing import Publisher
 from collector.settings import Broker
 from contract.limits import MESSAGE_BYTES_MAX
 from contract.topics import ROOT
@@ -60,7 +60,7 @@ class Client(aiomqtt.Client):
 
 
 class Link:
-    """Keeps the session, feeds the ingest, sends its acknowledgements and what gateways are to hold."""
+    """Keeps the session, feeds the ingest, sends its acknowledgements and what gateways are to hold or do."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Link:
         ingest: Ingest,
         metrics: Metrics,
         live: Live,
-        publisher: Publisher,
+        publishers: Sequence[Publisher],
         *,
         random: Random,
         now_ms: Callable[[], int],
@@ -79,7 +79,7 @@ class Link:
         self.last_error = "not connected yet"
         self._broker, self._district = broker, district
         self._ingest, self._metrics, self._live = ingest, metrics, live
-        self._publisher = publisher
+        self._publishers = publishers
         self._random, self._now_ms = random, now_ms
         self._current: aiomqtt.Client | None = None
 
@@ -120,7 +120,8 @@ class Link:
                 tasks.create_task(self._receive(client))
                 tasks.create_task(self._acknowledge(client))
                 tasks.create_task(self._ask(client))
-                tasks.create_task(self._publish_desired(client))
+                for publisher in self._publishers:
+                    tasks.create_task(self._publish(client, publisher))
 
     def _client(self) -> aiomqtt.Client:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -166,19 +167,21 @@ class Link:
             for topic, payload in await self._live.due():
                 await client.publish(topic, payload, qos=0)
 
-    async def _publish_desired(self, client: aiomqtt.Client) -> None:
-        """Publish documents, retained: a gateway that is away gets them when it comes."""
+    async def _publish(self, client: aiomqtt.Client, publisher: Publisher) -> None:
+        """Publish what is due: documents, which a gateway that is away gets when it comes, or commands."""
         while True:
-            due = await self._publisher.take()
+            due = await publisher.take()
             async with asyncio.TaskGroup() as tasks:
                 for each in due:
                     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
                     if each.expiry_s is not None:
                         properties.MessageExpiryInterval = each.expiry_s
                     tasks.create_task(
-                        client.publish(each.topic, each.payload, qos=1, retain=True, properties=properties)
+                        client.publish(
+                            each.topic, each.payload, qos=1, retain=each.retain, properties=properties
+                        )
                     )
-            await self._publisher.sent(due)
+            await publisher.sent(due)
 
     def _back_off_s(self, failures: int) -> float:
         wait_s = min(self._broker.reconnect_min_s * 2.0 ** min(failures, 16), self._broker.reconnect_max_s)

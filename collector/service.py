@@ -17,14 +17,16 @@ from alembic.util import CommandError
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
-from collector import backup, desired_api, journal, key_file, lamp_api, lamp_desk_api
+from collector import backup, command_api, desired_api, journal, key_file, lamp_api, lamp_desk_api, period_api
 from collector.alarms import AlarmProjection
 from collector.api import Sources, application
 from collector.cases import CaseBook
+from collector.command_book import CommandBook
+from collector.command_publisher import CommandPublisher
 from collector.connections import Listening
 from collector.database import Database
 from collector.desired_book import DesiredBook
-from collector.desired_publisher import Publisher
+from collector.desired_publisher import DesiredPublisher
 from collector.health import Health
 from collector.housekeeping import Housekeeping
 from collector.influx import InfluxStore
@@ -36,11 +38,13 @@ from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
 from collector.outbox import Outbox
+from collector.periods import PeriodDesk
 from collector.projections import Keeper, Projection, Redone
 from collector.series import SeriesProjection
 from collector.series_stores import StoreProjection
 from collector.settings import Http, Loaded, SeriesStore
 from contract.desired import DesiredKind, object_problems
+from contract.signing import SigningKey
 
 START_TIMEOUT_S = 10.0
 START_POLL_S = 0.01
@@ -92,7 +96,7 @@ class Collector:
             utc_offset_min=settings.utc_offset_min,
             new_id=world.new_id,
         )
-        self.publisher = Publisher(
+        self.desired_publisher = DesiredPublisher(
             settings.district,
             state,
             self.metrics,
@@ -101,7 +105,17 @@ class Collector:
             now_ms=world.now_ms,
             random=world.random,
         )
-        desired = self._desired_book(loaded, world)
+        self.command_publisher = CommandPublisher(settings.district, state, self.metrics, now_ms=world.now_ms)
+        publishers = (self.desired_publisher, self.command_publisher)
+        key = _key(loaded)
+        desired = DesiredBook(
+            settings.district,
+            key,
+            now_ms=world.now_ms,
+            retry_max_s=settings.desired.retry_max_s,
+            history_max=settings.desired.history_max,
+        )
+        commanding = CommandBook(settings.district, key, now_ms=world.now_ms, new_id=world.new_id)
         self.alarms = AlarmProjection(
             state,
             book,
@@ -131,7 +145,7 @@ class Collector:
             self.ingest,
             self.metrics,
             self.live,
-            self.publisher,
+            publishers,
             random=world.random,
             now_ms=world.now_ms,
         )
@@ -158,7 +172,7 @@ class Collector:
             ingest=self.ingest,
             keepers=self.keepers,
             sender=self.outbox,
-            publisher=self.publisher,
+            publishers=publishers,
             lamp_rates=LampRates(lamps, self.metrics, monotonic_s=world.monotonic_s),
             stuck_after_s=limits.stuck_after_s,
             monotonic_s=world.monotonic_s,
@@ -173,7 +187,9 @@ class Collector:
                     settings.desired.push_bytes_max,
                 )
             ),
+            command_api.router(command_api.Sources(state, commanding, world.now_ms)),
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
+            period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms))),
             lamp_api.router(lamps),
         )
 
@@ -211,24 +227,16 @@ class Collector:
             monotonic_s=world.monotonic_s,
         )
 
-    @staticmethod
-    def _desired_book(loaded: Loaded, world: World) -> DesiredBook:
-        try:
-            key = key_file.read(loaded.data_folder)
-        except key_file.KeyFileError as error:
-            raise CollectorError(str(error)) from error
-        desired = loaded.settings.desired
-        return DesiredBook(
-            loaded.settings.district,
-            key,
-            now_ms=world.now_ms,
-            retry_max_s=desired.retry_max_s,
-            history_max=desired.history_max,
-        )
-
     def _wake(self) -> None:
         for keeper in self.keepers:
             keeper.wake()
+
+
+def _key(loaded: Loaded) -> SigningKey | None:
+    try:
+        return key_file.read(loaded.data_folder)
+    except key_file.KeyFileError as error:
+        raise CollectorError(str(error)) from error
 
 
 @contextlib.asynccontextmanager

@@ -285,6 +285,35 @@ desired_heard = Table(
     Column("heard_ms", BigInteger, nullable=False),
 )
 
+commands = Table(
+    "commands",
+    STATE,
+    Column("row", BigId, primary_key=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("gateway", String(64), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("jws", LargeBinary, nullable=False),
+    Column("digest", String(32), nullable=False),  # of the JWS
+    Column("kind", String(16), nullable=False),
+    Column("target", String(200), nullable=False),
+    Column("value", Boolean),  # of a switch
+    Column("until_ms", BigInteger),  # of a switch
+    Column("who", String(100), nullable=False),
+    Column("issued_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("refusal", String(32), nullable=False),  # in one word, or empty
+    Column("reason", String(500), nullable=False),
+    Column("read_back", Text, nullable=False),  # JSON
+    Column("answered_ms", BigInteger),  # by the gateway's clock; NULL: it has not answered
+    Column("sent_ms", BigInteger),  # NULL: the broker has not had it yet
+    Column("next_ms", BigInteger),  # when it is published next; NULL: it needs not be
+)
+_OPEN = text("state IN ('waiting', 'published')")
+Index("commands_open", commands.c.expires_ms, sqlite_where=_OPEN, postgresql_where=_OPEN)
+Index("commands_gateway", commands.c.gateway, commands.c.sequence)
+Index("commands_old", commands.c.issued_ms)
+
 lamp_plans = Table(
     "lamp_plans",
     STATE,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from contract.commands import CommandRefusal
 from contract.desired import Outcome, Refusal
 from contract.limits import INTEGER_MAX, LAMP_CHANGES_MAX, LAMP_FAILURES_MAX
 from contract.names import Mark, Name, NameOrNone, Text, TimeMs
@@ -145,16 +146,24 @@ class CommandOutcome(StrEnum):
     INDETERMINATE = "indeterminate"  # interrupted between persisting and proof
 
 
-class CommandResult(msgspec.Struct, frozen=True, tag="command_result"):
-    """The answer to command ``command_id``; ``value`` is what was read back."""
+class CommandResult(msgspec.Struct, frozen=True, tag="command_result", omit_defaults=True):
+    """The answer to command ``command_id``, or to ``count`` messages on its topic; ``value`` was read back.
+
+    ``command_id`` is empty where no key vouches for one; ``digest`` is that of the message, so that its
+    centre knows a command of its own. ``refusal`` "replayed" with an outcome other than refused answers a
+    command that came again.
+    """
 
     id: EventId
     time_ms: TimeMs
-    command_id: EventId
+    command_id: DigestOrNone
     outcome: CommandOutcome
     reason: Text = ""
     value: Value = None
     clock: ClockState = ClockState.SYNCHRONISED
+    refusal: CommandRefusal | None = None
+    digest: DigestOrNone = ""
+    count: Count = 1
 
 
 UNSET = ", by a clock that was not set"

@@ -14,6 +14,14 @@ BODY_BYTES_MAX = 128 * 1024
 DESIRED_KINDS_MAX = 16
 """In a hello; there are fewer by now."""
 
+COMMAND_BYTES_MAX = 4 * 1024
+"""Of a signed command."""
+COMMAND_LIFE_MS_MAX = 24 * 3_600_000
+"""From issue to expiry: a command that comes later than this is another day's."""
+COMMAND_HOLD_MS_MAX = 7 * 24 * 3_600_000
+"""From issue until an output is let go of: a manual command from the centre always ends."""
+WHO_CHARACTERS_MAX = 100
+
 SAMPLES_PER_BATCH_MAX = 10_000
 EVENTS_PER_BATCH_MAX = 1_000
 DEVICES_PER_GATEWAY_MAX = 1_000

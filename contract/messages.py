@@ -1,4 +1,4 @@
-"""The small messages, JSON: hello, acknowledgement, state, command."""
+"""The small messages, JSON: hello, acknowledgement, state, watch."""
 
 from typing import Annotated, TypeVar
 
@@ -15,7 +15,7 @@ from contract.limits import (
     WATCH_S_MAX,
 )
 from contract.names import Epoch, Mark, Name, Sequence, Text, TimeMs
-from contract.samples import ClockState, Value
+from contract.samples import ClockState
 from contract.stretches import Stretches
 
 RoundS = Annotated[float, msgspec.Meta(ge=0, le=ROUND_S_MAX)]
@@ -103,20 +103,6 @@ class State(msgspec.Struct, frozen=True):
     boot_id: Epoch
 
 
-class Command(msgspec.Struct, frozen=True):
-    """Set one writable point; void after ``expires_ms``, never executed twice."""
-
-    version: int
-    id: Epoch
-    district: Name
-    gateway: Name
-    device: Name
-    point: Name
-    value: Value
-    issued_ms: TimeMs
-    expires_ms: TimeMs
-
-
 class Watch(msgspec.Struct, frozen=True):
     """Somebody watches for so long: send newest values at once as they change. Renewed before it is over."""
 
@@ -124,10 +110,10 @@ class Watch(msgspec.Struct, frozen=True):
     for_s: Annotated[float, msgspec.Meta(ge=0, le=WATCH_S_MAX)]
 
 
-Message = TypeVar("Message", Hello, Ack, State, Command, Watch)
+Message = TypeVar("Message", Hello, Ack, State, Watch)
 
 
-def encode(message: Hello | Ack | State | Command | Watch) -> bytes:
+def encode(message: Hello | Ack | State | Watch) -> bytes:
     """Return the message as JSON; ContractError if it is too large."""
     data = msgspec.json.encode(message)
     if len(data) > MESSAGE_BYTES_MAX:

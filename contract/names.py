@@ -28,6 +28,9 @@ Mark = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 Epoch = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
 """Random id of one life of a gateway's buffer."""
 
+Id = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+"""128 random bits, in hexadecimal."""
+
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
 """BLAKE2b-128 of a batch message, in hexadecimal."""
 

@@ -1,8 +1,9 @@
-"""Signed documents: JWS compact (RFC 7515) with EdDSA over Ed25519 (RFC 8037). Pure; both ends use it.
+"""What is signed: JWS compact (RFC 7515) with EdDSA over Ed25519 (RFC 8037). Pure; both ends use it.
 
 There is exactly one header for each key, byte for byte: whatever else stands there, be it another algorithm,
 a key, a ``crit`` or a space, is no document of a centre, and is not even parsed. A key is named by its
-thumbprint (RFC 7638), and written in settings as ``ed25519:`` and its 32 bytes in base64url.
+thumbprint (RFC 7638), and written in settings as ``ed25519:`` and its 32 bytes in base64url. The type in the
+header keeps what one signs apart: a desired document never passes as a command, nor a command as a document.
 """
 
 import base64
@@ -22,14 +23,14 @@ from contract.limits import MESSAGE_BYTES_MAX
 
 ALGORITHM = "EdDSA"
 TYPE = "gengfu-desired+jws"
+"""Of a desired document."""
+COMMAND_TYPE = "gengfu-command+jws"
 LINE_PREFIX = "ed25519:"
 PEM_BYTES_MAX = 4096
 SIGNATURE_CHARACTERS = 86
 HEADER_CHARACTERS_MAX = 1024
 
-_HEADER = re.compile(
-    rb'\{"alg":"EdDSA","kid":"([A-Za-z0-9_-]{43})","typ":"' + re.escape(TYPE.encode()) + rb'"\}\Z'
-)
+_HEADER = re.compile(rb'\{"alg":"EdDSA","kid":"([A-Za-z0-9_-]{43})","typ":"([a-z+-]{1,64})"\}\Z')
 
 
 class _EdDSA(EdDSAAlgorithm):
@@ -79,7 +80,6 @@ class SigningKey:
         """Use ``make`` or ``from_pem``."""
         self._key = key
         self.public = PublicKey(f"{LINE_PREFIX}{key.as_dict(private=False)['x']}")
-        self._header = {"alg": ALGORITHM, "kid": self.public.kid, "typ": TYPE}
 
     @classmethod
     def make(cls) -> "SigningKey":
@@ -104,27 +104,32 @@ class SigningKey:
 
     def has_signed(self, message: bytes) -> bool:
         """Say whether a message that we made ourselves was made with this key."""
-        return message.split(b".", 1)[0] == _header_of(self.public.kid)
+        headers = (_header_of(self.public.kid, each) for each in (TYPE, COMMAND_TYPE))
+        return message.split(b".", 1)[0] in headers
 
-    def sign(self, payload: bytes) -> bytes:
+    def sign(self, payload: bytes, type_: str = TYPE) -> bytes:
         """Return the JWS; ContractError if it is too large for a message."""
-        signed = jws.serialize_compact(self._header, payload, self._key, registry=_REGISTRY).encode()
+        header = {"alg": ALGORITHM, "kid": self.public.kid, "typ": type_}
+        signed = jws.serialize_compact(header, payload, self._key, registry=_REGISTRY).encode()
         if len(signed) > MESSAGE_BYTES_MAX:
             raise ContractError(f"signed, it takes {len(signed)} bytes, {MESSAGE_BYTES_MAX} at most")
         return signed
 
 
 class KeyRing:
-    """The keys that are believed; one at least is needed to believe anything."""
+    """The keys that are believed, for what is of one type; one at least is needed to believe anything."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(
+        self, lines: Iterable[str], type_: str = TYPE, *, bytes_max: int = MESSAGE_BYTES_MAX
+    ) -> None:
         """Take the keys as settings write them; ContractError if one is none."""
-        self._keys = {_header_of(key.kid): key for key in map(PublicKey, lines)}
+        self._keys = {_header_of(key.kid, type_): key for key in map(PublicKey, lines)}
+        self._type, self._bytes_max = type_, bytes_max
 
     def opened(self, message: bytes) -> bytes:
         """Return the payload of a message that one of the keys has signed; SignatureError for any other."""
-        if len(message) > MESSAGE_BYTES_MAX:
-            text = f"it takes {len(message)} bytes, {MESSAGE_BYTES_MAX} at most"
+        if len(message) > self._bytes_max:
+            text = f"it takes {len(message)} bytes, {self._bytes_max} at most"
             raise SignatureError(Refusal.TOO_LARGE, text)
         if not self._keys:
             text = "no key of a centre is pinned here; write public_keys in [centre] of the settings"
@@ -143,8 +148,8 @@ class KeyRing:
 
     def _stranger(self, header: bytes) -> SignatureError:
         named = _HEADER.match(header)
-        if named is None:
-            return SignatureError(Refusal.FORGED, "its header is not that of a centre's document")
+        if named is None or named[2].decode() != self._type:
+            return SignatureError(Refusal.FORGED, f"its header is not that of a centre's {self._type}")
         pinned = ", ".join(key.kid for key in self._keys.values())
         text = f"key {named[1].decode()} is not pinned here, but {pinned}"
         return SignatureError(Refusal.NO_KEY, text)
@@ -167,8 +172,8 @@ def _segments(message: bytes) -> list[bytes]:
     return segments
 
 
-def _header_of(kid: str) -> bytes:
-    return _encoded(json.dumps({"alg": ALGORITHM, "kid": kid, "typ": TYPE}, separators=(",", ":")).encode())
+def _header_of(kid: str, type_: str) -> bytes:
+    return _encoded(json.dumps({"alg": ALGORITHM, "kid": kid, "typ": type_}, separators=(",", ":")).encode())
 
 
 def _encoded(octets: bytes) -> bytes:

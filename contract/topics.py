@@ -80,6 +80,11 @@ def desired(district: str, gateway: str, kind: str) -> str:
     return f"{Topic(district, gateway, Kind.DESIRED)}/{kind}"
 
 
+def cmd(district: str, gateway: str, command_id: str) -> str:
+    """Topic of one command to a gateway; "+" is all commands, "" what they begin with."""
+    return f"{Topic(district, gateway, Kind.CMD)}/{command_id}"
+
+
 def parse(text: str) -> Topic:
     """Take a received topic apart; ContractError if it is none of ours."""
     if len(text) > TOPIC_CHARACTERS_MAX:

@@ -146,6 +146,15 @@ class Gateway:
         self._do(effects)
         return problems
 
+    def do(self, effects: Iterable[RuleEffect]) -> None:
+        """Do what rules ask for where somebody has asked them."""
+        self._do(effects)
+
+    @property
+    def stopping(self) -> bool:
+        """Say whether it was asked to end: nothing new is begun then."""
+        return self._stop.is_set()
+
     def stop(self) -> None:
         """Ask ``run`` to end."""
         self._stop.set()

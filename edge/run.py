@@ -13,26 +13,29 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from contract.desired import DesiredKind, object_problems
+from contract.desired import DesiredKind
 from contract.events import ClockStepped, DesiredReport
 from contract.samples import ClockState
 from contract.signing import KeyRing
 from device_profiles.schema import Profile
 from edge import checks, kernel_time, known_time, link_report, state_folder
+from edge.asking import Asking
 from edge.buffer.keeper import OnThread
 from edge.buffer.store import NOTHING_HELD, Buffer
 from edge.clock import Step, SystemClock, Timeline, wall_is_credible
 from edge.controls import lock_file
 from edge.controls.lock_file import KeepingLocks
 from edge.desired.documents import Documents
-from edge.desired.judging import Validator, Verifier
+from edge.desired.judging import Verifier
 from edge.desired.shelf import Shelf
+from edge.following import Following
 from edge.gateway import Gateway
 from edge.keeping_time import KeepingTime
 from edge.lamps.night_file import KeepingNights
 from edge.lines import from_settings
 from edge.recorder import Recorder
 from edge.report_renewal import Renewal
+from edge.settings import Buffer as BufferSettings
 from edge.settings import Settings
 from edge.uplink.budget import Plan
 from edge.uplink.mqtt import Uplink
@@ -106,17 +109,11 @@ async def _serve(
     gateway = Gateway(settings, profiles, from_settings.lines(settings), clock, fresh_id)
     randomness = random.Random()  # noqa: S311 - spreads retries, guards nothing
     kept = settings.buffer
-    limits = Limits(
-        kept.window_batches_max,
-        kept.window_bytes_max,
-        kept.acknowledge_timeout_s,
-        kept.acknowledge_timeout_max_s,
-        kept.window_delay_s,
-    )
     desired_keeper = OnThread("desired")  # a large document may take long to check
+    asking = Asking(settings, buffer.path.parent, gateway, clock, fresh_id, lambda: recorder)
     documents = _documents(
         settings,
-        gateway,
+        Following(settings, gateway, asking.by_hand.periods, lambda: clock.now().wall_ms),
         buffer.path.parent,
         desired_keeper,
         clock,
@@ -124,7 +121,9 @@ async def _serve(
     )
     uplink = Uplink(
         settings.broker,
-        Session(NOTHING_HELD.epoch, NOTHING_HELD.lanes, limits, randomness),  # it takes up the buffer itself
+        Session(
+            NOTHING_HELD.epoch, NOTHING_HELD.lanes, _limits(kept), randomness
+        ),  # it takes up the buffer itself
         buffer,
         keeper,
         clock,
@@ -137,6 +136,7 @@ async def _serve(
         delete_on_puback=delete_on_puback,
         synchronise_wait_s=settings.clock.synchronise_wait_s,
         documents=documents,
+        desk=asking.desk,
     )
     recorder = Recorder(
         buffer,
@@ -167,14 +167,13 @@ async def _serve(
     broker = f"{settings.broker.host}:{settings.broker.port}"
     link = link_report.Reporter(settings.gateway, broker, uplink, recorder, gateway.reporting)
     reporting = Renewal(gateway, settings.gateway, link, buffer, keeper, clock)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, gateway.stop)
+    _heed_signals(gateway)
     background = [
         asyncio.create_task(uplink.run()),
         asyncio.create_task(recorder.run()),
         asyncio.create_task(reporting.run()),
         asyncio.create_task(documents.run()),
+        *(asyncio.create_task(loop) for loop in asking.loops()),
         *(asyncio.create_task(each.run()) for each in kept_beside),
     ]
     for task in background:
@@ -186,6 +185,7 @@ async def _serve(
         await gateway.run()
     finally:
         documents.tell_all()
+        await asking.desk.tell_all()
         await recorder.flush()
         await _drained(uplink, kept.stop_drain_s)
         for task in background:
@@ -201,9 +201,26 @@ async def _serve(
         await keeper.run(buffer.close, clean=clean)
         await keeper.close()
         await desired_keeper.close()
+        await asking.close()
     for failure in ended:
         if isinstance(failure, Exception):
             raise failure
+
+
+def _heed_signals(gateway: Gateway) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, gateway.stop)
+
+
+def _limits(kept: BufferSettings) -> Limits:
+    return Limits(
+        kept.window_batches_max,
+        kept.window_bytes_max,
+        kept.acknowledge_timeout_s,
+        kept.acknowledge_timeout_max_s,
+        kept.window_delay_s,
+    )
 
 
 def _locks(gateway: Gateway, state: Path, keeper: OnThread) -> KeepingLocks:
@@ -236,16 +253,14 @@ def _clock(settings: Settings, state: Path) -> SystemClock:
 
 def _documents(
     settings: Settings,
-    gateway: Gateway,
+    following: Following,
     state: Path,
     keeper: OnThread,
     clock: SystemClock,
     report: Callable[[DesiredReport], None],
 ) -> Documents:
-    """Return what keeps the documents; where there are no lamps they are kept, and nobody follows them."""
-    validators: dict[DesiredKind, Validator] = dict.fromkeys(DesiredKind, object_problems)
-    if settings.lamps:
-        validators = {kind: partial(gateway.lamps.problems, kind) for kind in DesiredKind}
+    """Return what keeps the documents."""
+    validators = {kind: partial(following.problems, kind) for kind in DesiredKind}
     verifier = Verifier(
         KeyRing(settings.centre.public_keys),
         settings.district,
@@ -260,7 +275,7 @@ def _documents(
         fresh_id,
         report_interval_s=settings.centre.report_interval_s,
         report=report,
-        on_in_force=gateway.in_force if settings.lamps else lambda _kind, _body: [],
+        on_in_force=following.in_force,
     )
 
 

@@ -101,10 +101,11 @@ PublicKeyLine = Annotated[
 
 
 class Centre(Strict):
-    """Whose documents are believed, and how often refusals are told."""
+    """Whose documents and commands are believed, and how often refusals are told."""
 
     public_keys: list[PublicKeyLine] = Field(default=[], max_length=8)
     report_interval_s: Annotated[float, Field(ge=1, le=86400)] = 60
+    commands: bool = True
 
 
 class SerialSide(Strict):

@@ -35,3 +35,12 @@ def locked(folder: Path) -> int | None:
             f"{folder} is in use by another gateway; stop that one, or give this one its own state_folder"
         ) from error
     return lock
+
+
+def synced(folder: Path) -> None:
+    """Return once what was renamed in a folder is on its disk; OSError where the disk refuses."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -15,9 +15,9 @@ from edge.buffer.keeper import Keeper
 from edge.clock import Clock
 from edge.desired.answers import UNKNOWN_KIND, Answers
 from edge.desired.held import Document, Held, Highest
-from edge.desired.inbox import Arrived, Inbox
 from edge.desired.judging import Accepted, Again, Refused, Verifier, told
 from edge.desired.shelf import Shelf
+from edge.inbox import Arrived, Inbox
 from edge.rules.effects import Ids
 from edge.telling import Told
 from edge.waiting import Wake
@@ -142,11 +142,11 @@ class Documents:
             self._answers.outcome(kind, current, Outcome.ROLLED_BACK, told(problems))
 
     async def _one(self, arrived: Arrived) -> None:
-        if arrived.kind == UNKNOWN_KIND:
+        if arrived.name == UNKNOWN_KIND:
             reason = f"the topic's last level is none of {', '.join(DesiredKind)}"
             self._answers.count(UNKNOWN_KIND, Outcome.REFUSED, Refusal.WRONG_KIND, reason)
             return
-        kind = DesiredKind(arrived.kind)
+        kind = DesiredKind(arrived.name)
         held, now = self._held[kind], self._clock.now()
         verdict = await self._keeper.run(self._verifier.judge, arrived.message, kind, held.highest, now)
         match verdict:

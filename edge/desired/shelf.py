@@ -22,6 +22,7 @@ from contract.limits import MESSAGE_BYTES_MAX
 from contract.names import Digest, Mark
 from contract.signing import payload_of
 from edge.desired.held import Document, Held, Highest
+from edge.state_folder import synced
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
 INDEX_BYTES_MAX = 4096
@@ -75,18 +76,18 @@ class Shelf:
         """Keep what is held in place of what was; where this fails, the one or the other stands."""
         if not self._folder.is_dir():
             self._folder.mkdir(FOLDER_MODE)
-            _synced(self._folder.parent)
+            synced(self._folder.parent)
         fresh = [each for each in held.documents if _name(each) not in self._standing]
         for document in fresh:
             self._replace(_name(document), document.message)
         if fresh:
-            _synced(self._folder)
+            synced(self._folder)
         current, former, waiting = (
             each.digest if each else None for each in (held.current, held.former, held.waiting)
         )
         told = msgspec.json.encode(_Index(held.highest, current, former, waiting, held.tries))
         self._replace(f"{kind}.index", batches.digest(told).encode() + b"\n" + told)
-        _synced(self._folder)
+        synced(self._folder)
         self._standing |= set(map(_name, fresh))
         self._tidy(kind, {_name(each) for each in held.documents})
 
@@ -213,11 +214,3 @@ def _of_index(index: _Index, documents: dict[str, Document]) -> Held:
     if current is None and index.current is not None:
         current, former = former, None
     return Held(highest, current, former, waiting, index.tries if waiting else 0)
-
-
-def _synced(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -22,24 +22,25 @@ UNCONFIRMED_MAX = 1_000
 on a long way round this bounds what a link carries."""
 RECEIVE_MAXIMUM_UNSAID = 65_535
 
-OnDesired = Callable[[str, bytes, bool], None]
-"""Takes the last level of a document's topic, the payload, and whether the broker had retained it."""
+OnSigned = Callable[[str, bytes, bool], None]
+"""Takes the last level of the topic, the payload, and whether the broker had retained it."""
 
 
 class _Inbox(asyncio.Queue[aiomqtt.Message]):
-    """What has arrived; documents are handed on before it, so that a flood of them displaces nothing else."""
+    """What has arrived; what is signed is handed on before it: a flood of that displaces nothing else."""
 
-    def __init__(self, documents_begin: str, on_desired: OnDesired, maxsize: int = 0) -> None:
+    def __init__(self, signed: Mapping[str, OnSigned], maxsize: int = 0) -> None:
         super().__init__(maxsize)
-        self._documents_begin, self._on_desired = documents_begin, on_desired
+        self._signed = dict(signed)
 
     def put_nowait(self, item: aiomqtt.Message) -> None:
         """Take a message."""
         topic = str(item.topic)
-        if topic.startswith(self._documents_begin):
-            self._on_desired(topic.removeprefix(self._documents_begin), item.payload, item.retain)
-        else:
-            super().put_nowait(item)
+        for begins, taken in self._signed.items():
+            if topic.startswith(begins):
+                taken(topic.removeprefix(begins), item.payload, item.retain)
+                return
+        super().put_nowait(item)
 
 
 class Client(aiomqtt.Client):
@@ -52,10 +53,13 @@ class Client(aiomqtt.Client):
         offline: bytes,
         meter: Meter,
         clock: Clock,
-        on_desired: OnDesired,
+        signed: Mapping[str, OnSigned],
     ) -> None:
-        """``names`` are district and gateway, ``offline`` is the will; entering it connects."""
-        inbox = partial(_Inbox, topics.desired(*names, ""), on_desired)
+        """``names`` are district and gateway, ``offline`` is the will; entering it connects.
+
+        ``signed`` takes what is signed, by what its topics begin with.
+        """
+        inbox = partial(_Inbox, signed)
         super().__init__(
             broker.host,
             broker.port,

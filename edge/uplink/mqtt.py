@@ -20,6 +20,7 @@ from edge.buffer.keeper import Keeper
 from edge.buffer.store import Buffer
 from edge.clock import Clock, Moment
 from edge.desired.documents import Documents
+from edge.remote.desk import Desk
 from edge.settings import Broker
 from edge.telling import Told, first_of
 from edge.uplink.back_off import BackOff
@@ -71,17 +72,18 @@ class Uplink:
         delete_on_puback: bool = False,
         synchronise_wait_s: float = 0,
         documents: Documents | None = None,
+        desk: Desk | None = None,
     ) -> None:
         """``plan`` is the monthly budget; ``delete_on_puback`` is for showing what is lost that way.
 
         The first connection gives an unset clock ``synchronise_wait_s`` to be synchronised over the same
         link: what was measured without it is then sent with its right times. ``documents`` gets what the
-        centre wants to hold.
+        centre wants to hold, ``desk`` its commands.
         """
         self._broker, self._session, self._buffer = broker, session, buffer
         self._keeper, self._clock = keeper, clock
         self._back_off = BackOff(broker.reconnect_min_s, broker.reconnect_max_s, random)
-        self._documents = documents
+        self._documents, self._desk = documents, desk
         in_force = (lambda: documents.in_force) if documents else dict[str, int]
         self._greeting = Greeting(buffer, keeper, software, devices, in_force)
         self._delete_on_puback, self._synchronise_wait_s = delete_on_puback, synchronise_wait_s
@@ -165,7 +167,7 @@ class Uplink:
         offline = self._greeting.state(online=False)
         async with self._client(offline) as client:
             heard = [(topics.ack(*self._names, lane), 1) for lane in Lane]
-            heard.append((topics.desired(*self._names, "+"), 1))
+            heard += [(topics.desired(*self._names, "+"), 1), (topics.cmd(*self._names, "+"), 1)]
             await client.subscribe([*heard, (topics.watch(*self._names), 0)])
             online = self._greeting.state(online=True)
             await client.publish(topics.state(*self._names), online, qos=1, retain=True)
@@ -188,11 +190,19 @@ class Uplink:
                 raise
 
     def _client(self, offline: bytes) -> aiomqtt.Client:
-        return Client(self._broker, self._names, offline, self.meter, self._clock, self._desired)
+        signed = {
+            topics.desired(*self._names, ""): self._desired,
+            topics.cmd(*self._names, ""): self._command,
+        }
+        return Client(self._broker, self._names, offline, self.meter, self._clock, signed)
 
     def _desired(self, kind: str, message: bytes, retained: bool) -> None:
         if self._documents:
             self._documents.offer(kind, message, retained=retained)
+
+    def _command(self, name: str, message: bytes, _retained: bool) -> None:
+        if self._desk:
+            self._desk.offer(name, message)
 
     async def _receive(self, client: aiomqtt.Client) -> None:
         async for received in client.messages:

@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console, RenderableType
 
+from gengfu.commands import edge_hand, edge_why
 from gengfu.words import counted
 
 R = TypeVar("R")
@@ -167,3 +168,7 @@ def example() -> None:
     from edge.settings import EXAMPLE
 
     typer.echo(EXAMPLE.read_text(), nl=False)
+
+
+edge_why.add_to(app)
+edge_hand.add_to(app)

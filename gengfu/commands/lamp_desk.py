@@ -72,12 +72,12 @@ def push(
         "text": plan_file.read_text(encoding="utf-8-sig"),
         "file": plan_file.name,
         "who": who or getpass.getuser(),
-        "effective_ms": _ms(effective),
+        "effective_ms": epoch_ms(effective),
     }
     told = asked("PUT", url, "/lamps/plan", body=body, options=OPTIONS)
     for remark in told["remarks"]:
         typer.echo(remark, err=True)
-    _show(_answers(url, "lamp_plan", told["gateways"], _seconds(wait, "--wait")), as_json=as_json)
+    _show(_answers(url, "lamp_plan", told["gateways"], duration_s(wait, "--wait")), as_json=as_json)
 
 
 def status(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
@@ -110,16 +110,16 @@ def override(
         "level": level,
         "reason": reason,
         "who": who or getpass.getuser(),
-        "for_s": _seconds(duration, "--for") if duration else None,
-        "start_ms": _ms(begins),
+        "for_s": duration_s(duration, "--for") if duration else None,
+        "start_ms": epoch_ms(begins),
     }
-    _told("POST", "/lamps/overrides", "lamp_overrides", url, body, as_json=as_json)
+    tell("POST", "/lamps/overrides", "lamp_overrides", url, body, as_json=as_json)
 
 
 def cancel(addresses: Lamps, url: Url = DEFAULT_URL, who: Who = "", as_json: AsJson = False) -> None:
     """Let lamps follow their plan again, before their override ends."""
     body = {"addresses": addresses, "who": who or getpass.getuser()}
-    _told("POST", "/lamps/overrides/cancel", "lamp_overrides", url, body, as_json=as_json)
+    tell("POST", "/lamps/overrides/cancel", "lamp_overrides", url, body, as_json=as_json)
 
 
 def condition(
@@ -142,11 +142,11 @@ def condition(
     body = {
         "condition": name,
         "who": who or getpass.getuser(),
-        "for_s": _seconds(duration, "--for"),
+        "for_s": duration_s(duration, "--for"),
         "gateways": gateways or [],
-        "start_ms": _ms(begins),
+        "start_ms": epoch_ms(begins),
     }
-    _told("POST", "/lamps/conditions", "lamp_conditions", url, body, as_json=as_json)
+    tell("POST", "/lamps/conditions", "lamp_conditions", url, body, as_json=as_json)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -158,7 +158,8 @@ def add_to(app: typer.Typer) -> None:
     app.command(short_help="Say that a condition of the plan holds for a time.")(condition)
 
 
-def _told(method: str, path: str, kind: str, url: str, body: dict[str, Any], *, as_json: bool) -> None:
+def tell(method: str, path: str, kind: str, url: str, body: dict[str, Any], *, as_json: bool) -> None:
+    """Have the centre tell gateways something by a document of a kind, and show who has heard it."""
     from gengfu.centre_client import asked
 
     told = asked(method, url, path, body=body, options=OPTIONS)
@@ -219,7 +220,8 @@ def _show(items: list[dict[str, Any]], *, as_json: bool) -> None:
         console.print(part)
 
 
-def _seconds(text: str, option: str) -> float:
+def duration_s(text: str, option: str) -> float:
+    """Return what an option says, in seconds; where it says nothing of the kind, tell it and exit 1."""
     try:
         return seconds(text)
     except ValueError as error:
@@ -227,5 +229,6 @@ def _seconds(text: str, option: str) -> float:
         raise typer.Exit(1) from error
 
 
-def _ms(moment: datetime | None) -> int | None:
+def epoch_ms(moment: datetime | None) -> int | None:
+    """Return a time as the centre takes it."""
     return None if moment is None else round(moment.astimezone().timestamp() * 1000)

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from collector import key_file
-from collector.desired_publisher import Outgoing
 from collector.intake import Received
+from collector.publishing import Outgoing
 from collector.service import Collector, CollectorError
 from collector.tables import desired, desired_heard
 from contract import topics
@@ -81,10 +81,10 @@ class Desk:
 
         async def publish() -> list[Outgoing]:
             try:
-                due = await asyncio.wait_for(self.collector.publisher.take(), 0.2)
+                due = await asyncio.wait_for(self.collector.desired_publisher.take(), 0.2)
             except TimeoutError:
                 return []
-            await self.collector.publisher.sent(due)
+            await self.collector.desired_publisher.sent(due)
             return due
 
         return asyncio.run(publish())
@@ -222,7 +222,7 @@ def test_a_document_is_sent_ever_more_seldom_until_its_gateway_answers(tmp_path:
     while clock.now_ms < NOW_MS + 600_000:
         with desk(tmp_path, clock) as centre:
             for _ in range(10):
-                if centre.collector.state.read_now(centre.collector.publisher._is_due):
+                if centre.collector.state.read_now(centre.collector.desired_publisher.is_due):
                     assert centre.due()
                     sent_ms.append(clock.now_ms - NOW_MS)
                 clock.now_ms += 5_000
@@ -250,7 +250,7 @@ def test_a_hello_with_another_sequence_brings_the_document_at_once(tmp_path: Pat
         assert centre.due() == []
         for _ in range(2):
             centre.greet()
-            assert [each.sequence for each in centre.due()] == [1]
+            assert [each.key[2] for each in centre.due()] == [1]
             assert centre.due() == []
         assert (centre.state()["state"], centre.state()["in_force"]) == ("in_force", None)
         centre.greet(retained=True, boot_id="c" * 32)
@@ -321,7 +321,7 @@ def test_the_newest_supersedes_and_only_some_history_is_kept(tmp_path: Path) -> 
         assert [centre.pushed(number) for number in range(2, 5)] == [2, 3, 4]
         states = {row[2]: row[10] for row in rows(centre.collector.state, desired)}
         assert states == {1: "in_force", 2: "superseded", 3: "superseded", 4: "waiting"}
-        assert [each.sequence for each in centre.due()] == [4]
+        assert [each.key[2] for each in centre.due()] == [4]
         centre.report(Outcome.IN_FORCE, 4)
         centre.report(Outcome.REFUSED, 2, refusal=Refusal.ROLLED_BACK, highest=4)
         states = {row[2]: row[10] for row in rows(centre.collector.state, desired)}
@@ -364,7 +364,7 @@ def test_a_document_the_gateway_refuses_for_its_number_is_numbered_on_and_sent_a
         }
         centre.report(Outcome.REFUSED, 1, **refused)
         [again] = centre.due()
-        assert (again.sequence, opened(tmp_path, again).body) == (13, '{"plan": 1}')
+        assert (again.key[2], opened(tmp_path, again).body) == (13, '{"plan": 1}')
         assert centre.state()["who"] == "wang"
         centre.report(Outcome.IN_FORCE, 13, refusal=None, highest=13)
         assert (centre.state()["state"], centre.state()["highest"]) == ("in_force", 13)
@@ -378,7 +378,7 @@ def test_other_bytes_under_the_same_number_are_numbered_on_as_well(tmp_path: Pat
         centre.pushed(1)
         centre.due()
         centre.report(Outcome.REFUSED, 1, refusal=Refusal.REPLAYED, highest=1, highest_issued_ms=5)
-        assert [each.sequence for each in centre.due()] == [2]
+        assert [each.key[2] for each in centre.due()] == [2]
 
 
 @pytest.mark.parametrize("was_in_force", [True, False])
@@ -390,7 +390,7 @@ def test_what_a_backup_held_never_replaces_what_was_pushed_since(tmp_path: Path,
         if was_in_force:
             centre.report(Outcome.IN_FORCE, 1)
         centre.greet(lamp_plan=12)
-        assert [each.sequence for each in centre.due()] == [1]
+        assert [each.key[2] for each in centre.due()] == [1]
         later: dict[str, Any] = {"highest": 12, "highest_issued_ms": NOW_MS + HOUR_MS}
         centre.report(Outcome.REFUSED, 1, refusal=Refusal.ROLLED_BACK, **later)
         now = centre.state()
@@ -438,13 +438,13 @@ def test_a_gateway_that_does_not_pin_the_key_is_seen_and_gets_the_document_once_
         centre.report(Outcome.REFUSED, 0, digest=rows(centre.collector.state, desired)[0][4], **told)
         assert (centre.state()["state"], centre.state()["reason"]) == ("refused", "no key is pinned here")
         centre.greet()
-        assert [each.sequence for each in centre.due()] == [1]
+        assert [each.key[2] for each in centre.due()] == [1]
     (tmp_path / "data" / key_file.FILE_NAME).rename(tmp_path / "former.pem")
     with desk(tmp_path, clock) as centre:
         centre._batches = 10
         centre.report(Outcome.REFUSED, 0, digest=rows(centre.collector.state, desired)[0][4], **told)
         [again] = centre.due()
-        assert (again.sequence, opened(tmp_path, again).body) == (2, '{"plan": 1}')
+        assert (again.key[2], opened(tmp_path, again).body) == (2, '{"plan": 1}')
 
 
 def test_the_key_is_the_owners_alone_and_made_once(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from msgspec import structs
 
 from contract import messages, topics
 from contract.errors import ContractError
-from contract.messages import Ack, Command, EpochRange, Hello, LaneRange, State
+from contract.messages import Ack, EpochRange, Hello, LaneRange, State
 from contract.samples import ClockState
 from contract.stretches import Stretch, Stretches
 from contract.topics import Kind, Lane, Topic
@@ -28,7 +28,6 @@ TELLING = structs.replace(HELLO, epochs=[EpochRange(ID, {"events": LaneRange(9, 
         (Ack(1, ID, 7, ID), Ack),
         (Ack(1, ID, 0), Ack),
         (State(1, True, ID), State),
-        (Command(1, ID, "n", "g", "d", "p", 1, 5, 9), Command),
     ],
 )
 def test_messages_come_back_as_they_were(message: Ack, kind: type[Ack]) -> None:

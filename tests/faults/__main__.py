@@ -39,6 +39,14 @@ CAMPAIGNS = (
         minutes_max=10,
     ),
     Campaign(
+        "commands",
+        "late, doubled, forged and interrupted commands: exactly the valid ones are executed, once",
+        ["--messages", "10000", "--control-messages", "2000"],
+        ["--messages", "1500", "--control-messages", "400"],
+        minutes=1,
+        minutes_max=10,
+    ),
+    Campaign(
         "restores",
         "cloned cards and restored centres lose nothing that somebody still holds",
         ["--stories", "60"],

@@ -13,9 +13,16 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from gengfu.commands import collector, edge, lamps, profiles
+from gengfu.commands import collector, command, edge, lamps, periods, profiles
 
-GROUPS = {"edge": edge.app, "collector": collector.app, "lamps": lamps.app, "profiles": profiles.app}
+GROUPS = {
+    "edge": edge.app,
+    "collector": collector.app,
+    "command": command.app,
+    "lamps": lamps.app,
+    "periods": periods.app,
+    "profiles": profiles.app,
+}
 
 
 def pages(name: str, app: typer.Typer) -> Iterator[str]:
@@ -23,7 +30,7 @@ def pages(name: str, app: typer.Typer) -> Iterator[str]:
     whole = typer.Typer(add_completion=False, rich_markup_mode=None)
     whole.add_typer(app, name=name)
     group = getattr(get_command(whole), "commands")[name]  # noqa: B009
-    for words in ([], *([command] for command in group.commands)):
+    for words in ([], *([one] for one in group.commands)):
         result = CliRunner().invoke(whole, [name, *words, "--help"], terminal_width=80)
         assert result.exit_code == 0
         yield result.output

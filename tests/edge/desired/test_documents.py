@@ -11,7 +11,7 @@ import pytest
 from contract import batches
 from contract.desired import DesiredKind, Refusal
 from contract.samples import ClockState
-from edge.desired import inbox
+from edge import inbox
 from edge.desired.documents import TRIES_MAX, Documents
 from edge.desired.held import Held
 from edge.desired.judging import Verifier

@@ -1,4 +1,4 @@
-"""What the client hands on: a flood of documents displaces nothing else that waits."""
+"""What the client hands on: a flood of documents or commands displaces nothing else that waits."""
 
 import asyncio
 from typing import Any
@@ -19,11 +19,18 @@ def message(topic: str, payload: bytes, *, retain: bool = False) -> aiomqtt.Mess
 def test_documents_pass_by_the_queue_and_what_is_not_ours_does_not() -> None:
     """Each with the last level of its topic, whatever that is, and with what the broker had retained."""
     handed: list[Any] = []
-    inbox = _Inbox(topics.desired("north", "gw-1", ""), lambda *document: handed.append(document), maxsize=1)
+    commands: list[Any] = []
+    signed: dict[str, Any] = {
+        topics.desired("north", "gw-1", ""): lambda *document: handed.append(document),
+        topics.cmd("north", "gw-1", ""): lambda *command: commands.append(command),
+    }
+    inbox = _Inbox(signed, maxsize=1)
     inbox.put_nowait(message(topics.ack("north", "gw-1", Lane.EVENTS), b"an acknowledgement"))
     for number in range(5):
         inbox.put_nowait(message("gengfu/1/north/gw-1/desired/lamp_plan", b"%d" % number, retain=number == 0))
     inbox.put_nowait(message("gengfu/1/north/gw-1/desired/none of ours", b""))
+    inbox.put_nowait(message(topics.cmd("north", "gw-1", "a" * 32), b"a command"))
+    assert commands == [("a" * 32, b"a command", False)]
     assert handed == [
         *(("lamp_plan", b"%d" % number, number == 0) for number in range(5)),
         ("none of ours", b"", False),

@@ -11,9 +11,9 @@ _MESSAGE_BYTES = 200
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A message on the topic of a kind, or of what is none; ``retained`` ones may have been here before."""
+    """A message by the last level of its topic; ``retained`` ones may have been here before."""
 
-    kind: str
+    name: str
     message: bytes
     retained: bool
 

@@ -1,0 +1,180 @@
+"""What people ask of outputs, alarms and devices: at the cabinet, or as a command of the centre.
+
+Names are looked up here: whoever mistypes one is told the nearest.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Protocol
+
+from contract.commands import Command, CommandKind
+from contract.events import Holder
+from edge.clock import Clock, Moment
+from edge.rules.effects import RuleEffect
+from edge.rules.why import Why
+from edge.settings import Settings
+
+NEAREST_MAX = 3
+HOLD_S_MAX = 7 * 86_400.0
+"""A manual hold always ends; for longer there is the maintenance lock."""
+
+Effects = list[RuleEffect]
+
+
+class Rules(Protocol):
+    """What is asked of the engine; each returns "" or why it is refused, and what follows."""
+
+    def lock(self, output: str, who: str, now: Moment) -> tuple[str, Effects]:
+        """Keep an output as it is, whatever wants otherwise."""
+
+    def unlock(self, output: str, who: str, now: Moment) -> tuple[str, Effects]:
+        """End that."""
+
+    def manual(
+        self,
+        output: str,
+        on: bool,
+        until_ms: int,
+        source: Holder,
+        who: str,
+        now: Moment,
+        command_id: str = "",
+    ) -> tuple[str, Effects]:
+        """Hold an output on or off."""
+
+    def release(
+        self, output: str, source: Holder, who: str, now: Moment, command_id: str = ""
+    ) -> tuple[str, Effects]:
+        """End that."""
+
+    def maintain(self, device: str, until_ms: int | None, who: str, now: Moment) -> Effects:
+        """Mark planned work on a device; None ends it."""
+
+    def set_periods(self, periods: Mapping[str, tuple[int, int]], now: Moment) -> Effects:
+        """Let these event periods hold, each from when until when."""
+
+    def reset(self, alarm: str, who: str, now: Moment) -> tuple[str, Effects]:
+        """Let a latched alarm return to normal."""
+
+    def explain(self, name: str, now: Moment) -> Why | None:
+        """Say why an alarm or control is in its state; None where there is none of that name."""
+
+
+class Refusal(Exception):  # noqa: N818 - no error of ours: what is asked for cannot be
+    """It is not done; the text says why and what to do."""
+
+
+class ByHand:
+    """Asks the rules, and has done what they say."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        rules: Rules,
+        clock: Clock,
+        do: Callable[[Iterable[RuleEffect]], None],
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """``do`` executes effects; while it is ``stopping`` nothing new is begun."""
+        self._rules, self._clock, self._do, self._stopping = rules, clock, do, stopping
+        self.controls = {control.name: control.output for control in settings.controls}
+        self.alarms = [alarm.name for alarm in settings.alarms]
+        self._devices = [device.name for device in settings.devices]
+
+    def lock(self, output: str, who: str) -> None:
+        """Lock an output; Refusal."""
+        self._done(*self._rules.lock(self._output(output), who, self._now()))
+
+    def unlock(self, output: str, who: str) -> None:
+        """Unlock it; Refusal."""
+        self._done(*self._rules.unlock(self._output(output), who, self._now()))
+
+    def manual(self, output: str, who: str, *, on: bool, for_s: float) -> int:
+        """Hold an output for a time; return until when, in UTC ms; Refusal."""
+        now = self._now()
+        if not 0 < for_s <= HOLD_S_MAX:
+            raise Refusal(
+                f"a manual hold lasts more than 0 s and {HOLD_S_MAX:.0f} s at most, not {for_s:g} s; "
+                "for work that takes longer, lock the output"
+            )
+        until_ms = now.wall_ms + round(for_s * 1000)
+        self._done(*self._rules.manual(self._output(output), on, until_ms, Holder.LOCAL, who, now))
+        return until_ms
+
+    def release(self, output: str, who: str) -> None:
+        """Let go of an output that was held here; Refusal."""
+        self._done(*self._rules.release(self._output(output), Holder.LOCAL, who, self._now()))
+
+    def maintain(self, device: str, who: str, for_s: float | None) -> int:
+        """Mark planned work for a time, None: it is over; return until when, in UTC ms, or 0; Refusal."""
+        now = self._now()
+        if device not in self._devices:
+            raise Refusal(_unknown("device", device, self._devices))
+        until_ms = None if for_s is None else now.wall_ms + round(for_s * 1000)
+        self._done("", self._rules.maintain(device, until_ms, who, now))
+        return until_ms or 0
+
+    def reset(self, alarm: str, who: str) -> None:
+        """Reset a latched alarm; Refusal."""
+        if alarm.partition("/")[0] not in self.alarms:
+            raise Refusal(_unknown("alarm", alarm, self.alarms))
+        self._done(*self._rules.reset(alarm, who, self._now()))
+
+    def periods(self, periods: Mapping[str, tuple[int, int]]) -> None:
+        """Let these event periods hold, by name: from when until when, UTC ms."""
+        self._done("", self._rules.set_periods(periods, self._now()))
+
+    def explain(self, name: str) -> Why:
+        """Say why an alarm or control is in its state; Refusal."""
+        if (why := self._rules.explain(name, self._now())) is None:
+            raise Refusal(_unknown("alarm or control", name, [*self.alarms, *self.controls]))
+        return why
+
+    def state(self) -> list[Why]:
+        """Return how all alarms and controls are, in the order of the settings."""
+        now = self._now()
+        told = [self._rules.explain(name, now) for name in (*self.alarms, *self.controls)]
+        return [why for why in told if why is not None]
+
+    def command(self, command: Command) -> str:
+        """Begin a command of the centre; return "" or why it is refused."""
+        try:
+            match command.kind:
+                case CommandKind.RESET_ALARM:
+                    self.reset(command.target, command.who)
+                case CommandKind.RELEASE:
+                    output, now = self._output(command.target), self._now()
+                    self._done(*self._rules.release(output, Holder.CENTRE, command.who, now, command.id))
+                case CommandKind.SWITCH:
+                    output, now = self._output(command.target), self._now()
+                    on, until_ms = bool(command.value), command.until_ms or 0
+                    self._done(
+                        *self._rules.manual(output, on, until_ms, Holder.CENTRE, command.who, now, command.id)
+                    )
+        except Refusal as refused:
+            return str(refused)
+        return ""
+
+    def _done(self, refused: str, effects: Effects) -> None:
+        self._do(effects)  # a refusal is on record, too
+        if refused:
+            raise Refusal(refused)
+
+    def _output(self, name: str) -> str:
+        """Return the output of that name, or of the control of that name."""
+        if self._stopping():
+            raise Refusal("the gateway is stopping")
+        output = self.controls.get(name, name)
+        if output not in self.controls.values():
+            known = [*self.controls.values(), *self.controls]
+            raise Refusal(_unknown("output of a control", name, known))
+        return output
+
+    def _now(self) -> Moment:
+        return self._clock.now()
+
+
+def _unknown(what: str, name: str, known: list[str]) -> str:
+    nearest = get_close_matches(name, known, NEAREST_MAX, 0.5) or known[:NEAREST_MAX]
+    there = f"; write {' or '.join(nearest)}" if nearest else "; the settings name none"
+    return f"there is no {what} {name[:80]!r} here{there}"

@@ -1,0 +1,1 @@
+"""Commands from the centre: judged, on disk before anything acts, executed at most once, answered for."""

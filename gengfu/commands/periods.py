@@ -1,0 +1,71 @@
+"""``gengfu periods``: event periods of rules, which the centre tells gateways: such as a flood watch."""
+
+import getpass
+import json
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Moment, Url, Who, duration_s, epoch_ms, tell
+
+app = typer.Typer(help="Event periods that rules heed: hold, end and list them.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="PERIOD", help="As the rules call it, such as flood-watch.")]
+Gateways = Annotated[list[str], typer.Option("--gateway", metavar="GATEWAY", help="There; repeatable.")]
+
+
+@app.command(short_help="Say that a period holds for a time.")
+def hold(
+    name: Name,
+    gateways: Gateways,
+    duration: Annotated[str, typer.Option("--for", metavar="DURATION", help="Such as 6h; it always ends.")],
+    begins: Moment = None,
+    url: Url = DEFAULT_URL,
+    who: Who = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say that a period holds for a time, in place of what was said of it before; and see who has heard."""
+    _tell(name, gateways, duration_s(duration, "--for"), epoch_ms(begins), url, who, as_json=as_json)
+
+
+@app.command(short_help="End a period before its time.")
+def end(
+    name: Name, gateways: Gateways, url: Url = DEFAULT_URL, who: Who = "", as_json: AsJson = False
+) -> None:
+    """End a period before its time."""
+    _tell(name, gateways, 0.0, None, url, who, as_json=as_json)
+
+
+@app.command("list", short_help="The periods of a gateway that are not over.")
+def list_(
+    gateway: Annotated[str, typer.Argument(metavar="GATEWAY", help="As the centre lists it.")],
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Show the periods of a gateway that are not over."""
+    from gengfu.centre_client import asked
+
+    items = asked("GET", url, "/periods", query={"gateway": gateway})["items"]
+    if as_json:
+        typer.echo(json.dumps(items, ensure_ascii=False))
+        return
+    for item in items:
+        begins, ends = (
+            f"{datetime.fromtimestamp(item[key] / 1000).astimezone():%m-%d %H:%M}"
+            for key in ("from_ms", "until_ms")
+        )
+        typer.echo(f"{item['period']}: {begins} - {ends}")
+
+
+def _tell(
+    name: str, gateways: list[str], for_s: float, start_ms: int | None, url: str, who: str, *, as_json: bool
+) -> None:
+    body = {
+        "period": name,
+        "gateways": gateways,
+        "who": who or getpass.getuser(),
+        "for_s": for_s,
+        "start_ms": start_ms,
+    }
+    tell("POST", "/periods", "lamp_conditions", url, body, as_json=as_json)
