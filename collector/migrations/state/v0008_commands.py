@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "state_0008"
-down_revision: str | None = "state_0006"
+down_revision: str | None = "state_0007"
 branch_labels: str | None = None
 depends_on: str | None = None
 
