@@ -150,7 +150,6 @@ async def _serve(
         leaves_at_once=uplink.leaves_at_once,
         held_ms=(lambda: gateway.reporting.held_ms) if gateway.reporting else None,
     )
-    locks = _locks(gateway, buffer.path.parent, keeper)
     gateway.attach(recorder, buffer)
     clock.timeline.on_step = lambda step: _tell_step(recorder, documents, step)
     gateway.on_measured = uplink.measured
@@ -162,7 +161,7 @@ async def _serve(
     kept_beside = (
         KeepingTime(buffer.path.parent, keeper, clock),
         KeepingNights(buffer.path.parent, keeper, gateway.nights),
-        locks,
+        _locks(gateway, buffer.path.parent, keeper),
     )
     broker = f"{settings.broker.host}:{settings.broker.port}"
     link = link_report.Reporter(settings.gateway, broker, uplink, recorder, gateway.reporting)
