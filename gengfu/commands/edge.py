@@ -49,7 +49,9 @@ def check(
         Path | None,
         typer.Option(metavar="RECORDING", help="Samples as JSON lines or CSV: show what the rules would do."),
     ] = None,
-    first: Annotated[int, typer.Option(min=0, max=10_000, help="So many of these in full.")] = 50,
+    first: Annotated[
+        int, typer.Option(metavar="N", min=0, max=10_000, help="With it: show so many events in full.")
+    ] = 50,
     as_json: AsJson = False,
 ) -> None:
     """Check a settings file; every mistake is told with file, line, key and remedy.
