@@ -14,6 +14,7 @@ from sqlalchemy import insert as plain_insert
 
 from collector import lamp_hand, lamp_standing, registry
 from collector.desired_book import DesiredBook, Push
+from collector.lamp_hand import Allowed
 from collector.tables import lamp_plans
 from contract.desired import DesiredKind
 from contract.limits import TIME_MS_MAX
@@ -109,7 +110,8 @@ class LampDesk:
         zone, told, remarks = nights.zone(plan.time_zone), {}, []
         begins_ms = now_ms if start_ms is None else start_ms
         for gateway, lamps in _by_gateway(plan, addresses).items():
-            ends_ms = begins_ms + self._lasts_ms(connection, plan, gateway, begins_ms, for_s)
+            allowed = lamp_hand.allowed(connection, gateway, plan.overrides, now_ms)
+            ends_ms = begins_ms + _lasts_ms(plan, gateway, allowed, begins_ms, for_s)
             _check_times("an override", begins_ms, ends_ms, now_ms, zone)
             fresh = Override(
                 lamps=lamps,
@@ -118,7 +120,7 @@ class LampDesk:
                 expiration_ms=ends_ms,
                 reason=f"{reason} ({who})",
             )
-            former, said = self._overrides(connection, plan, gateway)
+            former, said = self._overrides(connection, plan, gateway, allowed)
             standing, affected = lamp_standing.overlaid(former, fresh, now_ms)
             remarks += said + [lamp_standing.override_remark(gateway, each, zone) for each in affected]
             if len(standing) > OVERRIDES_MAX:
@@ -133,7 +135,8 @@ class LampDesk:
         plan = _plan(connection)
         zone, told, remarks = nights.zone(plan.time_zone), {}, []
         for gateway, lamps in _by_gateway(plan, addresses).items():
-            former, said = self._overrides(connection, plan, gateway)
+            allowed = lamp_hand.allowed(connection, gateway, plan.overrides, self._now_ms())
+            former, said = self._overrides(connection, plan, gateway, allowed)
             gone = lamp_standing.cancelled(former, set(lamps), self._now_ms())
             remarks += said + [lamp_standing.override_remark(gateway, each, zone) for each in gone]
             told[gateway] = Overrides(overrides=lamp_standing.without(former, set(lamps)))
@@ -190,24 +193,8 @@ class LampDesk:
         self._book.push(connection, Push(DesiredKind.LAMP_OVERRIDES, bodies, who))
         return sorted(bodies)
 
-    def _lasts_ms(
-        self, connection: Connection, plan: Plan, gateway: str, begins_ms: int, for_s: float | None
-    ) -> int:
-        """Return how long an override lasts there; DeskError where that is longer than a plan allows."""
-        limits = plan.overrides
-        until_ms = begins_ms + round((limits.default_s if for_s is None else for_s) * 1000)
-        longest_s = lamp_hand.longest_s(connection, gateway, limits, until_ms, self._now_ms())
-        if for_s is not None and for_s > longest_s:
-            which = "the plan" if longest_s == limits.longest_s else f"the plan that {gateway} follows"
-            raise DeskError(
-                f"an override of {_hours(for_s)} is too long: {which} allows {_hours(longest_s)}; give "
-                f"{_hours(longest_s)} at most, or change longest_s in [overrides] of the plan",
-                "for_s",
-            )
-        return min(round(longest_s * 1000), until_ms - begins_ms)
-
     def _overrides(
-        self, connection: Connection, plan: Plan, gateway: str
+        self, connection: Connection, plan: Plan, gateway: str, allowed: Allowed
     ) -> tuple[list[Override], list[str]]:
         """Return what stands of former overrides so that the gateway can take it, and remarks."""
         now_ms, zone = self._now_ms(), nights.zone(plan.time_zone)
@@ -215,14 +202,28 @@ class LampDesk:
         remarks = [lamp_standing.refused_remark(gateway, each, reason, zone) for each in refused]
         standing = []
         for each in former:
-            until_ms = each.expiration_ms
-            longest_s = lamp_hand.longest_s(connection, gateway, plan.overrides, until_ms, now_ms)
+            longest_s = allowed.longest_s(each.expiration_ms)
             fits, is_cut = lamp_standing.fitted(each, longest_s, now_ms)
             standing.append(fits)
             if is_cut:
                 ends_ms = fits.expiration_ms
                 remarks.append(lamp_standing.cut_remark(gateway, each, ends_ms, longest_s, zone))
         return standing, remarks
+
+
+def _lasts_ms(plan: Plan, gateway: str, allowed: Allowed, begins_ms: int, for_s: float | None) -> int:
+    """Return how long an override lasts there; DeskError where that is longer than a plan allows."""
+    limits = plan.overrides
+    lasts_ms = round((limits.default_s if for_s is None else for_s) * 1000)
+    longest_s = allowed.longest_s(begins_ms + lasts_ms)
+    if for_s is not None and for_s > longest_s:
+        which = "the plan" if longest_s == limits.longest_s else f"the plan that {gateway} follows"
+        raise DeskError(
+            f"an override of {_hours(for_s)} is too long: {which} allows {_hours(longest_s)}; give "
+            f"{_hours(longest_s)} at most, or change longest_s in [overrides] of the plan",
+            "for_s",
+        )
+    return min(round(longest_s * 1000), lasts_ms)
 
 
 def unread(connection: Connection, parts: Mapping[str, Plan]) -> list[str]:

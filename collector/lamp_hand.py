@@ -27,6 +27,20 @@ class Hand(NamedTuple):
     reason: str = ""
 
 
+class Allowed(NamedTuple):
+    """How long an override may last at one gateway: by the plan pushed last, and by another in force."""
+
+    pushed_s: float
+    pushed_from_ms: int
+    followed_s: float | None = None
+
+    def longest_s(self, until_ms: int) -> float:
+        """Return it for an override that ends then; the plan pushed last counts for what it will meet."""
+        if self.followed_s is None:
+            return self.pushed_s
+        return min(self.pushed_s, self.followed_s) if self.pushed_from_ms < until_ms else self.followed_s
+
+
 class _Limited(BaseModel):
     """Of a plan, how long overrides may be."""
 
@@ -54,20 +68,16 @@ def conditions(connection: Connection, gateway: str, now_ms: int) -> list[Condit
     return [it for it in known if it.until_ms > now_ms]
 
 
-def longest_s(connection: Connection, gateway: str, pushed: Limits, until_ms: int, now_ms: int) -> float:
-    """Return how long an override may last that ends at ``until_ms``; ``pushed`` is of the plan pushed last.
-
-    What its gateway follows counts, until the newer plan reaches it, and that one from when it is to hold.
-    """
+def allowed(connection: Connection, gateway: str, pushed: Limits, now_ms: int) -> Allowed:
+    """Return how long overrides may last there; ``pushed`` is of the plan that was pushed last."""
     newest = _newest(connection, gateway, DesiredKind.LAMP_PLAN)
     followed = _in_force(connection, gateway, DesiredKind.LAMP_PLAN)
-    allowed: list[float] = []
-    if newest is None or newest.effective_ms < until_ms:
-        allowed.append(pushed.longest_s)
-    comes_now = newest is not None and newest.state in OPEN and newest.effective_ms <= now_ms
-    if followed is not None and newest is not None and followed.sequence != newest.sequence and not comes_now:
-        allowed.append(_Limited.model_validate_json(_body(followed)).overrides.longest_s)
-    return min(allowed, default=pushed.longest_s)
+    if newest is None or followed is None or followed.sequence == newest.sequence:
+        return Allowed(pushed.longest_s, newest.effective_ms if newest else 0)
+    if newest.state in OPEN and newest.effective_ms <= now_ms:
+        return Allowed(pushed.longest_s, 0)  # it is on its way, and arrives before an override does
+    followed_s = _Limited.model_validate_json(_body(followed)).overrides.longest_s
+    return Allowed(pushed.longest_s, newest.effective_ms, followed_s)
 
 
 def _hand(connection: Connection, gateway: str, kind: DesiredKind) -> Hand:
