@@ -187,3 +187,18 @@ def test_a_clock_that_leaps_ahead_and_stays_is_believed_after_a_while() -> None:
     assert abs(night.should_s - 12 * 3600) <= 60
     assert abs(night.lit_s - (9 * 3600 - 600)) <= 60
     assert night.dark_s == 0
+
+
+def test_a_power_cut_soon_after_noon_tells_the_night_under_its_id_again() -> None:
+    """What is on disk is still the night that was told: nothing of it is added to itself."""
+    watch = Watch()
+    watch.look(0, 23.75 * HOUR_S)
+    kept = watch.book.data()
+    watch.look(23.75 * HOUR_S, 24 * HOUR_S + 60)
+    later = Watch()
+    later.book.load(kept)
+    now = moment(24 * HOUR_S + 600)
+    later.take(later.book.roll(now), now.s)
+    [night], [again] = watch.told, later.told
+    assert (again.id, again.night, again.should_s) == (night.id, night.night, night.should_s)
+    assert again.energy_wh == pytest.approx(night.energy_wh)
