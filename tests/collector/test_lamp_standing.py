@@ -222,7 +222,7 @@ def test_the_plan_that_a_cabinet_follows_says_how_long_an_override_may_be(tmp_pa
         told(centre, "PUT", "plan", later | {"text": strict})
         told(centre, "POST", "overrides", asked | {"for_s": 7200})
         meets = asked | {"for_s": 7200, "start_ms": NOW_MS + 7 * DAY_MS}
-        assert "give 600 s at most" in ask(centre, "POST", "overrides", meets).text
+        assert "give 10min at most" in ask(centre, "POST", "overrides", meets).text
 
 
 @pytest.mark.parametrize(
