@@ -112,7 +112,10 @@ class Gateway:
                 self._do([Emit(AlarmCleared(alarms[key], now.wall_ms, rule, device, point, clock=now.clock))])
         controls = dict(remembered.get("controls", {}))
         known = {**remembered, "alarms": alarms | ours["alarms"], "controls": controls | ours["controls"]}
-        known["alarm_flags"] = remembered.get("alarm_flags", {}) | ours["alarm_flags"]
+        flags = {
+            key: it for key, it in remembered.get("alarm_flags", {}).items() if key not in ours["alarms"]
+        }
+        known["alarm_flags"] = flags | ours["alarm_flags"]
         self._do(self.engine.recall(known, now))
         self._do(self.lamps.recall(remembered.get("lamps", {}), now))
         for driver in self._drivers():
