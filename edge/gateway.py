@@ -124,7 +124,10 @@ class Gateway:
                 rule, device, point, *_ = key.split("/")
                 self._do([Emit(AlarmCleared(alarms[key], now.wall_ms, rule, device, point, clock=now.clock))])
         known = {**remembered, "alarms": alarms | ours["alarms"]}
-        known["alarm_flags"] = remembered.get("alarm_flags", {}) | ours["alarm_flags"]
+        flags = {
+            key: it for key, it in remembered.get("alarm_flags", {}).items() if key not in ours["alarms"]
+        }
+        known["alarm_flags"] = flags | ours["alarm_flags"]
         self._do(self.engine.recall(known, now))
         self._watched |= {target.device for target in self.engine.targets()}
         self._do(self.lamps.recall(remembered.get("lamps", {}), now))

@@ -372,3 +372,25 @@ def test_a_value_of_an_event_has_the_same_limits(value: str | int) -> None:
     data = batches.message(header(batches.Content.EVENTS), batches.events_payload([event]))
     with pytest.raises(ContractError):
         batches.decode(data)
+
+
+def test_alarms_of_before_there_were_conditions_are_still_read() -> None:
+    """A cabinet that was not updated, and a journal of last year."""
+    before = {
+        "type": "alarm_raised", "id": "a" * 32, "time_ms": 1, "rule": "burst", "device": "d", "point": "p",
+        "problem": "pipe_burst", "priority": "low", "message": "m", "part": "", "value": None, "limit": None,
+        "clock": "synchronised",
+    }  # fmt: skip
+    over = {
+        "type": "alarm_cleared", "id": "a" * 32, "time_ms": 2, "rule": "burst", "device": "d", "point": "p",
+        "value": None, "clock": "synchronised",
+    }  # fmt: skip
+    raised, cleared = msgspec.msgpack.decode(msgspec.msgpack.encode([before, over]), type=list[Event])
+    assert isinstance(raised, AlarmRaised)
+    assert isinstance(cleared, AlarmCleared)
+    assert (raised.condition, raised.planned, cleared.reason) == ("", False, "")
+    now = AlarmRaised(
+        "b" * 32, 1, "burst", "d", "p", "pipe_burst", Priority.LOW, "m", condition="low_low", planned=True
+    )
+    again = msgspec.msgpack.decode(msgspec.msgpack.encode([now]), type=list[Event])
+    assert again == [now]
