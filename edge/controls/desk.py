@@ -17,6 +17,8 @@ from edge.settings import Ref, Settings, ref
 
 UNREADABLE = "unknown: the locks could not be read"
 """Who has locked everything where nobody can tell what was locked."""
+STOPS_KEPT_MS = 31 * 86_400_000
+"""No rest is longer."""
 
 
 class Desk:
@@ -43,6 +45,8 @@ class Desk:
         self._ids, self._devices = ids, set(parts)
         self._recalled = False
         self._locks: dict[str, tuple[str, int]] = {}
+        self._stops: dict[str, int] = {}
+        """When runs of outputs ended that no control has any more (UTC ms): who has one next lets it rest."""
 
     def targets(self) -> set[Ref]:
         """Return every output that is switched here."""
@@ -103,6 +107,7 @@ class Desk:
         return {
             "controls": {each.control.name: state for each in self.controls if (state := memory.kept(each))},
             "locks": {name: list(lock) for name, lock in self.locks.items()},
+            "stops": self._stops,
         }
 
     def recall_locks(self, locks: Mapping[str, Iterable[Any]] | None, now: Moment) -> list[RuleEffect]:
@@ -132,6 +137,7 @@ class Desk:
             leftovers, done = former.left(name, state, owners, self._devices, self._ids, now)
             self.leftovers += leftovers
             effects += done
+        self._let_rest(remembered.get("stops", {}), states, now)
         for control in self.controls:
             effects += memory.recall(control, states.pop(control.control.name, {}), now)
         for name, state in states.items():
@@ -139,6 +145,26 @@ class Desk:
                 gone = AlarmCleared(alarm_id, now.wall_ms, name, "settings", "settings", clock=now.clock)
                 effects.append(Emit(gone))
         return effects
+
+    def _let_rest(self, stops: Mapping[str, int], states: Mapping[str, Any], now: Moment) -> None:
+        """Let outputs rest whose runs end with the settings they were of, or have lately."""
+        ended = {
+            str(key): now.wall_ms
+            for name, state in states.items()
+            for key, output in state.get("outputs", {}).items()
+            if "run" in output and name not in self._owners(ref(key))
+        }
+        for key, ended_ms in (dict(stops) | ended).items():
+            if not (found := self.outputs.get(ref(key))):
+                self._stops |= {key: ended_ms} if now.wall_ms - ended_ms < STOPS_KEPT_MS else {}
+                continue
+            control, output = found
+            rest_s = min(0.0, (ended_ms - now.wall_ms) / 1000) + control.control.shortest_rest_s
+            if rest_s > 0:
+                output.rest(now, rest_s)
+
+    def _owners(self, target: Ref) -> list[str]:
+        return [self.outputs[target][0].control.name] if target in self.outputs else []
 
 
 def _unknown(output: str) -> Said:

@@ -308,6 +308,20 @@ def test_a_run_whose_control_has_changed_is_ended_or_handed_over(
     assert (cause, action) in {(event.cause, event.action) for event in again.of(ControlChanged)}
 
 
+def test_an_output_rests_although_its_control_was_away_meanwhile() -> None:
+    """Settings that are changed and changed back do not start a pump that has just stopped."""
+    rests = SPRAY | {"shortest_rest_s": 100.0}
+    bench = Bench(rests)
+    bench.step(30, value=200.0)
+    away = bench.restarted(rests | {"output": OTHER})
+    away.step(3, value=100.0)
+    back = away.restarted(rests)
+    back.step(80, value=200.0)
+    assert not back.on()
+    back.step(30)
+    assert back.on()
+
+
 @pytest.mark.parametrize("fail_state", ["on", "hold", "local"])
 def test_a_run_of_a_former_control_that_does_not_fail_off_stays_as_it_is(fail_state: str) -> None:
     """A street light has no control any more; it burns."""
