@@ -3,9 +3,6 @@
 import asyncio
 from pathlib import Path
 
-import pytest
-
-from edge.rules.engine import Engine
 from simulators.bus import Bus
 from simulators.relay_board import RelayBoard
 from simulators.tcp_line import TcpLine
@@ -37,7 +34,6 @@ stop = {{ point = "meter/pressure", above = 200 }}
 """
 
 
-@pytest.mark.skipif(not hasattr(Engine, "manual"), reason="no control can be held by hand yet")
 def test_a_switch_is_proved_and_a_lock_at_the_cabinet_is_stronger(tmp_path: Path) -> None:
     """The relay follows, the answer has what was read back; while it is locked the centre is refused."""
     board, bus = RelayBoard("relays"), Bus()
