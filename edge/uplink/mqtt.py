@@ -234,7 +234,8 @@ class Uplink:
                 _log.error("the buffer %s refuses: %s", self._buffer.path, error)
                 return
             if not self._renumberings.may(self._clock.now().s):
-                self._session.doubt(self._clock.now().s)
+                now_s = self._clock.now().s
+                self._session.doubt(now_s, self._renumberings.wait_s(now_s))
                 return
             _log.warning(
                 "the centre has another batch %d of lane %s: this buffer is a copy or was rolled back; "

@@ -16,6 +16,10 @@ class Renumberings:
         self._last_s = float("-inf")
         self._interval_s = INTERVAL_MIN_S
 
+    def wait_s(self, now_s: float) -> float:
+        """Return how long the buffer may not be renumbered yet."""
+        return max(0.0, self._last_s + self._interval_s - now_s)
+
     def may(self, now_s: float) -> bool:
         """Say whether the buffer may be renumbered now, and count it as done."""
         since_s = now_s - self._last_s

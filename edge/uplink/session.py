@@ -176,11 +176,11 @@ class Session:
             self._go_back(lane)
         return None
 
-    def doubt(self, now_s: float) -> None:
+    def doubt(self, now_s: float, again_s: float = math.inf) -> None:
         """An acknowledgement contradicts the buffer: send nothing until a hello was answered well.
 
         Hellos follow each other ever more slowly as long as the answers contradict, and soon again once
-        nothing does.
+        nothing does. After ``again_s`` the answer, whichever it is, can be acted on: no later is one said.
         """
         good_s = now_s - self._reconciled_s
         if good_s >= GOOD_S:
@@ -188,6 +188,7 @@ class Session:
         if good_s >= CALM_S:
             self._hello_interval_s = HELLO_INTERVAL_S
         self._contradicted_s, self._reconciled_s = now_s, math.inf
+        self._quiet_s = min(self._quiet_s, max(QUIET_S, again_s))
         for lane in self.lanes.values():
             lane.reconciled = False
             self._go_back(lane)

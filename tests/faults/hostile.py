@@ -28,7 +28,6 @@ import aiomqtt
 import httpx
 
 from contract import batches
-from edge.uplink.session import HELLO_INTERVAL_MAX_S
 from gengfu.demo.processes import Child, die_with_parent
 from simulators.mosquitto import Mosquitto
 from simulators.servers import HOST
@@ -39,8 +38,8 @@ EPOCHS_MAX = 12
 """Forged acknowledgements make the gateway begin a new epoch, but seldom; hellos cost less."""
 IN_FLIGHT = 50
 SETTLE_S_MAX = 60.0
-RECOVERY_S_MAX = 1.2 * HELLO_INTERVAL_MAX_S
-"""Forged acknowledgements make hellos ever rarer; a gateway that is left alone comes back with its next."""
+RECOVERY_S_MAX = 600.0
+"""A buffer that was made to begin new epochs may do so again after 480 s at most, and says hello then."""
 RSS_GROWTH_MIB_MAX = 64.0
 LAST_VALUE = 0.5
 HARMLESS = frozenset({"hostile_messages", "hostile_rss_growth_mib", "hostile_epochs", "hostile_live_heard"})

@@ -8,7 +8,12 @@ DAY_S = 86_400
 def test_a_copied_card_is_renumbered_at_once_and_forged_contradictions_are_not() -> None:
     """A contradiction each second for a day: the first counts at once, then ever fewer."""
     renumberings = Renumberings()
-    done = [now_s for now_s in range(DAY_S) if renumberings.may(now_s)]
+    done = []
+    for now_s in range(DAY_S):
+        waits_s = renumberings.wait_s(now_s)
+        if renumberings.may(now_s):
+            done.append(now_s)
+        assert (done[-1] == now_s) == (waits_s == 0)
     assert done[:4] == [0, 60, 180, 420]
     assert len(done) <= 7 + DAY_S / INTERVAL_MAX_S
 

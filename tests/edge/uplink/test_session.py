@@ -3,6 +3,7 @@
 from itertools import pairwise
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -341,6 +342,23 @@ def test_hellos_that_are_contradicted_each_time_become_rare_again() -> None:
             subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 99, "d" * 32), now_s)
             subject.doubt(now_s)
     assert len(said) < 86_400 / 290 + 12
+
+
+@pytest.mark.parametrize("again_s", [40, 230, 1000])
+def test_a_hello_is_said_no_later_than_its_answer_can_be_acted_on(again_s: int) -> None:
+    """A contested buffer that may begin a new epoch only later does so then, not after a long pause."""
+    subject, acted_s = connected(1, 9), 0
+    for now_s in range(3600):  # contradictions that nobody asked for make hellos rare
+        subject.doubt(now_s)
+        subject.hello_due(now_s)
+    may_s = now_s + again_s
+    while not acted_s:
+        now_s += 1
+        if subject.hello_due(now_s):
+            if now_s >= may_s:
+                acted_s = now_s
+            subject.doubt(now_s, may_s - now_s)
+    assert acted_s <= may_s + 30
 
 
 def test_after_a_calm_time_hellos_are_as_frequent_as_ever() -> None:
