@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from contract.events import CommandResult
 from edge.buffer.keeper import OnThread
-from edge.by_hand import ByHand, Rules
+from edge.by_hand import ByHand
 from edge.clock import Clock
 from edge.gateway import Gateway
 from edge.local.answering import Answering
@@ -35,7 +35,7 @@ class Asking:
         """
         self._recorder = recorder
         self._keeper = OnThread("commands")  # a command does not wait for a document
-        rules = cast("Rules", gateway.engine)
+        rules = gateway.engine
         self.by_hand = ByHand(settings, rules, clock, gateway.do, lambda: gateway.stopping)
         self.desk = remote.desk(settings, state, self._keeper, clock, ids, self._told, self.by_hand.command)
         gateway.on_answer = self.desk.answered

@@ -8,9 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
-from edge.rules.engine import Engine
 from tests.faults.desired_site import Site
 from tests.whole.test_commands import OURS, RULES, at_cabinet
 
@@ -31,7 +28,6 @@ def explained(site: Site, waits_for: str) -> str:
     return said
 
 
-@pytest.mark.skipif(not hasattr(Engine, "set_periods"), reason="no rule heeds a period yet")
 def test_a_period_enables_an_alarm_while_it_holds_also_after_a_kill(tmp_path: Path) -> None:
     """The gateway keeps the document; planned work at the cabinet is an event at the centre."""
     site = Site(tmp_path, {OURS: ""})
