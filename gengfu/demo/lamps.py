@@ -88,5 +88,4 @@ class Checks:
 def _steps(nights: Sequence[Mapping[str, Any]]) -> tuple[list[int], list[int]]:
     """Return when steps begin, and their levels."""
     steps = list(chain.from_iterable(night["steps"] for night in nights))
-    starts = [round(dt.datetime.fromisoformat(step["from"]).timestamp() * 1000) for step in steps]
-    return starts, [step["level"] for step in steps]
+    return [step["from_ms"] for step in steps], [step["level"] for step in steps]
