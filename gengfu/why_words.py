@@ -45,10 +45,10 @@ _FACTS = {
     "maintenance": ("planned work on {name} until {until}, by {text}", "{name} 计划检修至 {until}（{text}）"),
     "instance": ("{name}: {state}", "{name}：{state}"),
     "output": ("{output} reads {value}, wanted {limit}", "{output} 读回 {value}，应为 {limit}"),
-    "start": ("starts: {said}", "启动条件：{said}"),
-    "stop": ("stops: {said}", "停止条件：{said}"),
-    "join": ("a second one joins: {said}", "并机条件：{said}"),
-    "leave": ("the second one leaves: {said}", "退机条件：{said}"),
+    "start": ("starts when {said}", "启动条件：{said}"),
+    "stop": ("stops when {said}", "停止条件：{said}"),
+    "join": ("a second one joins when {said}", "并机条件：{said}"),
+    "leave": ("the second one leaves when {said}", "退机条件：{said}"),
     "inhibit": (
         "inhibited by {text}: {name} is {value}, limit {limit}",
         "闭锁（{text}）：{name} 当前 {value}，限值 {limit}",
@@ -62,12 +62,16 @@ _FACTS = {
     ),
     "alarm": ("its own alarm is active (output {name})", "自身报警中（{name}）"),
 }
+_CONDITIONS = frozenset({"start", "stop", "join", "leave"})
 _HELD = {
     True: ("held by {holder}", "由{holder}控制"),
     "who": (", {text}", "，{text}"),
     "until": (", until {until}", "，至 {until}"),
 }
 _TEXTS = {
+    "mean": ("the mean of {0} over {1} s", "{0} 的 {1} 秒平均值"),
+    "held": (" for {0} s", "，持续 {0} 秒"),
+    "now": ("; it is {0} now", "；当前 {0}"),
     "on": ("on", "开"),
     "off": ("off", "关"),
     "none": ("not known", "未知"),
@@ -106,11 +110,20 @@ def sentence(fact: "FactTold", answer: "Answer", language: Language) -> str:
         value=_value(fact.value, language),
         limit=_value(fact.limit, language),
         text=fact.text,
-        said=fact.text or f"{fact.name} {_value(fact.value, language)}",
+        said=_condition(fact, language) if fact.kind in _CONDITIONS else "",
         state=_state(fact.text, language),
         until=_until(fact.value, answer),
     )
     return told + (_since(fact.since_s, answer, language) if fact.kind in ("run", "instance") else "")
+
+
+def _condition(fact: "FactTold", language: Language) -> str:
+    """Return a condition with the value that is held against it."""
+    sign, mean_s, held_s = fact.text.split()
+    what = fact.name if mean_s == "0" else _text("mean", language).format(fact.name, mean_s)
+    held = "" if held_s == "0" else _text("held", language).format(held_s)
+    now = _text("now", language).format(_value(fact.value, language))
+    return f"{what} {sign} {_value(fact.limit, language)}{held}{now}"
 
 
 def _holders(why: "WhyTold", answer: "Answer", language: Language, *, brief: bool) -> str:

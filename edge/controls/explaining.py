@@ -67,15 +67,16 @@ def _of_output(control: ControlInstance, output: Output, now: Moment) -> Iterato
         longest_s = control.control.longest_run_s
         yield Fact("run", name, None, longest_s, now.s - output.run.since_s, output.run.cause)
     if now.s < output.rest_until_s:
-        yield Fact("rest", name, output.rest_until_s - now.s)
+        yield Fact("rest", name, round(output.rest_until_s - now.s, 1))
     if output.alarm_id:
         yield Fact("alarm", name, text=output.alarm_id)
 
 
 def _of_condition(kind: str, watched: Watched, now: Moment) -> Fact:
     condition = watched.condition
-    limit = condition.above if condition.above is not None else condition.below
-    return Fact(kind, condition.point, watched.window.value(now.s), limit, text=watched.told(now.s))
+    sign, limit = (">", condition.above) if condition.above is not None else ("<", condition.below)
+    text = f"{sign} {condition.mean_s:g} {condition.held_s:g}"
+    return Fact(kind, condition.point, watched.window.value(now.s), limit, text=text)
 
 
 def _of_inhibits(control: ControlInstance, now: Moment) -> Iterator[Fact]:

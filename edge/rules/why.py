@@ -12,6 +12,10 @@ class Fact(NamedTuple):
     Of alarms: value (of ``name``, held against ``limit``), unknown (there is no good value of ``name``),
     delay (``value`` seconds of ``limit``; ``name`` on or off), enabled, disabled, enabling_unknown (by
     ``name``), latched, maintenance (until ``value``, UTC ms, by ``text``), instance (``text`` is its state).
+
+    Of controls: start, stop, join, leave (``value`` of ``name`` against ``limit``; ``text`` is > or <, over
+    how many seconds it is a mean, for how many it has to hold), inhibit (``text`` is its reason), holder,
+    output (reads ``value``, wanted ``limit``), run, rest, budget, without_effect, alarm.
     """
 
     kind: str
