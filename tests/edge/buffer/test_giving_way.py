@@ -19,6 +19,7 @@ from edge.buffer.batch import Append
 from edge.buffer.losses import EVENTS_LET_GO, SAMPLES_LET_GO, SAMPLES_UNSTORED, Loss
 from edge.buffer.retention import ROW_BYTES, TOMBSTONES_SHARE
 from edge.buffer.store import Buffer
+from edge.buffer.writer import Commit, Writer
 from edge.clock import Moment
 from tests.edge.buffer.test_store import counting, opened
 
@@ -291,3 +292,25 @@ def test_a_tombstone_and_what_was_let_go_add_up_at_the_centre(tmp_path: Path) ->
     arrives = sum(len(batch.samples) for batch in decoded)
     counted = sum(batch.tombstone.count for batch in decoded if batch.tombstone)
     assert arrives + counted + (owed(buffer)[SAMPLES_LET_GO].count or 0) == 6000
+
+
+def test_what_gives_way_on_a_full_disk_is_told_though_the_same_reason_is_told_just_then(
+    tmp_path: Path,
+) -> None:
+    """A commit that tells what was let go before has to let go more: that is told or owed, too."""
+    buffer = opened(tmp_path)
+    buffer.append([noise(at_ms, size=20) for at_ms in range(50)])
+    buffer.keep_within(0)
+    assert buffer.acknowledge(Lane.TELEMETRY, 50, "")
+    assert [loss.count for loss in buffer.owed] == [350]
+    buffer.append([noise(at_ms, size=20) for at_ms in range(1_000, 2_000)])
+    buffer.stop_growing()
+    writer = Writer(buffer, MIB)
+    assert not writer.commit(Commit([noise(3_000, size=40_000)], [], Moment(0, 4_000))).refused
+    kept = sum(count for _, _, count in held(buffer, Lane.TELEMETRY))
+    assert kept < 7_007
+    told = [buffer.read(Lane.EVENTS, sequence) for sequence, _, _ in held(buffer, Lane.EVENTS)]
+    gaps = [event for each in told if each for event in batches.decode(each.message).events]
+    counted = sum(gap.count or 0 for gap in gaps if isinstance(gap, Gap))
+    still_owed = sum(loss.count or 0 for loss in buffer._owed)
+    assert kept + counted + still_owed == 350 + 7_007
