@@ -54,6 +54,8 @@ class OpenFile:
         """Up to where batches may have left although the disk refused to note in which form."""
         self._numbering: frozenset[Lane] = frozenset()
         """Lanes of which the file says that this boot numbers them."""
+        self._acknowledged: dict[Lane, tuple[int, str]] = {}
+        """Up to where, and with which digest, the centre has what the disk refused to delete."""
 
     def open(self) -> None:
         """Open it if it is not; OSError or sqlite3.Error where the disk refuses, for another try later.
@@ -84,7 +86,7 @@ class OpenFile:
         self._file, self.quarantined = opened.db, opened.quarantined or self.quarantined
         self._usage, self._owed, self._begun = opened.usage, Ledger(opened.owed), False
         self._left_upto = dict.fromkeys(Lane, 0)
-        self._numbering = frozenset()
+        self._numbering, self._acknowledged = frozenset(), {}
         try:
             with self._transaction() as db:
                 self._begin(db)
@@ -172,14 +174,14 @@ class OpenFile:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Lend the open file for one commit; where it fails, what is known in memory goes back with it."""
         run = self._begun, self._has_run, self._has_unset, self._numbering
-        before = dict(self._usage), Ledger(self._owed)
+        before = dict(self._usage), Ledger(self._owed), self._acknowledged
         with self._reading() as db:
             try:
                 db.execute("BEGIN IMMEDIATE")
                 yield db
                 db.execute("COMMIT")
             except BaseException:
-                self._usage, self._owed = before
+                self._usage, self._owed, self._acknowledged = before
                 self._begun, self._has_run, self._has_unset, self._numbering = run
                 if self._file is not None and db.in_transaction:
                     db.execute("ROLLBACK")

@@ -188,7 +188,8 @@ class Buffer(OpenFile):
         """Delete what the centre has committed; False, and nothing deleted, where the digest contradicts.
 
         A contradiction means that this file is a copy or was rolled back: what the centre has under these
-        sequences is something else.
+        sequences is something else. What the disk refuses to delete now goes before anything gives way: it
+        is not lost, and not to be counted.
         """
         with self._reading() as db:
             left = upto <= self._left_upto[lane]
@@ -198,15 +199,24 @@ class Buffer(OpenFile):
         if acked is None:
             return False
         self._heard = True
-        if upto > acked:
+        known, _ = self._acknowledged.get(lane, (acked, ""))
+        if upto > known:
+            self._acknowledged = {**self._acknowledged, lane: (upto, digest)}
+        if self._acknowledged:
             with self._transaction() as db:
-                self._usage[lane] = acknowledging.take(db, lane, upto, digest, self._usage[lane])
+                self._delete_acknowledged(db)
         return True
+
+    def _delete_acknowledged(self, db: sqlite3.Connection) -> None:
+        for lane, (upto, digest) in self._acknowledged.items():
+            self._usage[lane] = acknowledging.take(db, lane, upto, digest, self._usage[lane])
+        self._acknowledged = {}
 
     def renumber(self) -> None:
         """Begin a new epoch: everything held is numbered anew from 1, in order, and nothing is deleted."""
-        [held] = self.numbered()
         with self._transaction() as db:
+            self._delete_acknowledged(db)
+            held = numbering.told(db, sending.ranges(db, meta.epoch(db)))
             sending.renumber(db)
             meta.begin_epoch(db, self.new_id(), held)
             numbering.begin(db)
@@ -220,6 +230,9 @@ class Buffer(OpenFile):
 
         Returns how many batches became tombstones or, counted in ``owed``, were let go.
         """
+        if self._acknowledged:
+            with self._transaction() as db:
+                self._delete_acknowledged(db)
         dropped = 0
         while making_room.is_needed(self._usage, bytes_max):
             with self._transaction() as db:

@@ -55,14 +55,12 @@ class Writer:
 
     def commit(self, commit: Commit) -> Committed:
         """Put it on disk, with what is owed and lost as gaps; sqlite3.OperationalError where nothing is."""
-        owed = self._buffer.owed
-        items = [*self._gaps([*commit.lost, *owed], commit.now), *commit.items]
         try:
-            committed = Committed(self._append(items, commit, owed))
+            committed = Committed(self._append(commit.items, commit))
         except sqlite3.OperationalError as error:
             if not is_full(error):
                 raise
-            committed = self._squeezed(items, commit, owed, error)
+            committed = self._squeezed(commit, error)
         try:
             self._buffer.keep_within(self._bytes_max)
             self._making_room.works()
@@ -73,33 +71,34 @@ class Writer:
             self._making_room.failed(str(error))
         return committed
 
-    def _append(self, items: list[Append], commit: Commit, owed: list[Loss]) -> list[Stored]:
-        return self._buffer.append(items, commit.remember, commit.learnt, owed)
+    def _append(self, items: list[Append], commit: Commit) -> list[Stored]:
+        """Commit these with the gaps; each try tells what is owed by then: one that failed may have added."""
+        owed = self._buffer.owed
+        gaps = self._gaps([*commit.lost, *owed], commit.now)
+        return self._buffer.append([*gaps, *items], commit.remember, commit.learnt, owed)
 
-    def _squeezed(
-        self, items: list[Append], commit: Commit, owed: list[Loss], refusal: sqlite3.OperationalError
-    ) -> Committed:
+    def _squeezed(self, commit: Commit, refusal: sqlite3.OperationalError) -> Committed:
         """The disk is full: telemetry has to do with the room of older, events may have the ballast."""
         if not self._full:
             _log.warning("the disk of %s is full: %s", self._buffer.path, refusal)
         self._full = True
         self._buffer.stop_growing()
-        needed = sum(ROW_BYTES + len(item.payload) for item in items)
+        needed = sum(ROW_BYTES + len(item.payload) for item in commit.items)
         for times in (0, 1, 2, 4, 8):  # pages are not free before everything in them is
             try:
                 if times:
                     self._make_room(times * needed)
-                return Committed(self._append(items, commit, owed))
+                return Committed(self._append(commit.items, commit))
             except sqlite3.OperationalError as error:
                 if not is_full(error):
                     raise
-        vital = [item for item in items if item.lane is Lane.EVENTS]
-        if not vital:
+        vital = [item for item in commit.items if item.lane is Lane.EVENTS]
+        if not (vital or commit.lost or self._buffer.owed):
             raise refusal
         self._buffer.may_grow()
         try:
-            stored = self._append(vital, commit, owed)
-            return Committed(stored, str(refusal) if len(vital) < len(items) else "")
+            stored = self._append(vital, commit)
+            return Committed(stored, str(refusal) if len(vital) < len(commit.items) else "")
         finally:
             self._stop_growing()
 

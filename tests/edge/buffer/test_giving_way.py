@@ -19,6 +19,7 @@ from edge.buffer.batch import Append
 from edge.buffer.losses import EVENTS_LET_GO, SAMPLES_LET_GO, SAMPLES_UNSTORED, Loss
 from edge.buffer.retention import ROW_BYTES, TOMBSTONES_SHARE
 from edge.buffer.store import Buffer
+from edge.buffer.writer import Commit, Writer
 from edge.clock import Moment
 from tests.edge.buffer.test_store import counting, opened
 
@@ -291,3 +292,65 @@ def test_a_tombstone_and_what_was_let_go_add_up_at_the_centre(tmp_path: Path) ->
     arrives = sum(len(batch.samples) for batch in decoded)
     counted = sum(batch.tombstone.count for batch in decoded if batch.tombstone)
     assert arrives + counted + (owed(buffer)[SAMPLES_LET_GO].count or 0) == 6000
+
+
+def test_what_gives_way_on_a_full_disk_is_told_though_the_same_reason_is_told_just_then(
+    tmp_path: Path,
+) -> None:
+    """A commit that tells what was let go before has to let go more: that is told or owed, too."""
+    buffer = opened(tmp_path)
+    buffer.append([noise(at_ms, size=20) for at_ms in range(50)])
+    buffer.keep_within(0)
+    assert buffer.acknowledge(Lane.TELEMETRY, 50, "")
+    assert [loss.count for loss in buffer.owed] == [350]
+    buffer.append([noise(at_ms, size=20) for at_ms in range(1_000, 2_000)])
+    buffer.stop_growing()
+    writer = Writer(buffer, MIB)
+    assert not writer.commit(Commit([noise(3_000, size=40_000)], [], Moment(0, 4_000))).refused
+    kept = sum(count for _, _, count in held(buffer, Lane.TELEMETRY))
+    assert kept < 7_007
+    told = [buffer.read(Lane.EVENTS, sequence) for sequence, _, _ in held(buffer, Lane.EVENTS)]
+    gaps = [event for each in told if each for event in batches.decode(each.message).events]
+    counted = sum(gap.count or 0 for gap in gaps if isinstance(gap, Gap))
+    still_owed = sum(loss.count or 0 for loss in buffer._owed)
+    assert kept + counted + still_owed == 350 + 7_007
+
+
+@pytest.mark.parametrize("content", [Content.TOMBSTONE, Content.SAMPLES])
+def test_what_the_centre_has_is_not_counted_though_the_disk_refused_to_delete_it(
+    tmp_path: Path, content: Content
+) -> None:
+    """It goes before anything gives way; neither a tombstone nor samples are told once more as let go."""
+    buffer = opened(tmp_path)
+    buffer.append([noise(at_ms) for at_ms in range(60)])
+    buffer.keep_within(85_000 if content is Content.TOMBSTONE else MIB)
+    rows = held(buffer, Lane.TELEMETRY)
+    assert {each for _, each, _ in rows[:10]} == {content}
+    last = buffer.to_send(Lane.TELEMETRY, 10, Moment(0, 100))
+    assert last
+    buffer._db.execute("PRAGMA query_only = ON")
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        buffer.acknowledge(Lane.TELEMETRY, 10, batches.digest(last.message))
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        buffer.keep_within(10_000)
+    buffer._db.execute("PRAGMA query_only = OFF")
+    buffer.keep_within(10_000)
+    lost = owed(buffer)[SAMPLES_LET_GO]
+    assert lost.first_sequence == 11
+    assert (lost.count or 0) + sum(count for _, _, count in held(buffer, Lane.TELEMETRY)) == 350
+    assert buffer.octets == sum(usage.octets for usage in opening.usage(buffer._db).values())
+
+
+def test_what_the_centre_has_is_not_numbered_anew_though_the_disk_refused_to_delete_it(
+    tmp_path: Path,
+) -> None:
+    """Under another number it would be there twice."""
+    buffer = opened(tmp_path)
+    stored = buffer.append([noise(at_ms) for at_ms in range(5)])
+    buffer._db.execute("PRAGMA query_only = ON")
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        buffer.acknowledge(Lane.TELEMETRY, 3, batches.digest(stored[2].message))
+    buffer._db.execute("PRAGMA query_only = OFF")
+    buffer.renumber()
+    assert [sequence for sequence, _, _ in held(buffer, Lane.TELEMETRY)] == [1, 2]
+    assert buffer.former()[0].lanes[Lane.TELEMETRY].next == 4
