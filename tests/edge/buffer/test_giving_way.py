@@ -359,7 +359,7 @@ def test_what_the_centre_has_is_not_numbered_anew_though_the_disk_refused_to_del
 def test_what_may_have_arrived_is_let_go_last_so_that_it_is_not_counted_though_it_is_there(
     tmp_path: Path,
 ) -> None:
-    """Tombstones left, the link broke, room was needed: what follows them goes, and they wait for their answer."""
+    """Tombstones left, the link broke, room was needed: what follows goes; they wait for an answer."""
     buffer = opened(tmp_path)
     buffer.append([noise(at_ms) for at_ms in range(60)])
     buffer.keep_within(64 * 1024)
