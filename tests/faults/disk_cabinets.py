@@ -207,9 +207,10 @@ class Cabinet:
             policy_broken=found.events_told_gone,
             kills=self._kills,
         )
-        verdict.hurt = (
-            [f"{self.name}: {verdict.faults}; {why}; {self._owed} still owed"] if verdict.faults else []
-        )
+        if verdict.faults:
+            verdict.hurt = [f"{self.name}: {verdict.faults}; {why}; {self._owed} still owed"]
+        if verdict.unaccounted:
+            verdict.hurt += [f"{self.name}: {each}" for each in found.told]
         return verdict
 
     def _dropped(self, found: Arrived) -> int:
