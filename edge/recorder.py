@@ -220,12 +220,12 @@ class Recorder:
             return self._waits(str(error))
         for batch in committed.stored:
             self._on_stored(batch)
+        self._settled(len(events))
         if committed.refused:
             self._put_back(measured, count)
             return self._waits(committed.refused)
         self._refused = 0
         self._told.works()
-        self._settled(len(events))
         self.stored_samples += count
         self.stored_octets += sum(
             len(batch.message) for batch in committed.stored if batch.lane is Lane.TELEMETRY

@@ -12,7 +12,18 @@ from contract.topics import Lane
 from edge.buffer import meta
 from edge.buffer.dropping import Dropped
 from edge.buffer.losses import EVENTS_LET_GO, SAMPLES_LET_GO, Ledger, Loss
-from edge.buffer.retention import ROW_BYTES, TOMBSTONE_BYTES, Held, Usage, excess, let_go, quotas, surplus
+from edge.buffer.retention import (
+    ROW_BYTES,
+    TOMBSTONE_BYTES,
+    Excess,
+    Held,
+    Usage,
+    excess,
+    let_go,
+    may_stay,
+    quotas,
+    surplus,
+)
 
 _ROWS_AT_ONCE = 1_000
 _REASON = {Lane.TELEMETRY: SAMPLES_LET_GO, Lane.EVENTS: EVENTS_LET_GO}
@@ -32,8 +43,13 @@ def is_needed(usage: Mapping[Lane, Usage], bytes_max: int) -> bool:
     return any(not excess(usage[lane], lane_max, bytes_max).none for lane, lane_max in lanes.items())
 
 
-def give_way(db: sqlite3.Connection, usage: dict[Lane, Usage], bytes_max: int) -> Step:
-    """Drop so many of the oldest batches as fit into one transaction; ``usage`` follows."""
+def give_way(
+    db: sqlite3.Connection, usage: dict[Lane, Usage], bytes_max: int, left_upto: Mapping[Lane, int]
+) -> Step:
+    """Drop so many of the oldest batches as fit into one transaction; ``usage`` follows.
+
+    Up to ``left_upto`` they may have arrived, and nobody here knows: those are let go last.
+    """
     step = Step()
     for lane, lane_max in quotas(bytes_max, usage[Lane.EVENTS].octets).items():
         over = excess(usage[lane], lane_max, bytes_max)
@@ -49,21 +65,26 @@ def give_way(db: sqlite3.Connection, usage: dict[Lane, Usage], bytes_max: int) -
             over = excess(usage[lane], lane_max, bytes_max)
             if over.none or len(live) == _ROWS_AT_ONCE:
                 continue
-        if upto := let_go(_oldest(db, lane), over):
-            usage[lane] = _let_go(db, lane, upto, usage[lane], step)
+        stays_upto, stays = may_stay(_oldest(db, lane), left_upto[lane], bytes_max)
+        spared = Excess(over.octets, min(over.tombstone_octets, usage[lane].tombstone_octets - stays))
+        if upto := let_go(_oldest(db, lane, stays_upto), spared):
+            usage[lane] = _let_go(db, lane, stays_upto, upto, usage[lane], step)
+        elif upto := let_go(_oldest(db, lane), Excess(over.octets, 0)):
+            usage[lane] = _let_go(db, lane, 0, upto, usage[lane], step)
     return step
 
 
-def delete(db: sqlite3.Connection, lane: Lane, upto: int, usage: Usage) -> Usage:
-    """Delete a lane's rows up to a sequence; return what it takes then."""
+def delete(db: sqlite3.Connection, lane: Lane, upto: int, usage: Usage, after: int = 0) -> Usage:
+    """Delete a lane's rows after one sequence and up to another; return what it takes then."""
     octets, tombstones = db.execute(
         "SELECT coalesce(sum(length(payload) + ?), 0),"
         " coalesce(sum(iif(content = ?, length(payload) + ?, 0)), 0)"
-        " FROM batches WHERE lane = ? AND sequence <= ?",
-        (ROW_BYTES, Content.TOMBSTONE, ROW_BYTES, lane, upto),
+        " FROM batches WHERE lane = ? AND sequence > ? AND sequence <= ?",
+        (ROW_BYTES, Content.TOMBSTONE, ROW_BYTES, lane, after, upto),
     ).fetchone()
-    db.execute("DELETE FROM batches WHERE lane = ? AND sequence <= ?", (lane, upto))
-    db.execute("DELETE FROM settled WHERE lane = ? AND upto <= ?", (lane, upto))
+    db.execute("DELETE FROM batches WHERE lane = ? AND sequence > ? AND sequence <= ?", (lane, after, upto))
+    if not after:  # else it may stand for what stays
+        db.execute("DELETE FROM settled WHERE lane = ? AND upto <= ?", (lane, upto))
     return usage._replace(octets=usage.octets - octets, tombstone_octets=usage.tombstone_octets - tombstones)
 
 
@@ -76,11 +97,11 @@ def _live(db: sqlite3.Connection, lane: Lane, live_from: int) -> Iterator[Held]:
     return (Held(sequence, octets) for sequence, octets in rows)
 
 
-def _oldest(db: sqlite3.Connection, lane: Lane) -> Iterator[Held]:
+def _oldest(db: sqlite3.Connection, lane: Lane, after: int = 0) -> Iterator[Held]:
     rows = db.execute(
-        "SELECT sequence, length(payload) + ?, content = ? FROM batches WHERE lane = ?"
+        "SELECT sequence, length(payload) + ?, content = ? FROM batches WHERE lane = ? AND sequence > ?"
         " ORDER BY sequence LIMIT ?",
-        (ROW_BYTES, Content.TOMBSTONE, lane, _ROWS_AT_ONCE),
+        (ROW_BYTES, Content.TOMBSTONE, lane, after, _ROWS_AT_ONCE),
     )
     return (Held(sequence, octets, bool(tombstone)) for sequence, octets, tombstone in rows)
 
@@ -113,17 +134,17 @@ def _bury(db: sqlite3.Connection, lane: Lane, sequence: int, usage: Usage, step:
     )
 
 
-def _let_go(db: sqlite3.Connection, lane: Lane, upto: int, usage: Usage, step: Step) -> Usage:
-    """Delete the oldest rows, and count what they held or stood for."""
+def _let_go(db: sqlite3.Connection, lane: Lane, after: int, upto: int, usage: Usage, step: Step) -> Usage:
+    """Delete the oldest rows after a sequence, and count what they held or stood for."""
     gone, reason = Ledger(), _REASON[lane]
-    for row in _rows(db, lane, 0, upto):
+    for row in _rows(db, lane, after + 1, upto):
         step.batches += 1
         step.losses += row.gaps
         held = row.range
         reason_here = reason + (UNSET if held.clock is ClockState.UNSET else "")
         gone.add(Loss(reason_here, held.first_ms, held.last_ms, row.count, row.sequence, row.sequence))
     step.losses += gone
-    return delete(db, lane, upto, usage)
+    return delete(db, lane, upto, usage, after)
 
 
 def _rows(db: sqlite3.Connection, lane: Lane, first: int, last: int) -> Iterator[Dropped]:

@@ -52,6 +52,8 @@ class OpenFile:
         """Whether it holds something of this boot whose times will yet be known."""
         self._left_upto = dict.fromkeys(Lane, 0)
         """Up to where batches may have left although the disk refused to note in which form."""
+        self._may_have_left = dict.fromkeys(Lane, 0)
+        """Up to where batches were given to be sent: the centre may have them."""
         self._numbering: frozenset[Lane] = frozenset()
         """Lanes of which the file says that this boot numbers them."""
         self._acknowledged: dict[Lane, tuple[int, str]] = {}
@@ -86,6 +88,7 @@ class OpenFile:
         self._file, self.quarantined = opened.db, opened.quarantined or self.quarantined
         self._usage, self._owed, self._begun = opened.usage, Ledger(opened.owed), False
         self._left_upto = dict.fromkeys(Lane, 0)
+        self._may_have_left = opened.left_upto
         self._numbering, self._acknowledged = frozenset(), {}
         try:
             with self._transaction() as db:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from contract.batches import Content
 from contract.topics import Lane
-from edge.buffer import file, meta
+from edge.buffer import file, meta, sending
 from edge.buffer.losses import UNCLEAN_END, UNREADABLE, Ledger, Loss
 from edge.buffer.retention import ROW_BYTES, TOMBSTONE_BYTES, Usage
 from edge.buffer.wreck import Row, Wreck, told
@@ -28,6 +28,7 @@ class Opened:
     db: sqlite3.Connection
     usage: dict[Lane, Usage]
     owed: list[Loss]
+    left_upto: dict[Lane, int]
     quarantined: Path | None
 
 
@@ -57,7 +58,8 @@ def opened(
         if quarantined:
             _take_over(quarantined, db, now_ms, ends_run=ends_run)
         owed = [Loss(*row) for row in db.execute("SELECT * FROM owed")]
-        return Opened(db, usage(db), owed, quarantined)
+        left_upto = {lane: sending.left_upto(db, lane) for lane in Lane}
+        return Opened(db, usage(db), owed, left_upto, quarantined)
     except BaseException:
         db.close()
         raise

@@ -16,6 +16,8 @@ TOMBSTONE_BYTES = 270
 """About what a tombstone's row takes; replacing less than that gains nothing."""
 TOMBSTONES_SHARE = 8
 """Tombstones of a lane take one part in so many of the buffer at most."""
+LEFT_SHARE = 4
+"""What may have arrived stays, up to one part in so many: let go, it would be counted though it is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,18 @@ def surplus(live: Iterable[Held], over: int) -> list[int]:
             chosen.append(batch.sequence)
             over -= batch.octets - TOMBSTONE_BYTES
     return chosen
+
+
+def may_stay(oldest: Iterable[Held], left_upto: int, bytes_max: int) -> tuple[int, int]:
+    """Return up to which sequence rows may have arrived and stay, and how many bytes of it are tombstones."""
+    upto = octets = tombstone_octets = 0
+    for row in oldest:
+        octets += row.octets
+        if row.sequence > left_upto or octets > bytes_max // LEFT_SHARE:
+            break
+        upto = row.sequence
+        tombstone_octets += row.octets if row.tombstone else 0
+    return upto, tombstone_octets
 
 
 def let_go(oldest: Iterable[Held], over: Excess) -> int:

@@ -157,11 +157,21 @@ def digests(
     return {batches.digest(batches.message(header(names, lane, row, form), payload)) for form in forms}
 
 
-def ranges(db: sqlite3.Connection, epoch: str) -> EpochRange:
-    """Return what each lane holds."""
+def left_upto(db: sqlite3.Connection, lane: Lane) -> int:
+    """Return up to where batches of this file may have left, as far as it says."""
+    [settled_upto] = db.execute("SELECT max(upto) FROM settled WHERE lane = ?", (lane,)).fetchone()
+    [live] = db.execute("SELECT max(sequence) FROM batches WHERE lane = ? AND live", (lane,)).fetchone()
+    return max(settled_upto or 0, live or 0)
+
+
+def ranges(db: sqlite3.Connection, epoch: str, acknowledged: Mapping[Lane, int]) -> EpochRange:
+    """Return what each lane holds beyond what was ``acknowledged`` and not deleted yet."""
     lanes = {}
     for lane, following in db.execute("SELECT lane, next_sequence FROM lanes").fetchall():
-        [first] = db.execute("SELECT min(sequence) FROM batches WHERE lane = ?", (lane,)).fetchone()
+        [first] = db.execute(
+            "SELECT min(sequence) FROM batches WHERE lane = ? AND sequence > ?",
+            (lane, acknowledged.get(lane, 0)),
+        ).fetchone()
         lanes[lane] = LaneRange(first or following, following)
     return EpochRange(epoch, lanes)
 

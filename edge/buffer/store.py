@@ -148,6 +148,7 @@ class Buffer(OpenFile):
                 return None
             row, payload = found
             settled = sending.settled(db, lane, row)
+        self._may_have_left[lane] = max(self._may_have_left[lane], sequence)
         if settled is None:
             settled = self._settled(lane, row, now)
         return self._stored(lane, row, payload, settled)
@@ -172,12 +173,12 @@ class Buffer(OpenFile):
     def ranges(self) -> list[EpochRange]:
         """Return what each lane holds."""
         with self._reading() as db:
-            return [sending.ranges(db, meta.epoch(db))]
+            return [self._ranges(db)]
 
     def numbered(self) -> list[EpochRange]:
         """Return what each lane holds, and who numbered what it no longer holds, for the hello."""
         with self._reading() as db:
-            return [numbering.told(db, sending.ranges(db, meta.epoch(db)))]
+            return [numbering.told(db, self._ranges(db))]
 
     def former(self) -> list[EpochRange]:
         """Return the epochs before this one, the newest first, by where each lane of theirs ended."""
@@ -216,14 +217,14 @@ class Buffer(OpenFile):
         """Begin a new epoch: everything held is numbered anew from 1, in order, and nothing is deleted."""
         with self._transaction() as db:
             self._delete_acknowledged(db)
-            held = numbering.told(db, sending.ranges(db, meta.epoch(db)))
+            held = numbering.told(db, self._ranges(db))
             sending.renumber(db)
             meta.begin_epoch(db, self.new_id(), held)
             numbering.begin(db)
             db.execute("UPDATE owed SET first_sequence = 0, last_sequence = 0")
             self._owed = self._owed.without_sequences()
             self._usage = opening.usage(db)
-        self._left_upto = dict.fromkeys(Lane, 0)
+        self._left_upto, self._may_have_left = dict.fromkeys(Lane, 0), dict.fromkeys(Lane, 0)
 
     def keep_within(self, bytes_max: int) -> int:
         """Let the oldest telemetry, at last the oldest events give way until all fits.
@@ -236,7 +237,7 @@ class Buffer(OpenFile):
         dropped = 0
         while making_room.is_needed(self._usage, bytes_max):
             with self._transaction() as db:
-                step = making_room.give_way(db, self._usage, bytes_max)
+                step = making_room.give_way(db, self._usage, bytes_max, self._may_have_left)
                 for loss in step.losses:
                     opening.set_owed(db, self._owed.add(loss))
             if not step.batches:
@@ -298,6 +299,8 @@ class Buffer(OpenFile):
         offset_ms = self._offset_ms() if item.unset else None
         self._has_unset |= item.unset
         row = appending.insert(db, item, self.boot_id, offset_ms)
+        if item.live:  # it leaves without being asked for
+            self._may_have_left[item.lane] = row.sequence
         if item.lane not in self._numbering:
             numbering.note(db, item.lane, self.boot_id, row.sequence)
             self._numbering |= {item.lane}
@@ -315,6 +318,10 @@ class Buffer(OpenFile):
     ) -> Stored:
         header = sending.header(self._names(epoch), lane, row, settled or sending.LIVE)
         return Stored(lane, row.sequence, batches.message(header, payload), settled=settled is not None)
+
+    def _ranges(self, db: sqlite3.Connection) -> EpochRange:
+        acknowledged = {lane: upto for lane, (upto, _) in self._acknowledged.items()}
+        return sending.ranges(db, meta.epoch(db), acknowledged)
 
     def _names(self, epoch: str = "") -> tuple[str, str, str]:
         return self.district, self.gateway, epoch or self.epoch

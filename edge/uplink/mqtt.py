@@ -301,7 +301,9 @@ class Uplink:
                 return None
             stored = await self._reader.find(*due, self._last_to_read(*due))
             if stored is None:
-                await self._restart()  # deleted meanwhile: take the buffer as it is
+                # Let go meanwhile. What is under way is answered first: the hello then begins behind it.
+                if not self._session.lanes[due[0]].under_way:
+                    await self._restart()
                 return None
             if not self.spending.admits(stored):
                 return None

@@ -489,6 +489,28 @@ def test_what_a_full_disk_took_is_told_once_though_the_disk_breaks_just_then(
     assert [count for each, count in bench.kept().items() if isinstance(each, str)] == [1]
 
 
+def test_an_event_that_a_full_disk_took_is_kept_though_its_telemetry_was_refused(tmp_path: Path) -> None:
+    """Who waits for the record of it goes on at once, and so does everybody after."""
+    bench = Bench(tmp_path, samples_per_batch_max=2_000)
+
+    async def live() -> None:
+        bench.measure(1)
+        assert await bench.recorder.flush()
+        bench.buffer.stop_growing()
+        chance = Random(1)
+        for _ in range(700):  # each with a name of its own: more than the file's pages have room for
+            bench.take([Sample(2_000, f"{chance.randrange(2**200):x}", "p", 1.5)])
+        bench.happen()
+        waiting = asyncio.create_task(bench.recorder.kept(60))
+        await asyncio.sleep(0)
+        assert not await bench.recorder.flush()
+        assert await waiting
+        assert bench.recorder.waiting == (700, 0)
+        assert await bench.recorder.kept(0)
+
+    run_virtually(live())
+
+
 def test_what_rules_learnt_is_kept_though_nothing_happened(tmp_path: Path) -> None:
     """A baseline learns for days in which there is no event; also while the disk refuses for a moment."""
     bench = Bench(tmp_path)

@@ -63,9 +63,11 @@ class State:
             self.lanes[lane].digests[sequence] = digest
         for lane, upto, digest in change.get("acked", []):
             self.lanes[lane].acked = upto, digest
-        for lane, upto in change.get("let_go", []):
-            self.owed[lane] = {sequence for sequence in self.owed[lane] if sequence > upto}
-        for lane, upto in (*change.get("deleted", []), *change.get("let_go", [])):
+        for lane, gone in change.get("let_go", []):
+            self.owed[lane] -= set(gone)
+            for sequence in gone:
+                del self.lanes[lane].digests[sequence]
+        for lane, upto in change.get("deleted", []):
             held = self.lanes[lane]
             held.digests = {sequence: digest for sequence, digest in held.digests.items() if sequence > upto}
         for lane, numbers in change.get("renumbered", {}).items():
@@ -224,12 +226,12 @@ class _Life:
         self._buffer.keep_within(round(self._buffer.octets * (0.9 if few else 0.3)))
         held = read(self._buffer).lanes
         tombstones: list[tuple[str, int, str]] = []
-        gone: list[tuple[str, int]] = []
+        gone: list[tuple[str, list[int]]] = []
         for lane, before in self._known.lanes.items():
             now = held[lane].digests
             tombstones += [(lane, *each) for each in now.items() if each[1] != before.digests[each[0]]]
             if lost := before.digests.keys() - now.keys():
-                gone.append((lane, max(lost)))
+                gone.append((lane, sorted(lost)))
         self._done(tombstones=tombstones, let_go=gone)
 
     def _renumber(self) -> None:

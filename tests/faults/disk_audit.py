@@ -77,13 +77,15 @@ class Arrived:
     tombstones: list[Tombstone] = field(default_factory=list)
     event_tombstones: int = 0
     sequences: list[tuple[str, int, int]] = field(default_factory=list)
-    """Epoch, sequence and count of each batch with samples."""
+    """Epoch, sequence and count of each batch of telemetry, as it was or as a tombstone."""
     let_go: list[tuple[str, int, int]] = field(default_factory=list)
     """Epoch, first and last sequence of what was told to be let go."""
+    told: list[str] = field(default_factory=list)
+    """Each gap and each tombstone of telemetry as it came, in words."""
 
     @property
     def let_go_and_there(self) -> int:
-        """How many samples were told to be let go, and had been acknowledged on a link that then broke."""
+        """How many samples were told to be let go, and are there, or are told by a tombstone that is."""
         return sum(
             count
             for epoch, sequence, count in self.sequences
@@ -138,8 +140,10 @@ def arrived(messages: Iterable[bytes]) -> Arrived:
         found.samples += batch.samples
         found.events += batch.events
         epoch = batch.header.epoch
+        sequence = batch.header.sequence
         if batch.samples:
-            found.sequences.append((epoch, batch.header.sequence, len(batch.samples)))
+            found.sequences.append((epoch, sequence, len(batch.samples)))
+        found.told += [_in_words(each) for each in batch.events if isinstance(each, Gap)]
         found.let_go += [
             (epoch, each.first_sequence, each.last_sequence)
             for each in batch.events
@@ -147,9 +151,17 @@ def arrived(messages: Iterable[bytes]) -> Arrived:
         ]
         if batch.tombstone and batch.header.lane is Lane.TELEMETRY:
             found.tombstones.append(batch.tombstone)
+            found.sequences.append((epoch, sequence, batch.tombstone.count))
+            times = f"{batch.tombstone.first_ms} to {batch.tombstone.last_ms}"
+            found.told.append(f"tombstone {sequence}: {batch.tombstone.count}, from {times}")
         elif batch.tombstone:
             found.event_tombstones += batch.tombstone.count
     return found
+
+
+def _in_words(gap: Gap) -> str:
+    sequences = f", batches {gap.first_sequence} to {gap.last_sequence}" if gap.first_sequence else ""
+    return f"gap of {gap.time_ms}: {gap.count}{sequences}, from {gap.from_ms} to {gap.to_ms}: {gap.reason}"
 
 
 def unkept(asked_ms: Sequence[int], kept: Iterable[Sample], points: int) -> list[int]:

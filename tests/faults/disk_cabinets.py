@@ -34,6 +34,8 @@ READINGS_MAX = 10
 STALLED_S = 30.0
 BALLAST_S_MAX = 3.0
 SETTLED_S_MAX = 60.0
+LINKS_UP_S = ((2.0, 5.0), (0.5, 1.3))
+"""How long the broker is there, by turns of the seed: the short ones break before answers come."""
 SLACK_MS = 1_000
 """What lies between a device's answer and the gateway's stamp, at most."""
 
@@ -207,9 +209,10 @@ class Cabinet:
             policy_broken=found.events_told_gone,
             kills=self._kills,
         )
-        verdict.hurt = (
-            [f"{self.name}: {verdict.faults}; {why}; {self._owed} still owed"] if verdict.faults else []
-        )
+        if verdict.faults:
+            verdict.hurt = [f"{self.name}: {verdict.faults}; {why}; {self._owed} still owed"]
+        if verdict.unaccounted:
+            verdict.hurt += [f"{self.name}: {each}" for each in found.told]
         return verdict
 
     def _dropped(self, found: Arrived) -> int:
@@ -232,7 +235,7 @@ def cabinets(folder: Path, seed: int, *options: str, gateways: int = GATEWAYS) -
     broker.start()
 
     def link() -> None:
-        while not over.wait(chance.uniform(2, 5)):
+        while not over.wait(chance.uniform(*LINKS_UP_S[seed % len(LINKS_UP_S)])):
             broker.kill()
             over.wait(chance.uniform(1, 4))
             broker.start()

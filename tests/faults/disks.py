@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import sqlite3
 import sys
 import tempfile
@@ -34,6 +35,8 @@ WORKERS = 2
 CONTROL_SHARE, CONTROL_STORIES_MIN = 6, 10
 """Of the stories, one in so many again for each control; fewer might show nothing."""
 TOLD_EVERY = 25
+FOLDERS_KEPT_MAX = 3
+"""Of rounds that do not add up so many folders stay, for a look at the journal."""
 
 Play = Callable[[Path, int], Verdict]
 
@@ -70,11 +73,20 @@ def played(name: str, play: Play, stories: int, seed: int) -> Verdict:
 
 
 def played_whole(rounds: int, seed: int, *options: str) -> Verdict:
-    """Play so many rounds of whole gateways, one after the other."""
-    whole = Verdict()
+    """Play so many rounds of whole gateways, one after the other; folders of some that are at fault stay."""
+    whole, kept = Verdict(), 0
     for index in range(rounds):
-        with tempfile.TemporaryDirectory(prefix="gengfu-disks-") as folder:
-            whole += cabinets(Path(folder), seed * 1_000 + index, *options)
+        folder = Path(tempfile.mkdtemp(prefix="gengfu-disks-"))
+        verdict = Verdict()
+        try:
+            verdict = cabinets(folder, seed * 1_000 + index, *options)
+        finally:
+            if verdict.faults and not options and kept < FOLDERS_KEPT_MAX:
+                kept += 1
+                verdict.hurt.append(f"round {seed * 1_000 + index} is kept in {folder}")
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+        whole += verdict
         print(f"-- disks, gateways: {index + 1} of {rounds} rounds", file=sys.stderr, flush=True)
     return whole
 

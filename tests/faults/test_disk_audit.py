@@ -2,9 +2,13 @@
 
 import pytest
 
-from contract.batches import Tombstone
+from contract import batches
+from contract.batches import Content, Header, Tombstone
+from contract.events import Gap
 from contract.samples import Quality, Sample
-from tests.faults.disk_audit import Arrived, judged, unkept
+from contract.topics import Lane
+from edge.buffer.losses import SAMPLES_LET_GO
+from tests.faults.disk_audit import Arrived, arrived, judged, unkept
 
 POINTS = ("counter", "level", "noise_1", "noise_2")
 ASKED_MS = [100, 200, 300]
@@ -57,3 +61,27 @@ def test_samples_that_are_there_twice_do_not_stand_for_others() -> None:
     twice = [*reading(201), *reading(201)]
     assert Arrived(twice).samples_twice == len(POINTS)
     assert missing(twice) == [100] * len(POINTS) + [300] * len(POINTS)
+
+
+def message(lane: Lane, sequence: int, content: Content, payload: bytes) -> bytes:
+    """Return a batch as a gateway sends it."""
+    header = Header("north", "gw-1", "e" * 32, lane, sequence, content, "b" * 32, 400)
+    return batches.message(header, payload)
+
+
+def test_a_tombstone_that_is_there_and_told_to_be_let_go_too_is_found_and_named() -> None:
+    """Its samples are counted twice; of the batch behind it the gap alone tells."""
+    tombstone = batches.tombstone_payload(Tombstone(100, 199, 8, "buffer full"))
+    gap = Gap("a" * 32, 400, "gateway", SAMPLES_LET_GO, 100, 299, 5, 6, 12)
+    sent = [
+        message(Lane.TELEMETRY, 5, Content.TOMBSTONE, tombstone),
+        message(Lane.EVENTS, 1, Content.EVENTS, batches.events_payload([gap])),
+    ]
+    found = arrived(sent)
+    unaccounted, unknown, why = judged([100] * 8 + [200] * 4, found)
+    assert (unaccounted, unknown, found.let_go_and_there) == (8, 0, 8)
+    assert "there all the same: 8" in why
+    assert found.told == [
+        "tombstone 5: 8, from 100 to 199",
+        f"gap of 400: 12, batches 5 to 6, from 100 to 299: {SAMPLES_LET_GO}",
+    ]

@@ -201,6 +201,10 @@ class World:
         """Replace some of the oldest by tombstones; of many of these, let the oldest go."""
         await self.keeper.run(self._keep_within, 0.6)
 
+    async def press(self) -> None:
+        """Let a tenth give way: tombstones are enough, until there are too many of them."""
+        await self.keeper.run(self._keep_within, 0.9)
+
     async def crush(self) -> None:
         """Let nearly everything go."""
         await self.keeper.run(self._keep_within, 0.1)

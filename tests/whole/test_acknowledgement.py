@@ -254,3 +254,41 @@ def test_what_only_a_centre_between_two_others_had_is_named(seed: int, more: int
     assert world.centre.seen - world.in_journal.keys(), "nothing was lost, so nothing is shown"
     assert world.parted
     assert not world.unnamed
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_arrived_and_was_not_answered_is_not_let_go_and_counted_too(seed: int) -> None:
+    """The link breaks before the answer, room is needed: what follows goes; the centre passes over it."""
+
+    async def whole() -> None:
+        await world.start()
+        world.link_up = False
+        for _ in range(8):
+            await world.many()
+        await world.press()
+        world.link_up = True
+        while len(world.centre.held()) < 3:
+            await asyncio.sleep(0.01)
+        world.link_up = False
+        await world.cut()
+        arrived = world.centre.held().keys() & world.held()
+        assert arrived
+        before = set(world.let_go)
+        for _ in range(3):
+            await world.many()
+            await world.press()
+        assert world.let_go - before
+        assert not world.let_go & arrived
+        await come_to_rest(world)
+        await world.stop()
+
+    world = World(Path(tempfile.mkdtemp()), seed)
+    try:
+        run_virtually(whole())
+        world.look()
+        assert world.drained, world.left
+        assert world.owed <= world.centre.seen
+        assert not world.let_go & world.in_journal.keys()
+        assert not world.unnamed
+    finally:
+        world.close()

@@ -333,6 +333,7 @@ def test_what_the_centre_has_is_not_counted_though_the_disk_refused_to_delete_it
         buffer.acknowledge(Lane.TELEMETRY, 10, batches.digest(last.message))
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         buffer.keep_within(10_000)
+    assert buffer.ranges()[0].lanes[Lane.TELEMETRY].first == 11
     buffer._db.execute("PRAGMA query_only = OFF")
     buffer.keep_within(10_000)
     lost = owed(buffer)[SAMPLES_LET_GO]
@@ -354,3 +355,73 @@ def test_what_the_centre_has_is_not_numbered_anew_though_the_disk_refused_to_del
     buffer.renumber()
     assert [sequence for sequence, _, _ in held(buffer, Lane.TELEMETRY)] == [1, 2]
     assert buffer.former()[0].lanes[Lane.TELEMETRY].next == 4
+
+
+@pytest.mark.parametrize("leaving", [12, 25])
+def test_what_may_have_arrived_is_let_go_last_so_that_it_is_not_counted_though_it_is_there(
+    tmp_path: Path, leaving: int
+) -> None:
+    """Tombstones left, the link broke, room was needed: what follows goes; they wait for an answer."""
+    buffer = opened(tmp_path)
+    buffer.append([noise(at_ms) for at_ms in range(60)])
+    buffer.keep_within(64 * 1024)
+    left = [buffer.to_send(Lane.TELEMETRY, sequence, Moment(0, 100)) for sequence in range(1, leaving + 1)]
+    arrived = [batches.decode(each.message).tombstone for each in left[:8] if each]
+    assert all(arrived)
+    for at_ms in range(100, 200):
+        buffer.append([noise(at_ms)])
+        buffer.keep_within(64 * 1024)
+        assert buffer.octets <= 64 * 1024
+    lost = owed(buffer)[SAMPLES_LET_GO]
+    assert lost.first_sequence == leaving + 1
+    rows = held(buffer, Lane.TELEMETRY)
+    assert [row[0] for row in rows[: leaving + 1]] == [*range(1, leaving + 1), lost.last_sequence + 1]
+    assert sum(content is Content.SAMPLES for _, content, _ in rows) > 25
+    # It leaves again as it left first, however late.
+    assert buffer.to_send(Lane.TELEMETRY, 9, Moment(0, 10_000_000)) == left[8]
+    assert left[7]
+    assert buffer.acknowledge(Lane.TELEMETRY, 8, batches.digest(left[7].message))
+    told = sum(each.count for each in arrived if each)
+    assert told + (lost.count or 0) + sum(count for _, _, count in held(buffer, Lane.TELEMETRY)) == 160 * 7
+    assert {row[0]: Loss(*row) for row in _rows(buffer)} == owed(buffer)
+
+
+def test_what_left_as_it_was_committed_may_have_arrived_too(tmp_path: Path) -> None:
+    """It is not asked for: the uplink has it in memory."""
+    buffer = opened(tmp_path)
+    buffer.append([replace(noise(at_ms, size=20), live=True) for at_ms in range(10)])
+    buffer.append([noise(at_ms, size=20) for at_ms in range(100)])
+    buffer.keep_within(16 * 1024)
+    assert owed(buffer)[SAMPLES_LET_GO].first_sequence == 11
+    assert buffer.ranges()[0].lanes[Lane.TELEMETRY].first == 1
+
+
+def test_what_left_before_a_restart_may_have_arrived_too(tmp_path: Path) -> None:
+    """The file says which batches it gave to be sent."""
+    buffer = opened(tmp_path)
+    buffer.append([noise(at_ms) for at_ms in range(60)])
+    buffer.keep_within(64 * 1024)
+    for sequence in range(1, 13):
+        buffer.to_send(Lane.TELEMETRY, sequence, Moment(0, 100))
+    buffer.close()
+    buffer = opened(tmp_path)
+    for at_ms in range(100, 200):
+        buffer.append([noise(at_ms)])
+        buffer.keep_within(64 * 1024)
+    assert owed(buffer)[SAMPLES_LET_GO].first_sequence > 12
+
+
+def test_what_may_have_arrived_gives_way_where_nothing_else_can(tmp_path: Path) -> None:
+    """Events take the whole buffer; and of it all only so much stays as a quarter."""
+    buffer = opened(tmp_path)
+    buffer.append([noise(at_ms, size=20) for at_ms in range(200)])
+    for sequence in range(1, 201):
+        buffer.to_send(Lane.TELEMETRY, sequence, Moment(0, 100))
+    buffer.keep_within(16 * 1024)
+    assert buffer.octets <= 16 * 1024
+    staying = [sequence for sequence, _, _ in held(buffer, Lane.TELEMETRY)]
+    assert 15 < sum(sequence < 100 for sequence in staying) < 20
+    buffer.append([alarms(at_ms, 100) for at_ms in range(10)])
+    buffer.keep_within(buffer.events_octets)
+    assert not held(buffer, Lane.TELEMETRY)
+    assert owed(buffer)[SAMPLES_LET_GO].count == 1_400
