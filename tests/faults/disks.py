@@ -32,7 +32,7 @@ from tests.faults.failing_disk import FailingDisk
 from tests.faults.small_gateway import FORGETS, STORES_FIRST
 
 WORKERS = 2
-CONTROL_SHARE, CONTROL_STORIES_MIN = 6, 10
+CONTROL_SHARE, CONTROL_STORIES_MIN = 6, 30
 """Of the stories, one in so many again for each control; fewer might show nothing."""
 TOLD_EVERY = 25
 FOLDERS_KEPT_MAX = 3
