@@ -6,8 +6,11 @@ SQLite's synchronous; ``puback`` deletes what the broker has confirmed, as delet
 """
 
 import os
+import sqlite3
 import sys
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -38,6 +41,10 @@ class Held:
     following: int = 1
     acked: tuple[int, str] = (0, "")
     digests: dict[int, str] = field(default_factory=dict)
+
+    def holes(self) -> set[int]:
+        """Return what is not there, of all from the first that is; retention lets go behind what has left."""
+        return set(range(min(self.digests, default=self.following), self.following)) - self.digests.keys()
 
 
 @dataclass(slots=True)
@@ -101,9 +108,25 @@ def read(buffer: Buffer) -> State:
     return state
 
 
-def opened(folder: Path, random: Random) -> Buffer:
+class Recorded(Buffer):
+    """A buffer that can tell of each commit: making room takes several."""
+
+    on_begin: Callable[[], None] | None = None
+    on_commit: Callable[[], None] | None = None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        if self.on_begin:
+            self.on_begin()
+        with super()._transaction() as db:
+            yield db
+        if self.on_commit:
+            self.on_commit()
+
+
+def opened(folder: Path, random: Random) -> Recorded:
     """Return the buffer of a recorded life, as the gateway opens it."""
-    return Buffer(
+    return Recorded(
         folder / "state" / "buffer.db",
         "north",
         "gw-1",
@@ -222,8 +245,11 @@ class _Life:
 
     def _keep_within(self) -> None:
         few = sum(len(held.digests) for held in self._known.lanes.values()) < HELD_MAX
-        self._marker.begin()
+        self._buffer.on_begin, self._buffer.on_commit = self._marker.begin, self._has_given_way
         self._buffer.keep_within(round(self._buffer.octets * (0.9 if few else 0.3)))
+        self._buffer.on_begin = self._buffer.on_commit = None
+
+    def _has_given_way(self) -> None:
         held = read(self._buffer).lanes
         tombstones: list[tuple[str, int, str]] = []
         gone: list[tuple[str, list[int]]] = []

@@ -58,8 +58,8 @@ def _judge_buffer(buffer: Buffer, moment: Moment[buffer_life.State], verdict: Ve
         missing = owed[lane] - set(held.digests) if same else owed[lane]
         if missing:
             verdict.is_lost(len(missing), f"{lane}: {_few(missing)} are owed and not there")
-        if list(held.digests) != list(range(held.following - len(held.digests), held.following)):
-            verdict.has_gap(f"{lane}: {_few(held.digests)} before {held.following}")
+        if holes := held.holes() - {hole for state in same for hole in state.lanes[lane].holes()}:
+            verdict.has_gap(f"{lane}: {_few(holes)} in {_few(held.digests)} before {held.following}")
     verdict.compare(found, moment)
     for lane in Lane:
         item = Append(lane, Content.SAMPLES, b"on it goes", START_MS, START_MS, START_MS, 1)
