@@ -19,9 +19,9 @@ from sqlalchemy import Connection, select
 
 from bench.corpora import START_MS, Cabinet
 from bench.telling import progress
-from collector import series_blocks
 from collector.database import Database
-from collector.series_tables import blocks, series
+from collector.series import blocks as series_blocks
+from collector.series.tables import blocks, series
 from contract import batches, runs
 from contract.batches import Content
 from contract.samples import Value, spread

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from bench.series import GATEWAY, LIMITS, LOADS, SEED, Centre, Load, timed
 from bench.telling import progress
-from collector import line_protocol
-from collector.influx import InfluxStore
 from collector.metrics import Metrics
-from collector.series_stores import StoreProjection
+from collector.series import line_protocol
+from collector.series.influx import InfluxStore
+from collector.series.stores import StoreProjection
 from collector.settings import SeriesStore
 from contract import blocks
 from simulators.victoria_metrics import VictoriaMetrics

@@ -20,11 +20,11 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-from collector import lamp_page
 from collector.database import Database
-from collector.lamp_nights import Span, as_row
-from collector.lamp_reading import LampReading, Month
-from collector.lamp_views import report_view
+from collector.lamps import page as lamp_page
+from collector.lamps.nights import Span, as_row
+from collector.lamps.reading import LampReading, Month
+from collector.lamps.views import report_view
 from collector.tables import lamp_nights
 from contract.events import LampChange, LampNight
 

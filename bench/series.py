@@ -21,11 +21,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench.telling import progress
-from collector import intake, journal, series, series_reading
+from collector import intake, journal
 from collector.database import Database
 from collector.intake import Received, Rules
 from collector.metrics import Metrics
-from collector.series import SeriesProjection
+from collector.series import projection as series
+from collector.series import reading as series_reading
+from collector.series.projection import SeriesProjection
 from collector.settings import Limits
 from contract import batches, topics
 from contract.batches import Content, Header

@@ -13,11 +13,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.routing import APIRoute
 
-from collector import queries, series_reading
+from collector import queries
 from collector.database import Database
 from collector.health import Health
 from collector.live import Listener, Live, TooManyListenersError
-from collector.series_reading import Reading
+from collector.series import reading as series_reading
+from collector.series.reading import Reading
 from collector.views import (
     AlarmView,
     CaseView,

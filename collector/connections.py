@@ -17,7 +17,7 @@ from sqlalchemy import insert as plain_insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector.database import Database, insert
-from collector.lamp_report import Online
+from collector.lamps.report import Online
 from collector.tables import connections, gateways, listening
 from lighting import nights
 

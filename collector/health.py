@@ -7,10 +7,10 @@ from sqlalchemy import Connection, func, select
 from collector import journal
 from collector.database import Database
 from collector.ingest import Ingest
-from collector.lamp_rates import LampRates
+from collector.lamps.rates import LampRates
 from collector.metrics import Metrics
 from collector.mqtt import Link
-from collector.outbox import Outbox
+from collector.platforms.outbox import Outbox
 from collector.projections import Keeper
 from collector.publishing import Publisher
 from collector.tables import alarms, cases, dead_letters, desired, gateways, outbox

@@ -8,10 +8,11 @@ from functools import partial
 from sqlalchemy import Column, ColumnElement, Connection, delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from collector import dead_letters, journal, series
+from collector import dead_letters, journal
 from collector.database import Database
 from collector.projections import Projection
-from collector.series_stores import StoreProjection
+from collector.series import projection as series
+from collector.series.stores import StoreProjection
 from collector.settings import Limits
 from collector.tables import alarms, commands, connections, events, gaps, lamp_nights, listening
 

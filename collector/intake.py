@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from collector import command_states, dead_letters, desired_heard, journal, noting, registry
+from collector import dead_letters, journal, noting, registry
+from collector.commands import states as command_states
+from collector.desired import heard as desired_heard
 from collector.group_marks import GroupMarks, LaneKey
 from collector.journal import Arrived
 from collector.marks import Decision, Mark, advanced, contested, decide, reconcile

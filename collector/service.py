@@ -17,31 +17,37 @@ from alembic.util import CommandError
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
-from collector import backup, command_api, desired_api, journal, key_file, lamp_api, lamp_desk_api, period_api
-from collector.alarms import AlarmProjection
+from collector import backup, journal, key_file
+from collector.alarms.book import AlarmBook
+from collector.alarms.projection import AlarmProjection
 from collector.api import Sources, application
-from collector.cases import CaseBook
-from collector.command_book import CommandBook
-from collector.command_publisher import CommandPublisher
+from collector.cases.book import CaseBook
+from collector.commands import api as command_api
+from collector.commands.book import CommandBook
+from collector.commands.publisher import CommandPublisher
 from collector.connections import Listening
 from collector.database import Database
-from collector.desired_book import DesiredBook
-from collector.desired_publisher import DesiredPublisher
+from collector.desired import api as desired_api
+from collector.desired import period_api
+from collector.desired.book import DesiredBook
+from collector.desired.periods import PeriodDesk
+from collector.desired.publisher import DesiredPublisher
 from collector.health import Health
 from collector.housekeeping import Housekeeping
-from collector.influx import InfluxStore
 from collector.ingest import Ingest
-from collector.lamp_desk import LampDesk
-from collector.lamp_rates import LampRates
-from collector.lamp_reading import LampReading
+from collector.lamps import api as lamp_api
+from collector.lamps import desk_api as lamp_desk_api
+from collector.lamps.desk import LampDesk
+from collector.lamps.rates import LampRates
+from collector.lamps.reading import LampReading
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
-from collector.outbox import Outbox
-from collector.periods import PeriodDesk
+from collector.platforms.outbox import Outbox
 from collector.projections import Keeper, Projection, Redone
-from collector.series import SeriesProjection
-from collector.series_stores import StoreProjection
+from collector.series.influx import InfluxStore
+from collector.series.projection import SeriesProjection
+from collector.series.stores import StoreProjection
 from collector.settings import Http, Loaded, SeriesStore
 from contract.desired import DesiredKind, object_problems
 from contract.signing import SigningKey
@@ -96,6 +102,7 @@ class Collector:
             utc_offset_min=settings.utc_offset_min,
             new_id=world.new_id,
         )
+        self.alarm_book = AlarmBook([book])
         self.desired_publisher = DesiredPublisher(
             settings.district,
             state,
@@ -118,7 +125,7 @@ class Collector:
         commanding = CommandBook(settings.district, key, now_ms=world.now_ms, new_id=world.new_id)
         self.alarms = AlarmProjection(
             state,
-            book,
+            self.alarm_book,
             desired,
             self.metrics,
             batches_max=limits.projection_batches_max,

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfoNotFoundError
 import httpx
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from collector.parts import Part, load_parts
+from collector.parts.register import Part, load_parts
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
 from lighting.nights import zone

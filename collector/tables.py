@@ -212,9 +212,7 @@ alarms = Table(
     Column(
         "planned", Boolean, nullable=False, server_default=text("false")
     ),  # raised under maintenance: no case
-    Column(
-        "case_waits", Boolean, nullable=False
-    ),  # backfill: it makes a case if it is still active at the end
+    Column("waits", Boolean, nullable=False),  # backfilled: whoever follows alarms hears of it at the end
     Column("case_id", String(32), ForeignKey("cases.id")),
     UniqueConstraint("gateway", "id", name="alarms_alarm"),
 )
@@ -231,7 +229,7 @@ Index(
     sqlite_where=text("cleared_ms IS NOT NULL AND case_id IS NULL"),
     postgresql_where=text("cleared_ms IS NOT NULL AND case_id IS NULL"),
 )
-Index("alarms_waiting", alarms.c.row, sqlite_where=text("case_waits"), postgresql_where=text("case_waits"))
+Index("alarms_waiting", alarms.c.row, sqlite_where=text("waits"), postgresql_where=text("waits"))
 
 outbox = Table(
     "outbox",
@@ -371,3 +369,17 @@ listening = Table(
     Column("from_ms", BigInteger, nullable=False),
     Column("until_ms", BigInteger, nullable=False),  # as far as is known for certain
 )
+
+audit = Table(
+    "audit",
+    STATE,
+    Column("row", BigId, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("who", String(100), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("target", String(200), nullable=False),
+    Column("detail", Text, nullable=False),  # JSON
+)
+Index("audit_target", audit.c.target, audit.c.row)
+Index("audit_old", audit.c.at_ms)

@@ -4,7 +4,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from collector.cases import Posting, Stage
+from collector.cases.book import Posting, Stage
 from contract.events import Priority
 from contract.samples import ClockState, Quality
 

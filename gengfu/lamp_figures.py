@@ -10,7 +10,7 @@ from rich.text import Text
 from gengfu.language import Language
 
 if TYPE_CHECKING:
-    from collector.lamp_views import LampReportView
+    from collector.lamps.views import LampReportView
 
 LAMPS_MAX = 10
 
@@ -60,7 +60,7 @@ def parts(report: "LampReportView", language: Language) -> Iterator[RenderableTy
 
 
 def _figures(report: "LampReportView", language: Language) -> Table:
-    from collector.lamp_words import failure_words
+    from collector.lamps.words import failure_words
 
     figures = report.figures
     lit = _text("of", language, figures.lit, figures.should)
@@ -100,7 +100,7 @@ def _figures(report: "LampReportView", language: Language) -> Table:
 
 
 def _lamps(report: "LampReportView", language: Language) -> Table:
-    from collector.lamp_words import failure_words
+    from collector.lamps.words import failure_words
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("lamp", "part", "dark", "no record", "failures"):

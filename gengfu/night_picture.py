@@ -13,7 +13,7 @@ from gengfu.lamp_picture import COLUMNS, DAYS, HOURS, shade
 from gengfu.language import Language
 
 if TYPE_CHECKING:
-    from collector.lamp_views import LampChangeView, LampNightView
+    from collector.lamps.views import LampChangeView, LampNightView
 
 UNKNOWN = "·"
 LABEL_CELLS = 8
@@ -76,7 +76,7 @@ def row(night: "LampNightView", changes: Sequence["LampChangeView"]) -> str:
 
 
 def _summary(night: "LampNightView", language: Language) -> str:
-    from collector.lamp_words import failure_words
+    from collector.lamps.words import failure_words
 
     told = [_text("plan", language, night.plan) if night.plan else _text("no plan", language)]
     if night.should_s:

@@ -140,7 +140,7 @@ def init(
 
         _make_key(load(place).data_folder)
         return
-    from collector.parts import HEADER
+    from collector.parts.register import HEADER
     from collector.settings import EXAMPLE, load
 
     files = {"collector.toml": EXAMPLE.read_text(), "parts.csv": HEADER + "\n"}

@@ -91,7 +91,7 @@ def _write(chunks: Iterable[bytes], output: Path, *, replace: bool) -> None:
 
 
 def _show(data: object, url: str, reads: Language) -> None:
-    from collector.lamp_views import LampReportView
+    from collector.lamps.views import LampReportView
     from gengfu import lamp_figures
     from gengfu.centre_api import CentreError
 
@@ -114,7 +114,7 @@ def nights(lamp: Lamp, last: Last = 7, url: Url = DEFAULT_URL, as_json: AsJson =
     query: dict[str, str | int] = {"gateway": gateway, "lamp": name, "limit": last + 1}
     query |= {"from": str(wanted[0]), "to": str(tonight)}
     with _told_plainly():
-        from collector.lamp_views import LampNightView
+        from collector.lamps.views import LampNightView
         from collector.views import Page
         from gengfu import night_picture
         from gengfu.centre_api import Centre, CentreError

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from collector import backup, series_reading
+from collector import backup
 from collector.backup import SERIES, STATE, BackupError, Manifest
 from collector.database import Database
 from collector.journal import head, read
 from collector.marks import Mark
+from collector.series import reading as series_reading
 from collector.tables import gaps, marks
 from contract import batches
 from tests.collector.making import (

@@ -9,13 +9,13 @@ from random import Random
 from collector import connections
 from collector.connections import Interval, Listening, shares
 from collector.intake import Received
-from collector.lamp_report import Online
+from collector.lamps.report import Online
 from collector.service import Collector
 from collector.tables import connections as table
 from collector.tables import listening
 from contract import messages, topics
 from contract.messages import State
-from tests.collector.lamp_making import HOUR_MS, ZONE, noon_ms
+from tests.collector.lamps.making import HOUR_MS, ZONE, noon_ms
 from tests.collector.making import BOOT, NOW_MS, Clock, given, rows, settings, standing
 
 NIGHT = "2026-11-05"

@@ -8,9 +8,11 @@ from random import Random
 import pytest
 from sqlalchemy import func, select
 
-from collector import checking, housekeeping, journal, series, series_blocks
+from collector import checking, housekeeping, journal
 from collector.journal import head
-from collector.series_tables import blocks, newest
+from collector.series import blocks as series_blocks
+from collector.series import projection as series
+from collector.series.tables import blocks, newest
 from collector.service import Collector
 from collector.settings import Limits
 from collector.tables import STATE, alarms, events, gaps

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from collector import checking, series_reading
-from collector.alarms import AlarmProjection
+from collector import checking
+from collector.alarms.projection import AlarmProjection
 from collector.projections import Redone
-from collector.series_tables import undecodable
+from collector.series import reading as series_reading
+from collector.series.tables import undecodable
 from collector.service import Collector, redo
 from collector.tables import alarms, cases, cursors, dead_letters, journal
 from contract import batches
@@ -110,7 +111,7 @@ def test_an_alarm_found_late_makes_no_case_if_what_follows_ends_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, projected_before: bool
 ) -> None:
     """Its end may wait to be decoded, too, or not be projected yet."""
-    monkeypatch.setattr("collector.alarms.REDONE_AT_ONCE_MAX", 1)
+    monkeypatch.setattr("collector.alarms.projection.REDONE_AT_ONCE_MAX", 1)
     with standing(settings(tmp_path), Clock()) as collector:
         begins, ends = happened(1, raised(1)), happened(2, cleared(1))
         taken(collector.state, up(of_later(begins), lane=Lane.EVENTS))
@@ -125,7 +126,7 @@ def test_an_alarm_found_late_makes_no_case_if_what_follows_ends_it(
         asyncio.run(projected(collector))
         [alarm] = rows(collector.state, alarms)
         assert alarm[alarms.c.keys().index("cleared_ms")] is not None
-        assert alarm[alarms.c.keys().index("case_waits")] == 0
+        assert alarm[alarms.c.keys().index("waits")] == 0
         assert rows(collector.state, cases) == []
 
 

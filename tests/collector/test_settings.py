@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from collector.database import Database
-from collector.parts import HEADER, load_parts
-from collector.series_tables import SERIES
+from collector.parts.register import HEADER, load_parts
+from collector.series.tables import SERIES
 from collector.settings import EXAMPLE, SeriesStore, Settings, load
 from collector.tables import STATE
 from contract.signing import PublicKey

@@ -13,9 +13,9 @@ import aiomqtt
 import httpx
 import pytest
 
-from collector import series_reading
 from collector.journal import head
 from collector.mqtt import UNCONFIRMED_MAX, Client
+from collector.series import reading as series_reading
 from collector.service import Collector, World, running
 from collector.settings import load
 from collector.tables import cases, gaps, journal

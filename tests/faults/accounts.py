@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from collector import series_reading
 from collector.database import Database
+from collector.series import reading as series_reading
 from contract import batches
 from contract.events import AlarmCleared, AlarmRaised, Event, Gap
 from contract.limits import TIME_MS_MAX

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
-from collector import series_stores
-from collector.influx import StoreError
-from collector.series_stores import StoreProjection
+from collector.series import stores as series_stores
+from collector.series.influx import StoreError
+from collector.series.settling import Settling
+from collector.series.stores import StoreProjection
 from collector.service import Collector, World
 from collector.settings import Loaded
-from collector.settling import Settling
 from contract.samples import Sample
 from gengfu.demo.processes import die_with_parent
 from simulators.victoria_metrics import VictoriaMetrics

@@ -19,13 +19,13 @@ import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
-from collector.lamp_views import night_view
+from collector.lamps.views import night_view
 from contract.events import LampChange
 from gengfu import night_picture
 from gengfu.commands.lamps import app
-from tests.collector.lamp_making import HOUR_MS, ZONE, night, nightly, noon_ms
+from tests.collector.lamps.making import HOUR_MS, ZONE, night, nightly, noon_ms
+from tests.collector.lamps.test_api import fill
 from tests.collector.making import Clock, given, projected, settings, standing
-from tests.collector.test_lamp_api import fill
 from tests.gengfu.test_edge_lines import CHINESE, ENGLISH
 
 MONTH = ("--month", "2025-11")

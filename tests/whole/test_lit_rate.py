@@ -16,7 +16,7 @@ import pytest
 from collector.intake import Received
 from contract import topics
 from contract.topics import Lane
-from tests.collector.lamp_making import HOUR_MS, noon_ms
+from tests.collector.lamps.making import HOUR_MS, noon_ms
 from tests.collector.making import Clock, given, projected, standing
 from tests.collector.making import settings as of_centre
 from tests.collector.test_api import asked, told

@@ -9,9 +9,9 @@ import pytest
 
 from contract.events import LampNight
 from lighting.figures import counted, was_lit
-from tests.collector.lamp_making import nightly
+from tests.collector.lamps.making import nightly
+from tests.collector.lamps.test_nights import read
 from tests.collector.making import Clock, given, projected, settings, standing
-from tests.collector.test_lamp_nights import read
 from tests.edge.lamps import street as streets
 from tests.edge.lamps.street import HOUR_S, Street
 from tests.edge.lamps.test_nights import FED, LEVELS, NOON_S

@@ -1,0 +1,1 @@
+"""Alarms: a projection of what gateways tell."""

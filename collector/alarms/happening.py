@@ -1,0 +1,56 @@
+"""An alarm as the rooms of the centre hand it to each other, and what follows it promises."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from contract.events import Priority
+from contract.samples import ClockState, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One occurrence: it became active once, and returns to normal at most once. Times are UTC ms.
+
+    ``raised_ms`` is by the gateway's clock (of what ``clock`` says), ``received_ms`` by the centre's. An alarm of
+    the centre's own rules has no ``device`` and ``point`` where it is the gateway's as a whole.
+    """
+
+    gateway: str
+    id: str
+    rule: str
+    device: str
+    point: str
+    condition: str
+    problem: str
+    priority: Priority
+    message: str
+    part: str
+    value: Value
+    limit: float | None
+    clock: ClockState
+    raised_ms: int
+    received_ms: int
+    backfill: bool = False
+    planned: bool = False
+    cleared_ms: int | None = None
+
+    @property
+    def source(self) -> tuple[str, str, str, str, str]:
+        """Return what it is an occurrence of: gateway, rule, device, point, condition."""
+        return self.gateway, self.rule, self.device, self.point, self.condition
+
+
+class Follower(Protocol):
+    """Something that decides on alarms, in the transaction that brings them.
+
+    It hears of each occurrence once, in order, and of its end after its beginning. Of what was backfilled
+    it hears at the end of the backfill, and only what is still active then: the rest is history.
+    """
+
+    def raised(self, connection: Connection, alarm: Alarm) -> None:
+        """An alarm became active."""
+
+    def cleared(self, connection: Connection, alarm: Alarm) -> None:
+        """It returned to normal; ``alarm.cleared_ms`` says when."""

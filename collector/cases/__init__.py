@@ -1,0 +1,1 @@
+"""Cases: one for each problem, from its alarm to its end."""

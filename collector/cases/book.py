@@ -1,0 +1,165 @@
+"""Cases: one for each problem of a part, opened by an alarm and found again by the next.
+
+A problem is a part of the city (or a device, where no part is declared) with a problem class. While its case
+is open, further alarms attach to it. Everything is written in the caller's transaction.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy import insert as plain_insert
+
+from collector.alarms.happening import Alarm
+from collector.database import insert
+from collector.parts.register import Part
+from collector.settings import CaseClass, case_number
+from collector.tables import alarms, case_numbers, cases, outbox
+
+
+class Stage(StrEnum):
+    """The seven stages of a case, in order (GB/T 30428)."""
+
+    COLLECTED = "collected"
+    FILED = "filed"
+    DISPATCHED = "dispatched"
+    IN_HAND = "in_hand"
+    REPORTED = "reported"
+    VERIFIED = "verified"
+    EVALUATED = "evaluated"
+
+
+CLOSED = (Stage.VERIFIED, Stage.EVALUATED)
+
+
+class Posting(StrEnum):
+    """Where a case stands on its way to the city platform."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    DONE = "done"
+    NEEDS_PERSON = "needs_person"
+
+
+class CaseBook:
+    """Knows the city's case classes and parts, and opens cases by them."""
+
+    def __init__(
+        self,
+        district: str,
+        classes: Mapping[str, CaseClass],
+        parts: Mapping[str, Part],
+        *,
+        number_template: str,
+        utc_offset_min: int,
+        new_id: Callable[[], str],
+    ) -> None:
+        """``classes`` by problem, ``parts`` by code; ``new_id`` gives 32 hexadecimal digits."""
+        self._district, self._classes, self._parts = district, classes, parts
+        self._number_template = number_template
+        self._offset = timedelta(minutes=utc_offset_min)
+        self._new_id = new_id
+
+    def raised(self, connection: Connection, alarm: Alarm) -> None:
+        """Attach an alarm to its problem's open case, opening one with its outbox row if there is none.
+
+        Not one of planned work, nor one whose problem has no class here.
+        """
+        if alarm.problem not in self._classes or alarm.planned:
+            return
+        key = problem_key(alarm)
+        query = select(cases.c.id).where(cases.c.problem_key == key, cases.c.stage.not_in(CLOSED))
+        found: str | None = connection.execute(query).scalar()
+        connection.execute(
+            update(alarms)
+            .where(alarms.c.gateway == alarm.gateway, alarms.c.id == alarm.id)
+            .values(case_id=found or self._open(connection, alarm, key))
+        )
+
+    def cleared(self, connection: Connection, alarm: Alarm) -> None:
+        """See Follower: a case goes on whether its alarm does or not."""
+
+    def _open(self, connection: Connection, alarm: Alarm, key: str) -> str:
+        case_class = self._classes[alarm.problem]
+        part = self._parts.get(alarm.part)
+        case: dict[str, Any] = {
+            "id": self._new_id(),
+            "number": self._number(connection, case_class.code, alarm.received_ms),
+            "stage": Stage.COLLECTED.value,
+            "problem_key": key,
+            "problem": alarm.problem,
+            "class_code": case_class.code,
+            "title_en": case_class.title.en,
+            "title_zh": case_class.title.zh,
+            "gateway": alarm.gateway,
+            "device": alarm.device,
+            "part": alarm.part,
+            "part_name": part.ObjName if part else "",
+            "lon": part.lon if part else None,
+            "lat": part.lat if part else None,
+            "grid": part.BGID if part else "",
+            "in_charge": part.DeptName1 if part else "",
+            "owner": part.DeptName2 if part else "",
+            "maintainer": part.DeptName3 if part else "",
+            "description": alarm.message,
+            "opened_ms": alarm.received_ms,
+            "filed_ms": None,
+            "platform_number": "",
+            "deadline_ms": alarm.received_ms + round(case_class.deadline_h * 3_600_000),
+        }
+        connection.execute(plain_insert(cases).values(case))
+        connection.execute(
+            plain_insert(outbox).values(
+                case_id=case["id"],
+                state=Posting.WAITING.value,
+                attempts=0,
+                next_ms=alarm.received_ms,
+                reason="",
+                payload=json.dumps(self._told(case, alarm), ensure_ascii=False),
+            )
+        )
+        return str(case["id"])
+
+    def _number(self, connection: Connection, code: str, opened_ms: int) -> str:
+        date = f"{datetime.fromtimestamp(opened_ms / 1000, UTC) + self._offset:%Y%m%d}"
+        statement = insert(connection, case_numbers).values(date=date, last=1)
+        statement = statement.on_conflict_do_update(
+            index_elements=["date"], set_={"last": case_numbers.c.last + 1}
+        )
+        connection.execute(statement)
+        last = connection.execute(select(case_numbers.c.last).where(case_numbers.c.date == date)).scalar_one()
+        return case_number(self._number_template, self._district, date, code, last)
+
+    def _told(self, case: Mapping[str, Any], alarm: Alarm) -> dict[str, Any]:
+        """Return what the city platform is sent."""
+        return {
+            "id": case["id"],
+            "number": case["number"],
+            "stage": case["stage"],
+            "class": {"code": case["class_code"], "title": {"en": case["title_en"], "zh": case["title_zh"]}},
+            "problem": case["problem"],
+            "description": case["description"],
+            "part": {"code": case["part"], "name": case["part_name"]},
+            "place": {"lon": case["lon"], "lat": case["lat"], "grid": case["grid"]},
+            "departments": {name: case[name] for name in ("in_charge", "owner", "maintainer")},
+            "source": {
+                "district": self._district,
+                "gateway": case["gateway"],
+                "device": case["device"],
+                "point": alarm.point,
+                "alarm": alarm.id,
+                "priority": str(alarm.priority),
+            },
+            "raised_ms": alarm.raised_ms,
+            "opened_ms": case["opened_ms"],
+            "deadline_ms": case["deadline_ms"],
+        }
+
+
+def problem_key(alarm: Alarm) -> str:
+    """Return what makes two alarms the same problem."""
+    place = f"part/{alarm.part}" if alarm.part else f"device/{alarm.gateway}/{alarm.device}"
+    return f"{place}/{alarm.problem}"

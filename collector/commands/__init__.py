@@ -1,0 +1,1 @@
+"""Commands: signed, published, answered."""

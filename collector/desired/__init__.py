@@ -1,0 +1,1 @@
+"""Desired documents: signed, published, answered."""

@@ -1,0 +1,61 @@
+"""Event periods of rules, told to gateways in the document that says which conditions hold there.
+
+Lamps' plans and rules share it: what a plan names too, lamps heed as well. Every function runs inside a
+transaction of its caller's, so that all gateways are told or none is.
+"""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection
+
+from collector.desired.book import DesiredBook, Push
+from collector.lamps import hand as lamp_hand
+from contract.desired import DesiredKind
+from lighting import documents
+from lighting.documents import Condition, Conditions
+
+PERIODS_MAX = 100
+"""So many of a gateway hold, or will, at once."""
+
+
+class PeriodError(ValueError):
+    """What was asked for cannot be; the text says why and what to do."""
+
+
+class PeriodDesk:
+    """Holds and ends periods."""
+
+    def __init__(self, book: DesiredBook, now_ms: Callable[[], int]) -> None:
+        """``book`` signs and numbers what is pushed."""
+        self._book, self._now_ms = book, now_ms
+
+    def hold(
+        self,
+        connection: Connection,
+        name: str,
+        who: str,
+        *,
+        gateways: Sequence[str],
+        start_ms: int | None = None,
+        for_s: float,
+    ) -> list[str]:
+        """Say that a period holds for a time, 0: no more, whatever was said of it; return who is told.
+
+        PeriodError or PushError, and nothing is changed.
+        """
+        begins_ms = self._now_ms() if start_ms is None else start_ms
+        bodies = {}
+        for gateway in gateways:
+            standing = [it for it in self.standing(connection, gateway) if it.condition != name]
+            if len(standing) >= PERIODS_MAX:
+                raise PeriodError(f"{gateway} has {len(standing)} periods already; end some of them first")
+            if for_s:
+                until_ms = begins_ms + round(for_s * 1000)
+                standing.append(Condition(condition=name, from_ms=begins_ms, until_ms=until_ms))
+            bodies[gateway] = documents.written(Conditions(conditions=standing))
+        self._book.push(connection, Push(DesiredKind.LAMP_CONDITIONS, bodies, who))
+        return sorted(bodies)
+
+    def standing(self, connection: Connection, gateway: str) -> list[Condition]:
+        """Return the periods, and conditions of lamps, of a gateway that are not over."""
+        return lamp_hand.conditions(connection, gateway, self._now_ms())

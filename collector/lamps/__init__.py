@@ -1,0 +1,1 @@
+"""Lamps at the centre: plans pushed, nights proved, rates and reports."""

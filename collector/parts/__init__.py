@@ -1,0 +1,1 @@
+"""City parts: what a device watches, where it stands and who owns it."""

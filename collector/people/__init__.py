@@ -1,0 +1,1 @@
+"""People at the centre: who may do what, and the record of what they did."""

@@ -1,0 +1,1 @@
+"""City platforms: cases on their way there."""

@@ -1,0 +1,70 @@
+"""Event periods at the centre: a document for each gateway that is named, with what still holds there."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from collector.tables import desired
+from contract.desired import decode
+from contract.signing import payload_of
+from tests.collector.desired.test_desired import Desk, desk
+from tests.collector.making import rows
+
+HOUR_S = 3600
+
+
+def ask(centre: Desk, method: str, **more: Any) -> httpx.Response:
+    """Ask the interface."""
+
+    async def asked() -> httpx.Response:
+        transport = httpx.ASGITransport(centre.collector.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://centre") as client:
+            return await client.request(method, "/api/v1/periods", **more)
+
+    return asyncio.run(asked())
+
+
+def hold(centre: Desk, period: str, for_s: float, gateways: tuple[str, ...] = ("gw-1",)) -> httpx.Response:
+    """Say that a period holds."""
+    asked = {"period": period, "gateways": list(gateways), "who": "wang", "for_s": for_s}
+    return ask(centre, "POST", json=asked)
+
+
+def bodies(centre: Desk, gateway: str) -> list[Any]:
+    """Return what a gateway was sent, in order."""
+    sent = sorted(row[2:4] for row in rows(centre.collector.state, desired) if row[0] == gateway)
+    return [json.loads(decode(payload_of(jws)).body) for _, jws in sent]
+
+
+def test_a_period_is_told_with_what_still_holds_there(tmp_path: Path) -> None:
+    """No lamp plan is needed; a period that is over is told no more, and one can be ended."""
+    with desk(tmp_path) as centre:
+        assert hold(centre, "flood-watch", 6 * HOUR_S, ("gw-1", "gw-2")).json()["gateways"] == [
+            "gw-1",
+            "gw-2",
+        ]
+        assert hold(centre, "market", HOUR_S).status_code == 200
+        listed = ask(centre, "GET", params={"gateway": "gw-1"}).json()["items"]
+        assert [each["period"] for each in listed] == ["flood-watch", "market"]
+        centre.clock.now_ms += 2 * HOUR_S * 1000
+        assert hold(centre, "flood-watch", 0).status_code == 200
+        assert ask(centre, "GET", params={"gateway": "gw-1"}).json()["items"] == []
+        sent = bodies(centre, "gw-1")
+        assert [[it["condition"] for it in each.get("conditions", [])] for each in sent] == [
+            ["flood-watch"],
+            ["flood-watch", "market"],
+            [],
+        ]
+
+
+def test_what_cannot_be_told_is_refused_and_nothing_is_pushed(tmp_path: Path) -> None:
+    """All gateways or none."""
+    with desk(tmp_path) as centre:
+        refused = hold(centre, "flood-watch", HOUR_S, ("gw-1", "gw-9"))
+        assert (refused.status_code, "gw-9" in refused.text) == (409, True)
+        assert hold(centre, "Flood Watch", HOUR_S).status_code == 422
+        assert hold(centre, "flood-watch", HOUR_S, ()).status_code == 422
+        assert rows(centre.collector.state, desired) == []
