@@ -34,6 +34,9 @@ from collector.desired.periods import PeriodDesk
 from collector.desired.publisher import DesiredPublisher
 from collector.health import Health
 from collector.housekeeping import Housekeeping
+from collector.incidents.book import IncidentBook, Life
+from collector.incidents.keeping import IncidentKeeping
+from collector.incidents.labels import Labeller
 from collector.ingest import Ingest
 from collector.lamps import api as lamp_api
 from collector.lamps import desk_api as lamp_desk_api
@@ -102,7 +105,9 @@ class Collector:
             utc_offset_min=settings.utc_offset_min,
             new_id=world.new_id,
         )
-        self.alarm_book = AlarmBook([book])
+        self.incident_book = _incident_book(loaded, world)
+        self.incident_keeping = IncidentKeeping(state, self.incident_book, now_ms=world.now_ms)
+        self.alarm_book = AlarmBook([self.incident_book, book])
         self.desired_publisher = DesiredPublisher(
             settings.district,
             state,
@@ -207,6 +212,7 @@ class Collector:
         yield self.listening.run()
         yield from (keeper.run() for keeper in self.keepers)
         yield self.housekeeping.run()
+        yield self.incident_keeping.run()
         if self.outbox:
             yield self.outbox.run()
 
@@ -237,6 +243,23 @@ class Collector:
     def _wake(self) -> None:
         for keeper in self.keepers:
             keeper.wake()
+
+
+def _incident_book(loaded: Loaded, world: World) -> IncidentBook:
+    settings = loaded.settings.incidents
+    life = Life(
+        close_after_ms=round(settings.close_after_s * 1000),
+        joins_for_ms=round(settings.joins_for_s * 1000),
+        candidates_max=settings.candidates_max,
+    )
+    return IncidentBook(
+        [rule.rule() for rule in settings.rules],
+        Labeller(lambda _connection, code: loaded.parts.get(code), area_digits=settings.area_digits),
+        {entry.problem: entry.title for entry in loaded.settings.case_classes},
+        life,
+        new_id=world.new_id,
+        now_ms=world.now_ms,
+    )
 
 
 def _key(loaded: Loaded) -> SigningKey | None:
