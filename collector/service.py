@@ -34,7 +34,9 @@ from collector.desired.periods import PeriodDesk
 from collector.desired.publisher import DesiredPublisher
 from collector.health import Health
 from collector.housekeeping import Housekeeping
+from collector.incidents import api as incident_api
 from collector.incidents.book import IncidentBook, Life
+from collector.incidents.desk import IncidentDesk
 from collector.incidents.keeping import IncidentKeeping
 from collector.incidents.labels import Labeller
 from collector.ingest import Ingest
@@ -203,6 +205,7 @@ class Collector:
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
             period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms))),
             lamp_api.router(lamps),
+            incident_api.router(incident_api.Sources(state, IncidentDesk(), world.now_ms)),
         )
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:

@@ -190,12 +190,9 @@ class IncidentBook:
             "last_ms": max(incident.last_ms, seen.alarm.received_ms),
         }
         if priority != incident.priority:
-            values |= {
-                "priority": priority,
-                "acked_ms": None,
-                "acked_by": "",
-                "version": incident.version + 1,
-            }
+            values |= {"priority": priority, "acked_ms": None, "acked_by": ""}
+        if priority != incident.priority or (fresh and is_power_of_two(sources)):
+            values["version"] = incident.version + 1
         if seen.place and fresh:
             known = rows.box_of(incident)
             values |= rows.sides(known.with_place(seen.place) if known else Box.around([seen.place]))
@@ -213,3 +210,8 @@ class IncidentBook:
         alarm = seen.alarm
         where = seen.title or "/".join(name for name in (alarm.gateway, alarm.device) if name)
         return titles.single(self._titles.get(alarm.problem), alarm.problem or alarm.rule, where)
+
+
+def is_power_of_two(count: int) -> bool:
+    """Say whether a count that grows by one has doubled again: 2, 4, 8 ..."""
+    return count >= 2 and count & (count - 1) == 0

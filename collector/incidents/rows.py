@@ -185,6 +185,12 @@ def counted(connection: Connection, incident_id: str) -> dict[str, Any]:
     return {"sources": sources, "members": all_of_them, "active": active}
 
 
+def keys_of(connection: Connection, incident_id: str) -> list[tuple[str, str]]:
+    """Return the alarms of an incident, by gateway and id, in order."""
+    query = select(members.c.gateway, members.c.alarm_id).where(members.c.incident_id == incident_id)
+    return [(row.gateway, row.alarm_id) for row in connection.execute(query.order_by(members.c.row))]
+
+
 def box_of(row: Row[Any]) -> Box | None:
     """Return where an incident's members stand."""
     return None if row.west is None else Box(row.west, row.south, row.east, row.north)

@@ -12,6 +12,16 @@ from contract.events import AlarmCleared, Priority
 from contract.samples import ClockState
 from tests.collector.making import NOW_MS
 
+RULES = """
+[[incidents.rules]]
+name = "neighbours"
+title = { en = "{count} {rule}s", zh = "{rule}：{count} 处" }
+matchers = ['problem=~"pipe_burst|pressure_low"']
+group_by = ["rule"]
+within_s = 60
+members_min = 3
+"""
+
 
 def alarm(number: int, **changes: Any) -> Alarm:
     """Return an alarm of a sensor of its own, by its number."""

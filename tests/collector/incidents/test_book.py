@@ -9,7 +9,7 @@ from collector.incidents.book import IncidentBook
 from collector.incidents.tables import incident_members
 from collector.parts.register import HEADER
 from contract.events import Priority
-from tests.collector.incidents.making import alarm, clear, found, members_of, raise_
+from tests.collector.incidents.making import RULES, alarm, clear, found, members_of, raise_
 from tests.collector.making import NOW_MS, Clock, settings, standing
 
 
@@ -55,17 +55,6 @@ def test_telling_the_same_again_changes_nothing(tmp_path: Path) -> None:
         assert [(each.members, each.active) for each in found(collector)] == [(1, 0), (1, 1)]
         query = select(incident_members)
         assert len(collector.state.read_now(lambda db: db.execute(query).all())) == 2
-
-
-RULES = """
-[[incidents.rules]]
-name = "neighbours"
-title = { en = "{count} {rule}s", zh = "{rule}：{count} 处" }
-matchers = ['problem=~"pipe_burst|pressure_low"']
-group_by = ["rule"]
-within_s = 60
-members_min = 3
-"""
 
 
 def test_enough_at_once_become_one_incident_that_says_how_many(tmp_path: Path) -> None:
