@@ -32,6 +32,8 @@ from collector.desired import period_api
 from collector.desired.book import DesiredBook
 from collector.desired.periods import PeriodDesk
 from collector.desired.publisher import DesiredPublisher
+from collector.fleet.watch import FleetWatch
+from collector.fleet.words import TITLES as FLEET_TITLES
 from collector.health import Health
 from collector.housekeeping import Housekeeping
 from collector.incidents import api as incident_api
@@ -107,7 +109,10 @@ class Collector:
             utc_offset_min=settings.utc_offset_min,
             new_id=world.new_id,
         )
-        self.incident_book = _incident_book(loaded, world)
+        labeller = Labeller(
+            lambda _connection, code: loaded.parts.get(code), area_digits=settings.incidents.area_digits
+        )
+        self.incident_book = _incident_book(loaded, world, labeller)
         self.incident_keeping = IncidentKeeping(state, self.incident_book, now_ms=world.now_ms)
         self.alarm_book = AlarmBook([self.incident_book, book])
         self.desired_publisher = DesiredPublisher(
@@ -179,6 +184,17 @@ class Collector:
             now_ms=world.now_ms,
             kept_days=settings.limits.lamp_nights_retention_days,
         )
+        self.fleet = FleetWatch(
+            settings.fleet,
+            state,
+            store,
+            self.alarm_book,
+            lamps,
+            area_of=labeller.area_of_part,
+            connected=lambda: self.link.connected,
+            now_ms=world.now_ms,
+            new_id=world.new_id,
+        )
         self.health = Health(
             state,
             self.metrics,
@@ -216,6 +232,7 @@ class Collector:
         yield from (keeper.run() for keeper in self.keepers)
         yield self.housekeeping.run()
         yield self.incident_keeping.run()
+        yield self.fleet.run()
         if self.outbox:
             yield self.outbox.run()
 
@@ -248,7 +265,7 @@ class Collector:
             keeper.wake()
 
 
-def _incident_book(loaded: Loaded, world: World) -> IncidentBook:
+def _incident_book(loaded: Loaded, world: World, labeller: Labeller) -> IncidentBook:
     settings = loaded.settings.incidents
     life = Life(
         close_after_ms=round(settings.close_after_s * 1000),
@@ -257,8 +274,9 @@ def _incident_book(loaded: Loaded, world: World) -> IncidentBook:
     )
     return IncidentBook(
         [rule.rule() for rule in settings.rules],
-        Labeller(lambda _connection, code: loaded.parts.get(code), area_digits=settings.area_digits),
-        {entry.problem: entry.title for entry in loaded.settings.case_classes},
+        labeller,
+        {watch.problem: FLEET_TITLES[name] for name, watch in loaded.settings.fleet.watches.items()}
+        | {entry.problem: entry.title for entry in loaded.settings.case_classes},
         life,
         new_id=world.new_id,
         now_ms=world.now_ms,

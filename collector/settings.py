@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfoNotFoundError
 import httpx
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from collector.fleet.settings import Fleet
 from collector.incidents.settings import Incidents
 from collector.parts.register import Part, load_parts
 from device_profiles import catalogue
@@ -221,6 +222,7 @@ class Settings(Strict):
     cases: Cases = Cases()
     lamps: Lamps = Lamps()
     incidents: Incidents = Incidents()
+    fleet: Fleet = Fleet()
     series_stores: list[SeriesStore] = Field(default=[], max_length=STORES_MAX)
     case_classes: list[CaseClass] = Field(default=[], max_length=1000)
 

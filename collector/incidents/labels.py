@@ -15,6 +15,8 @@ from contract.samples import ClockState
 
 CENTRE = "centre"
 """Stands for the gateway in alarms of the centre's own that are no gateway's."""
+PARTS_MAX = 20
+"""Of a gateway: the area of so many of its parts says its own."""
 FindPart = Callable[[Connection, str], Part | None]
 
 
@@ -65,13 +67,16 @@ class Labeller:
             return alarm.device
         return self.area_of_gateway(connection, alarm.gateway) if not alarm.point else ""
 
+    def area_of_part(self, connection: Connection, code: str) -> str:
+        """Return the area of a part by its code; empty where it is not known."""
+        part = self._find_part(connection, code)
+        return part.BGID[: self._area_digits] if part else ""
+
     def area_of_gateway(self, connection: Connection, gateway: str) -> str:
-        """Return the area in which most of a gateway's parts are; empty where no part is known."""
-        codes = connection.scalars(
-            select(devices.c.part).where(devices.c.gateway == gateway, devices.c.part != "")
-        )
-        parts = (self._find_part(connection, code) for code in codes.all())
-        areas = Counter(part.BGID[: self._area_digits] for part in parts if part and part.BGID)
+        """Return the area in which most of a gateway's first parts are; empty where none is known."""
+        query = select(devices.c.part).where(devices.c.gateway == gateway, devices.c.part != "")
+        codes = connection.scalars(query.distinct().limit(PARTS_MAX)).all()
+        areas = Counter(area for code in codes if (area := self.area_of_part(connection, code)))
         return min(areas, key=lambda area: (-areas[area], area)) if areas else ""
 
 

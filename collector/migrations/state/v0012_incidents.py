@@ -1,4 +1,4 @@
-"""Incidents."""
+"""Incidents, and the alarms that the centre raises itself."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -39,6 +39,14 @@ def upgrade() -> None:
     )
     op.create_index("incident_candidates_old", "incident_candidates", ["grouping", "noted_ms"])
     op.create_index("incident_candidates_of", "incident_candidates", ["incident_id"])
+    op.create_table(
+        "fleet_standing",
+        sa.Column("rule", sa.String(64), primary_key=True),
+        sa.Column("gateway", sa.String(64), primary_key=True),
+        sa.Column("device", sa.String(64), primary_key=True),
+        sa.Column("alarm_id", sa.String(32), nullable=False),
+        sa.Column("raised_ms", sa.BigInteger(), nullable=False),
+    )
 
 
 def _incidents() -> None:
@@ -90,5 +98,5 @@ def _incidents() -> None:
 
 def downgrade() -> None:
     """Go back."""
-    for name in ("incident_candidates", "incident_members", "incidents"):
+    for name in ("fleet_standing", "incident_candidates", "incident_members", "incidents"):
         op.drop_table(name)
