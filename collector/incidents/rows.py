@@ -16,6 +16,8 @@ from collector.incidents.tables import incidents
 from contract.events import Priority
 
 PRIORITIES = list(Priority)
+_REVISED = {"revision": incidents.c.revision + 1}
+_ANEW = _REVISED | {"version": incidents.c.version + 1}
 
 
 def incident_of(connection: Connection, gateway: str, alarm_id: str) -> str | None:
@@ -53,6 +55,7 @@ def open_new(connection: Connection, values: Mapping[str, Any]) -> None:
         "acked_ms": None,
         "acked_by": "",
         "case_id": None,
+        "revision": 1,
         "version": 1,
     }
     connection.execute(plain_insert(incidents).values(empty | dict(values)))
@@ -88,7 +91,8 @@ def add_member(connection: Connection, incident_id: str, seen: Seen) -> None:
 
 def change(connection: Connection, incident_id: str, values: Mapping[str, Any]) -> None:
     """Write what is new of an incident."""
-    connection.execute(update(incidents).where(incidents.c.id == incident_id).values(dict(values)))
+    told = dict(values) | _REVISED
+    connection.execute(update(incidents).where(incidents.c.id == incident_id).values(told))
 
 
 def clear_member(connection: Connection, alarm: Alarm, now_ms: int) -> None:
@@ -108,7 +112,9 @@ def clear_member(connection: Connection, alarm: Alarm, now_ms: int) -> None:
     connection.execute(
         update(incidents)
         .where(incidents.c.id == incident_id)
-        .values(active=one_less, last_ms=now_ms, idle_ms=case((one_less == 0, now_ms), else_=None))
+        .values(
+            active=one_less, last_ms=now_ms, idle_ms=case((one_less == 0, now_ms), else_=None), **_REVISED
+        )
     )
 
 
@@ -170,7 +176,7 @@ def move_members(connection: Connection, incident_ids: Collection[str], into: st
     connection.execute(
         update(incidents)
         .where(incidents.c.id.in_(incident_ids))
-        .values(closed_ms=now_ms, merged_into=into, members=0, active=0, version=incidents.c.version + 1)
+        .values(closed_ms=now_ms, merged_into=into, members=0, active=0, **_ANEW)
     )
 
 
@@ -217,7 +223,7 @@ def close_idle(connection: Connection, idle_before_ms: int, now_ms: int, count_m
     closing = (
         update(incidents)
         .where(incidents.c.row.in_(some))
-        .values(closed_ms=now_ms, version=incidents.c.version + 1)
+        .values(closed_ms=now_ms, **_ANEW)
         .returning(incidents.c.id)
     )
     return list(connection.scalars(closing))

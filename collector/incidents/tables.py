@@ -46,9 +46,8 @@ incidents = Table(
     Column("acked_ms", BigInteger),  # NULL: nobody has
     Column("acked_by", String(100), nullable=False),
     Column("case_id", String(32)),  # NULL: it has none
-    Column(
-        "version", Integer, nullable=False
-    ),  # grows as it doubles, gets more severe, is acknowledged, closes
+    Column("revision", BigInteger, nullable=False),  # grows with every change: for whoever follows it
+    Column("version", Integer, nullable=False),  # grows as it doubles, gets worse, is acknowledged, closes
 )
 Index("incidents_open_key", incidents.c.key, unique=True, sqlite_where=OPEN, postgresql_where=OPEN)
 Index("incidents_open_grouping", incidents.c.grouping, sqlite_where=OPEN, postgresql_where=OPEN)

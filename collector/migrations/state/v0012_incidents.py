@@ -77,6 +77,7 @@ def _incidents() -> None:
         sa.Column("acked_ms", sa.BigInteger()),
         sa.Column("acked_by", sa.String(100), nullable=False),
         sa.Column("case_id", sa.String(32)),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
     )
     is_open = sa.text("closed_ms IS NULL")
