@@ -79,11 +79,9 @@ class Bounded(Held):
         self._looked_s = now.s
         self._began_s = now.s if self._began_s is None else self._began_s
         if self._shut_down:
-            return [
-                effect
-                for output in self.outputs
-                for effect in output.hold(now, holder=self.holder_of(output))
-            ]
+            ended = self._settled(now) if self.control.fails_off else []  # else the next process takes it up
+            held = [output.hold(now, holder=self.holder_of(output)) for output in self.outputs]
+            return [*ended, *(effect for effects in held for effect in effects)]
         self._account(elapsed_s, now)
         effects = [*self._manuals(now), *self._settled(now)]
         inhibited = self.inhibits.now(now.s)
