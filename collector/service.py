@@ -7,7 +7,7 @@ import random
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from collector import backup, journal, key_file
 from collector.alarms.book import AlarmBook
+from collector.alarms.conditions import Conditions
 from collector.alarms.projection import AlarmProjection
 from collector.api import Sources, application
 from collector.cases.book import CaseBook
@@ -43,6 +44,7 @@ from collector.lamps.reading import LampReading
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
+from collector.parts.register import Part
 from collector.platforms.outbox import Outbox
 from collector.projections import Keeper, Projection, Redone
 from collector.series.influx import InfluxStore
@@ -56,6 +58,8 @@ START_TIMEOUT_S = 10.0
 START_POLL_S = 0.01
 STOP_TIMEOUT_S = 2
 CANCEL_AGAIN_S = 1.0
+AREA_DIGITS = 12
+"""Of a unit grid's code: up to the community."""
 
 
 class CollectorError(RuntimeError):
@@ -102,7 +106,8 @@ class Collector:
             utc_offset_min=settings.utc_offset_min,
             new_id=world.new_id,
         )
-        self.alarm_book = AlarmBook([book])
+        self.conditions = Conditions(settings.alarms, now_ms=world.now_ms, area_of=_area_of(loaded.parts))
+        self.alarm_book = AlarmBook([self.conditions, book])
         self.desired_publisher = DesiredPublisher(
             settings.district,
             state,
@@ -237,6 +242,11 @@ class Collector:
     def _wake(self) -> None:
         for keeper in self.keepers:
             keeper.wake()
+
+
+def _area_of(parts: Mapping[str, Part]) -> Callable[[object, str], str]:
+    """Return what tells the area of a part: the community, by its unit grid."""
+    return lambda _connection, code: parts[code].BGID[:AREA_DIGITS] if code in parts else ""
 
 
 def _key(loaded: Loaded) -> SigningKey | None:
