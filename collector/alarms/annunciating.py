@@ -26,22 +26,25 @@ def annunciated(
         )
     )
     if open_flood(connection) is None and flood.lasts(False, _count(connection, at_ms, flood)):
-        began = {"began_ms": at_ms, "ended_ms": None, "count": 0, "summary": "{}"}
+        began = {"began_ms": at_ms, "ended_ms": None, "alarms": 0, "summary": "{}"}
         connection.execute(plain_insert(floods).values(began))
 
 
-def look_at_flood(connection: Connection, now_ms: int, flood: Flood) -> bool:
-    """End the flood where there are few enough; return whether one lasts."""
+def flood_is_over(connection: Connection, now_ms: int, flood: Flood) -> tuple[int, int] | None:
+    """Return row and beginning of a flood that is to end now."""
     lasting = open_flood(connection)
-    if lasting is None:
-        return False
-    if flood.lasts(True, _count(connection, now_ms, flood)):
-        return True
-    row, began_ms = lasting
+    return None if lasting and flood.lasts(True, _count(connection, now_ms, flood)) else lasting
+
+
+def end_flood(connection: Connection, now_ms: int, flood: Flood) -> None:
+    """End the flood where there are few enough."""
+    over = flood_is_over(connection, now_ms, flood)
+    if over is None:
+        return
+    row, began_ms = over
     count, told = summarised(connection, began_ms - flood.window_ms, now_ms)
-    ended = {"ended_ms": now_ms, "count": count, "summary": json.dumps(told, ensure_ascii=False)}
+    ended = {"ended_ms": now_ms, "alarms": count, "summary": json.dumps(told, ensure_ascii=False)}
     connection.execute(update(floods).where(floods.c.row == row).values(ended))
-    return False
 
 
 def open_flood(connection: Connection) -> tuple[int, int] | None:

@@ -73,7 +73,7 @@ class Conditions:
         after = step(standing_of(row), Happening.CLEARED, latching=self.latches(row))
         if PLANNED in after.suppressed:
             after = step(after, Happening.UNSUPPRESSED, reason=PLANNED)
-        after = self.standings.inhibited(connection, labels_of(row), after)
+        after = self.standings.inhibited_row(connection, row, after)
         change = Change(Happening.CLEARED, alarm.gateway, self._now_ms())
         self.standings.put(connection, row, after, change, cleared_ms=alarm.cleared_ms)
 

@@ -137,11 +137,10 @@ def _raised(before: Standing, priority: Priority) -> Standing:
 
 def _cleared(before: Standing, latching: bool) -> Standing:
     """It is over, unless it still chatters or is still active at its source."""
-    if before.source_active or before.chattering:
+    if not before.active or before.source_active or before.chattering:
         return before
     turn = Turn.CLEARED_LATCHING if latching else Turn.CLEARED
-    after = replace(before, phase=PHASES[before.phase, turn])
-    return _unshelved(after, ShelvingTurn.NORMAL) if before.active else after
+    return _unshelved(replace(before, phase=PHASES[before.phase, turn]), ShelvingTurn.NORMAL)
 
 
 def _turned(before: Standing, turn: Turn, refusal: str) -> Standing:

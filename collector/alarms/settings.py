@@ -100,6 +100,16 @@ class AlarmSettings(Strict):
         return round(self.shelve_max_h * HOUR_MS)
 
     @property
+    def stale_ms(self) -> int:
+        """Return how long an alarm is active that is stale."""
+        return round(self.stale_h * HOUR_MS)
+
+    @property
+    def silence_max_ms(self) -> int:
+        """Return the longest silence."""
+        return round(self.silence_max_h * HOUR_MS)
+
+    @property
     def chatter(self) -> Chatter:
         """Return what chattering is."""
         return Chatter(

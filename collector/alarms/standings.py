@@ -27,11 +27,13 @@ TARGETS_MAX = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Who moved a source, by what, when."""
+    """Who moved a source, by what, when; ``reason`` is of suppression, ``comment`` for others."""
 
     happening: Happening
     who: str
     at_ms: int
+    comment: str = ""
+    reason: str = ""
 
 
 def standing_of(row: Row[Any]) -> Standing:
@@ -87,7 +89,7 @@ class Standings:
     def begin(self, connection: Connection, first: dict[str, Any], after: Standing, change: Change) -> None:
         """Write down a source heard of for the first time; ``first`` has what the standing has not."""
         moved = {"changed_ms": change.at_ms, "changed_by": change.who, "change": str(change.happening)}
-        values = {"acked_by": None, "acked_ms": None, "annunciated_ms": None, "version": 1}
+        values = {"acked_by": None, "acked_ms": None, "annunciated_ms": None, "version": 1, "set_aside": "{}"}
         result = connection.execute(
             plain_insert(conditions).values(values | columns_of(after) | moved | first)
         )
@@ -105,7 +107,7 @@ class Standings:
     ) -> None:
         """Write where a source stands now, and do what follows; ``further`` are other columns."""
         before = standing_of(row)
-        values = columns_of(after) | further
+        values = columns_of(after) | further | {"set_aside": _set_aside(row.set_aside, after, change)}
         is_other = before != after or further.get("alarm_id", row.alarm_id) != row.alarm_id
         if is_other and not _repeats(before, after):
             values |= {"changed_ms": change.at_ms, "changed_by": change.who, "change": str(change.happening)}
@@ -129,10 +131,14 @@ class Standings:
             standing = step(standing, Happening.UNSUPPRESSED, reason=reason)
         return standing
 
+    def inhibited_row(self, connection: Connection, row: Row[Any], standing: Standing) -> Standing:
+        """Do as ``inhibited``, for a source by its row."""
+        return self.inhibited(connection, labels_of(row), standing)
+
     def settle(self, connection: Connection, row: Row[Any], who: str, at_ms: int) -> None:
         """Bring the inhibitions of one source up to date."""
         before = standing_of(row)
-        after = self.inhibited(connection, labels_of(row), before)
+        after = self.inhibited_row(connection, row, before)
         if after != before:
             is_more = len(after.suppressed) > len(before.suppressed)
             happening = Happening.SUPPRESSED if is_more else Happening.UNSUPPRESSED
@@ -165,6 +171,21 @@ class Standings:
         for row in found:
             if row.row != source.row:
                 self.settle(connection, row, f"{source.gateway}/{source.rule}"[:100], change.at_ms)
+
+
+def _set_aside(told: str, after: Standing, change: Change) -> str:
+    """Return who keeps it quiet since when and why, by what keeps it so; only what people did."""
+    keys = {
+        Happening.SHELVED: "shelved",
+        Happening.SHELVED_ONE_SHOT: "shelved",
+        Happening.OUT_OF_SERVICE: "out_of_service",
+    }
+    key = keys.get(change.happening, f"suppressed/{change.reason}" if change.reason else "")
+    entries = json.loads(told) | {key: {"by": change.who, "at_ms": change.at_ms, "comment": change.comment}}
+    standing = {f"suppressed/{reason}" for reason in after.suppressed}
+    standing |= {"shelved"} if after.shelving is not Shelving.UNSHELVED else set()
+    standing |= {"out_of_service"} if after.out_of_service else set()
+    return json.dumps({key: entries[key] for key in sorted(standing & set(entries))}, ensure_ascii=False)
 
 
 def _repeats(before: Standing, after: Standing) -> bool:

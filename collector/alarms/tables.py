@@ -41,6 +41,7 @@ conditions = Table(
     Column("shelved_until_ms", BigInteger),
     Column("suppressed", Text, nullable=False),  # reasons, as a JSON list in order
     Column("out_of_service", Boolean, nullable=False),
+    Column("set_aside", Text, nullable=False),  # who keeps it quiet, since when and why, as JSON
     Column("chattering_since_ms", BigInteger),  # NULL, like the next: it does not
     Column("chattering_alarm_id", String(32)),  # the occurrence that began it
     Column("activations", Text, nullable=False),  # times of the newest few, as a JSON list, oldest first
@@ -107,7 +108,7 @@ floods = Table(
     Column("row", BigId, primary_key=True),
     Column("began_ms", BigInteger, nullable=False),
     Column("ended_ms", BigInteger),  # NULL while it lasts
-    Column("count", Integer, nullable=False),  # annunciated from its first window to its end
+    Column("alarms", Integer, nullable=False),  # annunciated from its first window to its end
     Column("summary", Text, nullable=False),  # JSON: the most frequent problems and areas with their counts
 )
 _LASTS = text("ended_ms IS NULL")

@@ -90,20 +90,20 @@ NEVER = None
 # fmt: off
 PHASES: Mapping[tuple[Phase, Turn], Phase] = _grid(Turn, {
     #        raised worse  cleared  latching acknowledged reset  returned
-    NORM:    (UNACK, UNACK, NORM,    NORM,    NEVER,   NEVER, NORM),
+    NORM:    (UNACK, UNACK, NEVER,   NEVER,   NEVER,   NEVER, NORM),
     UNACK:   (UNACK, UNACK, RTNUN,   LATCH_U, ACKED,   NEVER, UNACK),
     ACKED:   (ACKED, UNACK, NORM,    LATCH_A, NEVER,   NEVER, UNACK),
-    RTNUN:   (UNACK, UNACK, RTNUN,   RTNUN,   NORM,    NEVER, NORM),
-    LATCH_U: (UNACK, UNACK, LATCH_U, LATCH_U, LATCH_A, RTNUN, LATCH_U),
-    LATCH_A: (UNACK, UNACK, LATCH_A, LATCH_A, NEVER,   NORM,  LATCH_U),
+    RTNUN:   (UNACK, UNACK, NEVER,   NEVER,   NORM,    NEVER, NORM),
+    LATCH_U: (UNACK, UNACK, NEVER,   NEVER,   LATCH_A, RTNUN, LATCH_U),
+    LATCH_A: (UNACK, UNACK, NEVER,   NEVER,   NEVER,   NORM,  LATCH_U),
 })
 """Where each turn leads; what is not here is refused."""
 
 OPEN, TIMED, ONE_SHOT = Shelving
 SHELVING: Mapping[tuple[Shelving, ShelvingTurn], Shelving] = _grid(ShelvingTurn, {
     #         for a time, until normal, unshelved, expired, normal, highest
-    OPEN:     (TIMED, ONE_SHOT, NEVER, OPEN, OPEN,  OPEN),
-    TIMED:    (TIMED, ONE_SHOT, OPEN,  OPEN, TIMED, OPEN),
-    ONE_SHOT: (TIMED, ONE_SHOT, OPEN,  OPEN, OPEN,  OPEN),
+    OPEN:     (TIMED, ONE_SHOT, NEVER, NEVER, OPEN,  OPEN),
+    TIMED:    (TIMED, ONE_SHOT, OPEN,  OPEN,  TIMED, OPEN),
+    ONE_SHOT: (TIMED, ONE_SHOT, OPEN,  OPEN,  OPEN,  OPEN),
 })
 # fmt: on

@@ -43,6 +43,7 @@ def upgrade() -> None:
         sa.Column("shelved_until_ms", sa.BigInteger()),
         sa.Column("suppressed", sa.Text(), nullable=False),
         sa.Column("out_of_service", sa.Boolean(), nullable=False),
+        sa.Column("set_aside", sa.Text(), nullable=False),
         sa.Column("chattering_since_ms", sa.BigInteger()),
         sa.Column("chattering_alarm_id", sa.String(32)),
         sa.Column("activations", sa.Text(), nullable=False),
@@ -92,7 +93,7 @@ def upgrade() -> None:
         sa.Column("row", _BIG_ID, primary_key=True),
         sa.Column("began_ms", sa.BigInteger(), nullable=False),
         sa.Column("ended_ms", sa.BigInteger()),
-        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("alarms", sa.Integer(), nullable=False),
         sa.Column("summary", sa.Text(), nullable=False),
     )
     _index("alarm_floods_open", "alarm_floods", "began_ms", "ended_ms IS NULL")
