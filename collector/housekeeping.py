@@ -9,6 +9,7 @@ from sqlalchemy import Column, ColumnElement, Connection, delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector import dead_letters, journal
+from collector.alarms.tables import annunciations, conditions, floods, silences
 from collector.database import Database
 from collector.projections import Projection
 from collector.series import projection as series
@@ -135,6 +136,25 @@ def _old(before_ms: int, gaps_before_ms: int) -> list[tuple["Column[int]", list[
         (commands.c.row, [commands.c.issued_ms < before_ms]),
         (gaps.c.id, [gaps.c.recorded_ms < gaps_before_ms]),
         (alarms.c.row, [alarms.c.received_ms < before_ms, *over]),
+        *_old_of_alarms(before_ms),
+    ]
+
+
+def _old_of_alarms(before_ms: int) -> list[tuple["Column[int]", list[ColumnElement[bool]]]]:
+    """Return the same of alarms' life; a source that is at rest is forgotten."""
+    at_rest = [
+        ~conditions.c.active,
+        conditions.c.acked,
+        ~conditions.c.latched,
+        conditions.c.shelving == "unshelved",
+        conditions.c.suppressed == "[]",
+        ~conditions.c.out_of_service,
+    ]
+    return [
+        (annunciations.c.row, [annunciations.c.at_ms < before_ms]),
+        (floods.c.row, [floods.c.ended_ms < before_ms]),
+        (silences.c.row, [silences.c.ends_at_ms < before_ms, silences.c.over]),
+        (conditions.c.row, [conditions.c.changed_ms < before_ms, *at_rest]),
     ]
 
 

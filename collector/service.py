@@ -7,7 +7,7 @@ import random
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,17 @@ from typing import Any
 import uvicorn
 from alembic.util import CommandError
 from fastapi import FastAPI
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector import backup, journal, key_file
+from collector.alarms import api as alarm_api
+from collector.alarms import figures as alarm_figures
 from collector.alarms.book import AlarmBook
+from collector.alarms.conditions import Conditions
+from collector.alarms.operating import Operators
 from collector.alarms.projection import AlarmProjection
+from collector.alarms.timing import Timers
 from collector.api import Sources, application
 from collector.cases.book import CaseBook
 from collector.commands import api as command_api
@@ -43,6 +49,7 @@ from collector.lamps.reading import LampReading
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
+from collector.parts.register import Part
 from collector.platforms.outbox import Outbox
 from collector.projections import Keeper, Projection, Redone
 from collector.series.influx import InfluxStore
@@ -56,6 +63,8 @@ START_TIMEOUT_S = 10.0
 START_POLL_S = 0.01
 STOP_TIMEOUT_S = 2
 CANCEL_AGAIN_S = 1.0
+AREA_DIGITS = 12
+"""Of a unit grid's code: up to the community."""
 
 
 class CollectorError(RuntimeError):
@@ -102,7 +111,9 @@ class Collector:
             utc_offset_min=settings.utc_offset_min,
             new_id=world.new_id,
         )
-        self.alarm_book = AlarmBook([book])
+        self.conditions = Conditions(settings.alarms, now_ms=world.now_ms, area_of=_area_of(loaded.parts))
+        self.alarm_book = AlarmBook([self.conditions, book])
+        self.alarm_timers = Timers(state, self.conditions, settings.alarms, now_ms=world.now_ms)
         self.desired_publisher = DesiredPublisher(
             settings.district,
             state,
@@ -181,6 +192,7 @@ class Collector:
             sender=self.outbox,
             publishers=publishers,
             lamp_rates=LampRates(lamps, self.metrics, monotonic_s=world.monotonic_s),
+            gauges=[lambda connection: self._measure_alarms(connection, loaded, world)],
             stuck_after_s=limits.stuck_after_s,
             monotonic_s=world.monotonic_s,
         )
@@ -198,6 +210,15 @@ class Collector:
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
             period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms))),
             lamp_api.router(lamps),
+            alarm_api.router(
+                alarm_api.Sources(
+                    state,
+                    Operators(self.conditions, shelve_max_ms=settings.alarms.shelve_max_ms),
+                    settings.alarms,
+                    world.now_ms,
+                    world.new_id,
+                )
+            ),
         )
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
@@ -207,6 +228,7 @@ class Collector:
         yield self.listening.run()
         yield from (keeper.run() for keeper in self.keepers)
         yield self.housekeeping.run()
+        yield self.alarm_timers.run()
         if self.outbox:
             yield self.outbox.run()
 
@@ -234,9 +256,18 @@ class Collector:
             monotonic_s=world.monotonic_s,
         )
 
+    def _measure_alarms(self, connection: Connection, loaded: Loaded, world: World) -> None:
+        stale_ms = loaded.settings.alarms.stale_ms
+        alarm_figures.measure(connection, self.metrics, world.now_ms(), stale_ms)
+
     def _wake(self) -> None:
         for keeper in self.keepers:
             keeper.wake()
+
+
+def _area_of(parts: Mapping[str, Part]) -> Callable[[object, str], str]:
+    """Return what tells the area of a part: the community, by its unit grid."""
+    return lambda _connection, code: parts[code].BGID[:AREA_DIGITS] if code in parts else ""
 
 
 def _key(loaded: Loaded) -> SigningKey | None:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfoNotFoundError
 import httpx
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from collector.alarms.settings import AlarmSettings
 from collector.parts.register import Part, load_parts
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
@@ -217,6 +218,7 @@ class Settings(Strict):
     limits: Limits = Limits()
     platform: Platform | None = None
     desired: DesiredDocuments = DesiredDocuments()
+    alarms: AlarmSettings = AlarmSettings()
     cases: Cases = Cases()
     lamps: Lamps = Lamps()
     series_stores: list[SeriesStore] = Field(default=[], max_length=STORES_MAX)
