@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from collector import dead_letters, journal
 from collector.alarms.tables import annunciations, conditions, floods, silences
 from collector.database import Database
+from collector.incidents.tables import incident_members, incidents
 from collector.projections import Projection
 from collector.series import projection as series
 from collector.series.stores import StoreProjection
@@ -130,11 +131,17 @@ def _old(before_ms: int, gaps_before_ms: int) -> list[tuple["Column[int]", list[
 
     A gap stays as long as the journal may hold what follows it.
     """
+    closed = select(incidents.c.id).where(incidents.c.closed_ms < before_ms)
+    is_empty = (
+        ~select(incident_members.c.row).where(incident_members.c.incident_id == incidents.c.id).exists()
+    )
     over = [alarms.c.cleared_ms.is_not(None), alarms.c.case_id.is_(None)]
     return [
         (events.c.id, [events.c.received_ms < before_ms]),
         (commands.c.row, [commands.c.issued_ms < before_ms]),
         (gaps.c.id, [gaps.c.recorded_ms < gaps_before_ms]),
+        (incident_members.c.row, [incident_members.c.incident_id.in_(closed)]),
+        (incidents.c.row, [incidents.c.closed_ms < before_ms, is_empty]),
         (alarms.c.row, [alarms.c.received_ms < before_ms, *over]),
         *_old_of_alarms(before_ms),
     ]

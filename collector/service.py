@@ -38,8 +38,15 @@ from collector.desired import period_api
 from collector.desired.book import DesiredBook
 from collector.desired.periods import PeriodDesk
 from collector.desired.publisher import DesiredPublisher
+from collector.fleet.watch import FleetWatch
+from collector.fleet.words import TITLES as FLEET_TITLES
 from collector.health import Health
 from collector.housekeeping import Housekeeping
+from collector.incidents import api as incident_api
+from collector.incidents.book import IncidentBook, Life
+from collector.incidents.desk import IncidentDesk
+from collector.incidents.keeping import IncidentKeeping
+from collector.incidents.labels import Labeller
 from collector.ingest import Ingest
 from collector.lamps import api as lamp_api
 from collector.lamps import desk_api as lamp_desk_api
@@ -112,8 +119,13 @@ class Collector:
             new_id=world.new_id,
         )
         self.conditions = Conditions(settings.alarms, now_ms=world.now_ms, area_of=_area_of(loaded.parts))
-        self.alarm_book = AlarmBook([self.conditions, book])
         self.alarm_timers = Timers(state, self.conditions, settings.alarms, now_ms=world.now_ms)
+        labeller = Labeller(
+            lambda _connection, code: loaded.parts.get(code), area_digits=settings.incidents.area_digits
+        )
+        self.incident_book = _incident_book(loaded, world, labeller)
+        self.incident_keeping = IncidentKeeping(state, self.incident_book, now_ms=world.now_ms)
+        self.alarm_book = AlarmBook([self.conditions, self.incident_book, book])
         self.desired_publisher = DesiredPublisher(
             settings.district,
             state,
@@ -183,6 +195,17 @@ class Collector:
             now_ms=world.now_ms,
             kept_days=settings.limits.lamp_nights_retention_days,
         )
+        self.fleet = FleetWatch(
+            settings.fleet,
+            state,
+            store,
+            self.alarm_book,
+            lamps,
+            area_of=labeller.area_of_part,
+            connected=lambda: self.link.connected,
+            now_ms=world.now_ms,
+            new_id=world.new_id,
+        )
         self.health = Health(
             state,
             self.metrics,
@@ -219,6 +242,7 @@ class Collector:
                     world.new_id,
                 )
             ),
+            incident_api.router(incident_api.Sources(state, IncidentDesk(), world.now_ms)),
         )
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
@@ -229,6 +253,8 @@ class Collector:
         yield from (keeper.run() for keeper in self.keepers)
         yield self.housekeeping.run()
         yield self.alarm_timers.run()
+        yield self.incident_keeping.run()
+        yield self.fleet.run()
         if self.outbox:
             yield self.outbox.run()
 
@@ -268,6 +294,24 @@ class Collector:
 def _area_of(parts: Mapping[str, Part]) -> Callable[[object, str], str]:
     """Return what tells the area of a part: the community, by its unit grid."""
     return lambda _connection, code: parts[code].BGID[:AREA_DIGITS] if code in parts else ""
+
+
+def _incident_book(loaded: Loaded, world: World, labeller: Labeller) -> IncidentBook:
+    settings = loaded.settings.incidents
+    life = Life(
+        close_after_ms=round(settings.close_after_s * 1000),
+        joins_for_ms=round(settings.joins_for_s * 1000),
+        candidates_max=settings.candidates_max,
+    )
+    return IncidentBook(
+        [rule.rule() for rule in settings.rules],
+        labeller,
+        {watch.problem: FLEET_TITLES[name] for name, watch in loaded.settings.fleet.watches.items()}
+        | {entry.problem: entry.title for entry in loaded.settings.case_classes},
+        life,
+        new_id=world.new_id,
+        now_ms=world.now_ms,
+    )
 
 
 def _key(loaded: Loaded) -> SigningKey | None:

@@ -12,6 +12,8 @@ import httpx
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from collector.alarms.settings import AlarmSettings
+from collector.fleet.settings import Fleet
+from collector.incidents.settings import Incidents
 from collector.parts.register import Part, load_parts
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
@@ -221,6 +223,8 @@ class Settings(Strict):
     alarms: AlarmSettings = AlarmSettings()
     cases: Cases = Cases()
     lamps: Lamps = Lamps()
+    incidents: Incidents = Incidents()
+    fleet: Fleet = Fleet()
     series_stores: list[SeriesStore] = Field(default=[], max_length=STORES_MAX)
     case_classes: list[CaseClass] = Field(default=[], max_length=1000)
 
