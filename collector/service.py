@@ -43,6 +43,8 @@ from collector.lamps.reading import LampReading
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
+from collector.parts.book import PartBook
+from collector.parts.register import seed
 from collector.platforms.outbox import Outbox
 from collector.projections import Keeper, Projection, Redone
 from collector.series.influx import InfluxStore
@@ -92,12 +94,13 @@ class Collector:
         """Where the interface is, once it is served."""
         self.state, self.store, self.metrics = state, store, Metrics()
         state.write_now(lambda connection: journal.begin(connection, world.new_id()))
+        state.write_now(lambda connection: seed(connection, loaded.parts))
         self.series = SeriesProjection(state, store, self.metrics, limits.projection_batches_max)
         self.series.prepare()
         book = CaseBook(
             settings.district,
             {entry.problem: entry for entry in settings.case_classes},
-            loaded.parts,
+            PartBook(),
             number_template=settings.cases.number_template,
             utc_offset_min=settings.utc_offset_min,
             new_id=world.new_id,
