@@ -111,9 +111,8 @@ def _read(path: Path) -> tuple[int, YearFile]:
 def _contradictions(content: YearFile, named: int, file: TomlFile) -> Iterator[Problem]:
     """Yield what no arrangement says: days of other years, days off twice, work on working days."""
     if content.year != named:
-        yield file.problem(
-            ("year",), f"is {content.year} in {file.name}", f"write {named}, or rename the file"
-        )
+        what = f"is {content.year}, and the file is named after {named}"
+        yield file.problem(("year",), what, f"write {named}, or rename the file")
         return
     begins, ends = date(named - 1, *LAST_WEEK), date(named, 12, 31)
     off: set[date] = set()
