@@ -7,7 +7,7 @@ import random
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,8 @@ from collector.lamps.reading import LampReading
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
-from collector.parts.register import Part
+from collector.parts import book as parts
+from collector.parts.register import seed
 from collector.platforms.outbox import Outbox
 from collector.projections import Keeper, Projection, Redone
 from collector.series.influx import InfluxStore
@@ -70,8 +71,6 @@ START_TIMEOUT_S = 10.0
 START_POLL_S = 0.01
 STOP_TIMEOUT_S = 2
 CANCEL_AGAIN_S = 1.0
-AREA_DIGITS = 12
-"""Of a unit grid's code: up to the community."""
 
 
 class CollectorError(RuntimeError):
@@ -108,21 +107,20 @@ class Collector:
         """Where the interface is, once it is served."""
         self.state, self.store, self.metrics = state, store, Metrics()
         state.write_now(lambda connection: journal.begin(connection, world.new_id()))
+        state.write_now(lambda connection: seed(connection, loaded.parts))
         self.series = SeriesProjection(state, store, self.metrics, limits.projection_batches_max)
         self.series.prepare()
         book = CaseBook(
             settings.district,
             {entry.problem: entry for entry in settings.case_classes},
-            loaded.parts,
+            parts.PartBook(),
             number_template=settings.cases.number_template,
             utc_offset_min=settings.utc_offset_min,
             new_id=world.new_id,
         )
-        self.conditions = Conditions(settings.alarms, now_ms=world.now_ms, area_of=_area_of(loaded.parts))
+        labeller = Labeller(parts.find, area_digits=settings.incidents.area_digits)
+        self.conditions = Conditions(settings.alarms, now_ms=world.now_ms, area_of=labeller.area_of_part)
         self.alarm_timers = Timers(state, self.conditions, settings.alarms, now_ms=world.now_ms)
-        labeller = Labeller(
-            lambda _connection, code: loaded.parts.get(code), area_digits=settings.incidents.area_digits
-        )
         self.incident_book = _incident_book(loaded, world, labeller)
         self.incident_keeping = IncidentKeeping(state, self.incident_book, now_ms=world.now_ms)
         self.alarm_book = AlarmBook([self.conditions, self.incident_book, book])
@@ -289,11 +287,6 @@ class Collector:
     def _wake(self) -> None:
         for keeper in self.keepers:
             keeper.wake()
-
-
-def _area_of(parts: Mapping[str, Part]) -> Callable[[object, str], str]:
-    """Return what tells the area of a part: the community, by its unit grid."""
-    return lambda _connection, code: parts[code].BGID[:AREA_DIGITS] if code in parts else ""
 
 
 def _incident_book(loaded: Loaded, world: World, labeller: Labeller) -> IncidentBook:
