@@ -9,6 +9,7 @@ from sqlalchemy import Column, ColumnElement, Connection, delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector import dead_letters, journal
+from collector.alarms.tables import annunciations, conditions, floods, silences
 from collector.database import Database
 from collector.incidents.tables import incident_members, incidents
 from collector.projections import Projection
@@ -142,6 +143,25 @@ def _old(before_ms: int, gaps_before_ms: int) -> list[tuple["Column[int]", list[
         (incident_members.c.row, [incident_members.c.incident_id.in_(closed)]),
         (incidents.c.row, [incidents.c.closed_ms < before_ms, is_empty]),
         (alarms.c.row, [alarms.c.received_ms < before_ms, *over]),
+        *_old_of_alarms(before_ms),
+    ]
+
+
+def _old_of_alarms(before_ms: int) -> list[tuple["Column[int]", list[ColumnElement[bool]]]]:
+    """Return the same of alarms' life; a source that is at rest is forgotten."""
+    at_rest = [
+        ~conditions.c.active,
+        conditions.c.acked,
+        ~conditions.c.latched,
+        conditions.c.shelving == "unshelved",
+        conditions.c.suppressed == "[]",
+        ~conditions.c.out_of_service,
+    ]
+    return [
+        (annunciations.c.row, [annunciations.c.at_ms < before_ms]),
+        (floods.c.row, [floods.c.ended_ms < before_ms]),
+        (silences.c.row, [silences.c.ends_at_ms < before_ms, silences.c.over]),
+        (conditions.c.row, [conditions.c.changed_ms < before_ms, *at_rest]),
     ]
 
 

@@ -15,11 +15,17 @@ from typing import Any
 import uvicorn
 from alembic.util import CommandError
 from fastapi import FastAPI
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector import backup, journal, key_file
+from collector.alarms import api as alarm_api
+from collector.alarms import figures as alarm_figures
 from collector.alarms.book import AlarmBook
+from collector.alarms.conditions import Conditions
+from collector.alarms.operating import Operators
 from collector.alarms.projection import AlarmProjection
+from collector.alarms.timing import Timers
 from collector.api import Sources, application
 from collector.cases.book import CaseBook
 from collector.commands import api as command_api
@@ -50,6 +56,8 @@ from collector.lamps.reading import LampReading
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
+from collector.parts import book as parts
+from collector.parts.register import seed
 from collector.platforms.outbox import Outbox
 from collector.projections import Keeper, Projection, Redone
 from collector.series.influx import InfluxStore
@@ -99,22 +107,23 @@ class Collector:
         """Where the interface is, once it is served."""
         self.state, self.store, self.metrics = state, store, Metrics()
         state.write_now(lambda connection: journal.begin(connection, world.new_id()))
+        state.write_now(lambda connection: seed(connection, loaded.parts))
         self.series = SeriesProjection(state, store, self.metrics, limits.projection_batches_max)
         self.series.prepare()
         book = CaseBook(
             settings.district,
             {entry.problem: entry for entry in settings.case_classes},
-            loaded.parts,
+            parts.PartBook(),
             number_template=settings.cases.number_template,
             utc_offset_min=settings.utc_offset_min,
             new_id=world.new_id,
         )
-        labeller = Labeller(
-            lambda _connection, code: loaded.parts.get(code), area_digits=settings.incidents.area_digits
-        )
+        labeller = Labeller(parts.find, area_digits=settings.incidents.area_digits)
+        self.conditions = Conditions(settings.alarms, now_ms=world.now_ms, area_of=labeller.area_of_part)
+        self.alarm_timers = Timers(state, self.conditions, settings.alarms, now_ms=world.now_ms)
         self.incident_book = _incident_book(loaded, world, labeller)
         self.incident_keeping = IncidentKeeping(state, self.incident_book, now_ms=world.now_ms)
-        self.alarm_book = AlarmBook([self.incident_book, book])
+        self.alarm_book = AlarmBook([self.conditions, self.incident_book, book])
         self.desired_publisher = DesiredPublisher(
             settings.district,
             state,
@@ -204,6 +213,7 @@ class Collector:
             sender=self.outbox,
             publishers=publishers,
             lamp_rates=LampRates(lamps, self.metrics, monotonic_s=world.monotonic_s),
+            gauges=[lambda connection: self._measure_alarms(connection, loaded, world)],
             stuck_after_s=limits.stuck_after_s,
             monotonic_s=world.monotonic_s,
         )
@@ -221,6 +231,15 @@ class Collector:
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
             period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms))),
             lamp_api.router(lamps),
+            alarm_api.router(
+                alarm_api.Sources(
+                    state,
+                    Operators(self.conditions, shelve_max_ms=settings.alarms.shelve_max_ms),
+                    settings.alarms,
+                    world.now_ms,
+                    world.new_id,
+                )
+            ),
             incident_api.router(incident_api.Sources(state, IncidentDesk(), world.now_ms)),
         )
 
@@ -231,6 +250,7 @@ class Collector:
         yield self.listening.run()
         yield from (keeper.run() for keeper in self.keepers)
         yield self.housekeeping.run()
+        yield self.alarm_timers.run()
         yield self.incident_keeping.run()
         yield self.fleet.run()
         if self.outbox:
@@ -259,6 +279,10 @@ class Collector:
             batches_max=loaded.settings.limits.projection_batches_max,
             monotonic_s=world.monotonic_s,
         )
+
+    def _measure_alarms(self, connection: Connection, loaded: Loaded, world: World) -> None:
+        stale_ms = loaded.settings.alarms.stale_ms
+        alarm_figures.measure(connection, self.metrics, world.now_ms(), stale_ms)
 
     def _wake(self) -> None:
         for keeper in self.keepers:

@@ -11,6 +11,9 @@ from zoneinfo import ZoneInfoNotFoundError
 import httpx
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from collector.alarms.settings import AlarmSettings
+from collector.deadlines.calendar import WorkingCalendar
+from collector.deadlines.settings import Deadlines, competing_rules
 from collector.fleet.settings import Fleet
 from collector.incidents.settings import Incidents
 from collector.parts.register import Part, load_parts
@@ -219,7 +222,9 @@ class Settings(Strict):
     limits: Limits = Limits()
     platform: Platform | None = None
     desired: DesiredDocuments = DesiredDocuments()
+    alarms: AlarmSettings = AlarmSettings()
     cases: Cases = Cases()
+    deadlines: Deadlines = Deadlines()
     lamps: Lamps = Lamps()
     incidents: Incidents = Incidents()
     fleet: Fleet = Fleet()
@@ -246,12 +251,13 @@ class Settings(Strict):
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings with what they point to: data folder (absolute), parts, profiles, tokens of series stores."""
+    """Settings with what they point to: data folder (absolute), parts, profiles, calendar, stores' tokens."""
 
     settings: Settings
     data_folder: Path
     parts: dict[str, Part]
     profiles: dict[str, Profile]
+    calendar: WorkingCalendar
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -262,7 +268,7 @@ def load(path: Path) -> Loaded:
     """
     file = TomlFile.read(path)
     settings = file.parse(Settings)
-    problems = list(_duplicates(settings, file))
+    problems = [*_duplicates(settings, file), *competing_rules(settings.deadlines, file)]
     parts: dict[str, Part] = {}
     profiles: dict[str, Profile] = {}
     try:
@@ -283,9 +289,14 @@ def load(path: Path) -> Loaded:
                 what = f"{store.token_file}: {str(getattr(error, 'strerror', '') or error).lower()}"
                 remedy = "name a readable file that holds the token and nothing else"
                 problems.append(file.problem(("series_stores", index, "token_file"), what, remedy))
+    try:
+        calendar = settings.deadlines.calendar(path.parent, settings.utc_offset_min)
+    except TomlFileError as error:
+        raise TomlFileError([*problems, *error.problems]) from error
     if problems:
         raise TomlFileError(problems)
-    return Loaded(settings, (path.parent / settings.data_folder).absolute(), parts, profiles, tokens)
+    data_folder = (path.parent / settings.data_folder).absolute()
+    return Loaded(settings, data_folder, parts, profiles, calendar, tokens)
 
 
 def _token(path: Path) -> str:

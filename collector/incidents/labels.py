@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from collector.alarms.happening import Alarm
 from collector.incidents.correlating import Place
-from collector.parts.register import Part
+from collector.parts.model import Part
 from collector.tables import devices
 from contract.samples import ClockState
 
@@ -56,7 +56,7 @@ class Labeller:
             "device": alarm.device,
             "point": alarm.point,
             "part": code,
-            "area": part.BGID[: self._area_digits] if part else self._area(connection, alarm),
+            "area": part.grid[: self._area_digits] if part else self._area(connection, alarm),
         }
         place = Place(part.lon, part.lat) if part else None
         return Seen(alarm, labels, place, source_of(alarm), _at_ms(alarm), known.title if known else "")
@@ -70,7 +70,7 @@ class Labeller:
     def area_of_part(self, connection: Connection, code: str) -> str:
         """Return the area of a part by its code; empty where it is not known."""
         part = self._find_part(connection, code)
-        return part.BGID[: self._area_digits] if part else ""
+        return part.grid[: self._area_digits] if part else ""
 
     def area_of_gateway(self, connection: Connection, gateway: str) -> str:
         """Return the area in which most of a gateway's first parts are; empty where none is known."""

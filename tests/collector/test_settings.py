@@ -13,6 +13,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+import collector.service  # noqa: F401  every room's tables come with it
 from collector.database import Database
 from collector.parts.register import HEADER, load_parts
 from collector.series.tables import SERIES
