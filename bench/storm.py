@@ -1,9 +1,9 @@
 """A storm: ``python -m bench.storm``; 10,000 alarm events a minute through a real broker and a real centre.
 
 120 gateways of twelve areas send what they would: two areas stand under water and 500 sensors come and go,
-two mains burst, a line goes silent, 160 sensors chatter, a power cut takes eight gateways, and now and then there
-is an alarm of the highest priority that has nothing to do with it. Their batches are those of real gateways,
-each event committed at once, in sequence, acknowledged.
+two mains burst, a line goes silent, 160 sensors chatter, a power cut takes eight gateways, and now and then
+there is an alarm of the highest priority that has nothing to do with it. Their batches are those of real
+gateways, each event committed at once, in sequence, acknowledged.
 
 ``notifications_per_10min`` counts what operators are to be told in 10 minutes, beside the highest priority:
 incidents that were open, and had something active, ``group_wait_s`` after they began. ``top_priority_lost``:
