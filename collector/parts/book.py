@@ -3,12 +3,14 @@
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from collector.parts.model import Part
 from collector.parts.tables import parts
 
 _COLUMNS = [parts.c[field.name] for field in fields(Part)]
+
+_FIND = select(*_COLUMNS).where(parts.c.code == bindparam("code"))
 
 
 class PartBook:
@@ -21,7 +23,7 @@ class PartBook:
 
 def find(connection: Connection, code: str) -> Part | None:
     """Return the part of this code, or None."""
-    row = connection.execute(select(*_COLUMNS).where(parts.c.code == code)).one_or_none()
+    row = connection.execute(_FIND, {"code": code}).one_or_none()
     return None if row is None else part_of(row)
 
 
