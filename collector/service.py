@@ -43,6 +43,8 @@ from collector.lamps.reading import LampReading
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
+from collector.people.desk import PeopleDesk
+from collector.people.doors import Doors, Site
 from collector.platforms.outbox import Outbox
 from collector.projections import Keeper, Projection, Redone
 from collector.series.influx import InfluxStore
@@ -184,6 +186,10 @@ class Collector:
             stuck_after_s=limits.stuck_after_s,
             monotonic_s=world.monotonic_s,
         )
+        self.people = PeopleDesk(
+            settings.people, state, now_ms=world.now_ms, random_bytes=world.random.randbytes
+        )
+        self.people.begin()
         self.app = application(
             Sources(state, store, loaded.profiles, self.health, self.live, world.now_ms),
             desired_api.router(
@@ -199,6 +205,7 @@ class Collector:
             period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms))),
             lamp_api.router(lamps),
         )
+        self.app.add_middleware(Doors, desk=self.people, site=Site())
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield everything that runs until it is cancelled."""

@@ -12,6 +12,7 @@ import httpx
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from collector.parts.register import Part, load_parts
+from collector.people.settings import People
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
 from lighting.nights import zone
@@ -219,6 +220,7 @@ class Settings(Strict):
     desired: DesiredDocuments = DesiredDocuments()
     cases: Cases = Cases()
     lamps: Lamps = Lamps()
+    people: People = People()
     series_stores: list[SeriesStore] = Field(default=[], max_length=STORES_MAX)
     case_classes: list[CaseClass] = Field(default=[], max_length=1000)
 
