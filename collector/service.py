@@ -43,6 +43,8 @@ from collector.lamps.reading import LampReading
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
+from collector.people import api as people_api
+from collector.people import session_api
 from collector.people.desk import PeopleDesk
 from collector.people.doors import Doors, Site
 from collector.platforms.outbox import Outbox
@@ -187,9 +189,14 @@ class Collector:
             monotonic_s=world.monotonic_s,
         )
         self.people = PeopleDesk(
-            settings.people, state, now_ms=world.now_ms, random_bytes=world.random.randbytes
+            settings.people,
+            state,
+            now_ms=world.now_ms,
+            monotonic_s=world.monotonic_s,
+            random_bytes=world.random.randbytes,
         )
         self.people.begin()
+        site = Site()
         self.app = application(
             Sources(state, store, loaded.profiles, self.health, self.live, world.now_ms),
             desired_api.router(
@@ -198,14 +205,17 @@ class Collector:
                     desired,
                     dict.fromkeys(DesiredKind, object_problems),
                     settings.desired.push_bytes_max,
+                    world.now_ms,
                 )
             ),
             command_api.router(command_api.Sources(state, commanding, world.now_ms)),
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
-            period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms))),
+            period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms), world.now_ms)),
             lamp_api.router(lamps),
+            session_api.router(self.people, site),
+            people_api.router(self.people),
         )
-        self.app.add_middleware(Doors, desk=self.people, site=Site())
+        self.app.add_middleware(Doors, desk=self.people, site=site)
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield everything that runs until it is cancelled."""

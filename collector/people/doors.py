@@ -84,9 +84,7 @@ class Doors:
         if scheme:
             found = await self._desk.found(token=given.strip()) if scheme.lower() == "bearer" else None
             if found is None and not is_public:
-                raise RefusedError(
-                    401, "the token is unknown, revoked or over; an administrator makes another"
-                )
+                raise RefusedError(401, "the token is unknown, revoked or over; have another made")
         else:
             found = await self._desk.found(cookie=cookie(headers, self._site.cookie))
         if found:

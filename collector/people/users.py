@@ -112,13 +112,14 @@ def set_password(
     password_hash: str,
     *,
     keep_session: int | None = None,
-) -> None:
-    """Give somebody another password; all their sessions end, but for one that is kept."""
+) -> int:
+    """Give somebody another password; return how many sessions end: all, but for one that is kept."""
     user = one(connection, name)
     values = {"password_hash": password_hash, "password_ms": at_ms, "changed_ms": at_ms}
     connection.execute(update(users).where(users.c.row == user.row).values(**values))
     ended = end_sessions(connection, user.row, keep_session)
     audit.note(connection, actor, at_ms, "user.password", f"user/{name}", {"sessions_ended": ended})
+    return ended
 
 
 def rehash(connection: Connection, row: int, former_hash: str, fresh_hash: str) -> None:
