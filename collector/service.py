@@ -58,6 +58,10 @@ from collector.metrics import Metrics
 from collector.mqtt import Link
 from collector.parts import book as parts
 from collector.parts.register import seed
+from collector.people import api as people_api
+from collector.people import session_api
+from collector.people.desk import PeopleDesk
+from collector.people.doors import Doors, Site
 from collector.platforms.outbox import Outbox
 from collector.projections import Keeper, Projection, Redone
 from collector.series.influx import InfluxStore
@@ -217,6 +221,15 @@ class Collector:
             stuck_after_s=limits.stuck_after_s,
             monotonic_s=world.monotonic_s,
         )
+        self.people = PeopleDesk(
+            settings.people,
+            state,
+            now_ms=world.now_ms,
+            monotonic_s=world.monotonic_s,
+            random_bytes=world.random.randbytes,
+        )
+        self.people.begin()
+        site = Site()
         self.app = application(
             Sources(state, store, loaded.profiles, self.health, self.live, world.now_ms),
             desired_api.router(
@@ -225,11 +238,12 @@ class Collector:
                     desired,
                     dict.fromkeys(DesiredKind, object_problems),
                     settings.desired.push_bytes_max,
+                    world.now_ms,
                 )
             ),
             command_api.router(command_api.Sources(state, commanding, world.now_ms)),
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
-            period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms))),
+            period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms), world.now_ms)),
             lamp_api.router(lamps),
             alarm_api.router(
                 alarm_api.Sources(
@@ -241,7 +255,10 @@ class Collector:
                 )
             ),
             incident_api.router(incident_api.Sources(state, IncidentDesk(), world.now_ms)),
+            session_api.router(self.people, site),
+            people_api.router(self.people),
         )
+        self.app.add_middleware(Doors, desk=self.people, site=site)
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield everything that runs until it is cancelled."""

@@ -17,6 +17,7 @@ from collector.deadlines.settings import Deadlines, competing_rules
 from collector.fleet.settings import Fleet
 from collector.incidents.settings import Incidents
 from collector.parts.register import Part, load_parts
+from collector.people.settings import People
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
 from lighting.nights import zone
@@ -228,6 +229,7 @@ class Settings(Strict):
     lamps: Lamps = Lamps()
     incidents: Incidents = Incidents()
     fleet: Fleet = Fleet()
+    people: People = People()
     series_stores: list[SeriesStore] = Field(default=[], max_length=STORES_MAX)
     case_classes: list[CaseClass] = Field(default=[], max_length=1000)
 
