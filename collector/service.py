@@ -43,7 +43,10 @@ from collector.lamps.reading import LampReading
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
-from collector.platforms.outbox import Outbox
+from collector.platforms import api as platform_api
+from collector.platforms.outbox import Tools
+from collector.platforms.running import Platforms
+from collector.platforms.stages import PlainStages
 from collector.projections import Keeper, Projection, Redone
 from collector.series.influx import InfluxStore
 from collector.series.projection import SeriesProjection
@@ -156,11 +159,9 @@ class Collector:
             random=world.random,
             now_ms=world.now_ms,
         )
-        self.outbox: Outbox | None = None
-        if settings.platform:
-            self.outbox = Outbox(
-                settings.platform, state, self.metrics, now_ms=world.now_ms, random=world.random
-            )
+        stages = PlainStages()
+        tools = Tools(state, self.metrics, stages, now_ms=world.now_ms, random=world.random)
+        self.platforms = Platforms(loaded.platforms, tools, new_id=world.new_id)
         self.housekeeping = Housekeeping(
             state, store, projections, limits, now_ms=world.now_ms, series_stores=self.series_stores
         )
@@ -178,7 +179,7 @@ class Collector:
             link=self.link,
             ingest=self.ingest,
             keepers=self.keepers,
-            sender=self.outbox,
+            platforms=self.platforms,
             publishers=publishers,
             lamp_rates=LampRates(lamps, self.metrics, monotonic_s=world.monotonic_s),
             stuck_after_s=limits.stuck_after_s,
@@ -194,6 +195,7 @@ class Collector:
                     settings.desired.push_bytes_max,
                 )
             ),
+            platform_api.router(platform_api.Sources(state, self.platforms, stages, world.now_ms)),
             command_api.router(command_api.Sources(state, commanding, world.now_ms)),
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
             period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms))),
@@ -207,8 +209,7 @@ class Collector:
         yield self.listening.run()
         yield from (keeper.run() for keeper in self.keepers)
         yield self.housekeeping.run()
-        if self.outbox:
-            yield self.outbox.run()
+        yield self.platforms.run()
 
     def close(self) -> None:
         """Close the connections to series stores, once nothing runs any more."""

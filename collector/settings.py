@@ -5,13 +5,19 @@ from dataclasses import dataclass, field
 from datetime import timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfoNotFoundError
 
-import httpx
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from collector.parts.register import Part, load_parts
+from collector.platforms.settings import (
+    PLATFORMS_MAX,
+    CityPlatform,
+    LoadedPlatform,
+    Platform,
+    Url,
+    load_platforms,
+)
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
 from lighting.nights import zone
@@ -90,42 +96,6 @@ class Limits(Strict):
                 "raise journal_bytes_max or lower commit_bytes_max"
             )
         return self
-
-
-def _names_a_host(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        sound = bool(parts.hostname) and parts.port != 0 and bool(httpx.URL(url).host)
-    except (ValueError, httpx.InvalidURL):
-        sound = False
-    if not sound:
-        raise ValueError("is no address; write http://host:port/path")
-    return url
-
-
-Url = Annotated[
-    str,
-    Field(pattern=r"^https?://[^\s]+$", max_length=500, json_schema_extra={"form": "http://host:port/path"}),
-    AfterValidator(_names_a_host),
-]
-
-
-class Platform(Strict):
-    """The city platform that takes the cases."""
-
-    url: Url
-    idempotency_header: str = Field(
-        default="Idempotency-Key",
-        pattern=r"^[A-Za-z0-9-]*$",
-        max_length=64,
-        json_schema_extra={"form": "letters, digits and -"},
-    )
-    timeout_s: Annotated[float, Field(gt=0, le=300)] = 10
-    concurrency_max: int = Field(default=4, ge=1, le=64)
-    retry_min_s: Seconds = 2
-    retry_max_s: Seconds = 900
-    retry_after_max_s: Seconds = 3600
-    attempts_max: Count = 1000
 
 
 class DesiredDocuments(Strict):
@@ -216,6 +186,7 @@ class Settings(Strict):
     http: Http = Http()
     limits: Limits = Limits()
     platform: Platform | None = None
+    platforms: list[CityPlatform] = Field(default=[], max_length=PLATFORMS_MAX)
     desired: DesiredDocuments = DesiredDocuments()
     cases: Cases = Cases()
     lamps: Lamps = Lamps()
@@ -242,13 +213,14 @@ class Settings(Strict):
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings with what they point to: data folder (absolute), parts, profiles, tokens of series stores."""
+    """Settings with what they point to: data folder (absolute), parts, profiles, platforms, tokens."""
 
     settings: Settings
     data_folder: Path
     parts: dict[str, Part]
     profiles: dict[str, Profile]
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
+    platforms: tuple[LoadedPlatform, ...] = ()
 
 
 def load(path: Path) -> Loaded:
@@ -279,9 +251,12 @@ def load(path: Path) -> Loaded:
                 what = f"{store.token_file}: {str(getattr(error, 'strerror', '') or error).lower()}"
                 remedy = "name a readable file that holds the token and nothing else"
                 problems.append(file.problem(("series_stores", index, "token_file"), what, remedy))
+    platforms, mistakes = load_platforms(file, path.parent, settings.platform, settings.platforms)
+    problems += mistakes
     if problems:
         raise TomlFileError(problems)
-    return Loaded(settings, (path.parent / settings.data_folder).absolute(), parts, profiles, tokens)
+    data_folder = (path.parent / settings.data_folder).absolute()
+    return Loaded(settings, data_folder, parts, profiles, tokens, tuple(platforms))
 
 
 def _token(path: Path) -> str:

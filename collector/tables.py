@@ -179,6 +179,8 @@ Index(
     postgresql_where=text("stage NOT IN ('verified', 'evaluated')"),
 )
 
+Index("cases_platform_number", cases.c.platform_number)
+
 case_numbers = Table(
     "case_numbers",
     STATE,
