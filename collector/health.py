@@ -10,7 +10,7 @@ from collector.ingest import Ingest
 from collector.lamps.rates import LampRates
 from collector.metrics import Metrics
 from collector.mqtt import Link
-from collector.platforms.outbox import Outbox
+from collector.platforms.running import Platforms
 from collector.projections import Keeper
 from collector.publishing import Publisher
 from collector.tables import alarms, cases, dead_letters, desired, gateways, outbox
@@ -27,7 +27,7 @@ class Health:
         link: Link,
         ingest: Ingest,
         keepers: Sequence[Keeper],
-        sender: Outbox | None,
+        platforms: Platforms,
         publishers: Sequence[Publisher],
         lamp_rates: LampRates,
         gauges: Sequence[Callable[[Connection], None]],
@@ -36,7 +36,7 @@ class Health:
     ) -> None:
         """Everything is only looked at; ``gauges`` bring some of their own up to date."""
         self._state, self._metrics = state, metrics
-        self._link, self._ingest, self._keepers, self._sender = link, ingest, keepers, sender
+        self._link, self._ingest, self._keepers, self._platforms = link, ingest, keepers, platforms
         self._publishers = publishers
         self._lamp_rates, self._gauges = lamp_rates, gauges
         self._stuck_after_s, self._monotonic_s = stuck_after_s, monotonic_s
@@ -54,8 +54,9 @@ class Health:
                 found.append(f"projection {keeper.projection.name}: cannot go on ({keeper.failing})")
             elif idle_s > self._stuck_after_s:
                 found.append(f"projection {keeper.projection.name}: no progress for {idle_s:.0f} s")
-        if self._sender and self._sender.failing:
-            found.append(f"outbox: cannot be read or written ({self._sender.failing})")
+        if self._platforms.failing:
+            found.append(f"outbox: cannot be read or written ({self._platforms.failing})")
+        found += [f"platform {name}: takes nothing ({it})" for name, it in self._platforms.troubles.items()]
         found += [
             f"{each.name}: cannot be read or noted ({each.failing})"
             for each in self._publishers

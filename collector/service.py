@@ -62,7 +62,10 @@ from collector.people import api as people_api
 from collector.people import session_api
 from collector.people.desk import PeopleDesk
 from collector.people.doors import Doors, Site
-from collector.platforms.outbox import Outbox
+from collector.platforms import api as platform_api
+from collector.platforms.outbox import Tools
+from collector.platforms.running import Platforms
+from collector.platforms.stages import PlainStages
 from collector.projections import Keeper, Projection, Redone
 from collector.series.influx import InfluxStore
 from collector.series.projection import SeriesProjection
@@ -181,11 +184,9 @@ class Collector:
             random=world.random,
             now_ms=world.now_ms,
         )
-        self.outbox: Outbox | None = None
-        if settings.platform:
-            self.outbox = Outbox(
-                settings.platform, state, self.metrics, now_ms=world.now_ms, random=world.random
-            )
+        stages = PlainStages()
+        tools = Tools(state, self.metrics, stages, now_ms=world.now_ms, random=world.random)
+        self.platforms = Platforms(loaded.platforms, tools, new_id=world.new_id)
         self.housekeeping = Housekeeping(
             state, store, projections, limits, now_ms=world.now_ms, series_stores=self.series_stores
         )
@@ -214,7 +215,7 @@ class Collector:
             link=self.link,
             ingest=self.ingest,
             keepers=self.keepers,
-            sender=self.outbox,
+            platforms=self.platforms,
             publishers=publishers,
             lamp_rates=LampRates(lamps, self.metrics, monotonic_s=world.monotonic_s),
             gauges=[lambda connection: self._measure_alarms(connection, loaded, world)],
@@ -241,6 +242,7 @@ class Collector:
                     world.now_ms,
                 )
             ),
+            platform_api.router(platform_api.Sources(state, self.platforms, stages, world.now_ms)),
             command_api.router(command_api.Sources(state, commanding, world.now_ms)),
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
             period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms), world.now_ms)),
@@ -270,8 +272,7 @@ class Collector:
         yield self.alarm_timers.run()
         yield self.incident_keeping.run()
         yield self.fleet.run()
-        if self.outbox:
-            yield self.outbox.run()
+        yield self.platforms.run()
 
     def close(self) -> None:
         """Close the connections to series stores, once nothing runs any more."""

@@ -4,7 +4,6 @@ A problem is a part of the city (or a device, where no part is declared) with a 
 is open, further alarms attach to it. Everything is written in the caller's transaction.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -14,10 +13,11 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy import insert as plain_insert
 
 from collector.alarms.happening import Alarm
+from collector.cases.outgoing import Kind, post
 from collector.database import insert
 from collector.parts.model import Parts
 from collector.settings import CaseClass, case_number
-from collector.tables import alarms, case_numbers, cases, outbox
+from collector.tables import alarms, case_numbers, cases
 
 
 class Stage(StrEnum):
@@ -33,15 +33,6 @@ class Stage(StrEnum):
 
 
 CLOSED = (Stage.VERIFIED, Stage.EVALUATED)
-
-
-class Posting(StrEnum):
-    """Where a case stands on its way to the city platform."""
-
-    WAITING = "waiting"
-    SENDING = "sending"
-    DONE = "done"
-    NEEDS_PERSON = "needs_person"
 
 
 class CaseBook:
@@ -111,16 +102,7 @@ class CaseBook:
             "deadline_ms": alarm.received_ms + round(case_class.deadline_h * 3_600_000),
         }
         connection.execute(plain_insert(cases).values(case))
-        connection.execute(
-            plain_insert(outbox).values(
-                case_id=case["id"],
-                state=Posting.WAITING.value,
-                attempts=0,
-                next_ms=alarm.received_ms,
-                reason="",
-                payload=json.dumps(self._told(case, alarm), ensure_ascii=False),
-            )
-        )
+        post(connection, case["id"], Kind.OPENED, alarm.received_ms, self._source(alarm))
         return str(case["id"])
 
     def _number(self, connection: Connection, code: str, opened_ms: int) -> str:
@@ -133,29 +115,18 @@ class CaseBook:
         last = connection.execute(select(case_numbers.c.last).where(case_numbers.c.date == date)).scalar_one()
         return case_number(self._number_template, self._district, date, code, last)
 
-    def _told(self, case: Mapping[str, Any], alarm: Alarm) -> dict[str, Any]:
-        """Return what the city platform is sent."""
+    def _source(self, alarm: Alarm) -> dict[str, Any]:
+        """Return where the case comes from, for the city platform."""
         return {
-            "id": case["id"],
-            "number": case["number"],
-            "stage": case["stage"],
-            "class": {"code": case["class_code"], "title": {"en": case["title_en"], "zh": case["title_zh"]}},
-            "problem": case["problem"],
-            "description": case["description"],
-            "part": {"code": case["part"], "name": case["part_name"]},
-            "place": {"lon": case["lon"], "lat": case["lat"], "grid": case["grid"]},
-            "departments": {name: case[name] for name in ("in_charge", "owner", "maintainer")},
             "source": {
                 "district": self._district,
-                "gateway": case["gateway"],
-                "device": case["device"],
+                "gateway": alarm.gateway,
+                "device": alarm.device,
                 "point": alarm.point,
                 "alarm": alarm.id,
                 "priority": str(alarm.priority),
             },
             "raised_ms": alarm.raised_ms,
-            "opened_ms": case["opened_ms"],
-            "deadline_ms": case["deadline_ms"],
         }
 
 
