@@ -4,7 +4,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from collector.cases.book import Posting, Stage
+from collector.cases.life import Stage
+from collector.cases.outgoing import Posting
 from contract.events import Priority
 from contract.samples import ClockState, Quality
 

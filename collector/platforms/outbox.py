@@ -11,7 +11,8 @@ import httpx
 from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from collector.cases.book import Posting, Stage
+from collector.cases.desk import CaseDesk
+from collector.cases.outgoing import Posting
 from collector.database import Database
 from collector.metrics import Metrics
 from collector.platforms.verdicts import (
@@ -27,7 +28,7 @@ from collector.platforms.verdicts import (
     wait_s,
 )
 from collector.settings import Platform
-from collector.tables import cases, outbox
+from collector.tables import outbox
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Outbox:
         self,
         platform: Platform,
         database: Database,
+        desk: CaseDesk,
         metrics: Metrics,
         *,
         now_ms: Callable[[], int],
@@ -60,6 +62,7 @@ class Outbox:
         """Prepare; ``run`` works."""
         self.failing = ""
         self._platform, self._database, self._metrics = platform, database, metrics
+        self._desk = desk
         self._now_ms, self._random = now_ms, random
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -168,11 +171,7 @@ class Outbox:
         match verdict:
             case Filed(number):
                 _set(connection, due.case_id, state=Posting.DONE, reason="")
-                connection.execute(
-                    update(cases)
-                    .where(cases.c.id == due.case_id, cases.c.stage == Stage.COLLECTED)
-                    .values(stage=Stage.FILED.value, filed_ms=now_ms, platform_number=number)
-                )
+                self._desk.accepted(connection, due.case_id, number, now_ms)
             case NeedsPerson(reason):
                 _set(connection, due.case_id, state=Posting.NEEDS_PERSON, reason=reason)
             case Retry(reason):
