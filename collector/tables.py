@@ -272,14 +272,22 @@ Index("alarms_waiting", alarms.c.row, sqlite_where=text("waits"), postgresql_whe
 outbox = Table(
     "outbox",
     STATE,
-    Column("case_id", String(32), ForeignKey("cases.id"), primary_key=True),
-    Column("state", String(16), nullable=False),  # waiting, sending, done, needs_person
+    Column("row", BigId, primary_key=True),
+    Column("case_id", String(32), ForeignKey("cases.id"), nullable=False),
+    Column("n", Integer, nullable=False),  # the messages of a case go out in this order, from 1
+    Column("kind", String(16), nullable=False),  # opened, stage, attached, evidence ...
+    Column("key", String(64), nullable=False, unique=True),  # the same whenever it is sent
+    Column("platform", String(64), nullable=False),  # whose it is; empty: nobody has said yet
+    Column("state", String(16), nullable=False),  # waiting, sending, asking, done, needs_person
     Column("attempts", Integer, nullable=False),
+    Column("perhaps", Boolean, nullable=False),  # one of the attempts may have been taken
     Column("next_ms", BigInteger, nullable=False),
     Column("reason", String(500), nullable=False),
-    Column("payload", Text, nullable=False),
+    Column("payload", Text, nullable=False),  # JSON
+    Column("at_ms", BigInteger, nullable=False),  # when it was written
+    UniqueConstraint("case_id", "n", name="outbox_message"),
 )
-Index("outbox_due", outbox.c.state, outbox.c.next_ms)
+Index("outbox_due", outbox.c.platform, outbox.c.state, outbox.c.next_ms)
 
 desired = Table(
     "desired",

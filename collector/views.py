@@ -120,7 +120,7 @@ class AlarmView(BaseModel):
 
 
 class PostingView(BaseModel):
-    """Where a case stands on its way to the city platform."""
+    """Where a case stands on its way to the city platform: its first message not done, else its last."""
 
     state: Posting
     attempts: int
@@ -152,7 +152,7 @@ class CaseView(BaseModel):
     filed_ms: int | None
     deadline_ms: int
     platform_number: str
-    posting: PostingView
+    posting: PostingView | None
     alarms: list[str]
     alarm_count: int
 

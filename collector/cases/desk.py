@@ -6,10 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
-from collector.cases import classes, outgoing, record
+from collector.cases import classes, record
 from collector.cases.changes import Asked, Change, Facts, Known, change
 from collector.cases.due import Deadlines, Due, by_the_clock
 from collector.cases.life import CLOSED, PLATFORM, Party, Stage, Step, party_of, transition
+from collector.cases.outgoing import Kind, post
 from collector.cases.settings import CaseClass, Cases, Limit
 from collector.cases.tables import case_problems
 from collector.cases.words import CaseError, UnknownCaseError
@@ -73,7 +74,7 @@ class CaseDesk:
         self._write(connection, case, result, asked)
         audit.note(connection, actor, at_ms, f"case.{step}", case_id, _told(asked))
         if party is not Party.PLATFORM:
-            outgoing.post(connection, case_id, step)
+            self._post(connection, case_id, asked, result)
         if step is Step.FILE:
             self.dispatch_if_due(connection, case_id, at_ms)
         now = self.case(connection, case_id)
@@ -81,7 +82,8 @@ class CaseDesk:
 
     def accepted(self, connection: Connection, case_id: str, number: str, at_ms: int) -> None:
         """File a case, unless it is further already: the city platform has it, and calls it ``number``."""
-        outgoing.name_by_platform(connection, case_id, number)
+        if number:
+            connection.execute(update(cases).where(cases.c.id == case_id).values(platform_number=number))
         case = self.case(connection, case_id)
         if case.stage == Stage.COLLECTED:
             self.step(connection, case_id, Step.FILE, PLATFORM, at_ms)
@@ -143,6 +145,13 @@ class CaseDesk:
             )
         if result.event:
             record.happened(connection, case.id, asked.at_ms, result.event, asked.who, result.detail)
+
+    def _post(self, connection: Connection, case_id: str, asked: Asked, result: Change) -> None:
+        kind = Kind.CHANGED if result.entered is None else Kind.STAGE
+        if asked.step in (Step.REWORK, Step.RETURN_FOR_REWORK, Step.RELAPSE):
+            kind = Kind.REWORK
+        more = {"step": asked.step.value, "who": asked.who, "note": asked.note, "reason": asked.reason}
+        post(connection, case_id, kind, asked.at_ms, more)
 
     def _merge(self, connection: Connection, case: Row[Any], other_id: str, actor: Actor, at_ms: int) -> None:
         """Give the other case this one's alarms and problems; the desk voids this one."""

@@ -9,10 +9,11 @@ from sqlalchemy import Connection, select
 from sqlalchemy import insert as plain_insert
 
 from collector.alarms.happening import Alarm
-from collector.cases import outgoing, record
+from collector.cases import record
 from collector.cases.classes import Held
 from collector.cases.desk import CaseDesk
 from collector.cases.life import SENSOR, Party, Stage
+from collector.cases.outgoing import Kind, post
 from collector.cases.settings import CaseClass, case_number
 from collector.cases.similar import HOUR_MS, Likeness, Spot, box, similar
 from collector.cases.tables import case_similar
@@ -71,7 +72,7 @@ class Opening:
             asked = {"lon": case["lon"], "lat": case["lat"], "until_ms": case["confirm_until_ms"]}
             record.happened(connection, case_id, at_ms, "confirmation_asked", SENSOR.name, asked)
         self._note_similar(connection, case, held.entry)
-        outgoing.post_opened(connection, case_id, at_ms, self._told(case, alarm))
+        post(connection, case_id, Kind.OPENED, at_ms, self._source(alarm))
         return case_id
 
     def _row(self, connection: Connection, alarm: Alarm, held: Held, key: str) -> dict[str, Any]:
@@ -160,38 +161,16 @@ class Opening:
             count_max=self._desk.limits.similar_max,
         )
 
-    def _told(self, case: Mapping[str, Any], alarm: Alarm) -> dict[str, Any]:
-        """Return what the city platform is sent."""
+    def _source(self, alarm: Alarm) -> dict[str, Any]:
+        """Return where the case comes from, for the city platform."""
         return {
-            "id": case["id"],
-            "number": case["number"],
-            "stage": case["stage"],
-            "class": {"code": case["class_code"], "title": {"en": case["title_en"], "zh": case["title_zh"]}},
-            "severity": case["severity"],
-            "urgent": case["urgent"],
-            "problem": case["problem"],
-            "description": case["description"],
-            "part": {"code": case["part"], "name": case["part_name"]},
-            "place": {
-                "lon": case["lon"],
-                "lat": case["lat"],
-                "grid": case["grid"],
-                "area": case["area"],
-                "street": case["street"],
-            },
-            "departments": {name: case[name] for name in ("in_charge", "owner", "maintainer")},
             "source": {
                 "district": self._district,
-                "gateway": case["gateway"],
-                "device": case["device"],
+                "gateway": alarm.gateway,
+                "device": alarm.device,
                 "point": alarm.point,
                 "alarm": alarm.id,
                 "priority": str(alarm.priority),
             },
             "raised_ms": alarm.raised_ms,
-            "opened_ms": case["opened_ms"],
-            "deadline_ms": case["deadline_ms"],
-            "limit": case["limit_words"],
-            "repeat_of": case["repeat_of"],
-            "incident": case["incident_id"],
         }

@@ -66,17 +66,6 @@ case_similar = Table(
 )
 Index("case_similar_other", case_similar.c.other_id)
 
-case_posts = Table(
-    "case_posts",
-    STATE,
-    Column("row", BigId, primary_key=True),
-    Column("case_id", String(32), ForeignKey("cases.id"), nullable=False),
-    Column("kind", String(24), nullable=False),  # what happened to it
-    Column("at_ms", BigInteger, nullable=False),
-    Column("payload", Text, nullable=False),  # JSON
-)
-Index("case_posts_case", case_posts.c.case_id, case_posts.c.row)
-
 case_class_versions = Table(
     "case_class_versions",
     STATE,

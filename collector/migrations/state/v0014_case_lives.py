@@ -19,7 +19,7 @@ def upgrade() -> None:
     _add_columns()
     _change_indexes()
     _make_stages()
-    _make_similar_and_posts()
+    _make_similar()
     _make_classes()
     _make_no_collection()
     _fill()
@@ -32,7 +32,6 @@ def downgrade() -> None:
         "no_collection",
         "case_classes",
         "case_class_versions",
-        "case_posts",
         "case_similar",
         "case_problems",
         "case_events",
@@ -147,7 +146,7 @@ def _make_stages() -> None:
     op.create_index("case_problems_case", "case_problems", ["case_id"])
 
 
-def _make_similar_and_posts() -> None:
+def _make_similar() -> None:
     op.create_table(
         "case_similar",
         sa.Column("case_id", sa.String(32), sa.ForeignKey("cases.id"), primary_key=True),
@@ -156,15 +155,6 @@ def _make_similar_and_posts() -> None:
         sa.Column("apart_ms", sa.BigInteger(), nullable=False),
     )
     op.create_index("case_similar_other", "case_similar", ["other_id"])
-    op.create_table(
-        "case_posts",
-        sa.Column("row", _BIG_ID, primary_key=True),
-        sa.Column("case_id", sa.String(32), sa.ForeignKey("cases.id"), nullable=False),
-        sa.Column("kind", sa.String(24), nullable=False),
-        sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("payload", sa.Text(), nullable=False),
-    )
-    op.create_index("case_posts_case", "case_posts", ["case_id", "row"])
 
 
 def _make_classes() -> None:
