@@ -21,7 +21,6 @@ from collector.series import reading as series_reading
 from collector.series.reading import Reading
 from collector.views import (
     AlarmView,
-    CaseView,
     DeviceView,
     GapView,
     GatewayView,
@@ -42,7 +41,17 @@ from contract.names import checked_name
 from device_profiles.schema import Derived, Point, Profile
 
 PREFIX = "/api/v1"
-LISTS = ("gateways", "devices", "points", "alarms", "cases", "gaps", "lamps/nights")
+LISTS = (
+    "gateways",
+    "devices",
+    "points",
+    "alarms",
+    "cases",
+    "case-classes",
+    "no-collection",
+    "gaps",
+    "lamps/nights",
+)
 
 LIVE_SIGN_S = 10.0
 """So often at least something is sent, so that a listener who is gone is noticed."""
@@ -198,12 +207,6 @@ def _add_alarms(app: APIRouter, sources: Sources) -> None:
         """Alarms, the newest first; ``active`` leaves only those that are, or are not."""
         before = _number(cursor)
         return await sources.state.read(lambda db: queries.alarm_page(db, active, before, limit))
-
-    @app.get("/cases")
-    async def get_cases(limit: Limit = 100, cursor: Cursor = "") -> Page[CaseView]:
-        """Cases, the newest first."""
-        before = _number(cursor)
-        return await sources.state.read(lambda db: queries.case_page(db, before, limit))
 
     @app.get("/gaps")
     async def get_gaps(limit: Limit = 100, cursor: Cursor = "") -> Page[GapView]:

@@ -21,10 +21,13 @@ from collector import backup, journal, key_file
 from collector.alarms.book import AlarmBook
 from collector.alarms.projection import AlarmProjection
 from collector.api import Sources, application
+from collector.cases import api as case_api
 from collector.cases import classes as case_classes
+from collector.cases import tables_api as case_tables_api
 from collector.cases.book import CaseBook
 from collector.cases.desk import CaseDesk
 from collector.cases.opening import Opening
+from collector.cases.timers import CaseTimers
 from collector.commands import api as command_api
 from collector.commands.book import CommandBook
 from collector.commands.publisher import CommandPublisher
@@ -109,6 +112,13 @@ class Collector:
         )
         self.case_book = CaseBook(
             self.case_desk, opening, utc_offset_min=settings.utc_offset_min, now_ms=world.now_ms
+        )
+        self.case_timers = CaseTimers(
+            state,
+            self.case_desk,
+            self.case_book,
+            interval_s=settings.cases.timer_interval_s,
+            now_ms=world.now_ms,
         )
         self.alarm_book = AlarmBook([self.case_book])
         self.desired_publisher = DesiredPublisher(
@@ -209,6 +219,10 @@ class Collector:
             ),
             command_api.router(command_api.Sources(state, commanding, world.now_ms)),
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
+            case_api.router(case_api.Sources(state, self.case_desk, world.now_ms)),
+            case_tables_api.router(
+                case_tables_api.Sources(state, settings.cases, world.now_ms, world.new_id)
+            ),
             period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms))),
             lamp_api.router(lamps),
         )
@@ -220,6 +234,7 @@ class Collector:
         yield self.listening.run()
         yield from (keeper.run() for keeper in self.keepers)
         yield self.housekeeping.run()
+        yield self.case_timers.run()
         if self.outbox:
             yield self.outbox.run()
 

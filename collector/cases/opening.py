@@ -50,12 +50,21 @@ class Opening:
         return part.BGID if part else alarm.part[:6]
 
     def open(
-        self, connection: Connection, alarm: Alarm, held: Held, key: str, *, incident_id: str, repeat_of: str
+        self,
+        connection: Connection,
+        alarm: Alarm,
+        held: Held,
+        key: str,
+        at_ms: int,
+        *,
+        incident_id: str,
+        repeat_of: str,
     ) -> str:
         """Open a case of an alarm and return its id."""
-        case = self._row(connection, alarm, held, key) | {"incident_id": incident_id, "repeat_of": repeat_of}
+        case = self._row(connection, alarm, held, at_ms)
+        case |= {"problem_key": key, "incident_id": incident_id, "repeat_of": repeat_of}
         connection.execute(plain_insert(cases).values(case))
-        case_id, at_ms = str(case["id"]), alarm.received_ms
+        case_id = str(case["id"])
         record.entered(
             connection,
             case_id,
@@ -75,8 +84,8 @@ class Opening:
         post(connection, case_id, Kind.OPENED, at_ms, self._source(alarm))
         return case_id
 
-    def _row(self, connection: Connection, alarm: Alarm, held: Held, key: str) -> dict[str, Any]:
-        entry, opened_ms = held.entry, alarm.received_ms
+    def _row(self, connection: Connection, alarm: Alarm, held: Held, opened_ms: int) -> dict[str, Any]:
+        entry = held.entry
         part = self._find_part(connection, alarm.part) if alarm.part else None
         grid = part.BGID if part else ""
         limit, due = self._desk.due(entry, grid, opened_ms)
@@ -86,7 +95,6 @@ class Opening:
             "number": self._number(connection, entry.code, opened_ms),
             "stage": Stage.COLLECTED.value,
             "stage_ms": opened_ms,
-            "problem_key": key,
             "problem": alarm.problem,
             "class_code": entry.code,
             "title_en": entry.title.en,
