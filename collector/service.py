@@ -27,7 +27,13 @@ from collector.alarms.operating import Operators
 from collector.alarms.projection import AlarmProjection
 from collector.alarms.timing import Timers
 from collector.api import Sources, application
+from collector.cases import api as case_api
+from collector.cases import classes as case_classes
+from collector.cases import tables_api as case_tables_api
 from collector.cases.book import CaseBook
+from collector.cases.desk import CaseDesk
+from collector.cases.opening import Opening
+from collector.cases.timers import CaseTimers
 from collector.commands import api as command_api
 from collector.commands.book import CommandBook
 from collector.commands.publisher import CommandPublisher
@@ -117,10 +123,12 @@ class Collector:
         state.write_now(lambda connection: seed(connection, loaded.parts))
         self.series = SeriesProjection(state, store, self.metrics, limits.projection_batches_max)
         self.series.prepare()
-        book = CaseBook(
+        state.write_now(lambda db: case_classes.seed(db, settings.case_classes, world.now_ms()))
+        self.case_desk = CaseDesk(settings.cases, utc_offset_min=settings.utc_offset_min)
+        opening = Opening(
             settings.district,
-            {entry.problem: entry for entry in settings.case_classes},
-            parts.PartBook(),
+            self.case_desk,
+            parts.find,
             number_template=settings.cases.number_template,
             utc_offset_min=settings.utc_offset_min,
             new_id=world.new_id,
@@ -130,7 +138,21 @@ class Collector:
         self.alarm_timers = Timers(state, self.conditions, settings.alarms, now_ms=world.now_ms)
         self.incident_book = _incident_book(loaded, world, labeller)
         self.incident_keeping = IncidentKeeping(state, self.incident_book, now_ms=world.now_ms)
-        self.alarm_book = AlarmBook([self.conditions, self.incident_book, book])
+        self.case_book = CaseBook(
+            self.case_desk,
+            opening,
+            utc_offset_min=settings.utc_offset_min,
+            now_ms=world.now_ms,
+            incident_of=self.incident_book.of_alarm,
+        )
+        self.case_timers = CaseTimers(
+            state,
+            self.case_desk,
+            self.case_book,
+            interval_s=settings.cases.timer_interval_s,
+            now_ms=world.now_ms,
+        )
+        self.alarm_book = AlarmBook([self.conditions, self.incident_book, self.case_book])
         self.desired_publisher = DesiredPublisher(
             settings.district,
             state,
@@ -246,6 +268,10 @@ class Collector:
             command_api.router(command_api.Sources(state, commanding, world.now_ms)),
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
             period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms), world.now_ms)),
+            case_api.router(case_api.Sources(state, self.case_desk, world.now_ms)),
+            case_tables_api.router(
+                case_tables_api.Sources(state, settings.cases, world.now_ms, world.new_id)
+            ),
             lamp_api.router(lamps),
             alarm_api.router(
                 alarm_api.Sources(
@@ -272,6 +298,7 @@ class Collector:
         yield self.alarm_timers.run()
         yield self.incident_keeping.run()
         yield self.fleet.run()
+        yield self.case_timers.run()
         yield self.platforms.run()
 
     def close(self) -> None:
