@@ -1,6 +1,6 @@
-"""A world in which telling is played on virtual time: incidents as they change, people, and what was planned."""
+"""A world in which telling is played on virtual time: incidents, people, and what was planned."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta, timezone
 from typing import Any
@@ -86,6 +86,10 @@ class World:
             before = self.facts.get(each.id)
             self.facts[each.id] = replace(each, version=before.version + 1 if before else 1)
 
+    def begin(self, *numbers: int) -> None:
+        """Let incidents begin now."""
+        self.put(*(incident(number, self.now_ms) for number in numbers))
+
     def change(self, number: int, **changes: Any) -> None:
         """Change one."""
         self.put(replace(self.facts[f"{number:032x}"], **changes))
@@ -106,7 +110,7 @@ class World:
         due = [each.due_ms for each in self.told.values() if each.due_ms is not None and not each.done]
         return min(due, default=None)
 
-    def run(self, until_ms: int, happening: dict[int, Callable[[], None]] | None = None) -> None:
+    def run(self, until_ms: int, happening: Mapping[int, Callable[[], None]] | None = None) -> None:
         """Let time go by, looking whenever something is due or happens."""
         waiting = dict(sorted((happening or {}).items()))
         for _ in range(LOOKS_MAX):

@@ -1,5 +1,12 @@
 """Who is told what, and when: played over hours on virtual time."""
 
+import itertools
+from functools import partial
+
+from collector.telling.facts import Kind
+from collector.telling.planning import ACKNOWLEDGED_BEFORE, OVER_BEFORE
+from collector.telling.settings import TellingRules
+from contract.events import Priority
 from tests.collector.telling.telling_world import (
     HOUR,
     MINUTE,
@@ -11,11 +18,6 @@ from tests.collector.telling.telling_world import (
     incident,
     person,
 )
-
-from collector.telling.facts import Kind
-from collector.telling.planning import ACKNOWLEDGED_BEFORE, OVER_BEFORE
-from collector.telling.settings import TellingRules
-from contract.events import Priority
 
 
 def test_an_incident_is_told_after_the_group_wait_climbs_and_ends_with_one_all_clear() -> None:
@@ -140,13 +142,9 @@ def test_what_is_quiet_is_told_when_it_no_longer_is() -> None:
 
 def test_many_at_once_are_one_summary_and_a_storm_stays_small() -> None:
     """A thousand incidents in ten minutes: everybody is told everything, in few messages."""
-    world = World()
-    story = {
-        NOON_MS + second * SECOND: lambda at=second: world.put(  # type: ignore[misc]
-            *(incident(at * 10 + each, world.now_ms) for each in range(10))
-        )
-        for second in range(5, 605, 6)
-    }
+    world, story = World(), {}
+    for second in range(5, 605, 6):
+        story[NOON_MS + second * SECOND] = partial(world.begin, *range(second * 10, second * 10 + 10))
     world.run(NOON_MS + 10 * MINUTE, story)
     assert len(world.sent) <= 10
     assert {each.kind for each in world.sent} == {Kind.SUMMARY}
@@ -178,14 +176,11 @@ def test_quiet_hours_hold_back_and_end_with_one_summary() -> None:
 def test_a_budget_bounds_every_hour() -> None:
     """Six in any hour; the rest of them waits, and none is lost."""
     world = World(directory(person("wang", messages_per_hour_max=6)))
-    story = {
-        NOON_MS + minute * MINUTE: lambda at=minute: world.put(incident(at, world.now_ms))  # type: ignore[misc]
-        for minute in range(1, 181)
-    }
+    story = {NOON_MS + minute * MINUTE: partial(world.begin, minute) for minute in range(1, 181)}
     world.run(NOON_MS + 5 * HOUR, story)
     times = [each.at_ms for each in world.sent]
     assert max(sum(at <= each < at + HOUR for each in times) for at in times) <= 6
-    assert max(after - before for before, after in zip(times, times[1:], strict=False)) <= 21 * MINUTE
+    assert max(after - before for before, after in itertools.pairwise(times)) <= 21 * MINUTE
     firsts = list(world.firsts())
     assert len(firsts) == len(set(firsts)) == 180
 
