@@ -1,5 +1,6 @@
 """What telling knows of an incident, and keeps of whom it told. Times are UTC milliseconds."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -50,7 +51,8 @@ class IncidentFacts:
     """An incident as telling sees it.
 
     ``quiet`` says why nobody is to be told of any of its active members now; empty: somebody is. ``position``
-    is longitude and latitude in degrees, where they are known.
+    is longitude and latitude in degrees, where they are known. ``merged_into``: it is closed, because its
+    members went over to another incident. ``version`` and ``last_ms`` tell whether it changed.
     """
 
     id: str
@@ -68,17 +70,21 @@ class IncidentFacts:
     quiet: str = ""
     highest: tuple[HighestAlarm, ...] = ()
     position: tuple[float, float] | None = None
+    merged_into: str = ""
     version: int = 0
     row: int = 0
 
 
 class Incidents(Protocol):
-    """Where incidents are read."""
+    """Where incidents are read; what each answers is in the order of their rows."""
 
-    def changed(self, connection: Connection, after_row: int, count_max: int) -> "list[IncidentFacts]":
-        """Return incidents never looked at, and those whose version is not the one looked at."""
+    def news(self, connection: Connection, after_row: int, count_max: int) -> list[IncidentFacts]:
+        """Return those that began after this row."""
 
-    def by_id(self, connection: Connection, ids: "list[str]") -> "list[IncidentFacts]":
+    def changed(self, connection: Connection, count_max: int) -> list[str]:
+        """Return the ids of those that are not as they were looked at."""
+
+    def by_id(self, connection: Connection, ids: Collection[str]) -> list[IncidentFacts]:
         """Return these, as far as they are there."""
 
 
@@ -103,8 +109,8 @@ class PersonTold(NamedTuple):
 class Told:
     """Where telling stands with a subject: an incident, or one highest alarm of it (``alarm`` is its key).
 
-    ``step`` of the escalation was reached at ``step_ms``; -1: none. ``due_ms`` is when to look again though
-    nothing changed; None: never.
+    ``step`` of the escalation was reached at ``step_ms``; -1: none. ``version`` and ``seen_ms`` (its last_ms)
+    say as what the incident was looked at, ``due_ms`` when to look again though nothing changed; None: never.
     """
 
     incident_id: str
@@ -113,6 +119,7 @@ class Told:
     step_ms: int = 0
     repeats: int = 0
     version: int = -1
+    seen_ms: int = 0
     due_ms: int | None = 0
     done: bool = False
     reason: str = ""

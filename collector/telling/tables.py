@@ -14,7 +14,8 @@ told = Table(
     Column("step", Integer, nullable=False),  # -1: nobody yet
     Column("step_ms", BigInteger, nullable=False),
     Column("repeats", Integer, nullable=False),
-    Column("version", BigInteger, nullable=False),  # of the incident, as it was looked at
+    Column("version", BigInteger, nullable=False),  # of the incident, as it was looked at,
+    Column("seen_ms", BigInteger, nullable=False),  # and its last_ms
     Column("due_ms", BigInteger),  # when to look again though nothing changed; NULL: never
     Column("done", Boolean, nullable=False),
     Column("reason", String(200), nullable=False),  # why nobody is told
@@ -42,6 +43,7 @@ messages = Table(
     Column("highest", Boolean, nullable=False),
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("on_channel", Integer, nullable=False),  # attempts on this channel
     Column("tried", String(500), nullable=False),  # channels that failed, by spaces
     Column("next_ms", BigInteger, nullable=False),
     Column("at_ms", BigInteger, nullable=False),

@@ -4,8 +4,8 @@ import itertools
 from functools import partial
 
 from collector.telling.facts import Kind
-from collector.telling.planning import ACKNOWLEDGED_BEFORE, OVER_BEFORE
 from collector.telling.settings import TellingRules
+from collector.telling.subjects import ACKNOWLEDGED_BEFORE, OVER_BEFORE
 from contract.events import Priority
 from tests.collector.telling.telling_world import (
     HOUR,
