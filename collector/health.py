@@ -14,6 +14,8 @@ from collector.platforms.outbox import Outbox
 from collector.projections import Keeper
 from collector.publishing import Publisher
 from collector.tables import alarms, cases, dead_letters, desired, gateways, outbox
+from collector.telling.tables import messages
+from collector.telling.teller import Teller
 
 
 class Health:
@@ -28,6 +30,7 @@ class Health:
         ingest: Ingest,
         keepers: Sequence[Keeper],
         sender: Outbox | None,
+        teller: Teller | None,
         publishers: Sequence[Publisher],
         lamp_rates: LampRates,
         stuck_after_s: float,
@@ -36,7 +39,7 @@ class Health:
         """Everything is only looked at."""
         self._state, self._metrics = state, metrics
         self._link, self._ingest, self._keepers, self._sender = link, ingest, keepers, sender
-        self._publishers = publishers
+        self._publishers, self._teller = publishers, teller
         self._lamp_rates = lamp_rates
         self._stuck_after_s, self._monotonic_s = stuck_after_s, monotonic_s
 
@@ -55,6 +58,8 @@ class Health:
                 found.append(f"projection {keeper.projection.name}: no progress for {idle_s:.0f} s")
         if self._sender and self._sender.failing:
             found.append(f"outbox: cannot be read or written ({self._sender.failing})")
+        if self._teller:
+            found += self._teller.reasons()
         found += [
             f"{each.name}: cannot be read or noted ({each.failing})"
             for each in self._publishers
@@ -81,6 +86,7 @@ class Health:
             (metrics.gateways, gateways.c.online),
             (metrics.cases, cases.c.stage),
             (metrics.outbox, outbox.c.state),
+            (metrics.messages, messages.c.state),
             (metrics.desired, desired.c.state),
         ]
         for gauge, column in counted:

@@ -12,6 +12,8 @@ import httpx
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from collector.parts.register import Part, load_parts
+from collector.telling.files import Files
+from collector.telling.settings import Telling
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
 from lighting.nights import zone
@@ -219,6 +221,7 @@ class Settings(Strict):
     desired: DesiredDocuments = DesiredDocuments()
     cases: Cases = Cases()
     lamps: Lamps = Lamps()
+    telling: Telling = Telling()
     series_stores: list[SeriesStore] = Field(default=[], max_length=STORES_MAX)
     case_classes: list[CaseClass] = Field(default=[], max_length=1000)
 
@@ -249,6 +252,8 @@ class Loaded:
     parts: dict[str, Part]
     profiles: dict[str, Profile]
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
+    people: Files | None = None
+    """People and channels; None: nobody is told anything."""
 
 
 def load(path: Path) -> Loaded:
@@ -279,9 +284,17 @@ def load(path: Path) -> Loaded:
                 what = f"{store.token_file}: {str(getattr(error, 'strerror', '') or error).lower()}"
                 remedy = "name a readable file that holds the token and nothing else"
                 problems.append(file.problem(("series_stores", index, "token_file"), what, remedy))
+    people: Files | None = None
+    if settings.telling.people_file:
+        telling = settings.telling
+        try:
+            people = Files(path.parent / telling.people_file, path.parent / telling.channels_file)
+        except TomlFileError as error:
+            problems += error.problems
     if problems:
         raise TomlFileError(problems)
-    return Loaded(settings, (path.parent / settings.data_folder).absolute(), parts, profiles, tokens)
+    data_folder = (path.parent / settings.data_folder).absolute()
+    return Loaded(settings, data_folder, parts, profiles, tokens, people)
 
 
 def _token(path: Path) -> str:

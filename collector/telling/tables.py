@@ -21,6 +21,8 @@ told = Table(
     Column("reason", String(200), nullable=False),  # why nobody is told
     Column("people", Text, nullable=False),  # JSON, by name
 )
+OVER = text("done")
+Index("told_over", told.c.seen_ms, sqlite_where=OVER, postgresql_where=OVER)
 Index("told_due", told.c.due_ms, sqlite_where=text("NOT done"), postgresql_where=text("NOT done"))
 
 telling_mark = Table(

@@ -69,6 +69,15 @@ class Teller:
                 ticks += 1
                 await asyncio.sleep(TICK_S)
 
+    def reasons(self) -> list[str]:
+        """Return what is wrong with telling people, in whole sentences."""
+        found = []
+        if self.failing:
+            found.append(f"messages: cannot be planned or noted ({self.failing})")
+        if self.files.problem:
+            found.append(f"people: the last good files stay in force ({self.files.problem})")
+        return found
+
     async def look(self) -> None:
         """Plan what is due now, on a reading thread, and write it."""
         directory = self.files.standing.directory

@@ -27,6 +27,8 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(200), nullable=False),
         sa.Column("people", sa.Text(), nullable=False),
     )
+    over = sa.text("done")
+    op.create_index("told_over", "told", ["seen_ms"], sqlite_where=over, postgresql_where=over)
     live = sa.text("NOT done")
     op.create_index("told_due", "told", ["due_ms"], sqlite_where=live, postgresql_where=live)
     op.create_table(

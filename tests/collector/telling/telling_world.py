@@ -108,12 +108,15 @@ class World:
         self.sent += made.messages
         self.told |= {each.key: each for each in made.told}
         due = [each.due_ms for each in self.told.values() if each.due_ms is not None and not each.done]
+        assert min(due, default=self.now_ms + 1) > self.now_ms, "what was looked at is due again at once"
         return min(due, default=None)
 
     def run(self, until_ms: int, happening: Mapping[int, Callable[[], None]] | None = None) -> None:
         """Let time go by, looking whenever something is due or happens."""
         waiting = dict(sorted((happening or {}).items()))
         for _ in range(LOOKS_MAX):
+            for at_ms in [at_ms for at_ms in waiting if at_ms <= self.now_ms]:
+                waiting.pop(at_ms)()
             due_ms = self.look()
             upcoming = [each for each in (due_ms, next(iter(waiting), None)) if each is not None]
             following = max(min(upcoming, default=until_ms), self.now_ms + 1)
@@ -121,8 +124,6 @@ class World:
                 self.now_ms = until_ms
                 return
             self.now_ms = following
-            if self.now_ms in waiting:
-                waiting.pop(self.now_ms)()
         raise AssertionError("it never comes to rest")
 
     def log(self, *kinds: Kind) -> list[tuple[int, str, str]]:
