@@ -238,6 +238,7 @@ class Collector:
             ingest=self.ingest,
             keepers=self.keepers,
             platforms=self.platforms,
+            teller=None,
             publishers=publishers,
             lamp_rates=LampRates(lamps, self.metrics, monotonic_s=world.monotonic_s),
             gauges=[lambda connection: self._measure_alarms(connection, loaded, world)],

@@ -25,6 +25,8 @@ from collector.platforms.settings import (
     Url,
     load_platforms,
 )
+from collector.telling.files import Files, told_files
+from collector.telling.settings import Telling
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
 from lighting.nights import zone
@@ -173,6 +175,7 @@ class Settings(Strict):
     incidents: Incidents = Incidents()
     fleet: Fleet = Fleet()
     people: People = People()
+    telling: Telling = Telling()
     series_stores: list[SeriesStore] = Field(default=[], max_length=STORES_MAX)
     case_classes: list[CaseClass] = Field(default=[], max_length=1000)
 
@@ -205,6 +208,8 @@ class Loaded:
     calendar: WorkingCalendar
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
     platforms: tuple[LoadedPlatform, ...] = ()
+    people: Files | None = None
+    """People and channels; None: nobody is told anything."""
 
 
 def load(path: Path) -> Loaded:
@@ -237,6 +242,11 @@ def load(path: Path) -> Loaded:
                 problems.append(file.problem(("series_stores", index, "token_file"), what, remedy))
     platforms, mistakes = load_platforms(file, path.parent, settings.platform, settings.platforms)
     problems += mistakes
+    people: Files | None = None
+    try:
+        people = told_files(settings.telling, path.parent)
+    except TomlFileError as error:
+        problems += error.problems
     try:
         calendar = settings.deadlines.calendar(path.parent, settings.utc_offset_min)
     except TomlFileError as error:
@@ -244,7 +254,7 @@ def load(path: Path) -> Loaded:
     if problems:
         raise TomlFileError(problems)
     data_folder = (path.parent / settings.data_folder).absolute()
-    return Loaded(settings, data_folder, parts, profiles, calendar, tokens, tuple(platforms))
+    return Loaded(settings, data_folder, parts, profiles, calendar, tokens, tuple(platforms), people)
 
 
 def _token(path: Path) -> str:
