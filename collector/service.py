@@ -49,6 +49,7 @@ from collector.fleet.words import TITLES as FLEET_TITLES
 from collector.health import Health
 from collector.housekeeping import Housekeeping
 from collector.incidents import api as incident_api
+from collector.incidents.acknowledging import AlarmsOfIncidents
 from collector.incidents.book import IncidentBook, Life
 from collector.incidents.desk import IncidentDesk
 from collector.incidents.keeping import IncidentKeeping
@@ -136,7 +137,7 @@ class Collector:
         labeller = Labeller(parts.find, area_digits=settings.incidents.area_digits)
         self.conditions = Conditions(settings.alarms, now_ms=world.now_ms, area_of=labeller.area_of_part)
         self.alarm_timers = Timers(state, self.conditions, settings.alarms, now_ms=world.now_ms)
-        self.incident_book = _incident_book(loaded, world, labeller)
+        self.incident_book = _incident_book(loaded, world, labeller, self.conditions)
         self.incident_keeping = IncidentKeeping(state, self.incident_book, now_ms=world.now_ms)
         self.case_book = CaseBook(
             self.case_desk,
@@ -254,6 +255,8 @@ class Collector:
         )
         self.people.begin()
         site = Site()
+        operators = Operators(self.conditions, shelve_max_ms=settings.alarms.shelve_max_ms)
+        incident_desk = IncidentDesk(AlarmsOfIncidents(operators).acknowledge)
         self.app = application(
             Sources(state, store, loaded.profiles, self.health, self.live, world.now_ms),
             desired_api.router(
@@ -277,15 +280,15 @@ class Collector:
             alarm_api.router(
                 alarm_api.Sources(
                     state,
-                    Operators(self.conditions, shelve_max_ms=settings.alarms.shelve_max_ms),
+                    operators,
                     settings.alarms,
                     world.now_ms,
                     world.new_id,
                 )
             ),
-            incident_api.router(incident_api.Sources(state, IncidentDesk(), world.now_ms)),
             session_api.router(self.people, site),
             people_api.router(self.people),
+            incident_api.router(incident_api.Sources(state, incident_desk, world.now_ms)),
         )
         self.app.add_middleware(Doors, desk=self.people, site=site)
 
@@ -335,7 +338,7 @@ class Collector:
             keeper.wake()
 
 
-def _incident_book(loaded: Loaded, world: World, labeller: Labeller) -> IncidentBook:
+def _incident_book(loaded: Loaded, world: World, labeller: Labeller, conditions: Conditions) -> IncidentBook:
     settings = loaded.settings.incidents
     life = Life(
         close_after_ms=round(settings.close_after_s * 1000),
@@ -350,6 +353,7 @@ def _incident_book(loaded: Loaded, world: World, labeller: Labeller) -> Incident
         life,
         new_id=world.new_id,
         now_ms=world.now_ms,
+        quiet=lambda connection, alarm: bool(conditions.quiet(connection, [(alarm.gateway, alarm.id)])),
     )
 
 
