@@ -44,7 +44,7 @@ from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
 from collector.parts.book import PartBook
-from collector.parts.register import seed
+from collector.parts.seeding import seed
 from collector.platforms.outbox import Outbox
 from collector.projections import Keeper, Projection, Redone
 from collector.series.influx import InfluxStore
@@ -94,7 +94,8 @@ class Collector:
         """Where the interface is, once it is served."""
         self.state, self.store, self.metrics = state, store, Metrics()
         state.write_now(lambda connection: journal.begin(connection, world.new_id()))
-        state.write_now(lambda connection: seed(connection, loaded.parts))
+        if loaded.parts_file is not None:
+            seed(state, loaded.parts_file, settings.parts, world.now_ms())
         self.series = SeriesProjection(state, store, self.metrics, limits.projection_batches_max)
         self.series.prepare()
         book = CaseBook(

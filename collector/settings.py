@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from collector.deadlines.calendar import WorkingCalendar
 from collector.deadlines.settings import Deadlines, competing_rules
-from collector.parts.register import Part, load_parts
+from collector.parts.settings import PartSettings
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
 from lighting.nights import zone
@@ -221,6 +221,7 @@ class Settings(Strict):
     desired: DesiredDocuments = DesiredDocuments()
     cases: Cases = Cases()
     deadlines: Deadlines = Deadlines()
+    parts: PartSettings = PartSettings()
     lamps: Lamps = Lamps()
     series_stores: list[SeriesStore] = Field(default=[], max_length=STORES_MAX)
     case_classes: list[CaseClass] = Field(default=[], max_length=1000)
@@ -245,35 +246,32 @@ class Settings(Strict):
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings with what they point to: data folder (absolute), parts, profiles, calendar, stores' tokens."""
+    """Settings with what they point to: data folder (absolute), profiles, calendar, stores' tokens.
+
+    ``parts_file`` is the path of the part register, which is read when it is imported; None: there is none.
+    """
 
     settings: Settings
     data_folder: Path
-    parts: dict[str, Part]
+    parts_file: Path | None
     profiles: dict[str, Profile]
     calendar: WorkingCalendar
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 def load(path: Path) -> Loaded:
-    """Read the settings, the part register and the profiles.
+    """Read the settings, the profiles and the calendar.
 
     TomlFileError lists every mistake with file, line, key and remedy.
     """
     file = TomlFile.read(path)
     settings = file.parse(Settings)
     problems = [*_duplicates(settings, file), *competing_rules(settings.deadlines, file)]
-    parts: dict[str, Part] = {}
     profiles: dict[str, Profile] = {}
     try:
         profiles = catalogue.load_beside(path, file, settings.profile_folders)
     except TomlFileError as error:
         problems += error.problems
-    if settings.parts_file:
-        try:
-            parts = load_parts(path.parent / settings.parts_file)
-        except TomlFileError as error:
-            problems += error.problems
     tokens: dict[str, str] = {}
     for index, store in enumerate(settings.series_stores):
         if store.token_file:
@@ -290,7 +288,8 @@ def load(path: Path) -> Loaded:
     if problems:
         raise TomlFileError(problems)
     data_folder = (path.parent / settings.data_folder).absolute()
-    return Loaded(settings, data_folder, parts, profiles, calendar, tokens)
+    parts_file = path.parent / settings.parts_file if settings.parts_file else None
+    return Loaded(settings, data_folder, parts_file, profiles, calendar, tokens)
 
 
 def _token(path: Path) -> str:
