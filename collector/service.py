@@ -64,7 +64,7 @@ from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
 from collector.parts import book as parts
-from collector.parts.register import seed
+from collector.parts.seeding import seed
 from collector.people import api as people_api
 from collector.people import session_api
 from collector.people.desk import PeopleDesk
@@ -121,7 +121,8 @@ class Collector:
         """Where the interface is, once it is served."""
         self.state, self.store, self.metrics = state, store, Metrics()
         state.write_now(lambda connection: journal.begin(connection, world.new_id()))
-        state.write_now(lambda connection: seed(connection, loaded.parts))
+        if loaded.parts_file is not None:
+            seed(state, loaded.parts_file, settings.parts, world.now_ms())
         self.series = SeriesProjection(state, store, self.metrics, limits.projection_batches_max)
         self.series.prepare()
         state.write_now(lambda db: case_classes.seed(db, settings.case_classes, world.now_ms()))

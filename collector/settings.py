@@ -15,7 +15,7 @@ from collector.deadlines.calendar import WorkingCalendar
 from collector.deadlines.settings import Deadlines, competing_rules
 from collector.fleet.settings import Fleet
 from collector.incidents.settings import Incidents
-from collector.parts.register import Part, load_parts
+from collector.parts.settings import PartSettings
 from collector.people.settings import People
 from collector.platforms.settings import (
     PLATFORMS_MAX,
@@ -171,6 +171,7 @@ class Settings(Strict):
     alarms: AlarmSettings = AlarmSettings()
     cases: Cases = Cases()
     deadlines: Deadlines = Deadlines()
+    parts: PartSettings = PartSettings()
     lamps: Lamps = Lamps()
     incidents: Incidents = Incidents()
     fleet: Fleet = Fleet()
@@ -199,11 +200,14 @@ class Settings(Strict):
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings with what they point to; the data folder is absolute."""
+    """Settings with what they point to; the data folder is absolute.
+
+    ``parts_file`` is the path of the part register, which is read when it is imported; None: there is none.
+    """
 
     settings: Settings
     data_folder: Path
-    parts: dict[str, Part]
+    parts_file: Path | None
     profiles: dict[str, Profile]
     calendar: WorkingCalendar
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
@@ -213,24 +217,18 @@ class Loaded:
 
 
 def load(path: Path) -> Loaded:
-    """Read the settings, the part register and the profiles.
+    """Read the settings, the profiles and the calendar.
 
     TomlFileError lists every mistake with file, line, key and remedy.
     """
     file = TomlFile.read(path)
     settings = file.parse(Settings)
     problems = [*_duplicates(settings, file), *competing_rules(settings.deadlines, file)]
-    parts: dict[str, Part] = {}
     profiles: dict[str, Profile] = {}
     try:
         profiles = catalogue.load_beside(path, file, settings.profile_folders)
     except TomlFileError as error:
         problems += error.problems
-    if settings.parts_file:
-        try:
-            parts = load_parts(path.parent / settings.parts_file)
-        except TomlFileError as error:
-            problems += error.problems
     tokens: dict[str, str] = {}
     for index, store in enumerate(settings.series_stores):
         if store.token_file:
@@ -254,7 +252,8 @@ def load(path: Path) -> Loaded:
     if problems:
         raise TomlFileError(problems)
     data_folder = (path.parent / settings.data_folder).absolute()
-    return Loaded(settings, data_folder, parts, profiles, calendar, tokens, tuple(platforms), people)
+    parts_file = path.parent / settings.parts_file if settings.parts_file else None
+    return Loaded(settings, data_folder, parts_file, profiles, calendar, tokens, tuple(platforms), people)
 
 
 def _token(path: Path) -> str:
