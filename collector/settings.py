@@ -1,5 +1,6 @@
 """The centre's settings: one TOML file. ``settings.example.toml`` beside this module is its manual."""
 
+import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone, tzinfo
@@ -9,10 +10,11 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfoNotFoundError
 
 import httpx
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from collector.parts.register import Part, load_parts
 from collector.people.settings import People
+from collector.tls_files import TlsFileError, TlsFiles, checked
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
 from lighting.nights import zone
@@ -45,20 +47,42 @@ class Broker(Strict):
 
 
 class Http(Strict):
-    """Where the API is served."""
+    """Where the API is served, and to whom."""
 
-    host: str = "127.0.0.1"
     port: int = Field(default=8780, ge=0, le=65_535)
+    tls_cert_file: str = Field(default="", max_length=255)
+    tls_key_file: str = Field(default="", max_length=255)
+    behind_proxy: bool = False
+    host: str = Field(default="127.0.0.1", max_length=64)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Say whether only this machine is served."""
+        return self.host in LOOPBACK
 
     @field_validator("host")
     @classmethod
-    def _is_this_machine(cls, host: str) -> str:
-        if host not in LOOPBACK:
+    def _is_safe(cls, host: str, told: ValidationInfo) -> str:
+        """Serve other machines only where nobody on the way reads passwords."""
+        if host in LOOPBACK:
+            return host
+        try:
+            ipaddress.ip_address(host)
+        except ValueError as error:
+            raise ValueError(f"{host!r} is no address of this machine; write one as 0.0.0.0 or ::") from error
+        if not (told.data.get("tls_cert_file") or told.data.get("behind_proxy")):
             raise ValueError(
-                "there is no sign-in yet, so only this machine is served; "
-                f"write one of {', '.join(LOOPBACK)} and put a proxy with a sign-in in front"
+                "other machines are served over TLS only: give tls_cert_file and tls_key_file, or say "
+                "behind_proxy = true where a proxy of yours does TLS; or write one of "
+                f"{', '.join(LOOPBACK)}"
             )
         return host
+
+    @model_validator(mode="after")
+    def _has_both(self) -> Self:
+        if bool(self.tls_cert_file) != bool(self.tls_key_file):
+            raise ValueError("tls_cert_file and tls_key_file belong together; give both, or none")
+        return self
 
 
 class Limits(Strict):
@@ -244,13 +268,14 @@ class Settings(Strict):
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings with what they point to: data folder (absolute), parts, profiles, tokens of series stores."""
+    """Settings with what they point to: data folder (absolute), parts, profiles, tokens, TLS."""
 
     settings: Settings
     data_folder: Path
     parts: dict[str, Part]
     profiles: dict[str, Profile]
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
+    tls: TlsFiles | None = None
 
 
 def load(path: Path) -> Loaded:
@@ -281,9 +306,15 @@ def load(path: Path) -> Loaded:
                 what = f"{store.token_file}: {str(getattr(error, 'strerror', '') or error).lower()}"
                 remedy = "name a readable file that holds the token and nothing else"
                 problems.append(file.problem(("series_stores", index, "token_file"), what, remedy))
+    tls = None
+    if settings.http.tls_cert_file:
+        try:
+            tls = checked(path.parent / settings.http.tls_cert_file, path.parent / settings.http.tls_key_file)
+        except TlsFileError as error:
+            problems.append(file.problem(("http", error.which), str(error), error.remedy))
     if problems:
         raise TomlFileError(problems)
-    return Loaded(settings, (path.parent / settings.data_folder).absolute(), parts, profiles, tokens)
+    return Loaded(settings, (path.parent / settings.data_folder).absolute(), parts, profiles, tokens, tls)
 
 
 def _token(path: Path) -> str:
