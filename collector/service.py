@@ -69,6 +69,7 @@ from collector.people import api as people_api
 from collector.people import session_api
 from collector.people.desk import PeopleDesk
 from collector.people.doors import Doors, Site
+from collector.people.headers import GuardedHeaders
 from collector.platforms import api as platform_api
 from collector.platforms.outbox import Tools
 from collector.platforms.running import Platforms
@@ -247,17 +248,10 @@ class Collector:
             stuck_after_s=limits.stuck_after_s,
             monotonic_s=world.monotonic_s,
         )
-        self.people = PeopleDesk(
-            settings.people,
-            state,
-            now_ms=world.now_ms,
-            monotonic_s=world.monotonic_s,
-            random_bytes=world.random.randbytes,
-        )
-        self.people.begin()
-        site = Site()
         operators = Operators(self.conditions, shelve_max_ms=settings.alarms.shelve_max_ms)
         incident_desk = IncidentDesk(AlarmsOfIncidents(operators).acknowledge)
+        self.people = _people(loaded, world, state)
+        site = _site(loaded)
         self.app = application(
             Sources(state, store, loaded.profiles, self.health, self.live, world.now_ms),
             desired_api.router(
@@ -292,6 +286,7 @@ class Collector:
             incident_api.router(incident_api.Sources(state, incident_desk, world.now_ms)),
         )
         self.app.add_middleware(Doors, desk=self.people, site=site)
+        self.app.add_middleware(GuardedHeaders, site=site)
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield everything that runs until it is cancelled."""
@@ -373,7 +368,12 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
         _databases(loaded.data_folder) as (state, store),
         contextlib.closing(Collector(loaded, world, state, store)) as collector,
     ):
-        server = _Server(_configuration(collector.app))
+        if not loaded.settings.http.is_loopback and not await collector.people.any_there():
+            raise CollectorError(
+                f"[http] host {loaded.settings.http.host} serves other machines, and there are no users yet; "
+                "add the first administrator with `gengfu collector users add`"
+            )
+        server = _Server(_configuration(collector.app, loaded))
         async with asyncio.TaskGroup() as tasks:
             work = [tasks.create_task(loop) for loop in collector.loops()]
             tasks.create_task(server.serve(sockets=[listener]))
@@ -381,7 +381,7 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
                 async with asyncio.timeout(START_TIMEOUT_S):
                     while not server.started:
                         await asyncio.sleep(START_POLL_S)
-                collector.url = _url(listener)
+                collector.url = _url(listener, is_tls=loaded.tls is not None)
                 yield collector
             finally:
                 server.should_exit = True
@@ -423,9 +423,36 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _configuration(app: FastAPI) -> uvicorn.Config:
+@contextlib.contextmanager
+def people_offline(loaded: Loaded, world: World) -> Iterator[PeopleDesk]:
+    """Open the desk of people while no centre works there; CollectorError where one does."""
+    with _databases(loaded.data_folder) as (state, _):
+        yield _people(loaded, world, state)
+
+
+def _people(loaded: Loaded, world: World, state: Database) -> PeopleDesk:
+    desk = PeopleDesk(
+        loaded.settings.people,
+        state,
+        now_ms=world.now_ms,
+        monotonic_s=world.monotonic_s,
+        random_bytes=world.random.randbytes,
+    )
+    desk.begin()
+    return desk
+
+
+def _site(loaded: Loaded) -> Site:
+    http = loaded.settings.http
+    return Site(http.is_loopback, loaded.tls is not None, http.behind_proxy)
+
+
+def _configuration(app: FastAPI, loaded: Loaded) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        ssl_certfile=loaded.tls.cert if loaded.tls else None,
+        ssl_keyfile=loaded.tls.key if loaded.tls else None,
+        proxy_headers=False,  # whom they may be believed from, the doors know
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -479,6 +506,6 @@ def _databases(folder: Path) -> Iterator[tuple[Database, Database]]:
         yield opened[0], opened[1]
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, *, is_tls: bool) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{'https' if is_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"

@@ -1,5 +1,6 @@
 """The centre's settings: one TOML file. ``settings.example.toml`` beside this module is its manual."""
 
+import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone, tzinfo
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from collector.alarms.settings import AlarmSettings
 from collector.cases.settings import CaseClass, Cases
@@ -27,6 +28,7 @@ from collector.platforms.settings import (
 )
 from collector.telling.files import Files, told_files
 from collector.telling.settings import Telling
+from collector.tls_files import TlsFileError, TlsFiles, checked
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
 from lighting.nights import zone
@@ -59,20 +61,42 @@ class Broker(Strict):
 
 
 class Http(Strict):
-    """Where the API is served."""
+    """Where the API is served, and to whom."""
 
-    host: str = "127.0.0.1"
     port: int = Field(default=8780, ge=0, le=65_535)
+    tls_cert_file: str = Field(default="", max_length=255)
+    tls_key_file: str = Field(default="", max_length=255)
+    behind_proxy: bool = False
+    host: str = Field(default="127.0.0.1", max_length=64)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Say whether only this machine is served."""
+        return self.host in LOOPBACK
 
     @field_validator("host")
     @classmethod
-    def _is_this_machine(cls, host: str) -> str:
-        if host not in LOOPBACK:
+    def _is_safe(cls, host: str, told: ValidationInfo) -> str:
+        """Serve other machines only where nobody on the way reads passwords."""
+        if host in LOOPBACK:
+            return host
+        try:
+            ipaddress.ip_address(host)
+        except ValueError as error:
+            raise ValueError(f"{host!r} is no address of this machine; write one as 0.0.0.0 or ::") from error
+        if not (told.data.get("tls_cert_file") or told.data.get("behind_proxy")):
             raise ValueError(
-                "there is no sign-in yet, so only this machine is served; "
-                f"write one of {', '.join(LOOPBACK)} and put a proxy with a sign-in in front"
+                "other machines are served over TLS only: give tls_cert_file and tls_key_file, or say "
+                "behind_proxy = true where a proxy of yours does TLS; or write one of "
+                f"{', '.join(LOOPBACK)}"
             )
         return host
+
+    @model_validator(mode="after")
+    def _has_both(self) -> Self:
+        if bool(self.tls_cert_file) != bool(self.tls_key_file):
+            raise ValueError("tls_cert_file and tls_key_file belong together; give both, or none")
+        return self
 
 
 class Limits(Strict):
@@ -214,6 +238,7 @@ class Loaded:
     platforms: tuple[LoadedPlatform, ...] = ()
     people: Files | None = None
     """People and channels; None: nobody is told anything."""
+    tls: TlsFiles | None = None
 
 
 def load(path: Path) -> Loaded:
@@ -238,6 +263,12 @@ def load(path: Path) -> Loaded:
                 what = f"{store.token_file}: {str(getattr(error, 'strerror', '') or error).lower()}"
                 remedy = "name a readable file that holds the token and nothing else"
                 problems.append(file.problem(("series_stores", index, "token_file"), what, remedy))
+    tls = None
+    if settings.http.tls_cert_file:
+        try:
+            tls = checked(path.parent / settings.http.tls_cert_file, path.parent / settings.http.tls_key_file)
+        except TlsFileError as error:
+            problems.append(file.problem(("http", error.which), str(error), error.remedy))
     platforms, mistakes = load_platforms(file, path.parent, settings.platform, settings.platforms)
     problems += mistakes
     people: Files | None = None
@@ -251,9 +282,17 @@ def load(path: Path) -> Loaded:
         raise TomlFileError([*problems, *error.problems]) from error
     if problems:
         raise TomlFileError(problems)
-    data_folder = (path.parent / settings.data_folder).absolute()
-    parts_file = path.parent / settings.parts_file if settings.parts_file else None
-    return Loaded(settings, data_folder, parts_file, profiles, calendar, tokens, tuple(platforms), people)
+    return Loaded(
+        settings,
+        data_folder=(path.parent / settings.data_folder).absolute(),
+        parts_file=path.parent / settings.parts_file if settings.parts_file else None,
+        profiles=profiles,
+        calendar=calendar,
+        tokens=tokens,
+        platforms=tuple(platforms),
+        people=people,
+        tls=tls,
+    )
 
 
 def _token(path: Path) -> str:

@@ -31,6 +31,7 @@ EXTRA = "this command needs the collector: pip install gengfu[collector]"
 PACKAGES = (
     "aiomqtt",
     "alembic",
+    "argon2",
     "fastapi",
     "httpx",
     "joserfc",
@@ -56,7 +57,7 @@ def run(
     from collector.settings import load
 
     loaded = load(settings)
-    with _told_plainly():
+    with told_plainly():
         asyncio.run(_serve(loaded))
 
 
@@ -102,7 +103,7 @@ def _check_data(folder: Path, *, as_json: bool) -> None:
     """Print what was looked at and what was found; exit code 1 where something was."""
     from rich.table import Table
 
-    with _told_plainly():
+    with told_plainly():
         from collector import checking
 
         with _bars(as_json) as (_, progress):
@@ -243,7 +244,7 @@ def redo(
     from collector.settings import load
 
     loaded = load(settings)
-    with _told_plainly():
+    with told_plainly():
         from collector.service import World
         from collector.service import redo as again
 
@@ -261,7 +262,7 @@ def redo(
 @contextmanager
 def _backed_up(as_json: bool) -> Iterator["Progress"]:
     """Show progress on a terminal; turn what is in the way into one sentence and exit code 1."""
-    with _told_plainly():
+    with told_plainly():
         from collector.backup import BackupError
 
         with _bars(as_json) as (bars, progress):
@@ -315,7 +316,7 @@ async def _serve(loaded: "Loaded") -> None:
 
 
 @contextmanager
-def _told_plainly() -> Iterator[None]:
+def told_plainly() -> Iterator[None]:
     """Turn a missing extra, and what keeps the centre from starting, into one sentence and exit code 1."""
     try:
         from collector.service import CollectorError

@@ -75,7 +75,16 @@ def test_the_example_tells_every_key_with_its_default() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('[http]\nhost = "0.0.0.0"\n', "collector.toml:6: http.host: there is no sign-in yet"),
+        (
+            '[http]\nhost = "0.0.0.0"\n',
+            "collector.toml:6: http.host: other machines are served over TLS only",
+        ),
+        ('[http]\nhost = "centre.example"\n', "collector.toml:6: http.host: 'centre.example' is no address"),
+        ('[http]\ntls_key_file = "x"\n', "collector.toml:5: http: tls_cert_file and tls_key_file belong"),
+        (
+            '[http]\ntls_cert_file = "x"\ntls_key_file = "y"\n',
+            "collector.toml:6: http.tls_cert_file: x: no such file",
+        ),
         ("[http]\nporf = 1\n", "collector.toml:6: http.porf: is not a key"),
         ("[limits]\ngateways_max = 0\n", "collector.toml:6: limits.gateways_max"),
         ('[platform]\nurl = "ftp://x"\n', "collector.toml:6: platform.url"),
