@@ -206,7 +206,7 @@ def test_health_names_what_is_stuck(tmp_path: Path) -> None:
         assert response.status_code == 503
         assert response.json()["reasons"] == ["broker: no connection (not connected yet)"]
         collector.link.connected = True
-        assert asked(collector, "/healthz").json() == {"status": "ok", "reasons": []}
+        assert asked(collector, "/healthz").json() == {"status": "ok", "reasons": [], "sign_in": False}
         clock.monotonic_s += 61
         collector.ingest.failing = "disk full"
         response = asked(collector, "/healthz")

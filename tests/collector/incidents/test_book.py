@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from collector.incidents.book import IncidentBook
 from collector.incidents.tables import incident_members
-from collector.parts.register import HEADER
+from collector.parts.checking import PARTS_HEADER
 from contract.events import Priority
 from tests.collector.incidents.making import RULES, alarm, clear, found, members_of, raise_
 from tests.collector.making import NOW_MS, Clock, settings, standing
@@ -142,7 +142,7 @@ PLACES = "".join(
 def test_neighbours_are_near_in_place(tmp_path: Path) -> None:
     """A thousandth of a degree of longitude is 97 m there; what is a kilometre off is another incident."""
     tables = RULES + "distance_m = 250\n"
-    parts = f"{HEADER}\n{PLACES}"
+    parts = f"{PARTS_HEADER}\n{PLACES}"
     with standing(settings(tmp_path, tables=tables, parts=parts), Clock()) as collector:
         raise_(collector, *(alarm(n, part=f"500103013200{n:04}") for n in (1, 20, 3, 22, 5, 24, 26, 28, 7)))
         raise_(collector, alarm(99))
