@@ -38,6 +38,7 @@ from collector.commands import api as command_api
 from collector.commands.book import CommandBook
 from collector.commands.publisher import CommandPublisher
 from collector.connections import Listening
+from collector.console import pages as console
 from collector.database import Database
 from collector.desired import api as desired_api
 from collector.desired import period_api
@@ -284,6 +285,18 @@ class Collector:
             session_api.router(self.people, site),
             people_api.router(self.people),
             incident_api.router(incident_api.Sources(state, incident_desk, world.now_ms)),
+        )
+        self.app.include_router(
+            console.router(
+                console.Sources(
+                    state,
+                    store,
+                    loaded.profiles,
+                    settings.district,
+                    settings.utc_offset_min,
+                    world.now_ms,
+                )
+            )
         )
         self.app.add_middleware(Doors, desk=self.people, site=site)
         self.app.add_middleware(GuardedHeaders, site=site)
