@@ -37,9 +37,10 @@ def gengfu(
 
 def _add_groups() -> None:
     """Each room's commands stand in a module of its own; one without its extra still lists the others."""
-    from gengfu.commands import collector, command, demo, edge, lamps, periods, profiles, sim
+    from gengfu.commands import alarms, collector, command, demo, edge, lamps, periods, profiles, sim
 
     app.command("demo", short_help="A city block on this machine, audited at the end.")(demo.demo)
+    app.add_typer(alarms.app, name="alarms")
     app.add_typer(edge.app, name="edge")
     app.add_typer(collector.app, name="collector")
     app.add_typer(command.app, name="command")

@@ -13,9 +13,10 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from gengfu.commands import collector, command, edge, lamps, periods, profiles
+from gengfu.commands import alarms, collector, command, edge, lamps, periods, profiles
 
 GROUPS = {
+    "alarms": alarms.app,
     "edge": edge.app,
     "collector": collector.app,
     "command": command.app,
