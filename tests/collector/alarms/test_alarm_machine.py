@@ -56,7 +56,7 @@ BY_HAND = (
 )
 ELSE = ["old end", "wang looks", "li looks", "restart"]
 TIMES_S = [1, 20, 61, 301, 3_600, 7_200]
-STEPS = 1_500
+STEPS = 2_000
 PRIORITIES = [Priority.LOW, Priority.MEDIUM, Priority.LOW, Priority.MEDIUM, Priority.HIGH, Priority.HIGHEST]
 SHELVE = [Happening.SHELVED, Happening.SHELVED_ONE_SHOT, Happening.SHELVED_ONE_SHOT, Happening.UNSHELVED]
 SERVICE = [Happening.OUT_OF_SERVICE, Happening.IN_SERVICE]
@@ -477,7 +477,7 @@ def step_at_random(walk: AlarmMachine, random: Random) -> None:
         (2, lambda: walk.time_passes(random.choice(TIMES_S))),
         (5, lambda: walk.acts(actor, which, random.choice(BY_HAND), reason, for_ms, looks=looks)),
         (4, lambda: walk.operator_shelves(which, random.choice(SHELVE), 60_000)),
-        (2, lambda: walk.operator_services(which, random.choice(SERVICE))),
+        (3, lambda: walk.operator_services(which, random.choice(SERVICE))),
         (2, lambda: walk.acts(actor, which, Happening.UNSUPPRESSED, reason, 0, looks=looks)),
         (1, lambda: walk.operator_resets(which)),
     ]
