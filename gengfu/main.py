@@ -38,6 +38,7 @@ def gengfu(
 def _add_groups() -> None:
     """Each room's commands stand in a module of its own; one without its extra still lists the others."""
     from gengfu.commands import (
+        alarms,
         audit,
         collector,
         command,
@@ -52,6 +53,7 @@ def _add_groups() -> None:
     )
 
     app.command("demo", short_help="A city block on this machine, audited at the end.")(demo.demo)
+    app.add_typer(alarms.app, name="alarms")
     app.add_typer(edge.app, name="edge")
     collector.app.add_typer(users.app, name="users")
     app.add_typer(collector.app, name="collector")
