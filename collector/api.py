@@ -42,7 +42,7 @@ from contract.names import checked_name
 from device_profiles.schema import Derived, Point, Profile
 
 PREFIX = "/api/v1"
-LISTS = ("gateways", "devices", "points", "alarms", "cases", "gaps", "lamps/nights")
+LISTS = ("gateways", "devices", "points", "alarms", "cases", "gaps", "lamps/nights", "parts", "grids")
 
 LIVE_SIGN_S = 10.0
 """So often at least something is sent, so that a listener who is gone is noticed."""

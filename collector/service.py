@@ -43,6 +43,7 @@ from collector.lamps.reading import LampReading
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
+from collector.parts import api as part_api
 from collector.parts.book import PartBook
 from collector.parts.seeding import seed
 from collector.platforms.outbox import Outbox
@@ -202,6 +203,7 @@ class Collector:
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
             period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms))),
             lamp_api.router(lamps),
+            part_api.router(part_api.Sources(state, settings.parts, world.now_ms)),
         )
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
