@@ -64,6 +64,7 @@ from collector.lamps.reading import LampReading
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
+from collector.parts import api as part_api
 from collector.parts import book as parts
 from collector.parts.seeding import seed
 from collector.people import api as people_api
@@ -285,6 +286,7 @@ class Collector:
             session_api.router(self.people, site),
             people_api.router(self.people),
             incident_api.router(incident_api.Sources(state, incident_desk, world.now_ms)),
+            part_api.router(part_api.Sources(state, settings.parts, world.now_ms)),
         )
         self.app.include_router(
             console.router(
