@@ -1,11 +1,14 @@
 """Asking the centre over HTTP, for commands: what it refuses is told in its own words."""
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import httpx
 import typer
+
+from gengfu.language import language
 
 TIMEOUT_S = 30.0
 
@@ -25,7 +28,12 @@ def asked(
     """
     try:
         answer = httpx.request(
-            method, f"{url.rstrip('/')}/api/v1{path}", json=body, params=query, timeout=TIMEOUT_S
+            method,
+            f"{url.rstrip('/')}/api/v1{path}",
+            json=body,
+            params=query,
+            headers={"Accept-Language": language(os.environ)},
+            timeout=TIMEOUT_S,
         )
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         _end(f"the centre at {url} does not answer: {error}; is it running, and is --url right?")
