@@ -5,14 +5,26 @@ from dataclasses import dataclass, field
 from datetime import timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfoNotFoundError
 
-import httpx
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from collector.alarms.settings import AlarmSettings
 from collector.cases.settings import CaseClass, Cases
+from collector.deadlines.calendar import WorkingCalendar
+from collector.deadlines.settings import Deadlines, competing_rules
+from collector.fleet.settings import Fleet
+from collector.incidents.settings import Incidents
 from collector.parts.register import Part, load_parts
+from collector.people.settings import People
+from collector.platforms.settings import (
+    PLATFORMS_MAX,
+    CityPlatform,
+    LoadedPlatform,
+    Platform,
+    Url,
+    load_platforms,
+)
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
 from lighting.nights import zone
@@ -93,42 +105,6 @@ class Limits(Strict):
         return self
 
 
-def _names_a_host(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        sound = bool(parts.hostname) and parts.port != 0 and bool(httpx.URL(url).host)
-    except (ValueError, httpx.InvalidURL):
-        sound = False
-    if not sound:
-        raise ValueError("is no address; write http://host:port/path")
-    return url
-
-
-Url = Annotated[
-    str,
-    Field(pattern=r"^https?://[^\s]+$", max_length=500, json_schema_extra={"form": "http://host:port/path"}),
-    AfterValidator(_names_a_host),
-]
-
-
-class Platform(Strict):
-    """The city platform that takes the cases."""
-
-    url: Url
-    idempotency_header: str = Field(
-        default="Idempotency-Key",
-        pattern=r"^[A-Za-z0-9-]*$",
-        max_length=64,
-        json_schema_extra={"form": "letters, digits and -"},
-    )
-    timeout_s: Annotated[float, Field(gt=0, le=300)] = 10
-    concurrency_max: int = Field(default=4, ge=1, le=64)
-    retry_min_s: Seconds = 2
-    retry_max_s: Seconds = 900
-    retry_after_max_s: Seconds = 3600
-    attempts_max: Count = 1000
-
-
 class DesiredDocuments(Strict):
     """How documents for gateways are sent and kept."""
 
@@ -188,9 +164,15 @@ class Settings(Strict):
     http: Http = Http()
     limits: Limits = Limits()
     platform: Platform | None = None
+    platforms: list[CityPlatform] = Field(default=[], max_length=PLATFORMS_MAX)
     desired: DesiredDocuments = DesiredDocuments()
+    alarms: AlarmSettings = AlarmSettings()
     cases: Cases = Cases()
+    deadlines: Deadlines = Deadlines()
     lamps: Lamps = Lamps()
+    incidents: Incidents = Incidents()
+    fleet: Fleet = Fleet()
+    people: People = People()
     series_stores: list[SeriesStore] = Field(default=[], max_length=STORES_MAX)
     case_classes: list[CaseClass] = Field(default=[], max_length=1000)
 
@@ -214,13 +196,15 @@ class Settings(Strict):
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings with what they point to: data folder (absolute), parts, profiles, tokens of series stores."""
+    """Settings with what they point to; the data folder is absolute."""
 
     settings: Settings
     data_folder: Path
     parts: dict[str, Part]
     profiles: dict[str, Profile]
+    calendar: WorkingCalendar
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
+    platforms: tuple[LoadedPlatform, ...] = ()
 
 
 def load(path: Path) -> Loaded:
@@ -230,7 +214,7 @@ def load(path: Path) -> Loaded:
     """
     file = TomlFile.read(path)
     settings = file.parse(Settings)
-    problems = list(_duplicates(settings, file))
+    problems = [*_duplicates(settings, file), *competing_rules(settings.deadlines, file)]
     parts: dict[str, Part] = {}
     profiles: dict[str, Profile] = {}
     try:
@@ -251,9 +235,16 @@ def load(path: Path) -> Loaded:
                 what = f"{store.token_file}: {str(getattr(error, 'strerror', '') or error).lower()}"
                 remedy = "name a readable file that holds the token and nothing else"
                 problems.append(file.problem(("series_stores", index, "token_file"), what, remedy))
+    platforms, mistakes = load_platforms(file, path.parent, settings.platform, settings.platforms)
+    problems += mistakes
+    try:
+        calendar = settings.deadlines.calendar(path.parent, settings.utc_offset_min)
+    except TomlFileError as error:
+        raise TomlFileError([*problems, *error.problems]) from error
     if problems:
         raise TomlFileError(problems)
-    return Loaded(settings, (path.parent / settings.data_folder).absolute(), parts, profiles, tokens)
+    data_folder = (path.parent / settings.data_folder).absolute()
+    return Loaded(settings, data_folder, parts, profiles, calendar, tokens, tuple(platforms))
 
 
 def _token(path: Path) -> str:

@@ -18,7 +18,7 @@ from collector.cases.settings import CaseClass, case_number
 from collector.cases.similar import HOUR_MS, Likeness, Spot, box, similar
 from collector.cases.tables import case_similar
 from collector.database import insert
-from collector.parts.register import Part
+from collector.parts.model import Part
 from collector.tables import case_numbers, cases
 
 LOOKED_AT_MAX = 1_000
@@ -47,7 +47,7 @@ class Opening:
     def grid_of(self, connection: Connection, alarm: Alarm) -> str:
         """Return the unit grid of what an alarm is about; its division where the part is not registered."""
         part = self._find_part(connection, alarm.part) if alarm.part else None
-        return part.BGID if part else alarm.part[:6]
+        return part.grid if part else alarm.part[:6]
 
     def open(
         self,
@@ -87,7 +87,7 @@ class Opening:
     def _row(self, connection: Connection, alarm: Alarm, held: Held, opened_ms: int) -> dict[str, Any]:
         entry = held.entry
         part = self._find_part(connection, alarm.part) if alarm.part else None
-        grid = part.BGID if part else ""
+        grid = part.grid if part else ""
         limit, due = self._desk.due(entry, grid, opened_ms)
         asks = entry.needs_confirmation
         return {
@@ -102,15 +102,15 @@ class Opening:
             "gateway": alarm.gateway,
             "device": alarm.device,
             "part": alarm.part,
-            "part_name": part.ObjName if part else "",
+            "part_name": part.name if part else "",
             "lon": part.lon if part else None,
             "lat": part.lat if part else None,
             "grid": grid,
             "area": (grid or alarm.part)[:6],
             "street": grid[:9],
-            "in_charge": part.DeptName1 if part else "",
-            "owner": part.DeptName2 if part else "",
-            "maintainer": part.DeptName3 if part else "",
+            "in_charge": part.in_charge if part else "",
+            "owner": part.owner if part else "",
+            "maintainer": part.maintainer if part else "",
             "description": alarm.message,
             "opened_ms": opened_ms,
             "filed_ms": None,

@@ -18,7 +18,7 @@ from collector.cases.opening import Opening
 from collector.cases.settings import CaseClass, Cases
 from collector.cases.tables import case_events, case_stages
 from collector.cases.timers import CaseTimers
-from collector.parts.register import Part
+from collector.parts.model import Part
 from collector.people.roles import Actor, Role
 from collector.tables import STATE, cases
 from contract.events import AlarmCleared, Priority
@@ -36,21 +36,12 @@ FAR_COVER = "5001030101000003"
 
 
 def part(code: str, name: str, lon: float, lat: float, grid: str = "500103001001001") -> Part:
-    """Return a part of the register."""
-    return Part(
-        ObjID=code,
-        ObjName=name,
-        DeptName1="城管局",
-        DeptName2="产权单位",
-        DeptName3="抢修队",
-        BGID=grid,
-        lon=lon,
-        lat=lat,
-    )
+    """Return a part with its three departments."""
+    return Part(code, name, lon, lat, grid, in_charge="城管局", owner="自来水公司", maintainer="抢修队")
 
 
 PARTS = {
-    each.ObjID: each
+    each.code: each
     for each in (
         part(MAIN, "供水器", 106.55, 29.56),
         part(COVER, "上水井盖", 106.551, 29.56),
