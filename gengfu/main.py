@@ -40,6 +40,7 @@ def _add_groups() -> None:
     from gengfu.commands import (
         alarms,
         audit,
+        cases,
         collector,
         command,
         demo,
@@ -58,6 +59,7 @@ def _add_groups() -> None:
     collector.app.add_typer(users.app, name="users")
     app.add_typer(collector.app, name="collector")
     app.add_typer(command.app, name="command")
+    app.add_typer(cases.app, name="cases")
     app.add_typer(lamps.app, name="lamps")
     app.add_typer(periods.app, name="periods")
     app.add_typer(profiles.app, name="profiles")
