@@ -23,7 +23,6 @@ from collector.series import reading as series_reading
 from collector.series.reading import Reading
 from collector.views import (
     AlarmView,
-    CaseView,
     DeviceView,
     GapView,
     GatewayView,
@@ -44,7 +43,20 @@ from contract.names import checked_name
 from device_profiles.schema import Derived, Point, Profile
 
 PREFIX = "/api/v1"
-LISTS = ("gateways", "devices", "points", "alarms", "cases", "gaps", "lamps/nights")
+LISTS = (
+    "gateways",
+    "devices",
+    "points",
+    "alarms",
+    "conditions",
+    "silences",
+    "incidents",
+    "cases",
+    "case-classes",
+    "no-collection",
+    "gaps",
+    "lamps/nights",
+)
 
 REFUSALS: dict[int | str, dict[str, Any]] = {code: {"model": RefusalView} for code in (400, 401, 403, 422)}
 """Every request may be refused so: 400 where it is no JSON at all, 401 and 403 by ``collector.people``."""
@@ -203,12 +215,6 @@ def _add_alarms(app: APIRouter, sources: Sources) -> None:
         """Alarms, the newest first; ``active`` leaves only those that are, or are not."""
         before = _number(cursor)
         return await sources.state.read(lambda db: queries.alarm_page(db, active, before, limit))
-
-    @app.get("/cases")
-    async def get_cases(limit: Limit = 100, cursor: Cursor = "") -> Page[CaseView]:
-        """Cases, the newest first."""
-        before = _number(cursor)
-        return await sources.state.read(lambda db: queries.case_page(db, before, limit))
 
     @app.get("/gaps")
     async def get_gaps(limit: Limit = 100, cursor: Cursor = "") -> Page[GapView]:

@@ -73,11 +73,13 @@ def check(
 
     With --data every batch and every block in the data folder is read. That takes a while.
     """
+    from collector.parts import seeding
     from collector.settings import load
     from toml_files import TomlFileError
 
     try:
         loaded = load(file)
+        listed = loaded.parts_file and seeding.check(loaded.parts_file, loaded.settings.parts)
     except TomlFileError as error:
         if not as_json:
             raise
@@ -86,7 +88,8 @@ def check(
     if data:
         _check_data(loaded.data_folder, as_json=as_json)
         return
-    classes, parts, profiles = len(loaded.settings.case_classes), len(loaded.parts), len(loaded.profiles)
+    classes, profiles = len(loaded.settings.case_classes), len(loaded.profiles)
+    parts = listed.rows if listed else 0
     if as_json:
         figures = {"case_classes": classes, "parts": parts, "profiles": profiles}
         typer.echo(json.dumps({"good": True, "problems": [], **figures}))
@@ -141,10 +144,10 @@ def init(
 
         _make_key(load(place).data_folder)
         return
-    from collector.parts.register import HEADER
+    from collector.parts.checking import PARTS_HEADER
     from collector.settings import EXAMPLE, load
 
-    files = {"collector.toml": EXAMPLE.read_text(), "parts.csv": HEADER + "\n"}
+    files = {"collector.toml": EXAMPLE.read_text(), "parts.csv": PARTS_HEADER + "\n"}
     try:
         place.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():

@@ -115,7 +115,7 @@ def at_work(settings: str) -> Iterator[str]:
             assert process.wait(20) == 0
 
 
-def add(settings: str, name: str, role: str, given: str = PASSWORD) -> subprocess.CompletedProcess[str]:
+def add(settings: str, name: str, role: str, given: str = PASSWORD) -> Told:
     """Add a user offline."""
     return gengfu("collector", "users", "add", name, "--role", role, "--settings", settings, given=given)
 
