@@ -30,14 +30,15 @@ class Health:
         platforms: Platforms,
         publishers: Sequence[Publisher],
         lamp_rates: LampRates,
+        gauges: Sequence[Callable[[Connection], None]],
         stuck_after_s: float,
         monotonic_s: Callable[[], float],
     ) -> None:
-        """Everything is only looked at."""
+        """Everything is only looked at; ``gauges`` bring some of their own up to date."""
         self._state, self._metrics = state, metrics
         self._link, self._ingest, self._keepers, self._platforms = link, ingest, keepers, platforms
         self._publishers = publishers
-        self._lamp_rates = lamp_rates
+        self._lamp_rates, self._gauges = lamp_rates, gauges
         self._stuck_after_s, self._monotonic_s = stuck_after_s, monotonic_s
 
     def reasons(self) -> list[str]:
@@ -88,6 +89,8 @@ class Health:
             gauge.clear()
             for label, count in connection.execute(select(column, func.count()).group_by(column)):
                 gauge.labels("unknown" if label is None else str(label).lower()).set(count)
+        for bring_up_to_date in self._gauges:
+            bring_up_to_date(connection)
         active = select(func.count()).select_from(alarms).where(alarms.c.cleared_ms.is_(None))
         metrics.alarms_active.set(connection.execute(active).scalar_one())
         letters = select(func.count()).select_from(dead_letters)

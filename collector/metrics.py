@@ -69,6 +69,13 @@ class Metrics:
         self.lag = self._gauge("projection_lag_batches", "Batches not yet projected.", "projection")
         self.gateways = self._gauge("gateways", "Gateways, by whether they are online.", "online")
         self.alarms_active = self._gauge("alarms_active", "Alarms that are active.")
+        self.alarm_lists = self._gauge(
+            "alarm_sources", "Alarm sources, by the lists that operators have.", "list"
+        )
+        self.alarms_per_10min = self._gauge(
+            "alarms_annunciated_10min", "Alarms annunciated in the last ten minutes."
+        )
+        self.alarm_flood = self._gauge("alarm_flood", "1 while there is a flood of alarms.")
         self.cases = self._gauge("cases", "Cases, by stage.", "stage")
         self.desired = self._gauge("desired_documents", "Desired documents kept, by state.", "state")
         self.lamps_lit = self._gauge(

@@ -9,7 +9,13 @@ from zoneinfo import ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
+from collector.alarms.settings import AlarmSettings
+from collector.deadlines.calendar import WorkingCalendar
+from collector.deadlines.settings import Deadlines, competing_rules
+from collector.fleet.settings import Fleet
+from collector.incidents.settings import Incidents
 from collector.parts.register import Part, load_parts
+from collector.people.settings import People
 from collector.platforms.settings import (
     PLATFORMS_MAX,
     CityPlatform,
@@ -188,8 +194,13 @@ class Settings(Strict):
     platform: Platform | None = None
     platforms: list[CityPlatform] = Field(default=[], max_length=PLATFORMS_MAX)
     desired: DesiredDocuments = DesiredDocuments()
+    alarms: AlarmSettings = AlarmSettings()
     cases: Cases = Cases()
+    deadlines: Deadlines = Deadlines()
     lamps: Lamps = Lamps()
+    incidents: Incidents = Incidents()
+    fleet: Fleet = Fleet()
+    people: People = People()
     series_stores: list[SeriesStore] = Field(default=[], max_length=STORES_MAX)
     case_classes: list[CaseClass] = Field(default=[], max_length=1000)
 
@@ -213,12 +224,13 @@ class Settings(Strict):
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings with what they point to: data folder (absolute), parts, profiles, platforms, tokens."""
+    """Settings with what they point to; the data folder is absolute."""
 
     settings: Settings
     data_folder: Path
     parts: dict[str, Part]
     profiles: dict[str, Profile]
+    calendar: WorkingCalendar
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
     platforms: tuple[LoadedPlatform, ...] = ()
 
@@ -230,7 +242,7 @@ def load(path: Path) -> Loaded:
     """
     file = TomlFile.read(path)
     settings = file.parse(Settings)
-    problems = list(_duplicates(settings, file))
+    problems = [*_duplicates(settings, file), *competing_rules(settings.deadlines, file)]
     parts: dict[str, Part] = {}
     profiles: dict[str, Profile] = {}
     try:
@@ -253,10 +265,14 @@ def load(path: Path) -> Loaded:
                 problems.append(file.problem(("series_stores", index, "token_file"), what, remedy))
     platforms, mistakes = load_platforms(file, path.parent, settings.platform, settings.platforms)
     problems += mistakes
+    try:
+        calendar = settings.deadlines.calendar(path.parent, settings.utc_offset_min)
+    except TomlFileError as error:
+        raise TomlFileError([*problems, *error.problems]) from error
     if problems:
         raise TomlFileError(problems)
     data_folder = (path.parent / settings.data_folder).absolute()
-    return Loaded(settings, data_folder, parts, profiles, tokens, tuple(platforms))
+    return Loaded(settings, data_folder, parts, profiles, calendar, tokens, tuple(platforms))
 
 
 def _token(path: Path) -> str:

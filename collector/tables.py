@@ -393,3 +393,5 @@ audit = Table(
 )
 Index("audit_target", audit.c.target, audit.c.row)
 Index("audit_old", audit.c.at_ms)
+Index("audit_who", audit.c.who, audit.c.row)
+Index("audit_action", audit.c.action, audit.c.row)

@@ -1,6 +1,6 @@
 """What the API answers. Times are UTC milliseconds, ages seconds, units of measure UCUM."""
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
@@ -190,7 +190,11 @@ class RefusalView(BaseModel):
 
 
 class HealthView(BaseModel):
-    """``ok``, or ``failing`` with everything that is stuck."""
+    """``ok``, or ``failing`` with everything that is stuck.
 
-    status: str
+    ``sign_in`` false: there are no users, so that whoever is on this machine may do everything.
+    """
+
+    status: Literal["ok", "failing"]
     reasons: list[str]
+    sign_in: bool

@@ -15,7 +15,7 @@ from sqlalchemy import insert as plain_insert
 from collector.alarms.happening import Alarm
 from collector.cases.outgoing import Kind, post
 from collector.database import insert
-from collector.parts.register import Part
+from collector.parts.model import Parts
 from collector.settings import CaseClass, case_number
 from collector.tables import alarms, case_numbers, cases
 
@@ -42,13 +42,13 @@ class CaseBook:
         self,
         district: str,
         classes: Mapping[str, CaseClass],
-        parts: Mapping[str, Part],
+        parts: Parts,
         *,
         number_template: str,
         utc_offset_min: int,
         new_id: Callable[[], str],
     ) -> None:
-        """``classes`` by problem, ``parts`` by code; ``new_id`` gives 32 hexadecimal digits."""
+        """``classes`` by problem; ``new_id`` gives 32 hexadecimal digits."""
         self._district, self._classes, self._parts = district, classes, parts
         self._number_template = number_template
         self._offset = timedelta(minutes=utc_offset_min)
@@ -75,7 +75,7 @@ class CaseBook:
 
     def _open(self, connection: Connection, alarm: Alarm, key: str) -> str:
         case_class = self._classes[alarm.problem]
-        part = self._parts.get(alarm.part)
+        part = self._parts.find(connection, alarm.part)
         case: dict[str, Any] = {
             "id": self._new_id(),
             "number": self._number(connection, case_class.code, alarm.received_ms),
@@ -88,13 +88,13 @@ class CaseBook:
             "gateway": alarm.gateway,
             "device": alarm.device,
             "part": alarm.part,
-            "part_name": part.ObjName if part else "",
+            "part_name": part.name if part else "",
             "lon": part.lon if part else None,
             "lat": part.lat if part else None,
-            "grid": part.BGID if part else "",
-            "in_charge": part.DeptName1 if part else "",
-            "owner": part.DeptName2 if part else "",
-            "maintainer": part.DeptName3 if part else "",
+            "grid": part.grid if part else "",
+            "in_charge": part.in_charge if part else "",
+            "owner": part.owner if part else "",
+            "maintainer": part.maintainer if part else "",
             "description": alarm.message,
             "opened_ms": alarm.received_ms,
             "filed_ms": None,

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+import collector.service  # noqa: F401  every room's tables come with it
 from collector.database import Database
 from collector.parts.register import HEADER, load_parts
 from collector.platforms import tables as _platform_tables  # noqa: F401 - theirs belong to STATE
@@ -57,6 +58,7 @@ def test_the_example_tells_every_key_with_its_default() -> None:
         ("http", full.http),
         ("limits", full.limits),
         ("cases", full.cases),
+        ("people", full.people),
     ):
         assert set(written[table]) == set(type(model).model_fields)
         assert model == getattr(plain, table)
@@ -236,6 +238,8 @@ def test_migrations_make_the_tables_that_the_code_uses(schema: str, metadata: An
     """Nothing is missing, nothing is left over."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
+
+    import collector.people.tables  # noqa: F401
 
     database = Database(tmp_path / "x.db", schema)
     try:
