@@ -6,6 +6,7 @@ comes from this machine acts as its administrator; once there are, nobody does a
 
 import ipaddress
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -19,6 +20,8 @@ from collector.people.desk import PeopleDesk
 from collector.people.roles import LOCAL
 
 PUBLIC = frozenset({("GET", "/healthz"), ("POST", "/api/v1/session")})
+CALLBACK = re.compile(r"/api/v1/platforms/[a-z0-9_-]{1,64}/callback")
+"""City platforms do not sign in: each callback is signed, and the route checks that."""
 READING = ("GET", "HEAD", "OPTIONS")
 COOKIE, SECURE_COOKIE = "gengfu_session", "__Host-gengfu_session"
 OWN_HEADER = "x-gengfu-request"
@@ -79,7 +82,9 @@ class Doors:
     async def _look(self, scope: Scope) -> None:
         headers, state = Headers(scope=scope), scope.setdefault("state", {})
         state["address"] = address(scope, headers, self._site)
-        is_public = (scope["method"].replace("HEAD", "GET"), scope["path"]) in PUBLIC
+        is_public = (scope["method"].replace("HEAD", "GET"), scope["path"]) in PUBLIC or (
+            scope["method"] == "POST" and CALLBACK.fullmatch(scope["path"]) is not None
+        )
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme:
             found = await self._desk.found(token=given.strip()) if scheme.lower() == "bearer" else None

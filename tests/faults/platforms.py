@@ -1,11 +1,11 @@
 """Cases on their way to platforms that misbehave: ``python -m tests.faults.platforms``.
 
-Alarms arrive while the centre is killed (SIGKILL) again and again. Three platforms time out after committing,
-answer 500 with and without having committed, 429, garbage, half an answer or one that drips, redirect, and
-say of a key that it is in use; callbacks are lost, repeated and out of order. In the end every case is counted
-at its platform: none may be missing, none may be there twice, and what the platform that has neither key nor
-look-up answered badly must be on the list that waits for a person. Then a person decides on the whole list, by
-what the platform has, and every case must be there once.
+Alarms arrive while the centre is killed (SIGKILL) again and again. Three platforms time out after they have
+committed, answer 500 with and without having committed, 429, garbage, half an answer or one that drips,
+redirect, and say of a key that it is in use; callbacks are lost, repeated and out of order. In the end every
+case is counted at its platform: none may be missing, none may be there twice, and what the platform that has
+neither key nor look-up answered badly must be on the list that waits for a person. Then a person decides on
+the whole list, by what the platform has, and every case must be there once.
 
 Controls: a centre that sends again whatever was not answered duplicates, one that writes down that a message
 is done before it is sent loses.

@@ -1,6 +1,6 @@
 """A centre that sends its cases to three platforms that misbehave: every part is a real process or thread.
 
-A gateway's real uplink brings alarms over a real broker. The platforms are simulated ones over HTTP: one takes
+A gateway's real uplink brings alarms over a real broker. The platforms are simulated, over HTTP: one takes
 an idempotency key and tells of its cases, one can be asked, one can do neither. ``WEAKENED`` centres are the
 controls.
 """
