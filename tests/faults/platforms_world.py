@@ -52,6 +52,8 @@ FAULTS = {
     "conflict": 0.03,
 }
 CALLBACK_FAULTS = {"lost": 0.1, "repeated": 0.1, "reordered": 0.1}
+READY_S_MAX = 300.0
+"""Where others keep the machine busy, a start takes a while."""
 SECRET = "0123456789abcdef0123456789abcdef"
 LIMITS = Limits(32, 1024 * 1024, 5, 30)
 
@@ -232,7 +234,8 @@ class City:
                 name, [*arguments, *_options("--fault", FAULTS), *more], self.folder / f"{name}.log"
             )
             self._platforms[name] = child
-            self.urls[name] = child.start()["url"]
+            child.spawn()
+            self.urls[name] = child.ready(READY_S_MAX)["url"]
         self._write()
         self.spawn_centre()
         self.await_centre()
@@ -243,7 +246,7 @@ class City:
 
     def await_centre(self) -> None:
         """Wait until it is ready."""
-        self._centre.ready()
+        self._centre.ready(READY_S_MAX)
 
     def kill_centre(self) -> None:
         """SIGKILL it."""
