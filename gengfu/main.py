@@ -47,6 +47,7 @@ def _add_groups() -> None:
         edge,
         lamps,
         periods,
+        platforms,
         profiles,
         sim,
         tokens,
@@ -62,6 +63,7 @@ def _add_groups() -> None:
     app.add_typer(cases.app, name="cases")
     app.add_typer(lamps.app, name="lamps")
     app.add_typer(periods.app, name="periods")
+    app.add_typer(platforms.app, name="platforms")
     app.add_typer(profiles.app, name="profiles")
     app.add_typer(sim.app, name="sim")
     app.add_typer(tokens.app, name="tokens")

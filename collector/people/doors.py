@@ -6,6 +6,7 @@ comes from this machine acts as its administrator; once there are, nobody does a
 
 import ipaddress
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -20,6 +21,8 @@ from collector.people.roles import LOCAL
 
 SIGN_IN_PAGE, PAGES, PAGES_FILES = "/console/sign-in", "/console", "/console/static/"
 PUBLIC = frozenset({("GET", "/healthz"), ("POST", "/api/v1/session"), ("GET", SIGN_IN_PAGE)})
+CALLBACK = re.compile(r"/api/v1/platforms/[a-z0-9_-]{1,64}/callback")
+"""City platforms do not sign in: each callback is signed, and the route checks that."""
 READING = ("GET", "HEAD", "OPTIONS")
 COOKIE, SECURE_COOKIE = "gengfu_session", "__Host-gengfu_session"
 OWN_HEADER = "x-gengfu-request"
@@ -83,10 +86,7 @@ class Doors:
     async def _look(self, scope: Scope) -> None:
         headers, state = Headers(scope=scope), scope.setdefault("state", {})
         state["address"] = address(scope, headers, self._site)
-        method = scope["method"].replace("HEAD", "GET")
-        is_public = (method, scope["path"]) in PUBLIC or (
-            method == "GET" and scope["path"].startswith(PAGES_FILES)
-        )
+        is_public = _is_public(scope["method"].replace("HEAD", "GET"), scope["path"])
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme:
             found = await self._desk.found(token=given.strip()) if scheme.lower() == "bearer" else None
@@ -165,6 +165,15 @@ def _is_this_machine(host: str) -> bool:
     """Say whether a Host header is this machine's, and no name of the internet that was made to lead here."""
     name = urlsplit(f"//{host}").hostname or ""
     return ("." not in name and ":" not in name) or _is_loopback(name)
+
+
+def _is_public(method: str, path: str) -> bool:
+    """Say whether nobody has to be known for this: signing in, callbacks that are signed, pages' own files."""
+    return (
+        (method, path) in PUBLIC
+        or (method == "POST" and CALLBACK.fullmatch(path) is not None)
+        or (method == "GET" and path.startswith(PAGES_FILES))
+    )
 
 
 def _is_page(path: str) -> bool:
