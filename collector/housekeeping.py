@@ -10,13 +10,15 @@ from sqlalchemy import Column, ColumnElement, Connection, delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector import dead_letters, journal
+from collector.alarms.tables import annunciations, conditions, floods, silences
 from collector.database import Database
+from collector.incidents.tables import incident_members, incidents
 from collector.projections import Projection
 from collector.series import projection as series
 from collector.series.stores import StoreProjection
 from collector.settings import Limits
 from collector.tables import alarms, commands, connections, events, gaps, lamp_nights, listening
-from collector.telling.tables import OVER, messages, told
+from collector.telling.tables import messages, told
 
 _log = logging.getLogger(__name__)
 
@@ -131,14 +133,39 @@ def _old(before_ms: int, gaps_before_ms: int) -> list[tuple["Column[Any]", list[
 
     A gap stays as long as the journal may hold what follows it.
     """
+    closed = select(incidents.c.id).where(incidents.c.closed_ms < before_ms)
+    is_empty = (
+        ~select(incident_members.c.row).where(incident_members.c.incident_id == incidents.c.id).exists()
+    )
     over = [alarms.c.cleared_ms.is_not(None), alarms.c.case_id.is_(None)]
     return [
         (events.c.id, [events.c.received_ms < before_ms]),
         (commands.c.row, [commands.c.issued_ms < before_ms]),
         (gaps.c.id, [gaps.c.recorded_ms < gaps_before_ms]),
+        (incident_members.c.row, [incident_members.c.incident_id.in_(closed)]),
+        (incidents.c.row, [incidents.c.closed_ms < before_ms, is_empty]),
         (alarms.c.row, [alarms.c.received_ms < before_ms, *over]),
         (messages.c.row, [messages.c.at_ms < before_ms, messages.c.settled_ms.is_not(None)]),
-        (told.c.incident_id, [told.c.seen_ms < before_ms, OVER]),
+        (told.c.incident_id, [told.c.seen_ms < before_ms, told.c.done]),
+        *_old_of_alarms(before_ms),
+    ]
+
+
+def _old_of_alarms(before_ms: int) -> list[tuple["Column[int]", list[ColumnElement[bool]]]]:
+    """Return the same of alarms' life; a source that is at rest is forgotten."""
+    at_rest = [
+        ~conditions.c.active,
+        conditions.c.acked,
+        ~conditions.c.latched,
+        conditions.c.shelving == "unshelved",
+        conditions.c.suppressed == "[]",
+        ~conditions.c.out_of_service,
+    ]
+    return [
+        (annunciations.c.row, [annunciations.c.at_ms < before_ms]),
+        (floods.c.row, [floods.c.ended_ms < before_ms]),
+        (silences.c.row, [silences.c.ends_at_ms < before_ms, silences.c.over]),
+        (conditions.c.row, [conditions.c.changed_ms < before_ms, *at_rest]),
     ]
 
 

@@ -9,19 +9,32 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator, Iterator
 from dataclasses import dataclass
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from alembic.util import CommandError
 from fastapi import FastAPI
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector import backup, journal, key_file
+from collector.alarms import api as alarm_api
+from collector.alarms import figures as alarm_figures
 from collector.alarms.book import AlarmBook
+from collector.alarms.conditions import Conditions
+from collector.alarms.operating import Operators
 from collector.alarms.projection import AlarmProjection
+from collector.alarms.timing import Timers
 from collector.api import Sources, application
+from collector.cases import api as case_api
+from collector.cases import classes as case_classes
+from collector.cases import tables_api as case_tables_api
 from collector.cases.book import CaseBook
+from collector.cases.desk import CaseDesk
+from collector.cases.opening import Opening
+from collector.cases.timers import CaseTimers
 from collector.commands import api as command_api
 from collector.commands.book import CommandBook
 from collector.commands.publisher import CommandPublisher
@@ -32,8 +45,15 @@ from collector.desired import period_api
 from collector.desired.book import DesiredBook
 from collector.desired.periods import PeriodDesk
 from collector.desired.publisher import DesiredPublisher
+from collector.fleet.watch import FleetWatch
+from collector.fleet.words import TITLES as FLEET_TITLES
 from collector.health import Health
 from collector.housekeeping import Housekeeping
+from collector.incidents import api as incident_api
+from collector.incidents.book import IncidentBook, Life
+from collector.incidents.desk import IncidentDesk
+from collector.incidents.keeping import IncidentKeeping
+from collector.incidents.labels import Labeller
 from collector.ingest import Ingest
 from collector.lamps import api as lamp_api
 from collector.lamps import desk_api as lamp_desk_api
@@ -43,12 +63,25 @@ from collector.lamps.reading import LampReading
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
-from collector.platforms.outbox import Outbox
+from collector.parts import book as parts
+from collector.parts.register import seed
+from collector.people import api as people_api
+from collector.people import session_api
+from collector.people.desk import PeopleDesk
+from collector.people.doors import Doors, Site
+from collector.platforms import api as platform_api
+from collector.platforms.outbox import Tools
+from collector.platforms.running import Platforms
+from collector.platforms.stages import PlainStages
 from collector.projections import Keeper, Projection, Redone
 from collector.series.influx import InfluxStore
 from collector.series.projection import SeriesProjection
 from collector.series.stores import StoreProjection
 from collector.settings import Http, Loaded, SeriesStore
+from collector.telling import api as telling_api
+from collector.telling.channel_alarms import PROBLEM as CHANNEL_FAILING
+from collector.telling.channel_alarms import TITLE as CHANNEL_TITLE
+from collector.telling.desk import TellingDesk
 from contract.desired import DesiredKind, object_problems
 from contract.signing import SigningKey
 
@@ -92,17 +125,39 @@ class Collector:
         """Where the interface is, once it is served."""
         self.state, self.store, self.metrics = state, store, Metrics()
         state.write_now(lambda connection: journal.begin(connection, world.new_id()))
+        state.write_now(lambda connection: seed(connection, loaded.parts))
         self.series = SeriesProjection(state, store, self.metrics, limits.projection_batches_max)
         self.series.prepare()
-        book = CaseBook(
+        state.write_now(lambda db: case_classes.seed(db, settings.case_classes, world.now_ms()))
+        self.case_desk = CaseDesk(settings.cases, utc_offset_min=settings.utc_offset_min)
+        opening = Opening(
             settings.district,
-            {entry.problem: entry for entry in settings.case_classes},
-            loaded.parts,
+            self.case_desk,
+            parts.find,
             number_template=settings.cases.number_template,
             utc_offset_min=settings.utc_offset_min,
             new_id=world.new_id,
         )
-        self.alarm_book = AlarmBook([book])
+        labeller = Labeller(parts.find, area_digits=settings.incidents.area_digits)
+        self.conditions = Conditions(settings.alarms, now_ms=world.now_ms, area_of=labeller.area_of_part)
+        self.alarm_timers = Timers(state, self.conditions, settings.alarms, now_ms=world.now_ms)
+        self.incident_book = _incident_book(loaded, world, labeller)
+        self.incident_keeping = IncidentKeeping(state, self.incident_book, now_ms=world.now_ms)
+        self.case_book = CaseBook(
+            self.case_desk,
+            opening,
+            utc_offset_min=settings.utc_offset_min,
+            now_ms=world.now_ms,
+            incident_of=self.incident_book.of_alarm,
+        )
+        self.case_timers = CaseTimers(
+            state,
+            self.case_desk,
+            self.case_book,
+            interval_s=settings.cases.timer_interval_s,
+            now_ms=world.now_ms,
+        )
+        self.alarm_book = AlarmBook([self.conditions, self.incident_book, self.case_book])
         self.desired_publisher = DesiredPublisher(
             settings.district,
             state,
@@ -156,11 +211,9 @@ class Collector:
             random=world.random,
             now_ms=world.now_ms,
         )
-        self.outbox: Outbox | None = None
-        if settings.platform:
-            self.outbox = Outbox(
-                settings.platform, state, self.metrics, now_ms=world.now_ms, random=world.random
-            )
+        stages = PlainStages()
+        tools = Tools(state, self.metrics, stages, now_ms=world.now_ms, random=world.random)
+        self.platforms = Platforms(loaded.platforms, tools, new_id=world.new_id)
         self.housekeeping = Housekeeping(
             state, store, projections, limits, now_ms=world.now_ms, series_stores=self.series_stores
         )
@@ -172,18 +225,50 @@ class Collector:
             now_ms=world.now_ms,
             kept_days=settings.limits.lamp_nights_retention_days,
         )
+        self.fleet = FleetWatch(
+            settings.fleet,
+            state,
+            store,
+            self.alarm_book,
+            lamps,
+            area_of=labeller.area_of_part,
+            connected=lambda: self.link.connected,
+            now_ms=world.now_ms,
+            new_id=world.new_id,
+        )
+        self.telling = TellingDesk(
+            settings.telling,
+            loaded.telling,
+            state,
+            self.alarm_book,
+            zone=timezone(timedelta(minutes=settings.utc_offset_min)),
+            now_ms=world.now_ms,
+            new_id=world.new_id,
+            random=world.random,
+        )
         self.health = Health(
             state,
             self.metrics,
             link=self.link,
             ingest=self.ingest,
             keepers=self.keepers,
-            sender=self.outbox,
+            platforms=self.platforms,
+            teller=self.telling.teller,
             publishers=publishers,
             lamp_rates=LampRates(lamps, self.metrics, monotonic_s=world.monotonic_s),
+            gauges=[lambda connection: self._measure_alarms(connection, loaded, world)],
             stuck_after_s=limits.stuck_after_s,
             monotonic_s=world.monotonic_s,
         )
+        self.people = PeopleDesk(
+            settings.people,
+            state,
+            now_ms=world.now_ms,
+            monotonic_s=world.monotonic_s,
+            random_bytes=world.random.randbytes,
+        )
+        self.people.begin()
+        site = Site()
         self.app = application(
             Sources(state, store, loaded.profiles, self.health, self.live, world.now_ms),
             desired_api.router(
@@ -192,13 +277,33 @@ class Collector:
                     desired,
                     dict.fromkeys(DesiredKind, object_problems),
                     settings.desired.push_bytes_max,
+                    world.now_ms,
                 )
             ),
+            platform_api.router(platform_api.Sources(state, self.platforms, stages, world.now_ms)),
             command_api.router(command_api.Sources(state, commanding, world.now_ms)),
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
-            period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms))),
+            period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms), world.now_ms)),
+            case_api.router(case_api.Sources(state, self.case_desk, world.now_ms)),
+            case_tables_api.router(
+                case_tables_api.Sources(state, settings.cases, world.now_ms, world.new_id)
+            ),
             lamp_api.router(lamps),
+            alarm_api.router(
+                alarm_api.Sources(
+                    state,
+                    Operators(self.conditions, shelve_max_ms=settings.alarms.shelve_max_ms),
+                    settings.alarms,
+                    world.now_ms,
+                    world.new_id,
+                )
+            ),
+            telling_api.router(self.telling.sources),
+            incident_api.router(incident_api.Sources(state, IncidentDesk(), world.now_ms)),
+            session_api.router(self.people, site),
+            people_api.router(self.people),
         )
+        self.app.add_middleware(Doors, desk=self.people, site=site)
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield everything that runs until it is cancelled."""
@@ -207,8 +312,13 @@ class Collector:
         yield self.listening.run()
         yield from (keeper.run() for keeper in self.keepers)
         yield self.housekeeping.run()
-        if self.outbox:
-            yield self.outbox.run()
+        yield self.alarm_timers.run()
+        yield self.incident_keeping.run()
+        yield self.fleet.run()
+        yield self.case_timers.run()
+        yield self.platforms.run()
+        if self.telling.teller:
+            yield self.telling.teller.run()
 
     def close(self) -> None:
         """Close the connections to series stores, once nothing runs any more."""
@@ -234,9 +344,32 @@ class Collector:
             monotonic_s=world.monotonic_s,
         )
 
+    def _measure_alarms(self, connection: Connection, loaded: Loaded, world: World) -> None:
+        stale_ms = loaded.settings.alarms.stale_ms
+        alarm_figures.measure(connection, self.metrics, world.now_ms(), stale_ms)
+
     def _wake(self) -> None:
         for keeper in self.keepers:
             keeper.wake()
+
+
+def _incident_book(loaded: Loaded, world: World, labeller: Labeller) -> IncidentBook:
+    settings = loaded.settings.incidents
+    life = Life(
+        close_after_ms=round(settings.close_after_s * 1000),
+        joins_for_ms=round(settings.joins_for_s * 1000),
+        candidates_max=settings.candidates_max,
+    )
+    return IncidentBook(
+        [rule.rule() for rule in settings.rules],
+        labeller,
+        {watch.problem: FLEET_TITLES[name] for name, watch in loaded.settings.fleet.watches.items()}
+        | {CHANNEL_FAILING: CHANNEL_TITLE}
+        | {entry.problem: entry.title for entry in loaded.settings.case_classes},
+        life,
+        new_id=world.new_id,
+        now_ms=world.now_ms,
+    )
 
 
 def _key(loaded: Loaded) -> SigningKey | None:

@@ -5,19 +5,32 @@ from dataclasses import dataclass, field
 from datetime import timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfoNotFoundError
 
-import httpx
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from collector.alarms.settings import AlarmSettings
+from collector.cases.settings import CaseClass, Cases
+from collector.deadlines.calendar import WorkingCalendar
+from collector.deadlines.settings import Deadlines, competing_rules
+from collector.fleet.settings import Fleet
+from collector.incidents.settings import Incidents
 from collector.parts.register import Part, load_parts
+from collector.people.settings import People
+from collector.platforms.settings import (
+    PLATFORMS_MAX,
+    CityPlatform,
+    LoadedPlatform,
+    Platform,
+    Url,
+    load_platforms,
+)
 from collector.telling.files import Files
 from collector.telling.settings import Telling
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
 from lighting.nights import zone
-from toml_files import Problem, Strict, Title, TomlFile, TomlFileError
+from toml_files import Problem, Strict, TomlFile, TomlFileError
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
 UTC_OFFSET_STEP_MIN = 15
@@ -94,42 +107,6 @@ class Limits(Strict):
         return self
 
 
-def _names_a_host(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        sound = bool(parts.hostname) and parts.port != 0 and bool(httpx.URL(url).host)
-    except (ValueError, httpx.InvalidURL):
-        sound = False
-    if not sound:
-        raise ValueError("is no address; write http://host:port/path")
-    return url
-
-
-Url = Annotated[
-    str,
-    Field(pattern=r"^https?://[^\s]+$", max_length=500, json_schema_extra={"form": "http://host:port/path"}),
-    AfterValidator(_names_a_host),
-]
-
-
-class Platform(Strict):
-    """The city platform that takes the cases."""
-
-    url: Url
-    idempotency_header: str = Field(
-        default="Idempotency-Key",
-        pattern=r"^[A-Za-z0-9-]*$",
-        max_length=64,
-        json_schema_extra={"form": "letters, digits and -"},
-    )
-    timeout_s: Annotated[float, Field(gt=0, le=300)] = 10
-    concurrency_max: int = Field(default=4, ge=1, le=64)
-    retry_min_s: Seconds = 2
-    retry_max_s: Seconds = 900
-    retry_after_max_s: Seconds = 3600
-    attempts_max: Count = 1000
-
-
 class DesiredDocuments(Strict):
     """How documents for gateways are sent and kept."""
 
@@ -159,26 +136,6 @@ class SeriesStore(Strict):
     lines_per_write_max: int = Field(default=5000, ge=1, le=50_000)
 
 
-class Cases(Strict):
-    """How cases are numbered."""
-
-    number_template: str = Field(default="{district}-{date}-{number:05}", min_length=1, max_length=100)
-
-    @field_validator("number_template")
-    @classmethod
-    def _can_be_filled(cls, template: str) -> str:
-        """Try it with two numbers: they must differ, or every case of a day would be called the same."""
-        try:
-            filled = [case_number(template, "north", "20260101", "010201", number) for number in (1, 2)]
-        except (LookupError, ValueError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f"cannot be filled in ({error}); use {{district}} {{date}} {{year}} {{code}} {{number}}"
-            ) from error
-        if filled[0] == filled[1] or "{date}" not in template:
-            raise ValueError("does not tell cases apart; it needs {date} and {number}")
-        return template
-
-
 class Lamps(Strict):
     """Where the nights of lamps begin and end."""
 
@@ -196,15 +153,6 @@ class Lamps(Strict):
         return name
 
 
-class CaseClass(Strict):
-    """Which problem becomes which class of case."""
-
-    problem: Name
-    code: str = Field(min_length=1, max_length=32)
-    title: Title
-    deadline_h: float = Field(gt=0, le=10_000)
-
-
 class Settings(Strict):
     """Everything a centre needs to know; paths as they are written."""
 
@@ -218,10 +166,16 @@ class Settings(Strict):
     http: Http = Http()
     limits: Limits = Limits()
     platform: Platform | None = None
+    platforms: list[CityPlatform] = Field(default=[], max_length=PLATFORMS_MAX)
     desired: DesiredDocuments = DesiredDocuments()
+    alarms: AlarmSettings = AlarmSettings()
     cases: Cases = Cases()
+    deadlines: Deadlines = Deadlines()
     lamps: Lamps = Lamps()
     telling: Telling = Telling()
+    incidents: Incidents = Incidents()
+    fleet: Fleet = Fleet()
+    people: People = People()
     series_stores: list[SeriesStore] = Field(default=[], max_length=STORES_MAX)
     case_classes: list[CaseClass] = Field(default=[], max_length=1000)
 
@@ -245,14 +199,16 @@ class Settings(Strict):
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings with what they point to: data folder (absolute), parts, profiles, tokens of series stores."""
+    """Settings with what they point to; the data folder is absolute."""
 
     settings: Settings
     data_folder: Path
     parts: dict[str, Part]
     profiles: dict[str, Profile]
+    calendar: WorkingCalendar
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
-    people: Files | None = None
+    platforms: tuple[LoadedPlatform, ...] = ()
+    telling: Files | None = None
     """People and channels; None: nobody is told anything."""
 
 
@@ -263,7 +219,7 @@ def load(path: Path) -> Loaded:
     """
     file = TomlFile.read(path)
     settings = file.parse(Settings)
-    problems = list(_duplicates(settings, file))
+    problems = [*_duplicates(settings, file), *competing_rules(settings.deadlines, file)]
     parts: dict[str, Part] = {}
     profiles: dict[str, Profile] = {}
     try:
@@ -284,17 +240,23 @@ def load(path: Path) -> Loaded:
                 what = f"{store.token_file}: {str(getattr(error, 'strerror', '') or error).lower()}"
                 remedy = "name a readable file that holds the token and nothing else"
                 problems.append(file.problem(("series_stores", index, "token_file"), what, remedy))
-    people: Files | None = None
+    platforms, mistakes = load_platforms(file, path.parent, settings.platform, settings.platforms)
+    problems += mistakes
+    try:
+        calendar = settings.deadlines.calendar(path.parent, settings.utc_offset_min)
+    except TomlFileError as error:
+        raise TomlFileError([*problems, *error.problems]) from error
+    telling: Files | None = None
     if settings.telling.people_file:
-        telling = settings.telling
+        named = settings.telling
         try:
-            people = Files(path.parent / telling.people_file, path.parent / telling.channels_file)
+            telling = Files(path.parent / named.people_file, path.parent / named.channels_file)
         except TomlFileError as error:
             problems += error.problems
     if problems:
         raise TomlFileError(problems)
     data_folder = (path.parent / settings.data_folder).absolute()
-    return Loaded(settings, data_folder, parts, profiles, tokens, people)
+    return Loaded(settings, data_folder, parts, profiles, calendar, tokens, tuple(platforms), telling)
 
 
 def _token(path: Path) -> str:
@@ -305,11 +267,6 @@ def _token(path: Path) -> str:
     if not token or len(raw) > TOKEN_BYTES_MAX or not all(0x21 <= byte <= 0x7E for byte in token):
         raise ValueError("holds no token: one word of ASCII, no spaces")
     return token.decode("ascii")
-
-
-def case_number(template: str, district: str, date: str, code: str, number: int) -> str:
-    """Return the case's number; ``date`` is YYYYMMDD, ``number`` counts from 1 each day."""
-    return template.format(district=district, date=date, year=date[:4], code=code, number=number)
 
 
 def _duplicates(settings: Settings, file: TomlFile) -> Iterator[Problem]:

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy import Connection, delete
+from sqlalchemy import insert as plain_insert
 
+from collector.parts import model
+from collector.parts.book import row_of
+from collector.parts.tables import parts as parts_table
 from toml_files import Problem, TomlFileError, plain_words
 
 HEADER = "ObjID,ObjName,DeptName1,DeptName2,DeptName3,BGID,lon,lat"
@@ -122,3 +127,20 @@ def _take(path: Path, line: int, row: dict[str, str], parts: dict[str, Part]) ->
 
 def _refused(path: Path, line: int, key: str, what: str, remedy: str) -> TomlFileError:
     return TomlFileError([Problem(str(path), line, key, what, remedy)])
+
+
+def seed(connection: Connection, parts: dict[str, Part]) -> None:
+    """Write the parts of the settings' file into the register."""
+    for part in parts.values():
+        known = model.Part(
+            part.ObjID,
+            part.ObjName,
+            part.lon,
+            part.lat,
+            part.BGID,
+            in_charge=part.DeptName1,
+            owner=part.DeptName2,
+            maintainer=part.DeptName3,
+        )
+        connection.execute(delete(parts_table).where(parts_table.c.code == known.code))
+        connection.execute(plain_insert(parts_table).values(row_of(known)))

@@ -13,8 +13,11 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+import collector.service  # noqa: F401  every room's tables come with it
 from collector.database import Database
 from collector.parts.register import HEADER, load_parts
+from collector.platforms import tables as _platform_tables  # noqa: F401 - theirs belong to STATE
+from collector.platforms.settings import CityPlatform
 from collector.series.tables import SERIES
 from collector.settings import EXAMPLE, SeriesStore, Settings, load
 from collector.tables import STATE
@@ -55,16 +58,20 @@ def test_the_example_tells_every_key_with_its_default() -> None:
         ("http", full.http),
         ("limits", full.limits),
         ("cases", full.cases),
+        ("people", full.people),
     ):
         assert set(written[table]) == set(type(model).model_fields)
         assert model == getattr(plain, table)
-    assert full.platform is not None
-    assert set(written["platform"]) == set(type(full.platform).model_fields)
+    [platform] = full.platforms
+    assert plain.platforms == []
+    assert set(written["platforms"][0]) == set(CityPlatform.model_fields)
+    assert platform == CityPlatform(name="city", url="http://127.0.0.1:8790/api/cases")
     assert plain.series_stores == []
     [series_store] = full.series_stores
     assert set(written["series_stores"][0]) == set(SeriesStore.model_fields)
     assert series_store == SeriesStore(name="archive", kind="influxdb", url="http://127.0.0.1:8086")
-    assert set(written) == {"schema" if name == "schema_version" else name for name in Settings.model_fields}
+    fields = set(Settings.model_fields) - {"platform"}  # as it was before [[platforms]]
+    assert set(written) == {"schema" if name == "schema_version" else name for name in fields}
 
 
 @pytest.mark.parametrize(
@@ -231,6 +238,8 @@ def test_migrations_make_the_tables_that_the_code_uses(schema: str, metadata: An
     """Nothing is missing, nothing is left over."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
+
+    import collector.people.tables  # noqa: F401
 
     database = Database(tmp_path / "x.db", schema)
     try:
