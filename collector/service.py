@@ -33,7 +33,8 @@ from collector.cases import classes as case_classes
 from collector.cases import tables_api as case_tables_api
 from collector.cases.book import CaseBook
 from collector.cases.desk import CaseDesk
-from collector.cases.due import ByCalendar
+from collector.cases.due import Deadlines as CaseDeadlines
+from collector.cases.incidents import name_case
 from collector.cases.opening import Opening
 from collector.cases.timers import CaseTimers
 from collector.commands import api as command_api
@@ -75,9 +76,9 @@ from collector.people.desk import PeopleDesk
 from collector.people.doors import Doors, Site
 from collector.people.headers import GuardedHeaders
 from collector.platforms import api as platform_api
+from collector.platforms.desk_stages import DeskStages
 from collector.platforms.outbox import Tools
 from collector.platforms.running import Platforms
-from collector.platforms.stages import PlainStages
 from collector.projections import Keeper, Projection, Redone
 from collector.series.influx import InfluxStore
 from collector.series.projection import SeriesProjection
@@ -135,13 +136,9 @@ class Collector:
         self.series = SeriesProjection(state, store, self.metrics, limits.projection_batches_max)
         self.series.prepare()
         state.write_now(lambda db: case_classes.seed(db, settings.case_classes, world.now_ms()))
-        self.case_desk = CaseDesk(
-            settings.cases,
-            utc_offset_min=settings.utc_offset_min,
-            deadlines=ByCalendar(
-                loaded.calendar, to_end_of_day=settings.deadlines.working_days_end == "end_of_day"
-            ),
-        )
+        by_end_of_day = settings.deadlines.working_days_end == "end_of_day"
+        deadlines = CaseDeadlines(loaded.calendar, settings.deadlines.table(), by_end_of_day)
+        self.case_desk = CaseDesk(settings.cases, deadlines)
         opening = Opening(
             settings.district,
             self.case_desk,
@@ -161,6 +158,7 @@ class Collector:
             utc_offset_min=settings.utc_offset_min,
             now_ms=world.now_ms,
             incident_of=self.incident_book.of_alarm,
+            tell_incident=name_case,
         )
         self.case_timers = CaseTimers(
             state,
@@ -223,7 +221,7 @@ class Collector:
             random=world.random,
             now_ms=world.now_ms,
         )
-        stages = PlainStages()
+        stages = DeskStages(self.case_desk)
         tools = Tools(state, self.metrics, stages, now_ms=world.now_ms, random=world.random)
         self.platforms = Platforms(loaded.platforms, tools, new_id=world.new_id)
         self.housekeeping = Housekeeping(

@@ -92,7 +92,7 @@ class Problems(RuleBasedStateMachine):
             case = data.draw(st.sampled_from(found))
             actor = PLATFORM if by_platform else CHIEF
             later = {"deadline_ms": case.deadline_ms + 1} if "extension" in step or step == "extend" else {}
-            self._try(step, actor, case.id, reason="so", **(NEEDS.get(step, {}) | later))
+            self._try(step, actor, case.id, **({"reason": "so"} | NEEDS.get(step, {}) | later))
 
     @rule(data=st.data())
     def closing(self, data: st.DataObject) -> None:
@@ -182,5 +182,5 @@ class Problems(RuleBasedStateMachine):
             assert case.problem_key in newest
 
 
-Problems.TestCase.settings = hypothesis_settings(max_examples=250, stateful_step_count=60, deadline=None)
+Problems.TestCase.settings = hypothesis_settings(max_examples=40, stateful_step_count=40, deadline=None)
 TestProblems = Problems.TestCase
