@@ -48,6 +48,16 @@ class Metrics:
         )
         self.broker_connections = self._counter("broker_connections", "Connections made to the broker.")
         self.posts = self._counter("case_posts", "Requests to the city platform, by outcome.", "outcome")
+        self.platform_statuses = self._counter(
+            "platform_statuses",
+            "What city platforms told of cases, by how and what became of it.",
+            "platform",
+            "source",
+            "outcome",
+        )
+        self.callbacks_refused = self._counter(
+            "platform_callbacks_refused", "Callbacks of city platforms refused.", "platform", "reason"
+        )
         self.desired_sent = self._counter("desired_sent", "Desired documents the broker has taken.")
         self.commands_sent = self._counter("commands_sent", "Commands the broker has taken.")
         self.broker_connected = self._gauge("broker_connected", "1 while connected to the broker.")
@@ -78,7 +88,8 @@ class Metrics:
             "Of the lamps told of in the last whole night, those without a failure.",
             "district",
         )
-        self.outbox = self._gauge("outbox", "Cases to be sent, by state.", "state")
+        self.messages = self._gauge("messages", "Messages to people, by state.", "state")
+        self.outbox = self._gauge("outbox", "Messages to city platforms, by state.", "state")
 
     def took(self, outcome: Outcome) -> None:
         """Count what became of a group."""

@@ -13,7 +13,7 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from gengfu.commands import alarms, collector, command, edge, lamps, periods, profiles
+from gengfu.commands import alarms, audit, collector, command, edge, lamps, periods, profiles, tokens, users
 
 GROUPS = {
     "alarms": alarms.app,
@@ -23,6 +23,9 @@ GROUPS = {
     "lamps": lamps.app,
     "periods": periods.app,
     "profiles": profiles.app,
+    "users": users.app,
+    "tokens": tokens.app,
+    "audit": audit.app,
 }
 
 
