@@ -56,6 +56,8 @@ LISTS = (
     "no-collection",
     "gaps",
     "lamps/nights",
+    "parts",
+    "grids",
 )
 
 REFUSALS: dict[int | str, dict[str, Any]] = {code: {"model": RefusalView} for code in (400, 401, 403, 422)}

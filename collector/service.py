@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator, Iterator
 from dataclasses import dataclass
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,14 @@ from collector.cases import classes as case_classes
 from collector.cases import tables_api as case_tables_api
 from collector.cases.book import CaseBook
 from collector.cases.desk import CaseDesk
+from collector.cases.due import ByCalendar
 from collector.cases.opening import Opening
 from collector.cases.timers import CaseTimers
 from collector.commands import api as command_api
 from collector.commands.book import CommandBook
 from collector.commands.publisher import CommandPublisher
 from collector.connections import Listening
+from collector.console import pages as console
 from collector.database import Database
 from collector.desired import api as desired_api
 from collector.desired import period_api
@@ -63,6 +66,7 @@ from collector.lamps.reading import LampReading
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
+from collector.parts import api as part_api
 from collector.parts import book as parts
 from collector.parts.seeding import seed
 from collector.people import api as people_api
@@ -79,6 +83,10 @@ from collector.series.influx import InfluxStore
 from collector.series.projection import SeriesProjection
 from collector.series.stores import StoreProjection
 from collector.settings import Http, Loaded, SeriesStore
+from collector.telling import api as telling_api
+from collector.telling.channel_alarms import PROBLEM as CHANNEL_FAILING
+from collector.telling.channel_alarms import TITLE as CHANNEL_TITLE
+from collector.telling.desk import TellingDesk
 from contract.desired import DesiredKind, object_problems
 from contract.signing import SigningKey
 
@@ -127,7 +135,13 @@ class Collector:
         self.series = SeriesProjection(state, store, self.metrics, limits.projection_batches_max)
         self.series.prepare()
         state.write_now(lambda db: case_classes.seed(db, settings.case_classes, world.now_ms()))
-        self.case_desk = CaseDesk(settings.cases, utc_offset_min=settings.utc_offset_min)
+        self.case_desk = CaseDesk(
+            settings.cases,
+            utc_offset_min=settings.utc_offset_min,
+            deadlines=ByCalendar(
+                loaded.calendar, to_end_of_day=settings.deadlines.working_days_end == "end_of_day"
+            ),
+        )
         opening = Opening(
             settings.district,
             self.case_desk,
@@ -234,6 +248,16 @@ class Collector:
             now_ms=world.now_ms,
             new_id=world.new_id,
         )
+        self.telling = TellingDesk(
+            settings.telling,
+            loaded.telling,
+            state,
+            self.alarm_book,
+            zone=timezone(timedelta(minutes=settings.utc_offset_min)),
+            now_ms=world.now_ms,
+            new_id=world.new_id,
+            random=world.random,
+        )
         self.health = Health(
             state,
             self.metrics,
@@ -241,7 +265,7 @@ class Collector:
             ingest=self.ingest,
             keepers=self.keepers,
             platforms=self.platforms,
-            teller=None,
+            teller=self.telling.teller,
             publishers=publishers,
             lamp_rates=LampRates(lamps, self.metrics, monotonic_s=world.monotonic_s),
             gauges=[lambda connection: self._measure_alarms(connection, loaded, world)],
@@ -249,7 +273,6 @@ class Collector:
             monotonic_s=world.monotonic_s,
         )
         operators = Operators(self.conditions, shelve_max_ms=settings.alarms.shelve_max_ms)
-        incident_desk = IncidentDesk(AlarmsOfIncidents(operators).acknowledge)
         self.people = _people(loaded, world, state)
         site = _site(loaded)
         self.app = application(
@@ -281,10 +304,23 @@ class Collector:
                     world.new_id,
                 )
             ),
+            telling_api.router(self.telling.sources),
             session_api.router(self.people, site),
             people_api.router(self.people),
-            incident_api.router(incident_api.Sources(state, incident_desk, world.now_ms)),
+            incident_api.router(
+                incident_api.Sources(
+                    state, IncidentDesk(AlarmsOfIncidents(operators).acknowledge), world.now_ms
+                )
+            ),
+            part_api.router(part_api.Sources(state, settings.parts, world.now_ms)),
         )
+        self._add_pages(loaded, world, site)
+
+    def _add_pages(self, loaded: Loaded, world: World, site: Site) -> None:
+        """Add the console, and the doors before all of it."""
+        district, offset_min = loaded.settings.district, loaded.settings.utc_offset_min
+        pages = console.Sources(self.state, self.store, loaded.profiles, district, offset_min, world.now_ms)
+        self.app.include_router(console.router(pages))
         self.app.add_middleware(Doors, desk=self.people, site=site)
         self.app.add_middleware(GuardedHeaders, site=site)
 
@@ -300,6 +336,8 @@ class Collector:
         yield self.fleet.run()
         yield self.case_timers.run()
         yield self.platforms.run()
+        if self.telling.teller:
+            yield self.telling.teller.run()
 
     def close(self) -> None:
         """Close the connections to series stores, once nothing runs any more."""
@@ -345,6 +383,7 @@ def _incident_book(loaded: Loaded, world: World, labeller: Labeller, conditions:
         [rule.rule() for rule in settings.rules],
         labeller,
         {watch.problem: FLEET_TITLES[name] for name, watch in loaded.settings.fleet.watches.items()}
+        | {CHANNEL_FAILING: CHANNEL_TITLE}
         | {entry.problem: entry.title for entry in loaded.settings.case_classes},
         life,
         new_id=world.new_id,

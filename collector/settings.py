@@ -236,7 +236,7 @@ class Loaded:
     calendar: WorkingCalendar
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
     platforms: tuple[LoadedPlatform, ...] = ()
-    people: Files | None = None
+    telling: Files | None = None
     """People and channels; None: nobody is told anything."""
     tls: TlsFiles | None = None
 
@@ -271,9 +271,9 @@ def load(path: Path) -> Loaded:
             problems.append(file.problem(("http", error.which), str(error), error.remedy))
     platforms, mistakes = load_platforms(file, path.parent, settings.platform, settings.platforms)
     problems += mistakes
-    people: Files | None = None
+    telling: Files | None = None
     try:
-        people = told_files(settings.telling, path.parent)
+        telling = told_files(settings.telling, path.parent)
     except TomlFileError as error:
         problems += error.problems
     try:
@@ -290,7 +290,7 @@ def load(path: Path) -> Loaded:
         calendar=calendar,
         tokens=tokens,
         platforms=tuple(platforms),
-        people=people,
+        telling=telling,
         tls=tls,
     )
 

@@ -103,6 +103,12 @@ class CaseClass(Strict):
         return self.department or maintainer or in_charge
 
 
+class CaseClassFile(Strict):
+    """A file of classes and nothing else."""
+
+    case_classes: list[CaseClass] = Field(min_length=1, max_length=1000)
+
+
 class Cases(Strict):
     """How cases are numbered, and how many of what there may be."""
 
