@@ -157,9 +157,9 @@ class Asking:
                 continue
             if key in self._values:
                 body[key] = self._values[key]
-            elif isinstance(value, str) and key in self._known:
+            elif isinstance(value, str) and self._known.get(key):
                 body[key] = self._random.choice(self._known[key])
-            elif isinstance(value, list) and key.removesuffix("s") in self._known:
+            elif isinstance(value, list) and self._known.get(key.removesuffix("s")):
                 body[key] = [self._random.choice(self._known[key.removesuffix("s")])]
 
     def _learn(self, answer: httpx.Response) -> None:
