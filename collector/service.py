@@ -9,7 +9,6 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -251,7 +250,7 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
     """Run a centre while the context is open; CollectorError where it cannot start."""
     with (
         _listener(loaded.settings.http) as listener,
-        _databases(loaded.data_folder) as (state, store),
+        _databases(loaded) as (state, store),
         contextlib.closing(Collector(loaded, world, state, store)) as collector,
     ):
         server = _Server(_configuration(collector.app))
@@ -284,10 +283,10 @@ async def redo(loaded: Loaded, world: World) -> dict[str, Redone]:
     or never did.
     """
     if not backup.interrupted(loaded.data_folder):
-        for path in backup.absent(loaded.data_folder):
+        for path in backup.absent(loaded.data_folder, state_elsewhere=loaded.state is not None):
             raise CollectorError(f"{path} is not there; {backup.NOT_THERE}")
     with (
-        _databases(loaded.data_folder) as (state, store),
+        _databases(loaded) as (state, store),
         contextlib.closing(Collector(loaded, world, state, store)) as collector,
     ):
         if await collector.series.may_redo():
@@ -334,9 +333,10 @@ def _listener(http: Http) -> Iterator[socket.socket]:
 
 
 @contextlib.contextmanager
-def _databases(folder: Path) -> Iterator[tuple[Database, Database]]:
+def _databases(loaded: Loaded) -> Iterator[tuple[Database, Database]]:
     """Open state and series, for one process at a time."""
-    opened: list[Database] = []
+    folder, opened = loaded.data_folder, list[Database]()
+    places = (loaded.state or folder / backup.STATE, "state"), (folder / backup.SERIES, "series")
     with contextlib.ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -344,17 +344,21 @@ def _databases(folder: Path) -> Iterator[tuple[Database, Database]]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if backup.interrupted(folder):
                 raise CollectorError(f"{folder}: a restore was interrupted; run it again with --replace")
-            for name, schema in (("collector.db", "state"), ("series.db", "series")):
-                opened.append(Database(folder / name, schema))
+            for place, schema in places:
+                opened.append(Database(place, schema))
                 stack.callback(opened[-1].close)
         except BlockingIOError as error:
             remedy = "stop the other collector, or give this one a data_folder of its own"
             raise CollectorError(f"{folder} is in use by another collector; {remedy}") from error
         except CommandError as error:
             remedy = "install the version that wrote it, or restore a backup"
-            raise CollectorError(f"{folder}: a database of unknown version ({error}); {remedy}") from error
+            where = loaded.state.shown if loaded.state and not opened else folder
+            raise CollectorError(f"{where}: a database of unknown version ({error}); {remedy}") from error
         except (OSError, SQLAlchemyError) as error:
             reason = getattr(error, "orig", error)
+            if loaded.state and not opened and isinstance(error, SQLAlchemyError):
+                remedy = "check [state] in the settings, and the server"
+                raise CollectorError(f"the state cannot be opened: {reason}; {remedy}") from error
             remedy = "check the folder, its permissions and the free space"
             raise CollectorError(f"{folder}: the database cannot be opened: {reason}; {remedy}") from error
         yield opened[0], opened[1]

@@ -1,5 +1,6 @@
 """The centre's settings: one TOML file. ``settings.example.toml`` beside this module is its manual."""
 
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone, tzinfo
@@ -11,7 +12,9 @@ from zoneinfo import ZoneInfoNotFoundError
 import httpx
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from collector import postgresql
 from collector.parts.register import Part, load_parts
+from collector.postgresql import Postgresql
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
 from lighting.nights import zone
@@ -58,6 +61,20 @@ class Http(Strict):
                 f"write one of {', '.join(LOOPBACK)} and put a proxy with a sign-in in front"
             )
         return host
+
+
+class State(Strict):
+    """Where journal and state are, if not in the data folder."""
+
+    url: str = Field(default="", max_length=1000)
+    password_file: str = Field(default="", max_length=255)
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if url and (found := postgresql.problem(url)):
+            raise ValueError(found)
+        return url
 
 
 class Limits(Strict):
@@ -214,6 +231,7 @@ class Settings(Strict):
     profile_folders: list[str] = Field(default=[], max_length=16)
     broker: Broker
     http: Http = Http()
+    state: State = State()
     limits: Limits = Limits()
     platform: Platform | None = None
     desired: DesiredDocuments = DesiredDocuments()
@@ -249,6 +267,8 @@ class Loaded:
     parts: dict[str, Part]
     profiles: dict[str, Profile]
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
+    state: Postgresql | None = None
+    """The database of journal and state; None: a file in the data folder."""
 
 
 def load(path: Path) -> Loaded:
@@ -279,9 +299,30 @@ def load(path: Path) -> Loaded:
                 what = f"{store.token_file}: {str(getattr(error, 'strerror', '') or error).lower()}"
                 remedy = "name a readable file that holds the token and nothing else"
                 problems.append(file.problem(("series_stores", index, "token_file"), what, remedy))
+    state: Postgresql | None = None
+    try:
+        state = _state(path.parent, settings.state)
+    except (OSError, ValueError) as error:
+        what = f"{settings.state.password_file}: {str(getattr(error, 'strerror', '') or error).lower()}"
+        remedy = "name a file that holds the password and nothing else, and that only its owner can read"
+        problems.append(file.problem(("state", "password_file"), what, remedy))
     if problems:
         raise TomlFileError(problems)
-    return Loaded(settings, (path.parent / settings.data_folder).absolute(), parts, profiles, tokens)
+    folder = (path.parent / settings.data_folder).absolute()
+    return Loaded(settings, folder, parts, profiles, tokens, state)
+
+
+def _state(folder: Path, told: State) -> Postgresql | None:
+    """Return the database's address with its password; OSError or ValueError where that is not to be had."""
+    if not told.url:
+        return None
+    if not told.password_file:
+        return Postgresql(told.url)  # let in without one: over a socket, or by a certificate
+    path = folder / told.password_file
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise ValueError(f"has mode {mode:04o}, so others can read it; run  chmod 600")
+    return Postgresql(told.url, _token(path))
 
 
 def _token(path: Path) -> str:

@@ -36,6 +36,8 @@ from tests.collector.making import (
     up,
 )
 
+pytestmark = pytest.mark.usefixtures("both_engines")
+
 DAY_MS = 86_400_000
 
 

@@ -34,6 +34,8 @@ from tests.collector.making import (
 )
 from tests.edge.rules.rigs import START_MS, Rig
 
+pytestmark = pytest.mark.usefixtures("both_engines")
+
 TABLES = [alarms, cases, cursors, dead_letters, events, gaps, outbox]
 
 

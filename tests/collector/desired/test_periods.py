@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from collector.tables import desired
 from contract.desired import decode
 from contract.signing import payload_of
 from tests.collector.desired.test_desired import Desk, desk
 from tests.collector.making import rows
+
+pytestmark = pytest.mark.usefixtures("both_engines")
 
 HOUR_S = 3600
 

@@ -18,6 +18,8 @@ from tests.collector.lamps.making import HOUR_MS, night, nightly, noon_ms
 from tests.collector.making import Clock, given, happened, projected, rows, settings, standing, up
 from tests.collector.test_redo import of_later, upgraded
 
+pytestmark = pytest.mark.usefixtures("both_engines")
+
 
 def read(collector: Collector, span: Span | None = None, limit: int = 1000) -> list[tuple[str, LampNight]]:
     """Read all records, ``limit`` at a time."""

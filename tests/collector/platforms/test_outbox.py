@@ -42,6 +42,8 @@ from tests.collector.making import (
     up,
 )
 
+pytestmark = pytest.mark.usefixtures("both_engines")
+
 PLATFORM = """[platform]
 url = "{url}"
 idempotency_header = "{header}"
