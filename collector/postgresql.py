@@ -76,7 +76,12 @@ def writer(place: Postgresql) -> Engine:
 
     What is in the way is raised as a psycopg error, which SQLAlchemy passes on as its own.
     """
-    engine = create_engine(_address(place), poolclass=NullPool, connect_args=_arguments("writer"))
+    engine = create_engine(
+        _address(place),
+        poolclass=NullPool,
+        connect_args=_arguments("writer"),
+        execution_options={"preserve_rowcount": True},  # of an INSERT as well: it says whether it did
+    )
 
     @event.listens_for(engine, "connect")
     def _set_up(dbapi: Any, _record: Any) -> None:
