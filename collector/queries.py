@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select, tuple_
+from sqlalchemy import Connection, Row, Select, and_, func, select, tuple_
 
 from collector.tables import alarms, cases, devices, gaps, gateways, outbox
 from collector.views import (
@@ -81,9 +81,16 @@ def alarm_page(connection: Connection, active: bool | None, before: int, limit: 
 
 def case_page(connection: Connection, before: int, limit: int) -> Page[CaseView]:
     """Return cases, the newest first; ``before`` 0 begins."""
+    message = outbox.alias()
+    of_case = select(func.max(message.c.n)).where(message.c.case_id == cases.c.id)
+    open_ = select(func.min(message.c.n)).where(message.c.case_id == cases.c.id, message.c.state != "done")
+    current = func.coalesce(
+        open_.correlate(cases).scalar_subquery(), of_case.correlate(cases).scalar_subquery()
+    )
     query = (
         select(cases, outbox.c.state, outbox.c.attempts, outbox.c.next_ms, outbox.c.reason)
-        .join(outbox, outbox.c.case_id == cases.c.id)
+        .select_from(cases)
+        .outerjoin(outbox, and_(outbox.c.case_id == cases.c.id, outbox.c.n == current))
         .order_by(cases.c.row.desc())
     )
     if before:
@@ -127,9 +134,11 @@ def _alarms_of(connection: Connection, case_ids: Sequence[str]) -> dict[str, tup
 
 
 def _case(row: Any, alarm_ids: list[str], alarm_count: int) -> CaseView:
-    posting = PostingView(
-        state=row["state"], attempts=row["attempts"], next_ms=row["next_ms"], reason=row["reason"]
-    )
+    posting = None
+    if row["state"]:
+        posting = PostingView(
+            state=row["state"], attempts=row["attempts"], next_ms=row["next_ms"], reason=row["reason"]
+        )
     title = TitleView(en=row["title_en"], zh=row["title_zh"])
     return CaseView.model_validate(
         dict(row) | {"posting": posting, "title": title, "alarms": alarm_ids, "alarm_count": alarm_count}

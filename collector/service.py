@@ -20,7 +20,10 @@ from collector import backup, journal, key_file
 from collector.alarms.book import AlarmBook
 from collector.alarms.projection import AlarmProjection
 from collector.api import Sources, application
+from collector.cases import classes as case_classes
 from collector.cases.book import CaseBook
+from collector.cases.desk import CaseDesk
+from collector.cases.opening import Opening
 from collector.commands import api as command_api
 from collector.commands.book import CommandBook
 from collector.commands.publisher import CommandPublisher
@@ -93,15 +96,20 @@ class Collector:
         state.write_now(lambda connection: journal.begin(connection, world.new_id()))
         self.series = SeriesProjection(state, store, self.metrics, limits.projection_batches_max)
         self.series.prepare()
-        book = CaseBook(
+        state.write_now(lambda db: case_classes.seed(db, settings.case_classes, world.now_ms()))
+        self.case_desk = CaseDesk(settings.cases, utc_offset_min=settings.utc_offset_min)
+        opening = Opening(
             settings.district,
-            {entry.problem: entry for entry in settings.case_classes},
-            loaded.parts,
+            self.case_desk,
+            lambda _, code: loaded.parts.get(code),
             number_template=settings.cases.number_template,
             utc_offset_min=settings.utc_offset_min,
             new_id=world.new_id,
         )
-        self.alarm_book = AlarmBook([book])
+        self.case_book = CaseBook(
+            self.case_desk, opening, utc_offset_min=settings.utc_offset_min, now_ms=world.now_ms
+        )
+        self.alarm_book = AlarmBook([self.case_book])
         self.desired_publisher = DesiredPublisher(
             settings.district,
             state,
@@ -158,7 +166,12 @@ class Collector:
         self.outbox: Outbox | None = None
         if settings.platform:
             self.outbox = Outbox(
-                settings.platform, state, self.metrics, now_ms=world.now_ms, random=world.random
+                settings.platform,
+                state,
+                self.case_desk,
+                self.metrics,
+                now_ms=world.now_ms,
+                random=world.random,
             )
         self.housekeeping = Housekeeping(
             state, store, projections, limits, now_ms=world.now_ms, series_stores=self.series_stores

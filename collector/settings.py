@@ -13,12 +13,13 @@ import httpx
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from collector import postgresql
+from collector.cases.settings import CaseClass, Cases
 from collector.parts.register import Part, load_parts
 from collector.postgresql import Postgresql
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
 from lighting.nights import zone
-from toml_files import Problem, Strict, Title, TomlFile, TomlFileError
+from toml_files import Problem, Strict, TomlFile, TomlFileError
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
 UTC_OFFSET_STEP_MIN = 15
@@ -174,26 +175,6 @@ class SeriesStore(Strict):
     lines_per_write_max: int = Field(default=5000, ge=1, le=50_000)
 
 
-class Cases(Strict):
-    """How cases are numbered."""
-
-    number_template: str = Field(default="{district}-{date}-{number:05}", min_length=1, max_length=100)
-
-    @field_validator("number_template")
-    @classmethod
-    def _can_be_filled(cls, template: str) -> str:
-        """Try it with two numbers: they must differ, or every case of a day would be called the same."""
-        try:
-            filled = [case_number(template, "north", "20260101", "010201", number) for number in (1, 2)]
-        except (LookupError, ValueError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f"cannot be filled in ({error}); use {{district}} {{date}} {{year}} {{code}} {{number}}"
-            ) from error
-        if filled[0] == filled[1] or "{date}" not in template:
-            raise ValueError("does not tell cases apart; it needs {date} and {number}")
-        return template
-
-
 class Lamps(Strict):
     """Where the nights of lamps begin and end."""
 
@@ -209,15 +190,6 @@ class Lamps(Strict):
                 f"no time zone {name!r}; write one as Asia/Shanghai, or leave it empty"
             ) from error
         return name
-
-
-class CaseClass(Strict):
-    """Which problem becomes which class of case."""
-
-    problem: Name
-    code: str = Field(min_length=1, max_length=32)
-    title: Title
-    deadline_h: float = Field(gt=0, le=10_000)
 
 
 class Settings(Strict):
@@ -333,11 +305,6 @@ def _token(path: Path) -> str:
     if not token or len(raw) > TOKEN_BYTES_MAX or not all(0x21 <= byte <= 0x7E for byte in token):
         raise ValueError("holds no token: one word of ASCII, no spaces")
     return token.decode("ascii")
-
-
-def case_number(template: str, district: str, date: str, code: str, number: int) -> str:
-    """Return the case's number; ``date`` is YYYYMMDD, ``number`` counts from 1 each day."""
-    return template.format(district=district, date=date, year=date[:4], code=code, number=number)
 
 
 def _duplicates(settings: Settings, file: TomlFile) -> Iterator[Problem]:

@@ -4,7 +4,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from collector.cases.book import Posting, Stage
+from collector.cases.life import Stage
+from collector.cases.outgoing import Posting
 from contract.events import Priority
 from contract.samples import ClockState, Quality
 
@@ -119,7 +120,7 @@ class AlarmView(BaseModel):
 
 
 class PostingView(BaseModel):
-    """Where a case stands on its way to the city platform."""
+    """Where a case stands on its way to the city platform: its first message not done, else its last."""
 
     state: Posting
     attempts: int
@@ -151,7 +152,7 @@ class CaseView(BaseModel):
     filed_ms: int | None
     deadline_ms: int
     platform_number: str
-    posting: PostingView
+    posting: PostingView | None
     alarms: list[str]
     alarm_count: int
 

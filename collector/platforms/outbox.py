@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from random import Random
 
 import httpx
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Exists, exists, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from collector.cases.book import Posting, Stage
+from collector.cases.desk import CaseDesk
+from collector.cases.outgoing import Posting
 from collector.database import Database
 from collector.metrics import Metrics
 from collector.platforms.verdicts import (
@@ -27,7 +28,7 @@ from collector.platforms.verdicts import (
     wait_s,
 )
 from collector.settings import Platform
-from collector.tables import cases, outbox
+from collector.tables import outbox
 
 _log = logging.getLogger(__name__)
 
@@ -38,9 +39,11 @@ INTERRUPTED = "interrupted while it was being sent"
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A case to be sent now; ``attempts`` counts this one."""
+    """A message to be sent now; ``attempts`` counts this one."""
 
+    row: int
     case_id: str
+    key: str
     payload: str
     attempts: int
 
@@ -52,6 +55,7 @@ class Outbox:
         self,
         platform: Platform,
         database: Database,
+        desk: CaseDesk,
         metrics: Metrics,
         *,
         now_ms: Callable[[], int],
@@ -60,6 +64,7 @@ class Outbox:
         """Prepare; ``run`` works."""
         self.failing = ""
         self._platform, self._database, self._metrics = platform, database, metrics
+        self._desk = desk
         self._now_ms, self._random = now_ms, random
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -101,8 +106,9 @@ class Outbox:
 
     def _select(self, connection: Connection, count_max: int) -> list[Due]:
         query = (
-            select(outbox.c.case_id, outbox.c.payload, outbox.c.attempts + 1)
+            select(outbox.c.row, outbox.c.case_id, outbox.c.key, outbox.c.payload, outbox.c.attempts + 1)
             .where(outbox.c.state == Posting.WAITING, outbox.c.next_ms <= self._now_ms())
+            .where(~_earlier())
             .order_by(outbox.c.next_ms)
             .limit(count_max)
         )
@@ -112,13 +118,17 @@ class Outbox:
         """Mark what will be sent before it is sent, so that an interruption is known as one."""
         claimed = self._select(connection, count_max)
         for due in claimed:
-            _set(connection, due.case_id, state=Posting.SENDING, attempts=due.attempts)
+            _set(connection, due.row, state=Posting.SENDING, attempts=due.attempts)
         return claimed
 
     def _recover(self, connection: Connection) -> None:
-        interrupted = connection.scalars(select(outbox.c.case_id).where(outbox.c.state == Posting.SENDING))
-        for case_id in interrupted.all():
-            self._settle(connection, Due(case_id, "", 1), judge(Unknown(INTERRUPTED), has_key=self._has_key))
+        query = select(outbox.c.row, outbox.c.case_id).where(outbox.c.state == Posting.SENDING)
+        for row in connection.execute(query).all():
+            self._settle(
+                connection,
+                Due(row.row, row.case_id, "", "", 1),
+                judge(Unknown(INTERRUPTED), has_key=self._has_key),
+            )
 
     async def _send(self, client: httpx.AsyncClient, due: Due) -> None:
         attempt = await self._post(client, due)
@@ -140,7 +150,7 @@ class Outbox:
     async def _post(self, client: httpx.AsyncClient, due: Due) -> Attempt:
         headers = {"Content-Type": "application/json; charset=utf-8", "Accept-Encoding": "identity"}
         if self._has_key:
-            headers[self._platform.idempotency_header] = due.case_id
+            headers[self._platform.idempotency_header] = due.key
         try:
             # httpx limits each read; this limits a platform that sends a byte now and then.
             async with (
@@ -167,14 +177,10 @@ class Outbox:
         now_ms = self._now_ms()
         match verdict:
             case Filed(number):
-                _set(connection, due.case_id, state=Posting.DONE, reason="")
-                connection.execute(
-                    update(cases)
-                    .where(cases.c.id == due.case_id, cases.c.stage == Stage.COLLECTED)
-                    .values(stage=Stage.FILED.value, filed_ms=now_ms, platform_number=number)
-                )
+                _set(connection, due.row, state=Posting.DONE, reason="")
+                self._desk.accepted(connection, due.case_id, number, now_ms)
             case NeedsPerson(reason):
-                _set(connection, due.case_id, state=Posting.NEEDS_PERSON, reason=reason)
+                _set(connection, due.row, state=Posting.NEEDS_PERSON, reason=reason)
             case Retry(reason):
                 wait = wait_s(
                     due.attempts,
@@ -187,7 +193,7 @@ class Outbox:
                 )
                 _set(
                     connection,
-                    due.case_id,
+                    due.row,
                     state=Posting.WAITING,
                     reason=reason,
                     next_ms=now_ms + round(wait * 1000),
@@ -198,9 +204,17 @@ class Outbox:
         return bool(self._platform.idempotency_header)
 
 
-def _set(connection: Connection, case_id: str, **values: str | int) -> None:
+def _earlier() -> Exists:
+    """Say that a message of the same case is to go first."""
+    before = outbox.alias()
+    return exists().where(
+        before.c.case_id == outbox.c.case_id, before.c.n < outbox.c.n, before.c.state != Posting.DONE
+    )
+
+
+def _set(connection: Connection, row: int, **values: str | int) -> None:
     plain = {key: str(value)[:500] if isinstance(value, str) else value for key, value in values.items()}
-    connection.execute(update(outbox).where(outbox.c.case_id == case_id).values(**plain))
+    connection.execute(update(outbox).where(outbox.c.row == row).values(**plain))
 
 
 def _plain(body: bytes, encoding: str) -> bytes:

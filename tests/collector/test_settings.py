@@ -13,8 +13,10 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+from collector.cases import tables as _case_tables  # noqa: F401 - theirs belong to STATE
 from collector.database import Database
 from collector.parts.register import HEADER, load_parts
+from collector.platforms import tables as _platform_tables  # noqa: F401 - theirs belong to STATE
 from collector.series.tables import SERIES
 from collector.settings import EXAMPLE, SeriesStore, Settings, load
 from collector.tables import STATE
