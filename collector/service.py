@@ -34,6 +34,8 @@ from collector.desired import period_api
 from collector.desired.book import DesiredBook
 from collector.desired.periods import PeriodDesk
 from collector.desired.publisher import DesiredPublisher
+from collector.evaluation import api as evaluation_api
+from collector.evaluation.projection import EvaluationProjection
 from collector.health import Health
 from collector.housekeeping import Housekeeping
 from collector.ingest import Ingest
@@ -176,6 +178,7 @@ class Collector:
         self.housekeeping = Housekeeping(
             state, store, projections, limits, now_ms=world.now_ms, series_stores=self.series_stores
         )
+        self.evaluation = EvaluationProjection(state, settings.utc_offset_min)
         self.listening = Listening(state, now_ms=world.now_ms, connected=lambda: self.link.connected)
         lamps = LampReading(
             settings.district,
@@ -210,6 +213,11 @@ class Collector:
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
             period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms))),
             lamp_api.router(lamps),
+            evaluation_api.router(
+                evaluation_api.Sources(
+                    state, self.evaluation, settings.utc_offset_min, world.now_ms, world.new_id
+                )
+            ),
         )
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
@@ -219,6 +227,7 @@ class Collector:
         yield self.listening.run()
         yield from (keeper.run() for keeper in self.keepers)
         yield self.housekeeping.run()
+        yield self.evaluation.run()
         if self.outbox:
             yield self.outbox.run()
 
