@@ -61,9 +61,11 @@ from collector.series.stores import StoreProjection
 from collector.settings import Http, Loaded, SeriesStore
 from collector.telling import api as telling_api
 from collector.telling.desk import TellingDesk
-from collector.world import World as World
+from collector.world import World
 from contract.desired import DesiredKind, object_problems
 from contract.signing import SigningKey
+
+__all__ = ["Collector", "CollectorError", "World", "people_offline", "redo", "running"]
 
 START_TIMEOUT_S = 10.0
 START_POLL_S = 0.01
