@@ -1,6 +1,7 @@
 """The centre's settings: one TOML file. ``settings.example.toml`` beside this module is its manual."""
 
 import ipaddress
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone, tzinfo
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from collector import postgresql
 from collector.alarms.settings import AlarmSettings
 from collector.cases.settings import CaseClass, Cases
 from collector.deadlines.calendar import WorkingCalendar
@@ -26,6 +28,7 @@ from collector.platforms.settings import (
     Url,
     load_platforms,
 )
+from collector.postgresql import Postgresql
 from collector.telling.files import Files, told_files
 from collector.telling.settings import Telling
 from collector.tls_files import TlsFileError, TlsFiles, checked
@@ -97,6 +100,20 @@ class Http(Strict):
         if bool(self.tls_cert_file) != bool(self.tls_key_file):
             raise ValueError("tls_cert_file and tls_key_file belong together; give both, or none")
         return self
+
+
+class State(Strict):
+    """Where journal and state are, if not in the data folder."""
+
+    url: str = Field(default="", max_length=1000)
+    password_file: str = Field(default="", max_length=255)
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if url and (found := postgresql.problem(url)):
+            raise ValueError(found)
+        return url
 
 
 class Limits(Strict):
@@ -188,6 +205,7 @@ class Settings(Strict):
     profile_folders: list[str] = Field(default=[], max_length=16)
     broker: Broker
     http: Http = Http()
+    state: State = State()
     limits: Limits = Limits()
     platform: Platform | None = None
     platforms: list[CityPlatform] = Field(default=[], max_length=PLATFORMS_MAX)
@@ -236,9 +254,11 @@ class Loaded:
     calendar: WorkingCalendar
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
     platforms: tuple[LoadedPlatform, ...] = ()
-    people: Files | None = None
+    telling: Files | None = None
     """People and channels; None: nobody is told anything."""
     tls: TlsFiles | None = None
+    state: Postgresql | None = None
+    """The database of journal and state; None: a file in the data folder."""
 
 
 def load(path: Path) -> Loaded:
@@ -271,15 +291,22 @@ def load(path: Path) -> Loaded:
             problems.append(file.problem(("http", error.which), str(error), error.remedy))
     platforms, mistakes = load_platforms(file, path.parent, settings.platform, settings.platforms)
     problems += mistakes
-    people: Files | None = None
+    telling: Files | None = None
     try:
-        people = told_files(settings.telling, path.parent)
+        telling = told_files(settings.telling, path.parent)
     except TomlFileError as error:
         problems += error.problems
     try:
         calendar = settings.deadlines.calendar(path.parent, settings.utc_offset_min)
     except TomlFileError as error:
         raise TomlFileError([*problems, *error.problems]) from error
+    state: Postgresql | None = None
+    try:
+        state = _state(path.parent, settings.state)
+    except (OSError, ValueError) as error:
+        what = f"{settings.state.password_file}: {str(getattr(error, 'strerror', '') or error).lower()}"
+        remedy = "name a file that holds the password and nothing else, and that only its owner can read"
+        problems.append(file.problem(("state", "password_file"), what, remedy))
     if problems:
         raise TomlFileError(problems)
     return Loaded(
@@ -290,9 +317,23 @@ def load(path: Path) -> Loaded:
         calendar=calendar,
         tokens=tokens,
         platforms=tuple(platforms),
-        people=people,
+        telling=telling,
         tls=tls,
+        state=state,
     )
+
+
+def _state(folder: Path, told: State) -> Postgresql | None:
+    """Return the database's address with its password; OSError or ValueError where that is not to be had."""
+    if not told.url:
+        return None
+    if not told.password_file:
+        return Postgresql(told.url)  # let in without one: over a socket, or by a certificate
+    path = folder / told.password_file
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise ValueError(f"has mode {mode:04o}, so others can read it; run  chmod 600")
+    return Postgresql(told.url, _token(path))
 
 
 def _token(path: Path) -> str:

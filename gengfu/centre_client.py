@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 import httpx
 import typer
 
+from gengfu.language import language
+
 TIMEOUT_S = 30.0
 HINTS = {
     401: "the centre does not know who asks: put a token into ~/.config/gengfu/token, or name its file with "
@@ -38,7 +40,7 @@ def asked(
             json=body,
             params=query,
             timeout=TIMEOUT_S,
-            headers=token_file.headers(url, os.environ),
+            headers={"Accept-Language": language(os.environ)} | token_file.headers(url, os.environ),
             verify=token_file.verification(url, os.environ),
         )
     except token_file.TokenFileError as error:

@@ -6,7 +6,6 @@ from datetime import tzinfo
 
 import httpx
 
-from collector.telling.apprise_channel import AppriseSender
 from collector.telling.channels_file import AppriseChannel, Channels, SmsChannel
 from collector.telling.outgoing import Channel
 from collector.telling.relay_client import RelaySender
@@ -24,6 +23,8 @@ class Senders:
 
     def made(self, channels: Channels, keys: Mapping[str, bytes]) -> dict[str, Channel]:
         """Return them by name."""
+        from collector.telling.apprise_channel import AppriseSender  # noqa: PLC0415 - it takes a while
+
         found: dict[str, Channel] = {}
         for channel in channels.channels:
             if isinstance(channel, AppriseChannel):

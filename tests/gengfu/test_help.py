@@ -13,9 +13,10 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from gengfu.commands import audit, collector, command, edge, lamps, periods, profiles, tokens, users
+from gengfu.commands import alarms, audit, collector, command, edge, lamps, periods, profiles, tokens, users
 
 GROUPS = {
+    "alarms": alarms.app,
     "edge": edge.app,
     "collector": collector.app,
     "command": command.app,

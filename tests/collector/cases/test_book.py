@@ -40,7 +40,7 @@ def test_a_case_begins_with_its_stage_place_departments_deadline_and_message() -
         "500103",
         "500103001",
     )
-    assert (case.deadline_ms, case.limit_words) == (NOW_MS + 2 * HOUR_MS, "2 hours")
+    assert (case.deadline_ms, case.limit_words) == (NOW_MS + 2 * HOUR_MS, "2 urgent_hours")
     assert (case.severity, case.urgent, case.version_of_tables) == ("serious", True, 1)
     [stage] = rig.rows(case_stages)
     assert (stage.n, stage.stage, stage.step, stage.role) == (1, "collected", "open", "sensor")
