@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any, BinaryIO, NoReturn
 
 import httpx
 import typer
 
 TIMEOUT_S = 30.0
+CHUNK_BYTES = 64 * 1024
 
 
 def asked(
@@ -18,14 +20,25 @@ def asked(
     body: Any = None,
     query: Any = None,
     options: Mapping[str, str] | None = None,
+    file: BinaryIO | None = None,
+    media_type: str = "",
+    timeout_s: float = TIMEOUT_S,
 ) -> Any:
     """Return the centre's answer as plain data; where there is none, say why on standard error and exit 1.
 
-    ``options`` are what people wrote for what the centre is asked, as it may refuse that.
+    ``options`` are what people wrote for what the centre is asked, as it may refuse that. A ``file`` of a
+    ``media_type`` is sent as it is, in place of ``body``.
     """
+    headers = {"content-type": media_type} if file is not None else {}
     try:
         answer = httpx.request(
-            method, f"{url.rstrip('/')}/api/v1{path}", json=body, params=query, timeout=TIMEOUT_S
+            method,
+            f"{url.rstrip('/')}/api/v1{path}",
+            json=body,
+            content=None if file is None else iter(partial(file.read, CHUNK_BYTES), b""),
+            params=query,
+            timeout=timeout_s,
+            headers=headers,
         )
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         _end(f"the centre at {url} does not answer: {error}; is it running, and is --url right?")

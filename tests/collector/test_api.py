@@ -120,7 +120,7 @@ def test_the_index_leads_everywhere(tmp_path: Path) -> None:
     with standing(settings(tmp_path), Clock()) as collector:
         index = told(collector, "/api/v1")
         assert index == told(collector, "/")
-        assert len(index["lists"]) == 10
+        assert len(index["lists"]) == 12
         for path in (index["description"], index["metrics"], *index["lists"]):
             assert asked(collector, path).status_code == 200
         assert asked(collector, index["health"]).status_code == 503

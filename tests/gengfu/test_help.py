@@ -13,13 +13,15 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from gengfu.commands import collector, command, edge, lamps, periods, profiles
+from gengfu.commands import collector, command, edge, grids, lamps, parts, periods, profiles
 
 GROUPS = {
     "edge": edge.app,
     "collector": collector.app,
     "command": command.app,
+    "grids": grids.app,
     "lamps": lamps.app,
+    "parts": parts.app,
     "periods": periods.app,
     "profiles": profiles.app,
 }
