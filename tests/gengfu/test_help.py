@@ -13,12 +13,13 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from gengfu.commands import collector, command, edge, lamps, periods, profiles
+from gengfu.commands import cases, collector, command, edge, lamps, periods, profiles
 
 GROUPS = {
     "edge": edge.app,
     "collector": collector.app,
     "command": command.app,
+    "cases": cases.app,
     "lamps": lamps.app,
     "periods": periods.app,
     "profiles": profiles.app,
