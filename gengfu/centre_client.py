@@ -39,7 +39,7 @@ def asked(
     """
     from gengfu import token_file
 
-    headers = {"Accept-Language": language(os.environ)}
+    headers: dict[str, str] = {"Accept-Language": language(os.environ)}
     if file is not None:
         headers["Content-Type"] = media_type
     try:
