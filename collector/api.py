@@ -23,7 +23,6 @@ from collector.series import reading as series_reading
 from collector.series.reading import Reading
 from collector.views import (
     AlarmView,
-    CaseView,
     DeviceView,
     GapView,
     GatewayView,
@@ -53,6 +52,8 @@ LISTS = (
     "silences",
     "incidents",
     "cases",
+    "case-classes",
+    "no-collection",
     "gaps",
     "lamps/nights",
 )
@@ -214,12 +215,6 @@ def _add_alarms(app: APIRouter, sources: Sources) -> None:
         """Alarms, the newest first; ``active`` leaves only those that are, or are not."""
         before = _number(cursor)
         return await sources.state.read(lambda db: queries.alarm_page(db, active, before, limit))
-
-    @app.get("/cases")
-    async def get_cases(limit: Limit = 100, cursor: Cursor = "") -> Page[CaseView]:
-        """Cases, the newest first."""
-        before = _number(cursor)
-        return await sources.state.read(lambda db: queries.case_page(db, before, limit))
 
     @app.get("/gaps")
     async def get_gaps(limit: Limit = 100, cursor: Cursor = "") -> Page[GapView]:

@@ -27,7 +27,13 @@ from collector.alarms.operating import Operators
 from collector.alarms.projection import AlarmProjection
 from collector.alarms.timing import Timers
 from collector.api import Sources, application
+from collector.cases import api as case_api
+from collector.cases import classes as case_classes
+from collector.cases import tables_api as case_tables_api
 from collector.cases.book import CaseBook
+from collector.cases.desk import CaseDesk
+from collector.cases.opening import Opening
+from collector.cases.timers import CaseTimers
 from collector.commands import api as command_api
 from collector.commands.book import CommandBook
 from collector.commands.publisher import CommandPublisher
@@ -43,6 +49,7 @@ from collector.fleet.words import TITLES as FLEET_TITLES
 from collector.health import Health
 from collector.housekeeping import Housekeeping
 from collector.incidents import api as incident_api
+from collector.incidents.acknowledging import AlarmsOfIncidents
 from collector.incidents.book import IncidentBook, Life
 from collector.incidents.desk import IncidentDesk
 from collector.incidents.keeping import IncidentKeeping
@@ -57,15 +64,16 @@ from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
 from collector.parts import book as parts
-from collector.parts.register import seed
+from collector.parts.seeding import seed
 from collector.people import api as people_api
 from collector.people import session_api
 from collector.people.desk import PeopleDesk
 from collector.people.doors import Doors, Site
+from collector.people.headers import GuardedHeaders
 from collector.platforms import api as platform_api
 from collector.platforms.outbox import Tools
 from collector.platforms.running import Platforms
-from collector.platforms.stages import PlainStages
+from collector.platforms.stages import DeskStages
 from collector.projections import Keeper, Projection, Redone
 from collector.series.influx import InfluxStore
 from collector.series.projection import SeriesProjection
@@ -114,13 +122,16 @@ class Collector:
         """Where the interface is, once it is served."""
         self.state, self.store, self.metrics = state, store, Metrics()
         state.write_now(lambda connection: journal.begin(connection, world.new_id()))
-        state.write_now(lambda connection: seed(connection, loaded.parts))
+        if loaded.parts_file is not None:
+            seed(state, loaded.parts_file, settings.parts, world.now_ms())
         self.series = SeriesProjection(state, store, self.metrics, limits.projection_batches_max)
         self.series.prepare()
-        book = CaseBook(
+        state.write_now(lambda db: case_classes.seed(db, settings.case_classes, world.now_ms()))
+        self.case_desk = CaseDesk(settings.cases, utc_offset_min=settings.utc_offset_min)
+        opening = Opening(
             settings.district,
-            {entry.problem: entry for entry in settings.case_classes},
-            parts.PartBook(),
+            self.case_desk,
+            parts.find,
             number_template=settings.cases.number_template,
             utc_offset_min=settings.utc_offset_min,
             new_id=world.new_id,
@@ -128,9 +139,23 @@ class Collector:
         labeller = Labeller(parts.find, area_digits=settings.incidents.area_digits)
         self.conditions = Conditions(settings.alarms, now_ms=world.now_ms, area_of=labeller.area_of_part)
         self.alarm_timers = Timers(state, self.conditions, settings.alarms, now_ms=world.now_ms)
-        self.incident_book = _incident_book(loaded, world, labeller)
+        self.incident_book = _incident_book(loaded, world, labeller, self.conditions)
         self.incident_keeping = IncidentKeeping(state, self.incident_book, now_ms=world.now_ms)
-        self.alarm_book = AlarmBook([self.conditions, self.incident_book, book])
+        self.case_book = CaseBook(
+            self.case_desk,
+            opening,
+            utc_offset_min=settings.utc_offset_min,
+            now_ms=world.now_ms,
+            incident_of=self.incident_book.of_alarm,
+        )
+        self.case_timers = CaseTimers(
+            state,
+            self.case_desk,
+            self.case_book,
+            interval_s=settings.cases.timer_interval_s,
+            now_ms=world.now_ms,
+        )
+        self.alarm_book = AlarmBook([self.conditions, self.incident_book, self.case_book])
         self.desired_publisher = DesiredPublisher(
             settings.district,
             state,
@@ -184,7 +209,7 @@ class Collector:
             random=world.random,
             now_ms=world.now_ms,
         )
-        stages = PlainStages()
+        stages = DeskStages(self.case_desk)
         tools = Tools(state, self.metrics, stages, now_ms=world.now_ms, random=world.random)
         self.platforms = Platforms(loaded.platforms, tools, new_id=world.new_id)
         self.housekeeping = Housekeeping(
@@ -216,21 +241,17 @@ class Collector:
             ingest=self.ingest,
             keepers=self.keepers,
             platforms=self.platforms,
+            teller=None,
             publishers=publishers,
             lamp_rates=LampRates(lamps, self.metrics, monotonic_s=world.monotonic_s),
             gauges=[lambda connection: self._measure_alarms(connection, loaded, world)],
             stuck_after_s=limits.stuck_after_s,
             monotonic_s=world.monotonic_s,
         )
-        self.people = PeopleDesk(
-            settings.people,
-            state,
-            now_ms=world.now_ms,
-            monotonic_s=world.monotonic_s,
-            random_bytes=world.random.randbytes,
-        )
-        self.people.begin()
-        site = Site()
+        operators = Operators(self.conditions, shelve_max_ms=settings.alarms.shelve_max_ms)
+        incident_desk = IncidentDesk(AlarmsOfIncidents(operators).acknowledge)
+        self.people = _people(loaded, world, state)
+        site = _site(loaded)
         self.app = application(
             Sources(state, store, loaded.profiles, self.health, self.live, world.now_ms),
             desired_api.router(
@@ -246,21 +267,26 @@ class Collector:
             command_api.router(command_api.Sources(state, commanding, world.now_ms)),
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
             period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms), world.now_ms)),
+            case_api.router(case_api.Sources(state, self.case_desk, world.now_ms)),
+            case_tables_api.router(
+                case_tables_api.Sources(state, settings.cases, world.now_ms, world.new_id)
+            ),
             lamp_api.router(lamps),
             alarm_api.router(
                 alarm_api.Sources(
                     state,
-                    Operators(self.conditions, shelve_max_ms=settings.alarms.shelve_max_ms),
+                    operators,
                     settings.alarms,
                     world.now_ms,
                     world.new_id,
                 )
             ),
-            incident_api.router(incident_api.Sources(state, IncidentDesk(), world.now_ms)),
             session_api.router(self.people, site),
             people_api.router(self.people),
+            incident_api.router(incident_api.Sources(state, incident_desk, world.now_ms)),
         )
         self.app.add_middleware(Doors, desk=self.people, site=site)
+        self.app.add_middleware(GuardedHeaders, site=site)
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield everything that runs until it is cancelled."""
@@ -272,6 +298,7 @@ class Collector:
         yield self.alarm_timers.run()
         yield self.incident_keeping.run()
         yield self.fleet.run()
+        yield self.case_timers.run()
         yield self.platforms.run()
 
     def close(self) -> None:
@@ -307,7 +334,7 @@ class Collector:
             keeper.wake()
 
 
-def _incident_book(loaded: Loaded, world: World, labeller: Labeller) -> IncidentBook:
+def _incident_book(loaded: Loaded, world: World, labeller: Labeller, conditions: Conditions) -> IncidentBook:
     settings = loaded.settings.incidents
     life = Life(
         close_after_ms=round(settings.close_after_s * 1000),
@@ -322,6 +349,7 @@ def _incident_book(loaded: Loaded, world: World, labeller: Labeller) -> Incident
         life,
         new_id=world.new_id,
         now_ms=world.now_ms,
+        quiet=lambda connection, alarm: bool(conditions.quiet(connection, [(alarm.gateway, alarm.id)])),
     )
 
 
@@ -340,7 +368,12 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
         _databases(loaded.data_folder) as (state, store),
         contextlib.closing(Collector(loaded, world, state, store)) as collector,
     ):
-        server = _Server(_configuration(collector.app))
+        if not loaded.settings.http.is_loopback and not await collector.people.any_there():
+            raise CollectorError(
+                f"[http] host {loaded.settings.http.host} serves other machines, and there are no users yet; "
+                "add the first administrator with `gengfu collector users add`"
+            )
+        server = _Server(_configuration(collector.app, loaded))
         async with asyncio.TaskGroup() as tasks:
             work = [tasks.create_task(loop) for loop in collector.loops()]
             tasks.create_task(server.serve(sockets=[listener]))
@@ -348,7 +381,7 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
                 async with asyncio.timeout(START_TIMEOUT_S):
                     while not server.started:
                         await asyncio.sleep(START_POLL_S)
-                collector.url = _url(listener)
+                collector.url = _url(listener, is_tls=loaded.tls is not None)
                 yield collector
             finally:
                 server.should_exit = True
@@ -390,9 +423,36 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _configuration(app: FastAPI) -> uvicorn.Config:
+@contextlib.contextmanager
+def people_offline(loaded: Loaded, world: World) -> Iterator[PeopleDesk]:
+    """Open the desk of people while no centre works there; CollectorError where one does."""
+    with _databases(loaded.data_folder) as (state, _):
+        yield _people(loaded, world, state)
+
+
+def _people(loaded: Loaded, world: World, state: Database) -> PeopleDesk:
+    desk = PeopleDesk(
+        loaded.settings.people,
+        state,
+        now_ms=world.now_ms,
+        monotonic_s=world.monotonic_s,
+        random_bytes=world.random.randbytes,
+    )
+    desk.begin()
+    return desk
+
+
+def _site(loaded: Loaded) -> Site:
+    http = loaded.settings.http
+    return Site(http.is_loopback, loaded.tls is not None, http.behind_proxy)
+
+
+def _configuration(app: FastAPI, loaded: Loaded) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        ssl_certfile=loaded.tls.cert if loaded.tls else None,
+        ssl_keyfile=loaded.tls.key if loaded.tls else None,
+        proxy_headers=False,  # whom they may be believed from, the doors know
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -446,6 +506,6 @@ def _databases(folder: Path) -> Iterator[tuple[Database, Database]]:
         yield opened[0], opened[1]
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, *, is_tls: bool) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{'https' if is_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"

@@ -1,5 +1,6 @@
 """The centre's settings: one TOML file. ``settings.example.toml`` beside this module is its manual."""
 
+import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone, tzinfo
@@ -7,14 +8,15 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from collector.alarms.settings import AlarmSettings
+from collector.cases.settings import CaseClass, Cases
 from collector.deadlines.calendar import WorkingCalendar
 from collector.deadlines.settings import Deadlines, competing_rules
 from collector.fleet.settings import Fleet
 from collector.incidents.settings import Incidents
-from collector.parts.register import Part, load_parts
+from collector.parts.settings import PartSettings
 from collector.people.settings import People
 from collector.platforms.settings import (
     PLATFORMS_MAX,
@@ -24,10 +26,13 @@ from collector.platforms.settings import (
     Url,
     load_platforms,
 )
+from collector.telling.files import Files, told_files
+from collector.telling.settings import Telling
+from collector.tls_files import TlsFileError, TlsFiles, checked
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
 from lighting.nights import zone
-from toml_files import Problem, Strict, Title, TomlFile, TomlFileError
+from toml_files import Problem, Strict, TomlFile, TomlFileError
 
 EXAMPLE = Path(__file__).with_name("settings.example.toml")
 UTC_OFFSET_STEP_MIN = 15
@@ -56,20 +61,42 @@ class Broker(Strict):
 
 
 class Http(Strict):
-    """Where the API is served."""
+    """Where the API is served, and to whom."""
 
-    host: str = "127.0.0.1"
     port: int = Field(default=8780, ge=0, le=65_535)
+    tls_cert_file: str = Field(default="", max_length=255)
+    tls_key_file: str = Field(default="", max_length=255)
+    behind_proxy: bool = False
+    host: str = Field(default="127.0.0.1", max_length=64)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Say whether only this machine is served."""
+        return self.host in LOOPBACK
 
     @field_validator("host")
     @classmethod
-    def _is_this_machine(cls, host: str) -> str:
-        if host not in LOOPBACK:
+    def _is_safe(cls, host: str, told: ValidationInfo) -> str:
+        """Serve other machines only where nobody on the way reads passwords."""
+        if host in LOOPBACK:
+            return host
+        try:
+            ipaddress.ip_address(host)
+        except ValueError as error:
+            raise ValueError(f"{host!r} is no address of this machine; write one as 0.0.0.0 or ::") from error
+        if not (told.data.get("tls_cert_file") or told.data.get("behind_proxy")):
             raise ValueError(
-                "there is no sign-in yet, so only this machine is served; "
-                f"write one of {', '.join(LOOPBACK)} and put a proxy with a sign-in in front"
+                "other machines are served over TLS only: give tls_cert_file and tls_key_file, or say "
+                "behind_proxy = true where a proxy of yours does TLS; or write one of "
+                f"{', '.join(LOOPBACK)}"
             )
         return host
+
+    @model_validator(mode="after")
+    def _has_both(self) -> Self:
+        if bool(self.tls_cert_file) != bool(self.tls_key_file):
+            raise ValueError("tls_cert_file and tls_key_file belong together; give both, or none")
+        return self
 
 
 class Limits(Strict):
@@ -133,26 +160,6 @@ class SeriesStore(Strict):
     lines_per_write_max: int = Field(default=5000, ge=1, le=50_000)
 
 
-class Cases(Strict):
-    """How cases are numbered."""
-
-    number_template: str = Field(default="{district}-{date}-{number:05}", min_length=1, max_length=100)
-
-    @field_validator("number_template")
-    @classmethod
-    def _can_be_filled(cls, template: str) -> str:
-        """Try it with two numbers: they must differ, or every case of a day would be called the same."""
-        try:
-            filled = [case_number(template, "north", "20260101", "010201", number) for number in (1, 2)]
-        except (LookupError, ValueError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f"cannot be filled in ({error}); use {{district}} {{date}} {{year}} {{code}} {{number}}"
-            ) from error
-        if filled[0] == filled[1] or "{date}" not in template:
-            raise ValueError("does not tell cases apart; it needs {date} and {number}")
-        return template
-
-
 class Lamps(Strict):
     """Where the nights of lamps begin and end."""
 
@@ -168,15 +175,6 @@ class Lamps(Strict):
                 f"no time zone {name!r}; write one as Asia/Shanghai, or leave it empty"
             ) from error
         return name
-
-
-class CaseClass(Strict):
-    """Which problem becomes which class of case."""
-
-    problem: Name
-    code: str = Field(min_length=1, max_length=32)
-    title: Title
-    deadline_h: float = Field(gt=0, le=10_000)
 
 
 class Settings(Strict):
@@ -197,10 +195,12 @@ class Settings(Strict):
     alarms: AlarmSettings = AlarmSettings()
     cases: Cases = Cases()
     deadlines: Deadlines = Deadlines()
+    parts: PartSettings = PartSettings()
     lamps: Lamps = Lamps()
     incidents: Incidents = Incidents()
     fleet: Fleet = Fleet()
     people: People = People()
+    telling: Telling = Telling()
     series_stores: list[SeriesStore] = Field(default=[], max_length=STORES_MAX)
     case_classes: list[CaseClass] = Field(default=[], max_length=1000)
 
@@ -224,36 +224,36 @@ class Settings(Strict):
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings with what they point to; the data folder is absolute."""
+    """Settings with what they point to; the data folder is absolute.
+
+    ``parts_file`` is the path of the part register, which is read when it is imported; None: there is none.
+    """
 
     settings: Settings
     data_folder: Path
-    parts: dict[str, Part]
+    parts_file: Path | None
     profiles: dict[str, Profile]
     calendar: WorkingCalendar
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
     platforms: tuple[LoadedPlatform, ...] = ()
+    people: Files | None = None
+    """People and channels; None: nobody is told anything."""
+    tls: TlsFiles | None = None
 
 
 def load(path: Path) -> Loaded:
-    """Read the settings, the part register and the profiles.
+    """Read the settings, the profiles and the calendar.
 
     TomlFileError lists every mistake with file, line, key and remedy.
     """
     file = TomlFile.read(path)
     settings = file.parse(Settings)
     problems = [*_duplicates(settings, file), *competing_rules(settings.deadlines, file)]
-    parts: dict[str, Part] = {}
     profiles: dict[str, Profile] = {}
     try:
         profiles = catalogue.load_beside(path, file, settings.profile_folders)
     except TomlFileError as error:
         problems += error.problems
-    if settings.parts_file:
-        try:
-            parts = load_parts(path.parent / settings.parts_file)
-        except TomlFileError as error:
-            problems += error.problems
     tokens: dict[str, str] = {}
     for index, store in enumerate(settings.series_stores):
         if store.token_file:
@@ -263,16 +263,36 @@ def load(path: Path) -> Loaded:
                 what = f"{store.token_file}: {str(getattr(error, 'strerror', '') or error).lower()}"
                 remedy = "name a readable file that holds the token and nothing else"
                 problems.append(file.problem(("series_stores", index, "token_file"), what, remedy))
+    tls = None
+    if settings.http.tls_cert_file:
+        try:
+            tls = checked(path.parent / settings.http.tls_cert_file, path.parent / settings.http.tls_key_file)
+        except TlsFileError as error:
+            problems.append(file.problem(("http", error.which), str(error), error.remedy))
     platforms, mistakes = load_platforms(file, path.parent, settings.platform, settings.platforms)
     problems += mistakes
+    people: Files | None = None
+    try:
+        people = told_files(settings.telling, path.parent)
+    except TomlFileError as error:
+        problems += error.problems
     try:
         calendar = settings.deadlines.calendar(path.parent, settings.utc_offset_min)
     except TomlFileError as error:
         raise TomlFileError([*problems, *error.problems]) from error
     if problems:
         raise TomlFileError(problems)
-    data_folder = (path.parent / settings.data_folder).absolute()
-    return Loaded(settings, data_folder, parts, profiles, calendar, tokens, tuple(platforms))
+    return Loaded(
+        settings,
+        data_folder=(path.parent / settings.data_folder).absolute(),
+        parts_file=path.parent / settings.parts_file if settings.parts_file else None,
+        profiles=profiles,
+        calendar=calendar,
+        tokens=tokens,
+        platforms=tuple(platforms),
+        people=people,
+        tls=tls,
+    )
 
 
 def _token(path: Path) -> str:
@@ -283,11 +303,6 @@ def _token(path: Path) -> str:
     if not token or len(raw) > TOKEN_BYTES_MAX or not all(0x21 <= byte <= 0x7E for byte in token):
         raise ValueError("holds no token: one word of ASCII, no spaces")
     return token.decode("ascii")
-
-
-def case_number(template: str, district: str, date: str, code: str, number: int) -> str:
-    """Return the case's number; ``date`` is YYYYMMDD, ``number`` counts from 1 each day."""
-    return template.format(district=district, date=date, year=date[:4], code=code, number=number)
 
 
 def _duplicates(settings: Settings, file: TomlFile) -> Iterator[Problem]:

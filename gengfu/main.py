@@ -37,10 +37,24 @@ def gengfu(
 
 def _add_groups() -> None:
     """Each room's commands stand in a module of its own; one without its extra still lists the others."""
-    from gengfu.commands import collector, command, demo, edge, lamps, periods, platforms, profiles, sim
+    from gengfu.commands import (
+        audit,
+        collector,
+        command,
+        demo,
+        edge,
+        lamps,
+        periods,
+        platforms,
+        profiles,
+        sim,
+        tokens,
+        users,
+    )
 
     app.command("demo", short_help="A city block on this machine, audited at the end.")(demo.demo)
     app.add_typer(edge.app, name="edge")
+    collector.app.add_typer(users.app, name="users")
     app.add_typer(collector.app, name="collector")
     app.add_typer(command.app, name="command")
     app.add_typer(lamps.app, name="lamps")
@@ -48,6 +62,8 @@ def _add_groups() -> None:
     app.add_typer(platforms.app, name="platforms")
     app.add_typer(profiles.app, name="profiles")
     app.add_typer(sim.app, name="sim")
+    app.add_typer(tokens.app, name="tokens")
+    app.add_typer(audit.app, name="audit")
 
 
 def run() -> None:

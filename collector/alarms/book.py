@@ -1,6 +1,7 @@
 """The book of alarms: every occurrence once, by its id; whoever follows alarms hears of it from here."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -52,7 +53,7 @@ class AlarmBook:
             connection.execute(plain_insert(alarms).values(_unknown(gateway, event, received_ms, backfill)))
         elif changed.rowcount and not found.waits:
             for follower in self._followers:
-                follower.cleared(connection, of_row(found))
+                follower.cleared(connection, replace(of_row(found), cleared_value=event.value))
 
     def tell_waiting(self, connection: Connection, count_max: int) -> bool:
         """At the end of what was backfilled: tell of what is still active. Return whether more waits."""

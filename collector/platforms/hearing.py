@@ -57,6 +57,8 @@ def decide(stage: str, told: str, at_ms: int | None, last_at_ms: int | None) -> 
     stage is a step of its own (dispatched again, done again) only where the platform's clock says that it
     came after what was heard last.
     """
+    if stage not in ORDER:
+        return Backwards()  # it was voided here
     here, there = ORDER.index(stage), ORDER.index(told)
     if here == there:
         return ()
@@ -119,7 +121,7 @@ class Hearing:
             told = f"the platform calls this case {case.platform_number}, and now {status.number}"
             return Heard(Outcome.REFUSED, f"{told}: it may be there twice; look there")
         queue.proved(connection, case_id)
-        self._stages.file(connection, case_id, status.number, self.actor, now_ms)
+        self._stages.file(connection, case_id, status.number, now_ms)
         stage = connection.scalar(select(cases.c.stage).where(cases.c.id == case_id))
         last_at_ms = connection.scalar(
             select(func.max(platform_statuses.c.at_ms)).where(
@@ -138,7 +140,7 @@ class Hearing:
             with connection.begin_nested():
                 for step in steps:
                     self._stages.step(
-                        connection, case_id, step, self.actor, at_ms,
+                        connection, case_id, step, self._platform, at_ms,
                         note=status.note, department=status.department,
                     )  # fmt: skip
         except StageError as error:

@@ -153,7 +153,7 @@ class Outbox:
             case Filed(number, status):
                 queue.note(connection, due.row, state=Posting.DONE, reason="", perhaps=False)
                 if due.n == 1:
-                    self.tools.stages.file(connection, due.case_id, number[:100], self.hearing.actor, now_ms)
+                    self.tools.stages.file(connection, due.case_id, number[:100], now_ms)
                 if status:
                     heard = self.hearing.hear(connection, status, Source.ANSWER, now_ms)
                     if heard.outcome not in (Outcome.APPLIED, Outcome.KNOWN):

@@ -2,14 +2,23 @@
 
 from typing import Protocol
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
-from collector.cases.book import Stage
-from collector.people.roles import Actor
+from collector.cases.desk import CaseDesk
+from collector.cases.life import PLATFORM, Stage, Step
+from collector.cases.words import CaseError
 from collector.tables import cases
 
-ORDER = tuple(str(stage) for stage in Stage)
-CLOSED_FROM = ORDER.index(Stage.VERIFIED)
+ORDER = tuple(str(stage) for stage in Stage if stage is not Stage.VOIDED)
+"""The seven stages; a case that was voided has left them."""
+FORWARD = {
+    Stage.DISPATCHED: Step.DISPATCH,
+    Stage.IN_HAND: Step.TAKE_IN_HAND,
+    Stage.REPORTED: Step.REPORT,
+    Stage.VERIFIED: Step.VERIFY,
+    Stage.EVALUATED: Step.EVALUATE,
+}
+"""The step into a stage from the one before it."""
 
 
 class StageError(Exception):
@@ -19,46 +28,50 @@ class StageError(Exception):
 class Stages(Protocol):
     """What platforms do to cases, in the caller's transaction."""
 
-    def file(self, connection: Connection, case_id: str, number: str, actor: Actor, at_ms: int) -> None:
+    def file(self, connection: Connection, case_id: str, number: str, at_ms: int) -> None:
         """The platform has the case under this number, which may be empty."""
 
     def step(
-        self, connection: Connection, case_id: str, stage: str, actor: Actor, at_ms: int, *,
+        self, connection: Connection, case_id: str, stage: str, platform: str, at_ms: int, *,
         note: str = "", department: str = "",
     ) -> None:  # fmt: skip
-        """The case goes to ``stage``; StageError where it may not."""
+        """The case goes to ``stage``, the next or an earlier one; StageError where it may not."""
 
 
-class PlainStages:
-    """Writes stages as they are told."""
+class DeskStages:
+    """Takes them as steps at the desk of cases, where the platform is a party."""
 
-    def file(self, connection: Connection, case_id: str, number: str, actor: Actor, at_ms: int) -> None:  # noqa: ARG002
+    def __init__(self, desk: CaseDesk) -> None:
+        """``desk`` knows the life of cases."""
+        self._desk = desk
+
+    def file(self, connection: Connection, case_id: str, number: str, at_ms: int) -> None:
         """See Stages."""
-        if number:
-            connection.execute(
-                update(cases)
-                .where(cases.c.id == case_id, cases.c.platform_number == "")
-                .values(platform_number=number)
-            )
-        connection.execute(
-            update(cases)
-            .where(cases.c.id == case_id, cases.c.stage == Stage.COLLECTED)
-            .values(stage=Stage.FILED.value, filed_ms=at_ms)
-        )
+        self._desk.accepted(connection, case_id, number, at_ms)
 
     def step(
-        self,
-        connection: Connection,
-        case_id: str,
-        stage: str,
-        actor: Actor,  # noqa: ARG002
-        at_ms: int,  # noqa: ARG002
-        *,
-        note: str = "",  # noqa: ARG002
-        department: str = "",  # noqa: ARG002
-    ) -> None:
+        self, connection: Connection, case_id: str, stage: str, platform: str, at_ms: int, *,
+        note: str = "", department: str = "",
+    ) -> None:  # fmt: skip
         """See Stages."""
-        before = connection.scalar(select(cases.c.stage).where(cases.c.id == case_id))
-        if ORDER.index(str(before)) >= CLOSED_FROM and ORDER.index(stage) < CLOSED_FROM:
-            raise StageError("the case is closed")
-        connection.execute(update(cases).where(cases.c.id == case_id).values(stage=stage))
+        case = connection.execute(select(cases).where(cases.c.id == case_id)).one()
+        here, there = Stage(case.stage), Stage(stage)
+        if here is there:
+            return  # its class dispatches by itself, and did just now
+        step = FORWARD.get(there)
+        if here is Stage.REPORTED and there in (Stage.DISPATCHED, Stage.IN_HAND):
+            step = Step.RETURN_FOR_REWORK
+        elif here is Stage.IN_HAND and there is Stage.DISPATCHED:
+            step = Step.REDISPATCH
+        if step is None:
+            raise StageError(f"a case that is {here} cannot be {there} again")
+        said = (note or f"told by {platform}")[:500]
+        whose = department or case.dispatched_to or case.maintainer or case.in_charge or platform
+        try:
+            self._desk.step(
+                connection, case_id, step, PLATFORM, at_ms, note=said, reason=said, department=whose[:200]
+            )
+        except CaseError as error:
+            raise StageError(str(error)) from error
+        if step is Step.RETURN_FOR_REWORK and there is Stage.IN_HAND:
+            self.step(connection, case_id, stage, platform, at_ms, note=note, department=department)

@@ -13,7 +13,7 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from gengfu.commands import collector, command, edge, lamps, periods, profiles
+from gengfu.commands import audit, collector, command, edge, lamps, periods, profiles, tokens, users
 
 GROUPS = {
     "edge": edge.app,
@@ -22,6 +22,9 @@ GROUPS = {
     "lamps": lamps.app,
     "periods": periods.app,
     "profiles": profiles.app,
+    "users": users.app,
+    "tokens": tokens.app,
+    "audit": audit.app,
 }
 
 

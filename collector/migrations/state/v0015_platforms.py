@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "state_0015"
-down_revision: str | None = "state_0016"
+down_revision: str | None = "state_0014"
 branch_labels: str | None = None
 depends_on: str | None = None
 

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 from sqlalchemy import select
 
+from collector.alarms.tables import conditions
 from collector.service import Collector
 from collector.tables import audit
 from contract.events import Priority
@@ -85,9 +86,12 @@ def test_acknowledging_names_the_version_that_was_seen(tmp_path: Path) -> None:
         unknown = asked(collector, "POST", f"/incidents/{'0' * 32}/acknowledge", json={"version": 1})
         assert unknown.status_code == 404
         noted = collector.state.read_now(lambda db: db.execute(select(audit)).all())
-        assert [(row.who, row.action, row.target) for row in noted] == [
-            ("local", "incident.acknowledge", group.id)
+        assert [(row.who, row.action) for row in noted] == [
+            *[("local", "alarm.acknowledge")] * 3,
+            ("local", "incident.acknowledge"),
         ]
+        stand = collector.state.read_now(lambda db: db.execute(select(conditions)).all())
+        assert [(row.acked, row.acked_by) for row in stand] == [(True, "local")] * 3
 
 
 def test_a_more_severe_alarm_is_to_be_acknowledged_anew(tmp_path: Path) -> None:
