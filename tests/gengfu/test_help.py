@@ -13,7 +13,18 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from gengfu.commands import audit, collector, command, edge, lamps, periods, profiles, tokens, users
+from gengfu.commands import (
+    audit,
+    collector,
+    command,
+    edge,
+    lamps,
+    periods,
+    platforms,
+    profiles,
+    tokens,
+    users,
+)
 
 GROUPS = {
     "edge": edge.app,
@@ -21,6 +32,7 @@ GROUPS = {
     "command": command.app,
     "lamps": lamps.app,
     "periods": periods.app,
+    "platforms": platforms.app,
     "profiles": profiles.app,
     "users": users.app,
     "tokens": tokens.app,
