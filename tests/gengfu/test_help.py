@@ -33,7 +33,6 @@ from gengfu.commands import (
 GROUPS = {
     "alarms": alarms.app,
     "cases": cases.app,
-    "platforms": platforms.app,
     "edge": edge.app,
     "collector": collector.app,
     "command": command.app,
@@ -41,6 +40,7 @@ GROUPS = {
     "lamps": lamps.app,
     "parts": parts.app,
     "periods": periods.app,
+    "platforms": platforms.app,
     "profiles": profiles.app,
     "users": users.app,
     "tokens": tokens.app,
