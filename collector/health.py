@@ -14,6 +14,8 @@ from collector.platforms.running import Platforms
 from collector.projections import Keeper
 from collector.publishing import Publisher
 from collector.tables import alarms, cases, dead_letters, desired, gateways, outbox
+from collector.telling.tables import messages
+from collector.telling.teller import Teller
 
 
 class Health:
@@ -28,6 +30,7 @@ class Health:
         ingest: Ingest,
         keepers: Sequence[Keeper],
         platforms: Platforms,
+        teller: Teller | None,
         publishers: Sequence[Publisher],
         lamp_rates: LampRates,
         gauges: Sequence[Callable[[Connection], None]],
@@ -37,7 +40,7 @@ class Health:
         """Everything is only looked at; ``gauges`` bring some of their own up to date."""
         self._state, self._metrics = state, metrics
         self._link, self._ingest, self._keepers, self._platforms = link, ingest, keepers, platforms
-        self._publishers = publishers
+        self._publishers, self._teller = publishers, teller
         self._lamp_rates, self._gauges = lamp_rates, gauges
         self._stuck_after_s, self._monotonic_s = stuck_after_s, monotonic_s
 
@@ -57,6 +60,8 @@ class Health:
         if self._platforms.failing:
             found.append(f"outbox: cannot be read or written ({self._platforms.failing})")
         found += [f"platform {name}: takes nothing ({it})" for name, it in self._platforms.troubles.items()]
+        if self._teller:
+            found += self._teller.reasons()
         found += [
             f"{each.name}: cannot be read or noted ({each.failing})"
             for each in self._publishers
@@ -83,6 +88,7 @@ class Health:
             (metrics.gateways, gateways.c.online),
             (metrics.cases, cases.c.stage),
             (metrics.outbox, outbox.c.state),
+            (metrics.messages, messages.c.state),
             (metrics.desired, desired.c.state),
         ]
         for gauge, column in counted:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, delete, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,6 +18,7 @@ from collector.series import projection as series
 from collector.series.stores import StoreProjection
 from collector.settings import Limits
 from collector.tables import alarms, commands, connections, events, gaps, lamp_nights, listening
+from collector.telling.tables import messages, told
 
 _log = logging.getLogger(__name__)
 
@@ -101,7 +103,7 @@ class Housekeeping:
             partial(journal.prune, passed=passed, bytes_max=bytes_max, before_ms=before_ms, spare=spare)
         )
 
-    async def _drop_rows(self, key: "Column[int]", old: Sequence[ColumnElement[bool]]) -> None:
+    async def _drop_rows(self, key: "Column[Any]", old: Sequence[ColumnElement[bool]]) -> None:
         for _ in range(TRANSACTIONS_PER_ROUND_MAX):
             dropped = await self._state.write(lambda connection: _drop(connection, key, old))
             if dropped < ROWS_AT_ONCE_MAX:
@@ -126,7 +128,7 @@ class Housekeeping:
                 return
 
 
-def _old(before_ms: int, gaps_before_ms: int) -> list[tuple["Column[int]", list[ColumnElement[bool]]]]:
+def _old(before_ms: int, gaps_before_ms: int) -> list[tuple["Column[Any]", list[ColumnElement[bool]]]]:
     """Return the key of each table of what happened, and what of it may go; an index finds each.
 
     A gap stays as long as the journal may hold what follows it.
@@ -144,6 +146,8 @@ def _old(before_ms: int, gaps_before_ms: int) -> list[tuple["Column[int]", list[
         (incidents.c.row, [incidents.c.closed_ms < before_ms, is_empty]),
         (alarms.c.row, [alarms.c.received_ms < before_ms, *over]),
         *_old_of_alarms(before_ms),
+        (messages.c.row, [messages.c.at_ms < before_ms, messages.c.settled_ms.is_not(None)]),
+        (told.c.incident_id, [told.c.seen_ms < before_ms, told.c.done]),
     ]
 
 
@@ -179,7 +183,7 @@ def _old_of_lamps(
     ]
 
 
-def _drop(connection: Connection, key: "Column[int]", old: Sequence[ColumnElement[bool]]) -> int:
+def _drop(connection: Connection, key: "Column[Any]", old: Sequence[ColumnElement[bool]]) -> int:
     """Delete some rows; return how many."""
     some = select(key).where(*old).limit(ROWS_AT_ONCE_MAX)
     return connection.execute(delete(key.table).where(key.in_(some))).rowcount

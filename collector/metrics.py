@@ -88,6 +88,7 @@ class Metrics:
             "Of the lamps told of in the last whole night, those without a failure.",
             "district",
         )
+        self.messages = self._gauge("messages", "Messages to people, by state.", "state")
         self.outbox = self._gauge("outbox", "Messages to city platforms, by state.", "state")
 
     def took(self, outcome: Outcome) -> None:
