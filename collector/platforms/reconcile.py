@@ -6,7 +6,7 @@
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -72,7 +72,7 @@ def decide(number: str, looked: LookedUp) -> Follows:
             if number and theirs != number:
                 return Other(theirs)
             if status:
-                return Hear(status)
+                return Hear(replace(status, number=theirs))
             return Called(theirs) if theirs and not number else Nothing()
         case CannotSay():
             return Nothing()
@@ -115,13 +115,9 @@ class Reconciler:
         now_ms = self._tools.now_ms()
         match found:
             case Hear(status):
-                told = Status(
-                    status.event_id, status.code, status.stage, row.case_id, status.number, status.at_ms,
-                    status.department, status.note,
-                )  # fmt: skip
-                self._count(
-                    self._outbox.hearing.hear(connection, told, Source.LOOK_UP, now_ms), Source.LOOK_UP
-                )
+                told = replace(status, case=row.case_id)
+                heard = self._outbox.hearing.hear(connection, told, Source.LOOK_UP, now_ms)
+                self._count(heard, Source.LOOK_UP)
             case Missing():
                 self._to_person(connection, row, GONE)
             case Called(number):

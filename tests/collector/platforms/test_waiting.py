@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,7 @@ STATUS = Status("e1", "done", "reported")
 
 def test_what_a_look_up_says_of_a_case_that_is_there_decides_what_follows() -> None:
     """Another number, or none any more, is for a person."""
-    assert decide("C-1", Found("C-1", STATUS)) == Hear(STATUS)
+    assert decide("C-1", Found("C-1", STATUS)) == Hear(replace(STATUS, number="C-1"))
     assert decide("C-1", Found("C-1")) == Nothing()
     assert decide("", Found("C-1")) == Called("C-1")
     assert decide("", Found("")) == Nothing()
