@@ -3,35 +3,35 @@
 import asyncio
 import contextlib
 import fcntl
-import random
 import socket
-import time
-import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncIterator, Collection, Coroutine, Generator, Iterator
+from datetime import timedelta, timezone
 from typing import Any
 
 import uvicorn
 from alembic.util import CommandError
 from fastapi import FastAPI
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector import backup, journal, key_file
-from collector.alarms.book import AlarmBook
+from collector.alarms import figures as alarm_figures
 from collector.alarms.projection import AlarmProjection
 from collector.api import Sources, application
-from collector.cases.book import CaseBook
 from collector.commands import api as command_api
 from collector.commands.book import CommandBook
 from collector.commands.publisher import CommandPublisher
 from collector.connections import Listening
+from collector.console import pages as console
 from collector.database import Database
 from collector.desired import api as desired_api
 from collector.desired import period_api
 from collector.desired.book import DesiredBook
 from collector.desired.periods import PeriodDesk
 from collector.desired.publisher import DesiredPublisher
+from collector.evaluation import api as evaluation_api
+from collector.evaluation.projection import EvaluationProjection
+from collector.fleet.watch import FleetWatch
 from collector.health import Health
 from collector.housekeeping import Housekeeping
 from collector.ingest import Ingest
@@ -43,17 +43,29 @@ from collector.lamps.reading import LampReading
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
-from collector.parts import api as part_api
-from collector.parts.book import PartBook
 from collector.parts.seeding import seed
-from collector.platforms.outbox import Outbox
+from collector.people import api as people_api
+from collector.people import session_api
+from collector.people.desk import PeopleDesk
+from collector.people.doors import Doors, Site
+from collector.people.headers import GuardedHeaders
+from collector.platforms import api as platform_api
+from collector.platforms.desk_stages import DeskStages
+from collector.platforms.outbox import Tools
+from collector.platforms.running import Platforms
 from collector.projections import Keeper, Projection, Redone
+from collector.rooms import AlarmRooms
 from collector.series.influx import InfluxStore
 from collector.series.projection import SeriesProjection
 from collector.series.stores import StoreProjection
 from collector.settings import Http, Loaded, SeriesStore
+from collector.telling import api as telling_api
+from collector.telling.desk import TellingDesk
+from collector.world import World
 from contract.desired import DesiredKind, object_problems
 from contract.signing import SigningKey
+
+__all__ = ["Collector", "CollectorError", "World", "people_offline", "redo", "running"]
 
 START_TIMEOUT_S = 10.0
 START_POLL_S = 0.01
@@ -63,26 +75,6 @@ CANCEL_AGAIN_S = 1.0
 
 class CollectorError(RuntimeError):
     """The centre cannot start; the text says what is in its way and what to do."""
-
-
-@dataclass(frozen=True)
-class World:
-    """Time, ids and randomness."""
-
-    now_ms: Callable[[], int]
-    monotonic_s: Callable[[], float]
-    new_id: Callable[[], str]
-    random: random.Random
-
-    @classmethod
-    def real(cls) -> "World":
-        """Return this machine's."""
-        return cls(
-            now_ms=lambda: time.time_ns() // 1_000_000,
-            monotonic_s=time.monotonic,
-            new_id=lambda: uuid.uuid4().hex,
-            random=random.SystemRandom(),
-        )
 
 
 class Collector:
@@ -99,15 +91,7 @@ class Collector:
             seed(state, loaded.parts_file, settings.parts, world.now_ms())
         self.series = SeriesProjection(state, store, self.metrics, limits.projection_batches_max)
         self.series.prepare()
-        book = CaseBook(
-            settings.district,
-            {entry.problem: entry for entry in settings.case_classes},
-            PartBook(),
-            number_template=settings.cases.number_template,
-            utc_offset_min=settings.utc_offset_min,
-            new_id=world.new_id,
-        )
-        self.alarm_book = AlarmBook([book])
+        self.rooms = AlarmRooms(loaded, world, state)
         self.desired_publisher = DesiredPublisher(
             settings.district,
             state,
@@ -130,7 +114,7 @@ class Collector:
         commanding = CommandBook(settings.district, key, now_ms=world.now_ms, new_id=world.new_id)
         self.alarms = AlarmProjection(
             state,
-            self.alarm_book,
+            self.rooms.alarm_book,
             desired,
             self.metrics,
             batches_max=limits.projection_batches_max,
@@ -161,14 +145,13 @@ class Collector:
             random=world.random,
             now_ms=world.now_ms,
         )
-        self.outbox: Outbox | None = None
-        if settings.platform:
-            self.outbox = Outbox(
-                settings.platform, state, self.metrics, now_ms=world.now_ms, random=world.random
-            )
+        stages = DeskStages(self.rooms.case_desk)
+        tools = Tools(state, self.metrics, stages, now_ms=world.now_ms, random=world.random)
+        self.platforms = Platforms(loaded.platforms, tools, new_id=world.new_id)
         self.housekeeping = Housekeeping(
             state, store, projections, limits, now_ms=world.now_ms, series_stores=self.series_stores
         )
+        self.evaluation = EvaluationProjection(state, settings.utc_offset_min)
         self.listening = Listening(state, now_ms=world.now_ms, connected=lambda: self.link.connected)
         lamps = LampReading(
             settings.district,
@@ -177,18 +160,43 @@ class Collector:
             now_ms=world.now_ms,
             kept_days=settings.limits.lamp_nights_retention_days,
         )
+        self.fleet = FleetWatch(
+            settings.fleet,
+            state,
+            store,
+            self.rooms.alarm_book,
+            lamps,
+            area_of=self.rooms.labeller.area_of_part,
+            connected=lambda: self.link.connected,
+            now_ms=world.now_ms,
+            new_id=world.new_id,
+        )
+        self.telling = TellingDesk(
+            settings.telling,
+            loaded.telling,
+            state,
+            self.rooms.alarm_book,
+            zone=timezone(timedelta(minutes=settings.utc_offset_min)),
+            now_ms=world.now_ms,
+            new_id=world.new_id,
+            random=world.random,
+        )
         self.health = Health(
             state,
             self.metrics,
             link=self.link,
             ingest=self.ingest,
             keepers=self.keepers,
-            sender=self.outbox,
+            platforms=self.platforms,
+            teller=self.telling.teller,
             publishers=publishers,
             lamp_rates=LampRates(lamps, self.metrics, monotonic_s=world.monotonic_s),
+            gauges=[lambda connection: self._measure_alarms(connection, loaded, world)],
             stuck_after_s=limits.stuck_after_s,
             monotonic_s=world.monotonic_s,
         )
+        self.people = _people(loaded, world, state)
+        site = _site(loaded)
         self.app = application(
             Sources(state, store, loaded.profiles, self.health, self.live, world.now_ms),
             desired_api.router(
@@ -197,14 +205,33 @@ class Collector:
                     desired,
                     dict.fromkeys(DesiredKind, object_problems),
                     settings.desired.push_bytes_max,
+                    world.now_ms,
                 )
             ),
+            platform_api.router(platform_api.Sources(state, self.platforms, stages, world.now_ms)),
             command_api.router(command_api.Sources(state, commanding, world.now_ms)),
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
-            period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms))),
+            period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms), world.now_ms)),
             lamp_api.router(lamps),
-            part_api.router(part_api.Sources(state, settings.parts, world.now_ms)),
+            telling_api.router(self.telling.sources),
+            session_api.router(self.people, site),
+            people_api.router(self.people),
+            *self.rooms.routers(),
+            evaluation_api.router(
+                evaluation_api.Sources(
+                    state, self.evaluation, settings.utc_offset_min, world.now_ms, world.new_id
+                )
+            ),
         )
+        self._add_pages(loaded, world, site)
+
+    def _add_pages(self, loaded: Loaded, world: World, site: Site) -> None:
+        """Add the console, and the doors before all of it."""
+        district, offset_min = loaded.settings.district, loaded.settings.utc_offset_min
+        pages = console.Sources(self.state, self.store, loaded.profiles, district, offset_min, world.now_ms)
+        self.app.include_router(console.router(pages))
+        self.app.add_middleware(Doors, desk=self.people, site=site)
+        self.app.add_middleware(GuardedHeaders, site=site)
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield everything that runs until it is cancelled."""
@@ -213,8 +240,12 @@ class Collector:
         yield self.listening.run()
         yield from (keeper.run() for keeper in self.keepers)
         yield self.housekeeping.run()
-        if self.outbox:
-            yield self.outbox.run()
+        yield from self.rooms.loops()
+        yield self.fleet.run()
+        yield self.platforms.run()
+        if self.telling.teller:
+            yield self.telling.teller.run()
+        yield self.evaluation.run()
 
     def close(self) -> None:
         """Close the connections to series stores, once nothing runs any more."""
@@ -240,6 +271,10 @@ class Collector:
             monotonic_s=world.monotonic_s,
         )
 
+    def _measure_alarms(self, connection: Connection, loaded: Loaded, world: World) -> None:
+        stale_ms = loaded.settings.alarms.stale_ms
+        alarm_figures.measure(connection, self.metrics, world.now_ms(), stale_ms)
+
     def _wake(self) -> None:
         for keeper in self.keepers:
             keeper.wake()
@@ -257,10 +292,15 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
     """Run a centre while the context is open; CollectorError where it cannot start."""
     with (
         _listener(loaded.settings.http) as listener,
-        _databases(loaded.data_folder) as (state, store),
+        _databases(loaded) as (state, store),
         contextlib.closing(Collector(loaded, world, state, store)) as collector,
     ):
-        server = _Server(_configuration(collector.app))
+        if not loaded.settings.http.is_loopback and not await collector.people.any_there():
+            raise CollectorError(
+                f"[http] host {loaded.settings.http.host} serves other machines, and there are no users yet; "
+                "add the first administrator with `gengfu collector users add`"
+            )
+        server = _Server(_configuration(collector.app, loaded))
         async with asyncio.TaskGroup() as tasks:
             work = [tasks.create_task(loop) for loop in collector.loops()]
             tasks.create_task(server.serve(sockets=[listener]))
@@ -268,7 +308,7 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
                 async with asyncio.timeout(START_TIMEOUT_S):
                     while not server.started:
                         await asyncio.sleep(START_POLL_S)
-                collector.url = _url(listener)
+                collector.url = _url(listener, is_tls=loaded.tls is not None)
                 yield collector
             finally:
                 server.should_exit = True
@@ -290,10 +330,10 @@ async def redo(loaded: Loaded, world: World) -> dict[str, Redone]:
     or never did.
     """
     if not backup.interrupted(loaded.data_folder):
-        for path in backup.absent(loaded.data_folder):
+        for path in backup.absent(loaded.data_folder, state_elsewhere=loaded.state is not None):
             raise CollectorError(f"{path} is not there; {backup.NOT_THERE}")
     with (
-        _databases(loaded.data_folder) as (state, store),
+        _databases(loaded) as (state, store),
         contextlib.closing(Collector(loaded, world, state, store)) as collector,
     ):
         if await collector.series.may_redo():
@@ -310,9 +350,36 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _configuration(app: FastAPI) -> uvicorn.Config:
+@contextlib.contextmanager
+def people_offline(loaded: Loaded, world: World) -> Iterator[PeopleDesk]:
+    """Open the desk of people while no centre works there; CollectorError where one does."""
+    with _databases(loaded) as (state, _):
+        yield _people(loaded, world, state)
+
+
+def _people(loaded: Loaded, world: World, state: Database) -> PeopleDesk:
+    desk = PeopleDesk(
+        loaded.settings.people,
+        state,
+        now_ms=world.now_ms,
+        monotonic_s=world.monotonic_s,
+        random_bytes=world.random.randbytes,
+    )
+    desk.begin()
+    return desk
+
+
+def _site(loaded: Loaded) -> Site:
+    http = loaded.settings.http
+    return Site(http.is_loopback, loaded.tls is not None, http.behind_proxy)
+
+
+def _configuration(app: FastAPI, loaded: Loaded) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        ssl_certfile=loaded.tls.cert if loaded.tls else None,
+        ssl_keyfile=loaded.tls.key if loaded.tls else None,
+        proxy_headers=False,  # whom they may be believed from, the doors know
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -340,9 +407,10 @@ def _listener(http: Http) -> Iterator[socket.socket]:
 
 
 @contextlib.contextmanager
-def _databases(folder: Path) -> Iterator[tuple[Database, Database]]:
+def _databases(loaded: Loaded) -> Iterator[tuple[Database, Database]]:
     """Open state and series, for one process at a time."""
-    opened: list[Database] = []
+    folder, opened = loaded.data_folder, list[Database]()
+    places = (loaded.state or folder / backup.STATE, "state"), (folder / backup.SERIES, "series")
     with contextlib.ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -350,22 +418,26 @@ def _databases(folder: Path) -> Iterator[tuple[Database, Database]]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if backup.interrupted(folder):
                 raise CollectorError(f"{folder}: a restore was interrupted; run it again with --replace")
-            for name, schema in (("collector.db", "state"), ("series.db", "series")):
-                opened.append(Database(folder / name, schema))
+            for place, schema in places:
+                opened.append(Database(place, schema))
                 stack.callback(opened[-1].close)
         except BlockingIOError as error:
             remedy = "stop the other collector, or give this one a data_folder of its own"
             raise CollectorError(f"{folder} is in use by another collector; {remedy}") from error
         except CommandError as error:
             remedy = "install the version that wrote it, or restore a backup"
-            raise CollectorError(f"{folder}: a database of unknown version ({error}); {remedy}") from error
+            where = loaded.state.shown if loaded.state and not opened else folder
+            raise CollectorError(f"{where}: a database of unknown version ({error}); {remedy}") from error
         except (OSError, SQLAlchemyError) as error:
             reason = getattr(error, "orig", error)
+            if loaded.state and not opened and isinstance(error, SQLAlchemyError):
+                remedy = "check [state] in the settings, and the server"
+                raise CollectorError(f"the state cannot be opened: {reason}; {remedy}") from error
             remedy = "check the folder, its permissions and the free space"
             raise CollectorError(f"{folder}: the database cannot be opened: {reason}; {remedy}") from error
         yield opened[0], opened[1]
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, *, is_tls: bool) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{'https' if is_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"

@@ -40,7 +40,8 @@ journal = Table(
     Column("message", LargeBinary, nullable=False),
     UniqueConstraint("gateway", "epoch", "lane", "sequence", name="journal_batch"),
 )
-Index("journal_notable", journal.c.id, sqlite_where=journal.c.content != "samples")
+_NOTABLE = text("content != 'samples'")
+Index("journal_notable", journal.c.id, sqlite_where=_NOTABLE, postgresql_where=_NOTABLE)
 
 journal_head = Table(
     "journal_head",
@@ -170,14 +171,54 @@ cases = Table(
     Column("filed_ms", BigInteger),
     Column("platform_number", String(100), nullable=False),  # what the platform calls it
     Column("deadline_ms", BigInteger, nullable=False),
+    Column("incident_id", String(32), nullable=False, server_default=""),
+    Column("severity", String(16), nullable=False, server_default="general"),
+    Column("urgent", Boolean, nullable=False, server_default=text("false")),
+    Column("limit_words", String(100), nullable=False, server_default=""),  # as "4 working_hours"
+    Column(
+        "warnings", Text, nullable=False, server_default="[]"
+    ),  # JSON: what is doubtful about the deadline
+    Column("area", String(12), nullable=False, server_default=""),  # division, the grid's first 6 digits
+    Column("street", String(12), nullable=False, server_default=""),  # the grid's first 9 digits
+    Column("dispatched_to", String(200), nullable=False, server_default=""),
+    Column("stage_ms", BigInteger, nullable=False, server_default=text("0")),  # since when in this stage
+    Column("rework_count", Integer, nullable=False, server_default=text("0")),
+    Column("redispatch_count", Integer, nullable=False, server_default=text("0")),
+    Column("extension_count", Integer, nullable=False, server_default=text("0")),
+    Column("asked_deadline_ms", BigInteger),  # an extension that is asked for and not decided
+    Column("waits_for", String(16), nullable=False, server_default=""),  # confirmation, decision, or nothing
+    Column("confirm_until_ms", BigInteger),
+    Column("closed_ms", BigInteger),  # NULL: it is open
+    Column("closed_by", String(100), nullable=False, server_default=""),
+    Column(
+        "closed_how", String(16), nullable=False, server_default=""
+    ),  # person, platform, sensor, voided, merged
+    Column("merged_into", String(32), nullable=False, server_default=""),
+    Column("repeat_of", String(32), nullable=False, server_default=""),  # the closed case of the same problem
+    Column("settles_ms", BigInteger),  # its alarms are over; if they stay so until then, it is settled
+    Column("recheck_ms", BigInteger),  # it was closed with alarms active; they are looked at again then
+    Column("overdue_ms", BigInteger),  # since when it is known to be late
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    Column("version_of_tables", Integer, nullable=False, server_default=text("0")),
 )
+_OPEN_CASE = text("closed_ms IS NULL")
 Index(
     "cases_open_problem",
     cases.c.problem_key,
     unique=True,
-    sqlite_where=text("stage NOT IN ('verified', 'evaluated')"),
-    postgresql_where=text("stage NOT IN ('verified', 'evaluated')"),
+    sqlite_where=_OPEN_CASE,
+    postgresql_where=_OPEN_CASE,
 )
+Index("cases_open", cases.c.row, sqlite_where=_OPEN_CASE, postgresql_where=_OPEN_CASE)
+_NOT_LATE = text("closed_ms IS NULL AND overdue_ms IS NULL")
+Index("cases_due", cases.c.deadline_ms, sqlite_where=_NOT_LATE, postgresql_where=_NOT_LATE)
+for _name in ("settles_ms", "recheck_ms", "confirm_until_ms"):
+    _set = text(f"{_name} IS NOT NULL")
+    Index(f"cases_{_name.removesuffix('_ms')}", cases.c[_name], sqlite_where=_set, postgresql_where=_set)
+Index("cases_incident", cases.c.incident_id)
+Index("cases_stage", cases.c.stage, cases.c.row)
+
+Index("cases_platform_number", cases.c.platform_number)
 
 case_numbers = Table(
     "case_numbers",
@@ -234,14 +275,22 @@ Index("alarms_waiting", alarms.c.row, sqlite_where=text("waits"), postgresql_whe
 outbox = Table(
     "outbox",
     STATE,
-    Column("case_id", String(32), ForeignKey("cases.id"), primary_key=True),
-    Column("state", String(16), nullable=False),  # waiting, sending, done, needs_person
+    Column("row", BigId, primary_key=True),
+    Column("case_id", String(32), ForeignKey("cases.id"), nullable=False),
+    Column("n", Integer, nullable=False),  # the messages of a case go out in this order, from 1
+    Column("kind", String(16), nullable=False),  # opened, stage, attached, evidence ...
+    Column("key", String(64), nullable=False, unique=True),  # the same whenever it is sent
+    Column("platform", String(64), nullable=False),  # whose it is; empty: nobody has said yet
+    Column("state", String(16), nullable=False),  # waiting, sending, asking, done, needs_person
     Column("attempts", Integer, nullable=False),
+    Column("perhaps", Boolean, nullable=False),  # one of the attempts may have been taken
     Column("next_ms", BigInteger, nullable=False),
     Column("reason", String(500), nullable=False),
-    Column("payload", Text, nullable=False),
+    Column("payload", Text, nullable=False),  # JSON
+    Column("at_ms", BigInteger, nullable=False),  # when it was written
+    UniqueConstraint("case_id", "n", name="outbox_message"),
 )
-Index("outbox_due", outbox.c.state, outbox.c.next_ms)
+Index("outbox_due", outbox.c.platform, outbox.c.state, outbox.c.next_ms)
 
 desired = Table(
     "desired",
@@ -383,3 +432,5 @@ audit = Table(
 )
 Index("audit_target", audit.c.target, audit.c.row)
 Index("audit_old", audit.c.at_ms)
+Index("audit_who", audit.c.who, audit.c.row)
+Index("audit_action", audit.c.action, audit.c.row)

@@ -13,8 +13,9 @@ from contract.samples import ClockState, Value
 class Alarm:
     """One occurrence: it became active once, and returns to normal at most once. Times are UTC ms.
 
-    ``raised_ms`` is by the gateway's clock (of what ``clock`` says), ``received_ms`` by the centre's. An alarm of
-    the centre's own rules has no ``device`` and ``point`` where it is the gateway's as a whole.
+    ``raised_ms`` is by the gateway's clock (of what ``clock`` says), ``received_ms`` by the centre's.
+    An alarm of the centre's own rules has no ``device`` and ``point`` where it is the gateway's as a whole.
+    ``cleared_value`` is what its end was told with.
     """
 
     gateway: str
@@ -35,6 +36,7 @@ class Alarm:
     backfill: bool = False
     planned: bool = False
     cleared_ms: int | None = None
+    cleared_value: Value = None
 
     @property
     def source(self) -> tuple[str, str, str, str, str]:

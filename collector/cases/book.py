@@ -1,165 +1,196 @@
-"""Cases: one for each problem of a part, opened by an alarm and found again by the next.
+"""Cases: one for each problem of a part or incident, opened by an alarm and found again by the next.
 
 A problem is a part of the city (or a device, where no part is declared) with a problem class. While its case
-is open, further alarms attach to it. Everything is written in the caller's transaction.
+is open, further alarms attach to it; for a time after, they bring it back as rework; later they open another
+that names it. Everything is written in the caller's transaction.
 """
 
-import json
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select, update
-from sqlalchemy import insert as plain_insert
+from sqlalchemy import Connection, Row, func, select, update
 
 from collector.alarms.happening import Alarm
+from collector.cases import classes, no_collection, record
+from collector.cases.classes import Held
+from collector.cases.desk import CaseDesk, active_count, department_of
+from collector.cases.incidents import cases_of
+from collector.cases.life import CLOSED, SENSOR, Party, Stage, Step
+from collector.cases.opening import Opening
+from collector.cases.outgoing import Posting
+from collector.cases.similar import HOUR_MS
+from collector.cases.tables import case_events, case_problems, case_stages
 from collector.database import insert
-from collector.parts.model import Parts
-from collector.settings import CaseClass, case_number
-from collector.tables import alarms, case_numbers, cases, outbox
+from collector.tables import alarms, cases
 
+__all__ = ["CLOSED", "CaseBook", "Posting", "Stage", "problem_key"]
 
-class Stage(StrEnum):
-    """The seven stages of a case, in order (GB/T 30428)."""
-
-    COLLECTED = "collected"
-    FILED = "filed"
-    DISPATCHED = "dispatched"
-    IN_HAND = "in_hand"
-    REPORTED = "reported"
-    VERIFIED = "verified"
-    EVALUATED = "evaluated"
-
-
-CLOSED = (Stage.VERIFIED, Stage.EVALUATED)
-
-
-class Posting(StrEnum):
-    """Where a case stands on its way to the city platform."""
-
-    WAITING = "waiting"
-    SENDING = "sending"
-    DONE = "done"
-    NEEDS_PERSON = "needs_person"
+RAISED_AGAIN, STILL_ACTIVE = "raised_again", "still_active"
+EVENTS_PER_CASE_MAX = 1_000
+"""Beyond so many, alarms of a case are on the alarms' own record only."""
+DONE = (Stage.VERIFIED, Stage.EVALUATED)
 
 
 class CaseBook:
-    """Knows the city's case classes and parts, and opens cases by them."""
+    """Follows alarms: opens cases, attaches to them, brings them back, settles them."""
 
     def __init__(
         self,
-        district: str,
-        classes: Mapping[str, CaseClass],
-        parts: Parts,
+        desk: CaseDesk,
+        opening: Opening,
         *,
-        number_template: str,
         utc_offset_min: int,
-        new_id: Callable[[], str],
+        now_ms: Callable[[], int],
+        incident_of: Callable[[Connection, str, str], str | None] = lambda *_: None,
+        tell_incident: Callable[[Connection, str, str], None] = lambda *_: None,
     ) -> None:
-        """``classes`` by problem; ``new_id`` gives 32 hexadecimal digits."""
-        self._district, self._classes, self._parts = district, classes, parts
-        self._number_template = number_template
+        """``incident_of`` gives the incident of a gateway's alarm; ``tell_incident`` hears its case."""
+        self._desk, self._opening, self._now_ms = desk, opening, now_ms
         self._offset = timedelta(minutes=utc_offset_min)
-        self._new_id = new_id
+        self._incident_of, self._tell_incident = incident_of, tell_incident
 
     def raised(self, connection: Connection, alarm: Alarm) -> None:
-        """Attach an alarm to its problem's open case, opening one with its outbox row if there is none.
+        """Give an alarm its case.
 
-        Not one of planned work, nor one whose problem has no class here.
+        Not one of planned work, nor one whose problem has no class here, unless its incident has a case.
         """
-        if alarm.problem not in self._classes or alarm.planned:
-            return
-        key = problem_key(alarm)
-        query = select(cases.c.id).where(cases.c.problem_key == key, cases.c.stage.not_in(CLOSED))
-        found: str | None = connection.execute(query).scalar()
-        connection.execute(
-            update(alarms)
-            .where(alarms.c.gateway == alarm.gateway, alarms.c.id == alarm.id)
-            .values(case_id=found or self._open(connection, alarm, key))
-        )
+        if not alarm.planned:
+            self.collect(connection, alarm, alarm.received_ms)
 
     def cleared(self, connection: Connection, alarm: Alarm) -> None:
-        """See Follower: a case goes on whether its alarm does or not."""
+        """Note it as evidence; when it was the last that was active, the case settles after a time."""
+        query = select(alarms.c.case_id).where(alarms.c.gateway == alarm.gateway, alarms.c.id == alarm.id)
+        case_id = connection.scalar(query)
+        if case_id is None:
+            no_collection.settled(connection, alarm.gateway, alarm.id)
+            return
+        case, now_ms = self._desk.case(connection, case_id), self._now_ms()
+        detail = _evidence(alarm) | {"cleared_ms": alarm.cleared_ms, "cleared_value": alarm.cleared_value}
+        self._note(connection, case_id, now_ms, "evidence", detail)
+        if case.closed_ms is None and not active_count(connection, case_id):
+            held = classes.of(connection, case.problem)
+            settle_min = held.entry.settle_min if held else 0
+            _set(connection, case_id, settles_ms=now_ms + settle_min * 60_000)
 
-    def _open(self, connection: Connection, alarm: Alarm, key: str) -> str:
-        case_class = self._classes[alarm.problem]
-        part = self._parts.find(connection, alarm.part)
-        case: dict[str, Any] = {
-            "id": self._new_id(),
-            "number": self._number(connection, case_class.code, alarm.received_ms),
-            "stage": Stage.COLLECTED.value,
-            "problem_key": key,
-            "problem": alarm.problem,
-            "class_code": case_class.code,
-            "title_en": case_class.title.en,
-            "title_zh": case_class.title.zh,
-            "gateway": alarm.gateway,
-            "device": alarm.device,
-            "part": alarm.part,
-            "part_name": part.name if part else "",
-            "lon": part.lon if part else None,
-            "lat": part.lat if part else None,
-            "grid": part.grid if part else "",
-            "in_charge": part.in_charge if part else "",
-            "owner": part.owner if part else "",
-            "maintainer": part.maintainer if part else "",
-            "description": alarm.message,
-            "opened_ms": alarm.received_ms,
-            "filed_ms": None,
-            "platform_number": "",
-            "deadline_ms": alarm.received_ms + round(case_class.deadline_h * 3_600_000),
-        }
-        connection.execute(plain_insert(cases).values(case))
-        connection.execute(
-            plain_insert(outbox).values(
-                case_id=case["id"],
-                state=Posting.WAITING.value,
-                attempts=0,
-                next_ms=alarm.received_ms,
-                reason="",
-                payload=json.dumps(self._told(case, alarm), ensure_ascii=False),
+    def collect(self, connection: Connection, alarm: Alarm, at_ms: int) -> bool:
+        """Attach an active alarm to a case, bring one back for it, or open one; False where it has none."""
+        key, held = problem_key(alarm), classes.of(connection, alarm.problem)
+        incident_id = self._incident_of(connection, alarm.gateway, alarm.id) or ""
+        own = holder_of(connection, key)
+        siblings = cases_of(connection, incident_id) if incident_id else []
+        shared = siblings[0] if siblings else None
+        found = next((case for case in (own, shared) if case and case.closed_ms is None), None)
+        if found is None and held is not None:
+            if rule_id := self.kept_out(connection, alarm, at_ms):
+                most = self._desk.limits.uncollected_max
+                no_collection.count(connection, rule_id, alarm, at_ms, most=most)
+                return False
+            found = self._reopened(connection, (own, shared), held, at_ms)
+        if found is not None:
+            case_id = found.id
+            self._attached(connection, found, alarm, incident_id, at_ms)
+            self._opening.note_siblings(connection, found, siblings)
+        elif held is not None:
+            repeats = own.id if own is not None and own.stage in DONE else ""
+            case_id = self._opening.open(
+                connection, alarm, held, key, at_ms, incident_id=incident_id, repeat_of=repeats
             )
-        )
-        return str(case["id"])
+            record.happened(connection, case_id, at_ms, "raised", SENSOR.name, _evidence(alarm))
+        else:
+            return False
+        _hold(connection, key, case_id)
+        _belongs(connection, alarm, case_id)
+        if incident_id:
+            self._tell_incident(connection, incident_id, case_id)
+        return True
 
-    def _number(self, connection: Connection, code: str, opened_ms: int) -> str:
-        date = f"{datetime.fromtimestamp(opened_ms / 1000, UTC) + self._offset:%Y%m%d}"
-        statement = insert(connection, case_numbers).values(date=date, last=1)
-        statement = statement.on_conflict_do_update(
-            index_elements=["date"], set_={"last": case_numbers.c.last + 1}
+    def kept_out(self, connection: Connection, alarm: Alarm, at_ms: int) -> str:
+        """Return the rule of no collection that an alarm falls under now, empty where there is none."""
+        grid = self._opening.grid_of(connection, alarm)
+        return no_collection.in_the_way(
+            connection, grid=grid, problem=alarm.problem, at_ms=at_ms, offset=self._offset
         )
-        connection.execute(statement)
-        last = connection.execute(select(case_numbers.c.last).where(case_numbers.c.date == date)).scalar_one()
-        return case_number(self._number_template, self._district, date, code, last)
 
-    def _told(self, case: Mapping[str, Any], alarm: Alarm) -> dict[str, Any]:
-        """Return what the city platform is sent."""
-        return {
-            "id": case["id"],
-            "number": case["number"],
-            "stage": case["stage"],
-            "class": {"code": case["class_code"], "title": {"en": case["title_en"], "zh": case["title_zh"]}},
-            "problem": case["problem"],
-            "description": case["description"],
-            "part": {"code": case["part"], "name": case["part_name"]},
-            "place": {"lon": case["lon"], "lat": case["lat"], "grid": case["grid"]},
-            "departments": {name: case[name] for name in ("in_charge", "owner", "maintainer")},
-            "source": {
-                "district": self._district,
-                "gateway": case["gateway"],
-                "device": case["device"],
-                "point": alarm.point,
-                "alarm": alarm.id,
-                "priority": str(alarm.priority),
-            },
-            "raised_ms": alarm.raised_ms,
-            "opened_ms": case["opened_ms"],
-            "deadline_ms": case["deadline_ms"],
-        }
+    def _reopened(
+        self, connection: Connection, former: tuple[Row[Any] | None, ...], held: Held, at_ms: int
+    ) -> Row[Any] | None:
+        """Bring back the first that was closed a short time ago, as rework."""
+        within_ms = round(held.entry.rework_within_h * HOUR_MS)
+        for case in former:
+            if case is None or case.stage not in DONE or at_ms - case.closed_ms > within_ms:
+                continue
+            holder = holder_of(connection, case.problem_key)
+            if holder is not None and holder.id != case.id and holder.closed_ms is None:
+                return holder
+            return self.rework(connection, case, RAISED_AGAIN, at_ms)
+        return None
+
+    def rework(self, connection: Connection, case: Row[Any], reason: str, at_ms: int) -> Row[Any]:
+        """Bring a case back to its department, as its sensor shows that it is not done."""
+        held = classes.of(connection, case.problem)
+        department = department_of(held.entry, case) if held else case.maintainer
+        self._desk.step(connection, case.id, Step.REWORK, SENSOR, at_ms, reason=reason, department=department)
+        return self._desk.case(connection, case.id)
+
+    def _attached(
+        self, connection: Connection, case: Row[Any], alarm: Alarm, incident_id: str, at_ms: int
+    ) -> None:
+        self._note(connection, case.id, at_ms, "attached", _evidence(alarm))
+        _set(connection, case.id, settles_ms=None, **({"incident_id": incident_id} if incident_id else {}))
+        if case.stage != Stage.REPORTED:
+            return
+        query = select(case_stages.c.role).where(case_stages.c.case_id == case.id)
+        if connection.scalar(query.order_by(case_stages.c.n.desc()).limit(1)) == Party.SENSOR:
+            self._desk.step(connection, case.id, Step.RELAPSE, SENSOR, at_ms, reason=RAISED_AGAIN)
+        else:
+            self.rework(connection, case, RAISED_AGAIN, at_ms)
+
+    def _note(
+        self, connection: Connection, case_id: str, at_ms: int, kind: str, detail: dict[str, Any]
+    ) -> None:
+        count = connection.scalar(select(func.count()).where(case_events.c.case_id == case_id)) or 0
+        if count < EVENTS_PER_CASE_MAX:
+            record.happened(connection, case_id, at_ms, kind, SENSOR.name, detail)
 
 
 def problem_key(alarm: Alarm) -> str:
     """Return what makes two alarms the same problem."""
     place = f"part/{alarm.part}" if alarm.part else f"device/{alarm.gateway}/{alarm.device}"
     return f"{place}/{alarm.problem}"
+
+
+def holder_of(connection: Connection, key: str) -> Row[Any] | None:
+    """Return the newest case of a problem."""
+    query = select(cases).join(case_problems, case_problems.c.case_id == cases.c.id)
+    return connection.execute(query.where(case_problems.c.problem_key == key)).first()
+
+
+def _hold(connection: Connection, key: str, case_id: str) -> None:
+    statement = insert(connection, case_problems).values(problem_key=key, case_id=case_id)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["problem_key"], set_={"case_id": case_id})
+    )
+
+
+def _belongs(connection: Connection, alarm: Alarm, case_id: str) -> None:
+    where = alarms.c.gateway == alarm.gateway, alarms.c.id == alarm.id
+    connection.execute(update(alarms).where(*where).values(case_id=case_id))
+
+
+def _set(connection: Connection, case_id: str, **values: Any) -> None:
+    connection.execute(update(cases).where(cases.c.id == case_id).values(**values))
+
+
+def _evidence(alarm: Alarm) -> dict[str, Any]:
+    return {
+        "gateway": alarm.gateway,
+        "alarm": alarm.id,
+        "device": alarm.device,
+        "point": alarm.point,
+        "problem": alarm.problem,
+        "priority": str(alarm.priority),
+        "value": alarm.value,
+        "limit": alarm.limit,
+        "raised_ms": alarm.raised_ms,
+    }

@@ -16,11 +16,13 @@ from typer.testing import CliRunner, Result
 import collector.service  # noqa: F401  every room's tables come with it
 from collector.database import Database
 from collector.parts.checking import PARTS_HEADER
+from collector.platforms.settings import CityPlatform
 from collector.series.tables import SERIES
 from collector.settings import EXAMPLE, SeriesStore, Settings, load
 from collector.tables import STATE
 from contract.signing import PublicKey
 from gengfu.commands.collector import app
+from tests.collector.making import States
 from toml_files import TomlFile, TomlFileError
 
 RUN = [sys.executable, "-m", "gengfu.main", "collector", "run", "--settings"]
@@ -55,22 +57,35 @@ def test_the_example_tells_every_key_with_its_default() -> None:
         ("http", full.http),
         ("limits", full.limits),
         ("cases", full.cases),
+        ("people", full.people),
     ):
         assert set(written[table]) == set(type(model).model_fields)
         assert model == getattr(plain, table)
-    assert full.platform is not None
-    assert set(written["platform"]) == set(type(full.platform).model_fields)
+    [platform] = full.platforms
+    assert plain.platforms == []
+    assert set(written["platforms"][0]) == set(CityPlatform.model_fields)
+    assert platform == CityPlatform(name="city", url="http://127.0.0.1:8790/api/cases")
     assert plain.series_stores == []
     [series_store] = full.series_stores
     assert set(written["series_stores"][0]) == set(SeriesStore.model_fields)
     assert series_store == SeriesStore(name="archive", kind="influxdb", url="http://127.0.0.1:8086")
-    assert set(written) == {"schema" if name == "schema_version" else name for name in Settings.model_fields}
+    fields = set(Settings.model_fields) - {"platform"}  # as it was before [[platforms]]
+    assert set(written) == {"schema" if name == "schema_version" else name for name in fields}
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('[http]\nhost = "0.0.0.0"\n', "collector.toml:6: http.host: there is no sign-in yet"),
+        (
+            '[http]\nhost = "0.0.0.0"\n',
+            "collector.toml:6: http.host: other machines are served over TLS only",
+        ),
+        ('[http]\nhost = "centre.example"\n', "collector.toml:6: http.host: 'centre.example' is no address"),
+        ('[http]\ntls_key_file = "x"\n', "collector.toml:5: http: tls_cert_file and tls_key_file belong"),
+        (
+            '[http]\ntls_cert_file = "x"\ntls_key_file = "y"\n',
+            "collector.toml:6: http.tls_cert_file: x: no such file",
+        ),
         ("[http]\nporf = 1\n", "collector.toml:6: http.porf: is not a key"),
         ("[limits]\ngateways_max = 0\n", "collector.toml:6: limits.gateways_max"),
         ('[platform]\nurl = "ftp://x"\n', "collector.toml:6: platform.url"),
@@ -91,6 +106,53 @@ def test_mistakes_are_told_by_line_and_key(text: str, said: str, tmp_path: Path)
     """One line each."""
     [problem] = mistakes(tmp_path, f'schema = 1\ndistrict = "north"\n{GOOD}{text}')
     assert problem.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://u@h/d", "is no address of a PostgreSQL"),
+        ("postgresql://u:secret@h/d", "holds a password; write it to a file"),
+        ("postgresql://u@h", "names no user or no database"),
+        ("postgresql://h/d", "names no user or no database"),
+        ("postgresql://u@/d", "names no host"),
+        ("postgresql://u@h:x/d", "is no address"),
+        ("postgresql://u@h/d?passfile=/x", "has an option that is not one of host"),
+    ],
+)
+def test_mistakes_of_the_state_s_address_are_told_without_the_password(
+    url: str, said: str, tmp_path: Path
+) -> None:
+    """A password in an address would be in every backup of the settings."""
+    [problem] = mistakes(tmp_path, f'schema = 1\ndistrict = "north"\n{GOOD}[state]\nurl = "{url}"\n')
+    assert problem.startswith(f"collector.toml:6: state.url: {said}")
+    assert "secret" not in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "said"),
+    [
+        ("missing", 0o600, "missing: no such file"),
+        ("open", 0o640, "open: has mode 0640, so others can read it"),
+        ("words", 0o600, "words: holds no token"),
+    ],
+)
+def test_a_password_is_read_from_a_file_that_only_its_owner_can_read(
+    name: str, mode: int, said: str, tmp_path: Path
+) -> None:
+    """Whoever else reads it reads the state."""
+    for file, text in (("open", "secret"), ("words", "my secret"), ("good", "secret\n")):
+        (tmp_path / file).write_text(text)
+        (tmp_path / file).chmod(mode)
+    table = '[state]\nurl = "postgresql://u@127.0.0.1:1/d"\npassword_file = "{}"\n'
+    text = f'schema = 1\ndistrict = "north"\n{GOOD}{table}'
+    [problem] = mistakes(tmp_path, text.format(name))
+    assert problem.startswith(f"collector.toml:7: state.password_file: {said}")
+    (tmp_path / "good").chmod(0o400)
+    (tmp_path / "collector.toml").write_text(text.format("good"))
+    place = load(tmp_path / "collector.toml").state
+    assert place is not None
+    assert (place.password, "secret" in repr(place)) == ("secret", False)
 
 
 @pytest.mark.parametrize(
@@ -170,13 +232,16 @@ def test_a_problem_that_has_two_classes_is_a_mistake(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("both_engines")
 @pytest.mark.parametrize(("schema", "metadata"), [("state", STATE), ("series", SERIES)])
 def test_migrations_make_the_tables_that_the_code_uses(schema: str, metadata: Any, tmp_path: Path) -> None:
-    """Nothing is missing, nothing is left over."""
+    """Nothing is missing, nothing is left over; the state's are the same in a PostgreSQL."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    database = Database(tmp_path / "x.db", schema)
+    import collector.people.tables  # noqa: F401
+
+    database = Database(States.of(tmp_path) if schema == "state" else tmp_path / "x.db", schema)
     try:
         found = database.read_now(
             lambda connection: compare_metadata(

@@ -13,9 +13,23 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from gengfu.commands import collector, command, edge, grids, lamps, parts, periods, profiles
+from gengfu.commands import (
+    alarms,
+    audit,
+    collector,
+    command,
+    edge,
+    grids,
+    lamps,
+    parts,
+    periods,
+    profiles,
+    tokens,
+    users,
+)
 
 GROUPS = {
+    "alarms": alarms.app,
     "edge": edge.app,
     "collector": collector.app,
     "command": command.app,
@@ -24,6 +38,9 @@ GROUPS = {
     "parts": parts.app,
     "periods": periods.app,
     "profiles": profiles.app,
+    "users": users.app,
+    "tokens": tokens.app,
+    "audit": audit.app,
 }
 
 
