@@ -68,7 +68,7 @@ def check(collector: Collector, clock: Clock, steps: Sequence[Step]) -> None:
         elif what == "close":
             clock.now_ms += 600_000
             collector.state.write_now(
-                lambda db: collector.incident_book.close_idle(db, now_ms=clock.now_ms, count_max=99)
+                lambda db: collector.rooms.incident_book.close_idle(db, now_ms=clock.now_ms, count_max=99)
             )
     compare(collector, [each.id for each in told])
 
