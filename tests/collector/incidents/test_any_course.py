@@ -78,8 +78,8 @@ def compare(collector: Collector, told: list[str]) -> None:
     ordered = select(incident_members).order_by(incident_members.c.alarm_id)
     members = collector.state.read_now(lambda db: db.execute(ordered).all())
     assert [row.alarm_id for row in members] == sorted(told)
-    query = select(alarms.c.id, alarms.c.priority)
-    priorities = dict(collector.state.read_now(lambda db: db.execute(query).tuples().all()))
+    known = collector.state.read_now(lambda db: db.execute(select(alarms)).all())
+    priorities = {row.id: row.priority for row in known}
     rows = collector.state.read_now(lambda db: db.execute(select(incidents)).all())
     keys = [row.key for row in rows if row.closed_ms is None]
     assert len(keys) == len(set(keys))
