@@ -155,6 +155,7 @@ class Game:
                 time.sleep(self._chance.uniform(0, 2 * HANDLING_S))
                 process.kill()
             self.told.kills = number
+            print(f"{number} of {kills} kills {self._weaken}", file=sys.stderr)
         with self._process() as process:
             self._until(self._is_settled, process)
             process.kill()
