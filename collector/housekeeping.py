@@ -145,9 +145,9 @@ def _old(before_ms: int, gaps_before_ms: int) -> list[tuple["Column[Any]", list[
         (incident_members.c.row, [incident_members.c.incident_id.in_(closed)]),
         (incidents.c.row, [incidents.c.closed_ms < before_ms, is_empty]),
         (alarms.c.row, [alarms.c.received_ms < before_ms, *over]),
+        *_old_of_alarms(before_ms),
         (messages.c.row, [messages.c.at_ms < before_ms, messages.c.settled_ms.is_not(None)]),
         (told.c.incident_id, [told.c.seen_ms < before_ms, told.c.done]),
-        *_old_of_alarms(before_ms),
     ]
 
 

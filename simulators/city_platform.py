@@ -196,8 +196,8 @@ def application(platform: CasePlatform) -> FastAPI:
 
     POST /api/cases with an Idempotency-Key: 201 and {"number", "stage"}; again with the same key: 200 and the
     same answer. GET /api/cases: all cases. GET /api/lookup?ref=KEY: those of a key. GET /api/events?since=N:
-    what happened. GET /api/unclear: ids of cases that were answered badly. GET /api/figures: {"received",
-    "created", "repeated"}.
+    what happened. GET /api/unclear: ids of cases that were answered badly.
+    GET /api/figures: {"received", "created", "repeated"}.
     """
     app = FastAPI(title="simulated city platform")
 

@@ -15,6 +15,7 @@ from collector.alarms.happening import Alarm
 from collector.cases import classes, no_collection, record
 from collector.cases.classes import Held
 from collector.cases.desk import CaseDesk, active_count, department_of
+from collector.cases.incidents import cases_of
 from collector.cases.life import CLOSED, SENSOR, Party, Stage, Step
 from collector.cases.opening import Opening
 from collector.cases.outgoing import Posting
@@ -77,7 +78,8 @@ class CaseBook:
         key, held = problem_key(alarm), classes.of(connection, alarm.problem)
         incident_id = self._incident_of(connection, alarm.gateway, alarm.id) or ""
         own = holder_of(connection, key)
-        shared = _of_incident(connection, incident_id) if incident_id else None
+        siblings = cases_of(connection, incident_id) if incident_id else []
+        shared = siblings[0] if siblings else None
         found = next((case for case in (own, shared) if case and case.closed_ms is None), None)
         if found is None and held is not None:
             if rule_id := self.kept_out(connection, alarm, at_ms):
@@ -88,6 +90,7 @@ class CaseBook:
         if found is not None:
             case_id = found.id
             self._attached(connection, found, alarm, incident_id, at_ms)
+            self._opening.note_siblings(connection, found, siblings)
         elif held is not None:
             repeats = own.id if own is not None and own.stage in DONE else ""
             case_id = self._opening.open(
@@ -161,14 +164,6 @@ def holder_of(connection: Connection, key: str) -> Row[Any] | None:
     """Return the newest case of a problem."""
     query = select(cases).join(case_problems, case_problems.c.case_id == cases.c.id)
     return connection.execute(query.where(case_problems.c.problem_key == key)).first()
-
-
-def _of_incident(connection: Connection, incident_id: str) -> Row[Any] | None:
-    """Return the newest case of an incident, an open one first."""
-    query = select(cases).where(cases.c.incident_id == incident_id)
-    return connection.execute(
-        query.order_by(cases.c.closed_ms.is_not(None), cases.c.row.desc()).limit(1)
-    ).first()
 
 
 def _hold(connection: Connection, key: str, case_id: str) -> None:

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from collector.incidents.matchers import Matcher, all_match
+from collector.alarms.labels import Matcher, hold
 from toml_files import Title
 
-LABELS = ("problem", "priority", "rule", "condition", "gateway", "line", "device", "point", "part", "area")
 EARTH_RADIUS_M = 6_371_000.0
 
 
@@ -75,7 +74,7 @@ class Rule:
 
         An alarm that lacks one of them, or the place that the rule measures from, shares nothing.
         """
-        if not all_match(self.matchers, labels) or (self.distance_m is not None and place is None):
+        if not hold(self.matchers, labels) or (self.distance_m is not None and place is None):
             return None
         found = {label: labels.get(label, "") for label in self.group_by}
         return found if all(found.values()) else None

@@ -4,8 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from collector.incidents.correlating import LABELS, Rule
-from collector.incidents.matchers import Matcher, MatcherError
+from collector.alarms.labels import LABELS, MatcherError, matchers
+from collector.incidents.correlating import Rule
 from collector.incidents.titles import TitleError, filled
 from toml_files import Strict, Title
 
@@ -14,7 +14,7 @@ RULES_MAX = 100
 
 Seconds = Annotated[float, Field(gt=0, le=31 * 86_400)]
 RuleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
-MatcherText = Annotated[str, Field(min_length=1, max_length=300)]
+MatcherText = Annotated[str, Field(min_length=1, max_length=600)]
 
 
 class IncidentRule(Strict):
@@ -39,13 +39,12 @@ class IncidentRule(Strict):
 
     @field_validator("matchers")
     @classmethod
-    def _can_be_read(cls, matchers: list[str]) -> list[str]:
+    def _can_be_read(cls, texts: list[str]) -> list[str]:
         try:
-            for text in matchers:
-                Matcher.parse(text)
+            matchers(texts)
         except MatcherError as error:
             raise ValueError(str(error)) from error
-        return matchers
+        return texts
 
     @field_validator("group_by")
     @classmethod
@@ -68,7 +67,7 @@ class IncidentRule(Strict):
         return Rule(
             name=self.name,
             title=self.title,
-            matchers=tuple(Matcher.parse(text) for text in self.matchers),
+            matchers=matchers(self.matchers),
             group_by=tuple(self.group_by),
             within_ms=round(self.within_s * 1000),
             members_min=self.members_min,

@@ -40,7 +40,7 @@ def named(actor: Actor, who: str | None) -> str:
 
 
 class Open:
-    """What a route depends on that changes something and needs nobody's sign-in; there is one, to sign in."""
+    """What a route depends on that changes something and needs no sign-in: to sign in, and callbacks."""
 
     def __call__(self) -> None:
         """Let everybody through."""

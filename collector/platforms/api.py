@@ -14,7 +14,7 @@ from collector import queries
 from collector.cases.outgoing import Posting
 from collector.database import Database
 from collector.people import audit
-from collector.people.acting import allowed
+from collector.people.acting import OPEN, allowed
 from collector.people.roles import Actor, Role
 from collector.platforms import queue
 from collector.platforms.callbacks import CallbackError, Called
@@ -218,7 +218,7 @@ def _add_callbacks(routes: APIRouter, sources: Sources) -> None:
         status: {"model": RefusalView} for status in (401, 404, 409, 413)
     }
 
-    @routes.post("/{name}/callback", responses=refusals)
+    @routes.post("/{name}/callback", responses=refusals, dependencies=[Depends(OPEN)])
     async def post_callback(name: Name, request: Request) -> CallbackView:
         """A platform tells how its cases go on; it is known by its signature."""
         desk = sources.platforms.callbacks.get(name)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from collector.telling.channels_file import AppriseChannel, Channels, load_channels
 from collector.telling.people import Directory, load_people
+from collector.telling.settings import Telling
 from toml_files import Problem, TomlFileError
 
 _log = logging.getLogger(__name__)
@@ -118,3 +119,10 @@ def _unknown_channels(path: Path, directory: Directory, channels: Channels) -> l
         for number, reach in enumerate(person.channels)
         if reach.channel not in channels.names
     ]
+
+
+def told_files(settings: Telling, folder: Path) -> Files | None:
+    """Return the files that the settings name, read from ``folder``; None where none are; TomlFileError."""
+    if not settings.people_file:
+        return None
+    return Files(folder / settings.people_file, folder / settings.channels_file)

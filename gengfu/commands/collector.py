@@ -31,11 +31,13 @@ EXTRA = "this command needs the collector: pip install gengfu[collector]"
 PACKAGES = (
     "aiomqtt",
     "alembic",
+    "argon2",
     "fastapi",
     "httpx",
     "joserfc",
     "paho",
     "prometheus_client",
+    "psycopg",
     "sqlalchemy",
     "uvicorn",
 )
@@ -56,7 +58,7 @@ def run(
     from collector.settings import load
 
     loaded = load(settings)
-    with _told_plainly():
+    with told_plainly():
         asyncio.run(_serve(loaded))
 
 
@@ -72,20 +74,23 @@ def check(
 
     With --data every batch and every block in the data folder is read. That takes a while.
     """
+    from collector.parts import seeding
     from collector.settings import load
     from toml_files import TomlFileError
 
     try:
         loaded = load(file)
+        listed = loaded.parts_file and seeding.check(loaded.parts_file, loaded.settings.parts)
     except TomlFileError as error:
         if not as_json:
             raise
         typer.echo(json.dumps({"good": False, "problems": [vars(problem) for problem in error.problems]}))
         raise typer.Exit(1) from error
     if data:
-        _check_data(loaded.data_folder, as_json=as_json)
+        _check_data(loaded, as_json=as_json)
         return
-    classes, parts, profiles = len(loaded.settings.case_classes), len(loaded.parts), len(loaded.profiles)
+    classes, profiles = len(loaded.settings.case_classes), len(loaded.profiles)
+    parts = listed.rows if listed else 0
     if as_json:
         figures = {"case_classes": classes, "parts": parts, "profiles": profiles}
         typer.echo(json.dumps({"good": True, "problems": [], **figures}))
@@ -95,15 +100,15 @@ def check(
         Console(soft_wrap=True, highlight=False, markup=False).print(f"{file}: sound ({told})")
 
 
-def _check_data(folder: Path, *, as_json: bool) -> None:
+def _check_data(loaded: "Loaded", *, as_json: bool) -> None:
     """Print what was looked at and what was found; exit code 1 where something was."""
     from rich.table import Table
 
-    with _told_plainly():
+    with told_plainly():
         from collector import checking
 
         with _bars(as_json) as (_, progress):
-            report = checking.check(folder, progress)
+            report = checking.check(loaded.data_folder, progress, state_elsewhere=loaded.state is not None)
     if as_json:
         typer.echo(json.dumps({"good": not report.findings, **asdict(report)}))
     else:
@@ -118,7 +123,9 @@ def _check_data(folder: Path, *, as_json: bool) -> None:
         if report.more:
             _say(f"and {report.more} more")
         if not report.findings:
-            _say(f"{folder}: sound")
+            _say(f"{loaded.data_folder}: sound")
+        if loaded.state:
+            _say(f"{loaded.state.shown}: not looked at; use pg_amcheck (docs/how-to/postgresql.md)")
     if report.findings:
         raise typer.Exit(1)
 
@@ -140,10 +147,10 @@ def init(
 
         _make_key(load(place).data_folder)
         return
-    from collector.parts.register import HEADER
+    from collector.parts.checking import PARTS_HEADER
     from collector.settings import EXAMPLE, load
 
-    files = {"collector.toml": EXAMPLE.read_text(), "parts.csv": HEADER + "\n"}
+    files = {"collector.toml": EXAMPLE.read_text(), "parts.csv": PARTS_HEADER + "\n"}
     try:
         place.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
@@ -184,6 +191,8 @@ def backup(
     from collector.settings import load
 
     loaded = load(settings)
+    if loaded.state:
+        _fail(backups.IN_POSTGRESQL)
     with _backed_up(as_json) as progress:
         manifest = backups.take(
             loaded.data_folder,
@@ -211,6 +220,8 @@ def restore(
     from collector.settings import load
 
     loaded = load(settings)
+    if loaded.state:
+        _fail(backups.IN_POSTGRESQL)
     with _backed_up(as_json) as progress:
         manifest, aside = backups.put_back(
             source,
@@ -240,7 +251,7 @@ def redo(
     from collector.settings import load
 
     loaded = load(settings)
-    with _told_plainly():
+    with told_plainly():
         from collector.service import World
         from collector.service import redo as again
 
@@ -258,7 +269,7 @@ def redo(
 @contextmanager
 def _backed_up(as_json: bool) -> Iterator["Progress"]:
     """Show progress on a terminal; turn what is in the way into one sentence and exit code 1."""
-    with _told_plainly():
+    with told_plainly():
         from collector.backup import BackupError
 
         with _bars(as_json) as (bars, progress):
@@ -312,7 +323,7 @@ async def _serve(loaded: "Loaded") -> None:
 
 
 @contextmanager
-def _told_plainly() -> Iterator[None]:
+def told_plainly() -> Iterator[None]:
     """Turn a missing extra, and what keeps the centre from starting, into one sentence and exit code 1."""
     try:
         from collector.service import CollectorError

@@ -165,9 +165,12 @@ class Game:
         first = self.told.incidents + 1
         numbers = range(first, first + count)
         highest = {number for number in numbers if self._chance.random() < HIGHEST_SHARE}
-        self._state.write_now(
-            lambda connection: [begin(connection, each, highest=each in highest) for each in numbers]
-        )
+
+        def write(connection: Connection) -> None:
+            for number in numbers:
+                begin(connection, number, highest=number in highest)
+
+        self._state.write_now(write)
         self.told.incidents += count
 
     @contextlib.contextmanager

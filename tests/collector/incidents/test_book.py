@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from collector.incidents.book import IncidentBook
 from collector.incidents.tables import incident_members
-from collector.parts.register import HEADER
+from collector.parts.checking import PARTS_HEADER
 from contract.events import Priority
 from tests.collector.incidents.making import RULES, alarm, clear, found, members_of, raise_
 from tests.collector.making import NOW_MS, Clock, settings, standing
@@ -38,7 +38,10 @@ def test_what_comes_again_from_the_same_source_joins_the_open_incident(tmp_path:
         clear(collector, again)
         clock.now_ms += 600_000
         assert (
-            collector.state.write_now(lambda db: collector.incident_book.close_idle(db, clock.now_ms, 9)) == 1
+            collector.state.write_now(
+                lambda db: collector.rooms.incident_book.close_idle(db, clock.now_ms, 9)
+            )
+            == 1
         )
         raise_(collector, alarm(1, id="b" * 32, received_ms=clock.now_ms))
         closed, opened = found(collector)
@@ -124,13 +127,13 @@ def test_an_incident_closes_when_nothing_was_active_for_long_enough(tmp_path: Pa
         raise_(collector, *three)
         clear(collector, *three[:2])
         clock.now_ms += 10_000_000
-        asyncio.run(collector.incident_keeping.look())
+        asyncio.run(collector.rooms.incident_keeping.look())
         assert found(collector)[-1].closed_ms is None
         clear(collector, three[2])
-        asyncio.run(collector.incident_keeping.look())
+        asyncio.run(collector.rooms.incident_keeping.look())
         assert found(collector)[-1].closed_ms is None
         clock.now_ms += 600_000
-        asyncio.run(collector.incident_keeping.look())
+        asyncio.run(collector.rooms.incident_keeping.look())
         assert found(collector)[-1].closed_ms == clock.now_ms
 
 
@@ -142,7 +145,7 @@ PLACES = "".join(
 def test_neighbours_are_near_in_place(tmp_path: Path) -> None:
     """A thousandth of a degree of longitude is 97 m there; what is a kilometre off is another incident."""
     tables = RULES + "distance_m = 250\n"
-    parts = f"{HEADER}\n{PLACES}"
+    parts = f"{PARTS_HEADER}\n{PLACES}"
     with standing(settings(tmp_path, tables=tables, parts=parts), Clock()) as collector:
         raise_(collector, *(alarm(n, part=f"500103013200{n:04}") for n in (1, 20, 3, 22, 5, 24, 26, 28, 7)))
         raise_(collector, alarm(99))
@@ -152,3 +155,16 @@ def test_neighbours_are_near_in_place(tmp_path: Path) -> None:
             (5, 106.52, 106.528),
         ]
         assert found(collector)[-1].rule == "single"
+
+
+def test_what_nobody_is_told_of_brings_nothing_together(tmp_path: Path) -> None:
+    """Stale sensors of a gateway that is offline are no silent line; they do join what is open already."""
+    tables = RULES.replace("pipe_burst|", "")
+    gone = {"gateway": "gw-1", "problem": "gateway_offline", "device": "", "point": "", "condition": ""}
+    stale = {"gateway": "gw-1", "problem": "pressure_low", "condition": "stale"}
+    with standing(settings(tmp_path, tables=tables), Clock()) as collector:
+        raise_(collector, alarm(1, **gone), *(alarm(n, device=f"d-{n}", **stale) for n in range(2, 6)))
+        assert [each.rule for each in found(collector)] == ["single"] * 5
+        raise_(collector, *(alarm(n, **stale | {"gateway": f"gw-{n}"}) for n in (7, 8, 9)))
+        raise_(collector, alarm(10, device="d-10", **stale))
+        assert [(each.rule, each.members) for each in found(collector)][-1] == ("neighbours", 4)

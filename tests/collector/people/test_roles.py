@@ -36,6 +36,7 @@ CHANGES: list[tuple[str, str, dict[str, Any], set[Role]]] = [
     ("POST", "/lamps/overrides/cancel", {"addresses": ["gw-1/*"]}, {L, C}),
     ("POST", "/lamps/conditions", {"condition": "fog", "for_s": 60}, {L, C}),
     ("POST", "/periods", {"period": "flood-watch", "gateways": ["gw-1"], "for_s": 60}, {L, C}),
+    ("POST", "/platforms/waiting/1/resolve", {"decision": "taken"}, {C}),
     ("POST", "/users", {"name": "new", "role": "command", "password": PASSWORD}, set()),
     ("PATCH", "/users/read_only", {"display_name": "x"}, set()),
     ("PUT", "/users/nobody/password", {"password": PASSWORD}, set()),

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -95,9 +96,9 @@ def played(story: list[tuple], who: dict, on_call: list[tuple]) -> World:  # typ
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(happenings, min_size=1, max_size=25), people, tables)
 def test_everybody_is_told_once_within_budgets_and_the_highest_at_once(
-    story: list[tuple],  # type: ignore[type-arg]
-    who: dict,  # type: ignore[type-arg]
-    on_call: list[tuple],  # type: ignore[type-arg]
+    story: list[tuple[Any, ...]],
+    who: dict[str, Any],
+    on_call: list[tuple[Any, ...]],
 ) -> None:
     """Six promises in one story, so that they hold together.
 

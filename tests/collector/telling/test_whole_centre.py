@@ -142,7 +142,7 @@ def test_exactly_the_right_mails_arrive(tmp_path: Path) -> None:
             clock.now_ms += 60_000
             take(collector, 2, cleared(1))
             clock.now_ms += 700_000
-            asyncio.run(collector.incident_keeping.look())
+            asyncio.run(collector.rooms.incident_keeping.look())
             asyncio.run(told(collector, lambda: len(box.mails) == 4))
             assert who(box.mails[2:]) == [
                 ("li@example.org", "[high] All clear: Water main burst: gw-1/main-1"),
@@ -196,7 +196,7 @@ def test_what_is_shelved_is_told_when_the_shelving_ends(tmp_path: Path) -> None:
         asyncio.run(teller.look())
         assert ask(collector, "GET", "/messages").json()["items"] == []
         clock.now_ms += 3_700_000
-        asyncio.run(collector.alarm_timers.round())
+        asyncio.run(collector.rooms.alarm_timers.round())
         asyncio.run(teller.look())
         kinds = [each["kind"] for each in ask(collector, "GET", "/messages").json()["items"]]
         assert kinds == ["first", "first"]
