@@ -37,12 +37,13 @@ def gengfu(
 
 def _add_groups() -> None:
     """Each room's commands stand in a module of its own; one without its extra still lists the others."""
-    from gengfu.commands import collector, command, demo, edge, lamps, periods, profiles, sim
+    from gengfu.commands import collector, command, demo, edge, evaluation, lamps, periods, profiles, sim
 
     app.command("demo", short_help="A city block on this machine, audited at the end.")(demo.demo)
     app.add_typer(edge.app, name="edge")
     app.add_typer(collector.app, name="collector")
     app.add_typer(command.app, name="command")
+    app.add_typer(evaluation.app, name="evaluation")
     app.add_typer(lamps.app, name="lamps")
     app.add_typer(periods.app, name="periods")
     app.add_typer(profiles.app, name="profiles")
