@@ -12,7 +12,7 @@ from itertools import islice
 from random import Random
 from typing import Any
 
-import chinese_calendar  # type: ignore[import-untyped]
+import chinese_calendar
 from sqlalchemy import Connection, insert
 
 from collector.cases.tables import case_events, case_stages

@@ -1,12 +1,13 @@
-"""The HTTP interface, typed; every list is limited and goes on by a cursor. No sign-in yet.
+"""The HTTP interface, typed; every list is limited and goes on by a cursor.
 
-Here everything is read-only; what is written stands in modules of its own (``desired_api``).
+Here everything is read-only; what is written stands in the rooms. Who asks is found out by the doors before
+(``people/doors.py``); every route that changes something depends on ``people.acting.allowed``.
 """
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -17,11 +18,11 @@ from collector import queries
 from collector.database import Database
 from collector.health import Health
 from collector.live import Listener, Live, TooManyListenersError
+from collector.people.roles import LOCAL
 from collector.series import reading as series_reading
 from collector.series.reading import Reading
 from collector.views import (
     AlarmView,
-    CaseView,
     DeviceView,
     GapView,
     GatewayView,
@@ -42,7 +43,27 @@ from contract.names import checked_name
 from device_profiles.schema import Derived, Point, Profile
 
 PREFIX = "/api/v1"
-LISTS = ("gateways", "devices", "points", "alarms", "cases", "gaps", "lamps/nights")
+LISTS = (
+    "gateways",
+    "devices",
+    "points",
+    "alarms",
+    "conditions",
+    "silences",
+    "incidents",
+    "cases",
+    "case-classes",
+    "no-collection",
+    "gaps",
+    "lamps/nights",
+    "parts",
+    "grids",
+)
+
+REFUSALS: dict[int | str, dict[str, Any]] = {code: {"model": RefusalView} for code in (400, 401, 403, 422)}
+"""Every request may be refused so: 400 where it is no JSON at all, 401 and 403 by ``collector.people``."""
+
+SHUT: dict[int | str, dict[str, Any]] = {401: REFUSALS[401], 403: REFUSALS[403]}
 
 LIVE_SIGN_S = 10.0
 """So often at least something is sent, so that a listener who is gone is noticed."""
@@ -80,9 +101,7 @@ def application(sources: Sources, *routers: APIRouter) -> FastAPI:
         redoc_url=None,
     )
     app.add_exception_handler(RequestValidationError, _told_without_input)
-    lists = APIRouter(
-        prefix=PREFIX, dependencies=[Depends(_known_only)], responses={422: {"model": RefusalView}}
-    )
+    lists = APIRouter(prefix=PREFIX, dependencies=[Depends(_known_only)], responses=REFUSALS)
     _add_registry(lists, sources)
     _add_series(lists, sources)
     _add_alarms(lists, sources)
@@ -111,8 +130,8 @@ def _known_only(request: Request) -> None:
 
 
 def _add_index(app: FastAPI, lists: list[str]) -> None:
-    @app.get("/")
-    @app.get(PREFIX)
+    @app.get("/", responses=SHUT)
+    @app.get(PREFIX, responses=SHUT)
     async def get_index() -> IndexView:
         """Where everything is."""
         return IndexView(lists=lists)
@@ -199,12 +218,6 @@ def _add_alarms(app: APIRouter, sources: Sources) -> None:
         before = _number(cursor)
         return await sources.state.read(lambda db: queries.alarm_page(db, active, before, limit))
 
-    @app.get("/cases")
-    async def get_cases(limit: Limit = 100, cursor: Cursor = "") -> Page[CaseView]:
-        """Cases, the newest first."""
-        before = _number(cursor)
-        return await sources.state.read(lambda db: queries.case_page(db, before, limit))
-
     @app.get("/gaps")
     async def get_gaps(limit: Limit = 100, cursor: Cursor = "") -> Page[GapView]:
         """What will never arrive, the newest first."""
@@ -252,13 +265,15 @@ async def _events(live: Live, listener: Listener) -> AsyncIterator[str]:
 
 def _add_operation(app: FastAPI, sources: Sources) -> None:
     @app.get("/healthz", response_model=HealthView, responses={503: {"model": HealthView}})
-    async def get_health() -> Response:
-        """200 while all is well, else 503 with what is stuck."""
-        reasons = sources.health.reasons()
-        view = HealthView(status="failing" if reasons else "ok", reasons=reasons)
+    async def get_health(request: Request) -> Response:
+        """200 while all is well, else 503; what is stuck is told to whoever is signed in."""
+        reasons, actor = sources.health.reasons(), getattr(request.state, "actor", None)
+        told = reasons if actor or not reasons else ["what is stuck is told to whoever is signed in"]
+        status: Literal["ok", "failing"] = "failing" if reasons else "ok"
+        view = HealthView(status=status, reasons=told, sign_in=actor is not LOCAL)
         return JSONResponse(view.model_dump(), 503 if reasons else 200)
 
-    @app.get("/metrics", response_class=PlainTextResponse)
+    @app.get("/metrics", response_class=PlainTextResponse, responses=SHUT)
     async def get_metrics() -> Response:
         """Counters and gauges in the text form of Prometheus."""
         text = await sources.health.metrics_text()

@@ -10,10 +10,12 @@ from collector.ingest import Ingest
 from collector.lamps.rates import LampRates
 from collector.metrics import Metrics
 from collector.mqtt import Link
-from collector.platforms.outbox import Outbox
+from collector.platforms.running import Platforms
 from collector.projections import Keeper
 from collector.publishing import Publisher
 from collector.tables import alarms, cases, dead_letters, desired, gateways, outbox
+from collector.telling.tables import messages
+from collector.telling.teller import Teller
 
 
 class Health:
@@ -27,17 +29,19 @@ class Health:
         link: Link,
         ingest: Ingest,
         keepers: Sequence[Keeper],
-        sender: Outbox | None,
+        platforms: Platforms,
+        teller: Teller | None,
         publishers: Sequence[Publisher],
         lamp_rates: LampRates,
+        gauges: Sequence[Callable[[Connection], None]],
         stuck_after_s: float,
         monotonic_s: Callable[[], float],
     ) -> None:
-        """Everything is only looked at."""
+        """Everything is only looked at; ``gauges`` bring some of their own up to date."""
         self._state, self._metrics = state, metrics
-        self._link, self._ingest, self._keepers, self._sender = link, ingest, keepers, sender
-        self._publishers = publishers
-        self._lamp_rates = lamp_rates
+        self._link, self._ingest, self._keepers, self._platforms = link, ingest, keepers, platforms
+        self._publishers, self._teller = publishers, teller
+        self._lamp_rates, self._gauges = lamp_rates, gauges
         self._stuck_after_s, self._monotonic_s = stuck_after_s, monotonic_s
 
     def reasons(self) -> list[str]:
@@ -53,8 +57,11 @@ class Health:
                 found.append(f"projection {keeper.projection.name}: cannot go on ({keeper.failing})")
             elif idle_s > self._stuck_after_s:
                 found.append(f"projection {keeper.projection.name}: no progress for {idle_s:.0f} s")
-        if self._sender and self._sender.failing:
-            found.append(f"outbox: cannot be read or written ({self._sender.failing})")
+        if self._platforms.failing:
+            found.append(f"outbox: cannot be read or written ({self._platforms.failing})")
+        found += [f"platform {name}: takes nothing ({it})" for name, it in self._platforms.troubles.items()]
+        if self._teller:
+            found += self._teller.reasons()
         found += [
             f"{each.name}: cannot be read or noted ({each.failing})"
             for each in self._publishers
@@ -81,12 +88,15 @@ class Health:
             (metrics.gateways, gateways.c.online),
             (metrics.cases, cases.c.stage),
             (metrics.outbox, outbox.c.state),
+            (metrics.messages, messages.c.state),
             (metrics.desired, desired.c.state),
         ]
         for gauge, column in counted:
             gauge.clear()
             for label, count in connection.execute(select(column, func.count()).group_by(column)):
                 gauge.labels("unknown" if label is None else str(label).lower()).set(count)
+        for bring_up_to_date in self._gauges:
+            bring_up_to_date(connection)
         active = select(func.count()).select_from(alarms).where(alarms.c.cleared_ms.is_(None))
         metrics.alarms_active.set(connection.execute(active).scalar_one())
         letters = select(func.count()).select_from(dead_letters)

@@ -4,17 +4,21 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector import dead_letters, journal
+from collector.alarms.tables import annunciations, conditions, floods, silences
 from collector.database import Database
+from collector.incidents.tables import incident_members, incidents
 from collector.projections import Projection
 from collector.series import projection as series
 from collector.series.stores import StoreProjection
 from collector.settings import Limits
 from collector.tables import alarms, commands, connections, events, gaps, lamp_nights, listening
+from collector.telling.tables import messages, told
 
 _log = logging.getLogger(__name__)
 
@@ -99,7 +103,7 @@ class Housekeeping:
             partial(journal.prune, passed=passed, bytes_max=bytes_max, before_ms=before_ms, spare=spare)
         )
 
-    async def _drop_rows(self, key: "Column[int]", old: Sequence[ColumnElement[bool]]) -> None:
+    async def _drop_rows(self, key: "Column[Any]", old: Sequence[ColumnElement[bool]]) -> None:
         for _ in range(TRANSACTIONS_PER_ROUND_MAX):
             dropped = await self._state.write(lambda connection: _drop(connection, key, old))
             if dropped < ROWS_AT_ONCE_MAX:
@@ -124,17 +128,44 @@ class Housekeeping:
                 return
 
 
-def _old(before_ms: int, gaps_before_ms: int) -> list[tuple["Column[int]", list[ColumnElement[bool]]]]:
+def _old(before_ms: int, gaps_before_ms: int) -> list[tuple["Column[Any]", list[ColumnElement[bool]]]]:
     """Return the key of each table of what happened, and what of it may go; an index finds each.
 
     A gap stays as long as the journal may hold what follows it.
     """
+    closed = select(incidents.c.id).where(incidents.c.closed_ms < before_ms)
+    is_empty = (
+        ~select(incident_members.c.row).where(incident_members.c.incident_id == incidents.c.id).exists()
+    )
     over = [alarms.c.cleared_ms.is_not(None), alarms.c.case_id.is_(None)]
     return [
         (events.c.id, [events.c.received_ms < before_ms]),
         (commands.c.row, [commands.c.issued_ms < before_ms]),
         (gaps.c.id, [gaps.c.recorded_ms < gaps_before_ms]),
+        (incident_members.c.row, [incident_members.c.incident_id.in_(closed)]),
+        (incidents.c.row, [incidents.c.closed_ms < before_ms, is_empty]),
         (alarms.c.row, [alarms.c.received_ms < before_ms, *over]),
+        *_old_of_alarms(before_ms),
+        (messages.c.row, [messages.c.at_ms < before_ms, messages.c.settled_ms.is_not(None)]),
+        (told.c.incident_id, [told.c.seen_ms < before_ms, told.c.done]),
+    ]
+
+
+def _old_of_alarms(before_ms: int) -> list[tuple["Column[int]", list[ColumnElement[bool]]]]:
+    """Return the same of alarms' life; a source that is at rest is forgotten."""
+    at_rest = [
+        ~conditions.c.active,
+        conditions.c.acked,
+        ~conditions.c.latched,
+        conditions.c.shelving == "unshelved",
+        conditions.c.suppressed == "[]",
+        ~conditions.c.out_of_service,
+    ]
+    return [
+        (annunciations.c.row, [annunciations.c.at_ms < before_ms]),
+        (floods.c.row, [floods.c.ended_ms < before_ms]),
+        (silences.c.row, [silences.c.ends_at_ms < before_ms, silences.c.over]),
+        (conditions.c.row, [conditions.c.changed_ms < before_ms, *at_rest]),
     ]
 
 
@@ -152,7 +183,7 @@ def _old_of_lamps(
     ]
 
 
-def _drop(connection: Connection, key: "Column[int]", old: Sequence[ColumnElement[bool]]) -> int:
+def _drop(connection: Connection, key: "Column[Any]", old: Sequence[ColumnElement[bool]]) -> int:
     """Delete some rows; return how many."""
     some = select(key).where(*old).limit(ROWS_AT_ONCE_MAX)
     return connection.execute(delete(key.table).where(key.in_(some))).rowcount

@@ -48,6 +48,16 @@ class Metrics:
         )
         self.broker_connections = self._counter("broker_connections", "Connections made to the broker.")
         self.posts = self._counter("case_posts", "Requests to the city platform, by outcome.", "outcome")
+        self.platform_statuses = self._counter(
+            "platform_statuses",
+            "What city platforms told of cases, by how and what became of it.",
+            "platform",
+            "source",
+            "outcome",
+        )
+        self.callbacks_refused = self._counter(
+            "platform_callbacks_refused", "Callbacks of city platforms refused.", "platform", "reason"
+        )
         self.desired_sent = self._counter("desired_sent", "Desired documents the broker has taken.")
         self.commands_sent = self._counter("commands_sent", "Commands the broker has taken.")
         self.broker_connected = self._gauge("broker_connected", "1 while connected to the broker.")
@@ -59,6 +69,13 @@ class Metrics:
         self.lag = self._gauge("projection_lag_batches", "Batches not yet projected.", "projection")
         self.gateways = self._gauge("gateways", "Gateways, by whether they are online.", "online")
         self.alarms_active = self._gauge("alarms_active", "Alarms that are active.")
+        self.alarm_lists = self._gauge(
+            "alarm_sources", "Alarm sources, by the lists that operators have.", "list"
+        )
+        self.alarms_per_10min = self._gauge(
+            "alarms_annunciated_10min", "Alarms annunciated in the last ten minutes."
+        )
+        self.alarm_flood = self._gauge("alarm_flood", "1 while there is a flood of alarms.")
         self.cases = self._gauge("cases", "Cases, by stage.", "stage")
         self.desired = self._gauge("desired_documents", "Desired documents kept, by state.", "state")
         self.lamps_lit = self._gauge(
@@ -71,7 +88,8 @@ class Metrics:
             "Of the lamps told of in the last whole night, those without a failure.",
             "district",
         )
-        self.outbox = self._gauge("outbox", "Cases to be sent, by state.", "state")
+        self.messages = self._gauge("messages", "Messages to people, by state.", "state")
+        self.outbox = self._gauge("outbox", "Messages to city platforms, by state.", "state")
 
     def took(self, outcome: Outcome) -> None:
         """Count what became of a group."""

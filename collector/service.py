@@ -9,25 +9,38 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator, Iterator
 from dataclasses import dataclass
+from datetime import timedelta, timezone
 from typing import Any
 
 import uvicorn
 from alembic.util import CommandError
 from fastapi import FastAPI
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector import backup, journal, key_file
+from collector.alarms import api as alarm_api
+from collector.alarms import figures as alarm_figures
 from collector.alarms.book import AlarmBook
+from collector.alarms.conditions import Conditions
+from collector.alarms.operating import Operators
 from collector.alarms.projection import AlarmProjection
+from collector.alarms.timing import Timers
 from collector.api import Sources, application
+from collector.cases import api as case_api
 from collector.cases import classes as case_classes
+from collector.cases import tables_api as case_tables_api
 from collector.cases.book import CaseBook
 from collector.cases.desk import CaseDesk
+from collector.cases.due import Deadlines as CaseDeadlines
+from collector.cases.incidents import name_case
 from collector.cases.opening import Opening
+from collector.cases.timers import CaseTimers
 from collector.commands import api as command_api
 from collector.commands.book import CommandBook
 from collector.commands.publisher import CommandPublisher
 from collector.connections import Listening
+from collector.console import pages as console
 from collector.database import Database
 from collector.desired import api as desired_api
 from collector.desired import period_api
@@ -36,8 +49,18 @@ from collector.desired.periods import PeriodDesk
 from collector.desired.publisher import DesiredPublisher
 from collector.evaluation import api as evaluation_api
 from collector.evaluation.projection import EvaluationProjection
+from collector.exchange import api as exchange_api
+from collector.exchange.exporter import Exporter
+from collector.fleet.watch import FleetWatch
+from collector.fleet.words import TITLES as FLEET_TITLES
 from collector.health import Health
 from collector.housekeeping import Housekeeping
+from collector.incidents import api as incident_api
+from collector.incidents.acknowledging import AlarmsOfIncidents
+from collector.incidents.book import IncidentBook, Life
+from collector.incidents.desk import IncidentDesk
+from collector.incidents.keeping import IncidentKeeping
+from collector.incidents.labels import Labeller
 from collector.ingest import Ingest
 from collector.lamps import api as lamp_api
 from collector.lamps import desk_api as lamp_desk_api
@@ -47,12 +70,27 @@ from collector.lamps.reading import LampReading
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
-from collector.platforms.outbox import Outbox
+from collector.parts import api as part_api
+from collector.parts import book as parts
+from collector.parts.seeding import seed
+from collector.people import api as people_api
+from collector.people import session_api
+from collector.people.desk import PeopleDesk
+from collector.people.doors import Doors, Site
+from collector.people.headers import GuardedHeaders
+from collector.platforms import api as platform_api
+from collector.platforms.desk_stages import DeskStages
+from collector.platforms.outbox import Tools
+from collector.platforms.running import Platforms
 from collector.projections import Keeper, Projection, Redone
 from collector.series.influx import InfluxStore
 from collector.series.projection import SeriesProjection
 from collector.series.stores import StoreProjection
 from collector.settings import Http, Loaded, SeriesStore
+from collector.telling import api as telling_api
+from collector.telling.channel_alarms import PROBLEM as CHANNEL_FAILING
+from collector.telling.channel_alarms import TITLE as CHANNEL_TITLE
+from collector.telling.desk import TellingDesk
 from contract.desired import DesiredKind, object_problems
 from contract.signing import SigningKey
 
@@ -96,22 +134,43 @@ class Collector:
         """Where the interface is, once it is served."""
         self.state, self.store, self.metrics = state, store, Metrics()
         state.write_now(lambda connection: journal.begin(connection, world.new_id()))
+        if loaded.parts_file is not None:
+            seed(state, loaded.parts_file, settings.parts, world.now_ms())
         self.series = SeriesProjection(state, store, self.metrics, limits.projection_batches_max)
         self.series.prepare()
         state.write_now(lambda db: case_classes.seed(db, settings.case_classes, world.now_ms()))
-        self.case_desk = CaseDesk(settings.cases, utc_offset_min=settings.utc_offset_min)
+        by_end_of_day = settings.deadlines.working_days_end == "end_of_day"
+        deadlines = CaseDeadlines(loaded.calendar, settings.deadlines.table(), by_end_of_day)
+        self.case_desk = CaseDesk(settings.cases, deadlines)
         opening = Opening(
             settings.district,
             self.case_desk,
-            lambda _, code: loaded.parts.get(code),
+            parts.find,
             number_template=settings.cases.number_template,
             utc_offset_min=settings.utc_offset_min,
             new_id=world.new_id,
         )
+        labeller = Labeller(parts.find, area_digits=settings.incidents.area_digits)
+        self.conditions = Conditions(settings.alarms, now_ms=world.now_ms, area_of=labeller.area_of_part)
+        self.alarm_timers = Timers(state, self.conditions, settings.alarms, now_ms=world.now_ms)
+        self.incident_book = _incident_book(loaded, world, labeller, self.conditions)
+        self.incident_keeping = IncidentKeeping(state, self.incident_book, now_ms=world.now_ms)
         self.case_book = CaseBook(
-            self.case_desk, opening, utc_offset_min=settings.utc_offset_min, now_ms=world.now_ms
+            self.case_desk,
+            opening,
+            utc_offset_min=settings.utc_offset_min,
+            now_ms=world.now_ms,
+            incident_of=self.incident_book.of_alarm,
+            tell_incident=name_case,
         )
-        self.alarm_book = AlarmBook([self.case_book])
+        self.case_timers = CaseTimers(
+            state,
+            self.case_desk,
+            self.case_book,
+            interval_s=settings.cases.timer_interval_s,
+            now_ms=world.now_ms,
+        )
+        self.alarm_book = AlarmBook([self.conditions, self.incident_book, self.case_book])
         self.desired_publisher = DesiredPublisher(
             settings.district,
             state,
@@ -165,21 +224,17 @@ class Collector:
             random=world.random,
             now_ms=world.now_ms,
         )
-        self.outbox: Outbox | None = None
-        if settings.platform:
-            self.outbox = Outbox(
-                settings.platform,
-                state,
-                self.case_desk,
-                self.metrics,
-                now_ms=world.now_ms,
-                random=world.random,
-            )
+        stages = DeskStages(self.case_desk)
+        tools = Tools(state, self.metrics, stages, now_ms=world.now_ms, random=world.random)
+        self.platforms = Platforms(loaded.platforms, tools, new_id=world.new_id)
         self.housekeeping = Housekeeping(
             state, store, projections, limits, now_ms=world.now_ms, series_stores=self.series_stores
         )
-        self.evaluation = EvaluationProjection(state, settings.utc_offset_min)
-        self.listening = Listening(state, now_ms=world.now_ms, connected=lambda: self.link.connected)
+        self.evaluation, self.exchange, self.listening = (
+            EvaluationProjection(state, settings.utc_offset_min),
+            Exporter(state, settings.exchange, now_ms=world.now_ms),
+            Listening(state, now_ms=world.now_ms, connected=lambda: self.link.connected),
+        )
         lamps = LampReading(
             settings.district,
             state,
@@ -187,18 +242,44 @@ class Collector:
             now_ms=world.now_ms,
             kept_days=settings.limits.lamp_nights_retention_days,
         )
+        self.fleet = FleetWatch(
+            settings.fleet,
+            state,
+            store,
+            self.alarm_book,
+            lamps,
+            area_of=labeller.area_of_part,
+            connected=lambda: self.link.connected,
+            now_ms=world.now_ms,
+            new_id=world.new_id,
+        )
+        self.telling = TellingDesk(
+            settings.telling,
+            loaded.telling,
+            state,
+            self.alarm_book,
+            zone=timezone(timedelta(minutes=settings.utc_offset_min)),
+            now_ms=world.now_ms,
+            new_id=world.new_id,
+            random=world.random,
+        )
         self.health = Health(
             state,
             self.metrics,
             link=self.link,
             ingest=self.ingest,
             keepers=self.keepers,
-            sender=self.outbox,
+            platforms=self.platforms,
+            teller=self.telling.teller,
             publishers=publishers,
             lamp_rates=LampRates(lamps, self.metrics, monotonic_s=world.monotonic_s),
+            gauges=[lambda connection: self._measure_alarms(connection, loaded, world)],
             stuck_after_s=limits.stuck_after_s,
             monotonic_s=world.monotonic_s,
         )
+        operators = Operators(self.conditions, shelve_max_ms=settings.alarms.shelve_max_ms)
+        self.people = _people(loaded, world, state)
+        site = _site(loaded)
         self.app = application(
             Sources(state, store, loaded.profiles, self.health, self.live, world.now_ms),
             desired_api.router(
@@ -207,18 +288,52 @@ class Collector:
                     desired,
                     dict.fromkeys(DesiredKind, object_problems),
                     settings.desired.push_bytes_max,
+                    world.now_ms,
                 )
             ),
+            platform_api.router(platform_api.Sources(state, self.platforms, stages, world.now_ms)),
             command_api.router(command_api.Sources(state, commanding, world.now_ms)),
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
-            period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms))),
+            period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms), world.now_ms)),
+            case_api.router(case_api.Sources(state, self.case_desk, world.now_ms)),
+            case_tables_api.router(
+                case_tables_api.Sources(state, settings.cases, world.now_ms, world.new_id)
+            ),
             lamp_api.router(lamps),
             evaluation_api.router(
                 evaluation_api.Sources(
                     state, self.evaluation, settings.utc_offset_min, world.now_ms, world.new_id
                 )
             ),
+            exchange_api.router(exchange_api.Sources(state, self.exchange, settings.exchange)),
+            alarm_api.router(
+                alarm_api.Sources(
+                    state,
+                    operators,
+                    settings.alarms,
+                    world.now_ms,
+                    world.new_id,
+                )
+            ),
+            telling_api.router(self.telling.sources),
+            session_api.router(self.people, site),
+            people_api.router(self.people),
+            incident_api.router(
+                incident_api.Sources(
+                    state, IncidentDesk(AlarmsOfIncidents(operators).acknowledge), world.now_ms
+                )
+            ),
+            part_api.router(part_api.Sources(state, settings.parts, world.now_ms)),
         )
+        self._add_pages(loaded, world, site)
+
+    def _add_pages(self, loaded: Loaded, world: World, site: Site) -> None:
+        """Add the console, and the doors before all of it."""
+        district, offset_min = loaded.settings.district, loaded.settings.utc_offset_min
+        pages = console.Sources(self.state, self.store, loaded.profiles, district, offset_min, world.now_ms)
+        self.app.include_router(console.router(pages))
+        self.app.add_middleware(Doors, desk=self.people, site=site)
+        self.app.add_middleware(GuardedHeaders, site=site)
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield everything that runs until it is cancelled."""
@@ -228,8 +343,14 @@ class Collector:
         yield from (keeper.run() for keeper in self.keepers)
         yield self.housekeeping.run()
         yield self.evaluation.run()
-        if self.outbox:
-            yield self.outbox.run()
+        yield self.exchange.run()
+        yield self.alarm_timers.run()
+        yield self.incident_keeping.run()
+        yield self.fleet.run()
+        yield self.case_timers.run()
+        yield self.platforms.run()
+        if self.telling.teller:
+            yield self.telling.teller.run()
 
     def close(self) -> None:
         """Close the connections to series stores, once nothing runs any more."""
@@ -255,9 +376,33 @@ class Collector:
             monotonic_s=world.monotonic_s,
         )
 
+    def _measure_alarms(self, connection: Connection, loaded: Loaded, world: World) -> None:
+        stale_ms = loaded.settings.alarms.stale_ms
+        alarm_figures.measure(connection, self.metrics, world.now_ms(), stale_ms)
+
     def _wake(self) -> None:
         for keeper in self.keepers:
             keeper.wake()
+
+
+def _incident_book(loaded: Loaded, world: World, labeller: Labeller, conditions: Conditions) -> IncidentBook:
+    settings = loaded.settings.incidents
+    life = Life(
+        close_after_ms=round(settings.close_after_s * 1000),
+        joins_for_ms=round(settings.joins_for_s * 1000),
+        candidates_max=settings.candidates_max,
+    )
+    return IncidentBook(
+        [rule.rule() for rule in settings.rules],
+        labeller,
+        {watch.problem: FLEET_TITLES[name] for name, watch in loaded.settings.fleet.watches.items()}
+        | {CHANNEL_FAILING: CHANNEL_TITLE}
+        | {entry.problem: entry.title for entry in loaded.settings.case_classes},
+        life,
+        new_id=world.new_id,
+        now_ms=world.now_ms,
+        quiet=lambda connection, alarm: bool(conditions.quiet(connection, [(alarm.gateway, alarm.id)])),
+    )
 
 
 def _key(loaded: Loaded) -> SigningKey | None:
@@ -275,7 +420,12 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
         _databases(loaded) as (state, store),
         contextlib.closing(Collector(loaded, world, state, store)) as collector,
     ):
-        server = _Server(_configuration(collector.app))
+        if not loaded.settings.http.is_loopback and not await collector.people.any_there():
+            raise CollectorError(
+                f"[http] host {loaded.settings.http.host} serves other machines, and there are no users yet; "
+                "add the first administrator with `gengfu collector users add`"
+            )
+        server = _Server(_configuration(collector.app, loaded))
         async with asyncio.TaskGroup() as tasks:
             work = [tasks.create_task(loop) for loop in collector.loops()]
             tasks.create_task(server.serve(sockets=[listener]))
@@ -283,7 +433,7 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
                 async with asyncio.timeout(START_TIMEOUT_S):
                     while not server.started:
                         await asyncio.sleep(START_POLL_S)
-                collector.url = _url(listener)
+                collector.url = _url(listener, is_tls=loaded.tls is not None)
                 yield collector
             finally:
                 server.should_exit = True
@@ -325,9 +475,36 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _configuration(app: FastAPI) -> uvicorn.Config:
+@contextlib.contextmanager
+def people_offline(loaded: Loaded, world: World) -> Iterator[PeopleDesk]:
+    """Open the desk of people while no centre works there; CollectorError where one does."""
+    with _databases(loaded) as (state, _):
+        yield _people(loaded, world, state)
+
+
+def _people(loaded: Loaded, world: World, state: Database) -> PeopleDesk:
+    desk = PeopleDesk(
+        loaded.settings.people,
+        state,
+        now_ms=world.now_ms,
+        monotonic_s=world.monotonic_s,
+        random_bytes=world.random.randbytes,
+    )
+    desk.begin()
+    return desk
+
+
+def _site(loaded: Loaded) -> Site:
+    http = loaded.settings.http
+    return Site(http.is_loopback, loaded.tls is not None, http.behind_proxy)
+
+
+def _configuration(app: FastAPI, loaded: Loaded) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        ssl_certfile=loaded.tls.cert if loaded.tls else None,
+        ssl_keyfile=loaded.tls.key if loaded.tls else None,
+        proxy_headers=False,  # whom they may be believed from, the doors know
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -386,6 +563,6 @@ def _databases(loaded: Loaded) -> Iterator[tuple[Database, Database]]:
         yield opened[0], opened[1]
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, *, is_tls: bool) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{'https' if is_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"

@@ -1,21 +1,37 @@
 """The centre's settings: one TOML file. ``settings.example.toml`` beside this module is its manual."""
 
-import stat
+import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfoNotFoundError
 
-import httpx
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from collector import postgresql
+from collector.alarms.settings import AlarmSettings
 from collector.cases.settings import CaseClass, Cases
-from collector.parts.register import Part, load_parts
+from collector.deadlines.calendar import WorkingCalendar
+from collector.deadlines.settings import Deadlines, competing_rules
+from collector.exchange.settings import Exchange
+from collector.fleet.settings import Fleet
+from collector.incidents.settings import Incidents
+from collector.parts.settings import PartSettings
+from collector.people.settings import People
+from collector.platforms.settings import (
+    PLATFORMS_MAX,
+    CityPlatform,
+    LoadedPlatform,
+    Platform,
+    Url,
+    load_platforms,
+)
 from collector.postgresql import Postgresql
+from collector.state_settings import State, told_state
+from collector.telling.files import Files, told_files
+from collector.telling.settings import Telling
+from collector.tls_files import TlsFileError, TlsFiles, checked
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
 from lighting.nights import zone
@@ -48,34 +64,42 @@ class Broker(Strict):
 
 
 class Http(Strict):
-    """Where the API is served."""
+    """Where the API is served, and to whom."""
 
-    host: str = "127.0.0.1"
     port: int = Field(default=8780, ge=0, le=65_535)
+    tls_cert_file: str = Field(default="", max_length=255)
+    tls_key_file: str = Field(default="", max_length=255)
+    behind_proxy: bool = False
+    host: str = Field(default="127.0.0.1", max_length=64)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Say whether only this machine is served."""
+        return self.host in LOOPBACK
 
     @field_validator("host")
     @classmethod
-    def _is_this_machine(cls, host: str) -> str:
-        if host not in LOOPBACK:
+    def _is_safe(cls, host: str, told: ValidationInfo) -> str:
+        """Serve other machines only where nobody on the way reads passwords."""
+        if host in LOOPBACK:
+            return host
+        try:
+            ipaddress.ip_address(host)
+        except ValueError as error:
+            raise ValueError(f"{host!r} is no address of this machine; write one as 0.0.0.0 or ::") from error
+        if not (told.data.get("tls_cert_file") or told.data.get("behind_proxy")):
             raise ValueError(
-                "there is no sign-in yet, so only this machine is served; "
-                f"write one of {', '.join(LOOPBACK)} and put a proxy with a sign-in in front"
+                "other machines are served over TLS only: give tls_cert_file and tls_key_file, or say "
+                "behind_proxy = true where a proxy of yours does TLS; or write one of "
+                f"{', '.join(LOOPBACK)}"
             )
         return host
 
-
-class State(Strict):
-    """Where journal and state are, if not in the data folder."""
-
-    url: str = Field(default="", max_length=1000)
-    password_file: str = Field(default="", max_length=255)
-
-    @field_validator("url")
-    @classmethod
-    def _is_an_address(cls, url: str) -> str:
-        if url and (found := postgresql.problem(url)):
-            raise ValueError(found)
-        return url
+    @model_validator(mode="after")
+    def _has_both(self) -> Self:
+        if bool(self.tls_cert_file) != bool(self.tls_key_file):
+            raise ValueError("tls_cert_file and tls_key_file belong together; give both, or none")
+        return self
 
 
 class Limits(Strict):
@@ -108,42 +132,6 @@ class Limits(Strict):
                 "raise journal_bytes_max or lower commit_bytes_max"
             )
         return self
-
-
-def _names_a_host(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        sound = bool(parts.hostname) and parts.port != 0 and bool(httpx.URL(url).host)
-    except (ValueError, httpx.InvalidURL):
-        sound = False
-    if not sound:
-        raise ValueError("is no address; write http://host:port/path")
-    return url
-
-
-Url = Annotated[
-    str,
-    Field(pattern=r"^https?://[^\s]+$", max_length=500, json_schema_extra={"form": "http://host:port/path"}),
-    AfterValidator(_names_a_host),
-]
-
-
-class Platform(Strict):
-    """The city platform that takes the cases."""
-
-    url: Url
-    idempotency_header: str = Field(
-        default="Idempotency-Key",
-        pattern=r"^[A-Za-z0-9-]*$",
-        max_length=64,
-        json_schema_extra={"form": "letters, digits and -"},
-    )
-    timeout_s: Annotated[float, Field(gt=0, le=300)] = 10
-    concurrency_max: int = Field(default=4, ge=1, le=64)
-    retry_min_s: Seconds = 2
-    retry_max_s: Seconds = 900
-    retry_after_max_s: Seconds = 3600
-    attempts_max: Count = 1000
 
 
 class DesiredDocuments(Strict):
@@ -206,9 +194,18 @@ class Settings(Strict):
     state: State = State()
     limits: Limits = Limits()
     platform: Platform | None = None
+    platforms: list[CityPlatform] = Field(default=[], max_length=PLATFORMS_MAX)
     desired: DesiredDocuments = DesiredDocuments()
+    alarms: AlarmSettings = AlarmSettings()
     cases: Cases = Cases()
+    deadlines: Deadlines = Deadlines()
+    exchange: Exchange = Exchange()
+    parts: PartSettings = PartSettings()
     lamps: Lamps = Lamps()
+    incidents: Incidents = Incidents()
+    fleet: Fleet = Fleet()
+    people: People = People()
+    telling: Telling = Telling()
     series_stores: list[SeriesStore] = Field(default=[], max_length=STORES_MAX)
     case_classes: list[CaseClass] = Field(default=[], max_length=1000)
 
@@ -232,36 +229,38 @@ class Settings(Strict):
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings with what they point to: data folder (absolute), parts, profiles, tokens of series stores."""
+    """Settings with what they point to; the data folder is absolute.
+
+    ``parts_file`` is the path of the part register, which is read when it is imported; None: there is none.
+    """
 
     settings: Settings
     data_folder: Path
-    parts: dict[str, Part]
+    parts_file: Path | None
     profiles: dict[str, Profile]
+    calendar: WorkingCalendar
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
+    platforms: tuple[LoadedPlatform, ...] = ()
+    telling: Files | None = None
+    """People and channels; None: nobody is told anything."""
+    tls: TlsFiles | None = None
     state: Postgresql | None = None
     """The database of journal and state; None: a file in the data folder."""
 
 
 def load(path: Path) -> Loaded:
-    """Read the settings, the part register and the profiles.
+    """Read the settings, the profiles and the calendar.
 
     TomlFileError lists every mistake with file, line, key and remedy.
     """
     file = TomlFile.read(path)
     settings = file.parse(Settings)
-    problems = list(_duplicates(settings, file))
-    parts: dict[str, Part] = {}
+    problems = [*_duplicates(settings, file), *competing_rules(settings.deadlines, file)]
     profiles: dict[str, Profile] = {}
     try:
         profiles = catalogue.load_beside(path, file, settings.profile_folders)
     except TomlFileError as error:
         problems += error.problems
-    if settings.parts_file:
-        try:
-            parts = load_parts(path.parent / settings.parts_file)
-        except TomlFileError as error:
-            problems += error.problems
     tokens: dict[str, str] = {}
     for index, store in enumerate(settings.series_stores):
         if store.token_file:
@@ -271,30 +270,42 @@ def load(path: Path) -> Loaded:
                 what = f"{store.token_file}: {str(getattr(error, 'strerror', '') or error).lower()}"
                 remedy = "name a readable file that holds the token and nothing else"
                 problems.append(file.problem(("series_stores", index, "token_file"), what, remedy))
-    state: Postgresql | None = None
+    tls = None
+    if settings.http.tls_cert_file:
+        try:
+            tls = checked(path.parent / settings.http.tls_cert_file, path.parent / settings.http.tls_key_file)
+        except TlsFileError as error:
+            problems.append(file.problem(("http", error.which), str(error), error.remedy))
+    platforms, mistakes = load_platforms(file, path.parent, settings.platform, settings.platforms)
+    problems += mistakes
+    telling: Files | None = None
     try:
-        state = _state(path.parent, settings.state)
-    except (OSError, ValueError) as error:
-        what = f"{settings.state.password_file}: {str(getattr(error, 'strerror', '') or error).lower()}"
-        remedy = "name a file that holds the password and nothing else, and that only its owner can read"
-        problems.append(file.problem(("state", "password_file"), what, remedy))
+        telling = told_files(settings.telling, path.parent)
+    except TomlFileError as error:
+        problems += error.problems
+    state = None
+    try:
+        state = told_state(file, path.parent, settings.state)
+    except TomlFileError as error:
+        problems += error.problems
+    try:
+        calendar = settings.deadlines.calendar(path.parent, settings.utc_offset_min)
+    except TomlFileError as error:
+        raise TomlFileError([*problems, *error.problems]) from error
     if problems:
         raise TomlFileError(problems)
-    folder = (path.parent / settings.data_folder).absolute()
-    return Loaded(settings, folder, parts, profiles, tokens, state)
-
-
-def _state(folder: Path, told: State) -> Postgresql | None:
-    """Return the database's address with its password; OSError or ValueError where that is not to be had."""
-    if not told.url:
-        return None
-    if not told.password_file:
-        return Postgresql(told.url)  # let in without one: over a socket, or by a certificate
-    path = folder / told.password_file
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
-        raise ValueError(f"has mode {mode:04o}, so others can read it; run  chmod 600")
-    return Postgresql(told.url, _token(path))
+    return Loaded(
+        settings,
+        data_folder=(path.parent / settings.data_folder).absolute(),
+        parts_file=path.parent / settings.parts_file if settings.parts_file else None,
+        profiles=profiles,
+        calendar=calendar,
+        tokens=tokens,
+        platforms=tuple(platforms),
+        telling=telling,
+        tls=tls,
+        state=state,
+    )
 
 
 def _token(path: Path) -> str:

@@ -218,6 +218,8 @@ for _name in ("settles_ms", "recheck_ms", "confirm_until_ms"):
 Index("cases_incident", cases.c.incident_id)
 Index("cases_stage", cases.c.stage, cases.c.row)
 
+Index("cases_platform_number", cases.c.platform_number)
+
 case_numbers = Table(
     "case_numbers",
     STATE,
@@ -430,3 +432,5 @@ audit = Table(
 )
 Index("audit_target", audit.c.target, audit.c.row)
 Index("audit_old", audit.c.at_ms)
+Index("audit_who", audit.c.who, audit.c.row)
+Index("audit_action", audit.c.action, audit.c.row)

@@ -1,6 +1,6 @@
 """What the API answers. Times are UTC milliseconds, ages seconds, units of measure UCUM."""
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
@@ -129,7 +129,13 @@ class PostingView(BaseModel):
 
 
 class CaseView(BaseModel):
-    """A case; ``alarms`` are the ids of its newest alarms, ``alarm_count`` counts them all."""
+    """A case; ``alarms`` are the ids of its newest alarms, ``alarm_count`` counts them all.
+
+    ``warnings`` are what is doubtful about its deadline; ``limit_words`` is the limit, as "4 working_hours".
+    ``waits_for`` is ``confirmation``, ``decision`` or empty. ``closed_how`` is ``person``, ``platform``,
+    ``sensor``, ``voided`` or ``merged``. ``settles_ms``: its alarms are over, and if they stay so until then,
+    it goes on to verification. ``recheck_ms``: it was closed with alarms active, which are looked at then.
+    """
 
     id: str
     number: str
@@ -151,6 +157,32 @@ class CaseView(BaseModel):
     opened_ms: int
     filed_ms: int | None
     deadline_ms: int
+    limit_words: str
+    warnings: list[TitleView]
+    open: bool
+    overdue: bool
+    stage_ms: int
+    severity: str
+    urgent: bool
+    area: str
+    street: str
+    incident_id: str
+    dispatched_to: str
+    rework_count: int
+    redispatch_count: int
+    extension_count: int
+    asked_deadline_ms: int | None
+    waits_for: str
+    confirm_until_ms: int | None
+    closed_ms: int | None
+    closed_by: str
+    closed_how: str
+    merged_into: str
+    repeat_of: str
+    settles_ms: int | None
+    recheck_ms: int | None
+    version: int
+    version_of_tables: int
     platform_number: str
     posting: PostingView | None
     alarms: list[str]
@@ -190,7 +222,11 @@ class RefusalView(BaseModel):
 
 
 class HealthView(BaseModel):
-    """``ok``, or ``failing`` with everything that is stuck."""
+    """``ok``, or ``failing`` with everything that is stuck.
 
-    status: str
+    ``sign_in`` false: there are no users, so that whoever is on this machine may do everything.
+    """
+
+    status: Literal["ok", "failing"]
     reasons: list[str]
+    sign_in: bool

@@ -1,5 +1,6 @@
 """Asking a centre over HTTP; whatever is in the way is one sentence."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+
+from gengfu import token_file
+from gengfu.centre_client import HINTS
 
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 300.0
@@ -28,7 +32,15 @@ class Centre:
         self._url = url
         timeout = httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
         try:
-            self._client = httpx.Client(base_url=url, timeout=timeout, trust_env=False)
+            self._client = httpx.Client(
+                base_url=url,
+                timeout=timeout,
+                trust_env=False,
+                headers=token_file.headers(url, os.environ),
+                verify=token_file.verification(url, os.environ),
+            )
+        except token_file.TokenFileError as error:
+            raise CentreError(str(error)) from error
         except httpx.InvalidURL as error:
             raise CentreError(f"{url}: is no address ({_words(error)}); write http://host:port") from error
 
@@ -57,7 +69,8 @@ class Centre:
         with self._told(), self._client.stream("GET", path, params=query) as response:
             if not response.is_success:
                 response.read()
-                raise CentreError(f"{self._url}: refuses: {_reason(response)}")
+                hint = f"{HINTS[code]}: " if (code := response.status_code) in HINTS else ""
+                raise CentreError(f"{self._url}: refuses: {hint}{_reason(response)}")
             yield from response.iter_bytes()
 
     @contextmanager

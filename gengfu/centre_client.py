@@ -1,13 +1,21 @@
 """Asking the centre over HTTP, for commands: what it refuses is told in its own words."""
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import httpx
 import typer
 
+from gengfu.language import language
+
 TIMEOUT_S = 30.0
+HINTS = {
+    401: "the centre does not know who asks: put a token into ~/.config/gengfu/token, or name its file with "
+    "GENGFU_TOKEN_FILE; an administrator makes one: gengfu tokens create",
+    403: "the centre knows who asks, and does not allow it",
+}
 
 
 def asked(
@@ -23,19 +31,36 @@ def asked(
 
     ``options`` are what people wrote for what the centre is asked, as it may refuse that.
     """
+    from gengfu import token_file
+
     try:
         answer = httpx.request(
-            method, f"{url.rstrip('/')}/api/v1{path}", json=body, params=query, timeout=TIMEOUT_S
+            method,
+            f"{url.rstrip('/')}/api/v1{path}",
+            json=body,
+            params=query,
+            timeout=TIMEOUT_S,
+            headers={"Accept-Language": language(os.environ)} | token_file.headers(url, os.environ),
+            verify=token_file.verification(url, os.environ),
         )
+    except token_file.TokenFileError as error:
+        _end(str(error))
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         _end(f"the centre at {url} does not answer: {error}; is it running, and is --url right?")
+    return told(answer, url, options)
+
+
+def told(answer: httpx.Response, url: str, options: Mapping[str, str] | None = None) -> Any:
+    """Return what an answer holds; where it is a refusal, say so on standard error and exit 1."""
     try:
-        told = answer.json()
+        said = answer.json()
     except ValueError:
         _end(f"{url} answers {answer.status_code}, and nothing that a centre would say; is --url right?")
     if answer.is_success:
-        return told
-    detail = told.get("detail", told) if isinstance(told, dict) else told
+        return said
+    if hint := HINTS.get(answer.status_code):
+        typer.echo(hint, err=True)
+    detail = said.get("detail", said) if isinstance(said, dict) else said
     for line in detail if isinstance(detail, list) else [detail]:
         typer.echo(_sentence(line, options or {}), err=True)
     raise typer.Exit(1)

@@ -6,15 +6,16 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, fields
 from types import TracebackType
 from typing import Any, Self
 
 import uvicorn
 from fastapi import FastAPI, Header, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
+from simulators.city_callbacks import Progress, Telling
 from simulators.errors import SimulatorError
 
 HOST = "127.0.0.1"
@@ -39,6 +40,18 @@ class Faults:
     """Answers 429 with Retry-After and keeps nothing."""
     garbage: float = 0
     """Keeps the case and answers 200 with what is no JSON."""
+    error_500_kept: float = 0
+    """Keeps the case and answers 500."""
+    error_429_bare: float = 0
+    """Answers 429 without Retry-After and keeps nothing."""
+    half_body: float = 0
+    """Keeps the case and breaks off in the middle of the answer."""
+    drip: float = 0
+    """Keeps the case and sends the answer a byte now and then, for ``hang_s``."""
+    redirect: float = 0
+    """Answers 302, to a page that wants a sign-in, and keeps nothing."""
+    conflict: float = 0
+    """Says of a key that it has had that it is in use; of a new key it says nothing."""
 
     def __post_init__(self) -> None:
         """Check them."""
@@ -56,15 +69,38 @@ class Faults:
         return ""
 
 
+@dataclass(frozen=True)
+class Abilities:
+    """What the platform can. Without ``key`` every POST is another case."""
+
+    key: bool = True
+    look_up: bool = False
+
+
 class CasePlatform:
     """The cases, and how they were received. Used from one event loop."""
 
     def __init__(
-        self, faults: Faults, *, seed: int, now_ms: Callable[[], int], hang_s: float = HANG_S
+        self,
+        faults: Faults,
+        *,
+        seed: int,
+        now_ms: Callable[[], int],
+        hang_s: float = HANG_S,
+        abilities: Abilities | None = None,
+        telling: Telling | None = None,
     ) -> None:
-        """Begin empty; equal seeds make the faults strike the same requests of a sequence."""
+        """Begin empty; equal seeds make the faults strike the same requests of a sequence.
+
+        ``telling``: how it tells of its cases by itself, if it does.
+        """
         self.cases: dict[str, dict[str, Any]] = {}
+        """By key, or by number where it has none."""
+        self.unclear: set[str] = set()
+        """What its senders call the cases of which an answer did not say whether they were taken."""
         self.received = self.created = self.repeated = 0
+        self.abilities = abilities or Abilities()
+        self.progress = Progress(telling, seed=seed, now_ms=now_ms) if telling else None
         self._faults = faults
         self._random = random.Random(seed)  # noqa: S311 - faults, no secret
         self._now_ms = now_ms
@@ -74,20 +110,54 @@ class CasePlatform:
         """Take a case under its idempotency key, or misbehave."""
         self.received += 1
         fault = self._faults.draw(self._random)
-        if fault == "error_500":
-            return JSONResponse({"error": "internal error"}, 500)
-        if fault == "error_429":
-            return JSONResponse({"error": "too many requests"}, 429, {"Retry-After": str(RETRY_AFTER_S)})
+        if fault not in ("", "error_429", "error_429_bare", "conflict"):
+            self.unclear.add(str(case.get("id", "")))
+        if refused := self._refused(fault, known=key in self.cases):
+            return refused
         if key not in self.cases and len(self.cases) >= CASES_MAX:
             return JSONResponse({"error": f"{CASES_MAX} cases are all this platform keeps"}, 507)
+        if not self.abilities.key:
+            key = f"SIM-{self.created + 1:06}"
         status = self._keep(key, case)
-        if fault == "timeout":
-            await asyncio.sleep(self._hang_s)
-            return JSONResponse({"error": "gateway timeout"}, 504)
-        if fault == "garbage":
-            return Response("<html><body>系统维护中", 200, media_type="text/html")
         kept = self.cases[key]
-        return JSONResponse({"number": kept["number"], "stage": kept["stage"]}, status)
+        return await self._answer(fault, status, {"number": kept["number"], "stage": kept["stage"]})
+
+    async def _answer(self, fault: str, status: int, told: dict[str, str]) -> Response:
+        """Answer for a case that is kept, more or less well."""
+        match fault:
+            case "timeout":
+                await asyncio.sleep(self._hang_s)
+                return JSONResponse({"error": "gateway timeout"}, 504)
+            case "garbage":
+                return Response("<html><body>系统维护中", 200, media_type="text/html")
+            case "error_500_kept":
+                return JSONResponse({"error": "internal error"}, 500)
+            case "half_body" | "drip":
+                body = json.dumps(told).encode()
+                wait_s = self._hang_s / len(body) if fault == "drip" else None
+                headers = {"Content-Length": str(len(body))}
+                return StreamingResponse(_slowly(body, wait_s), status, headers, "application/json")
+        return JSONResponse(told, status)
+
+    def find(self, reference: str) -> list[dict[str, Any]]:
+        """Return the cases that were sent under a key, or whose sender calls them by it."""
+        if self.abilities.key:
+            return [self.cases[reference]] if reference in self.cases else []
+        return [each for each in self.cases.values() if each["key"] == reference]
+
+    def _refused(self, fault: str, *, known: bool) -> Response | None:
+        match fault:
+            case "error_500":
+                return JSONResponse({"error": "internal error"}, 500)
+            case "error_429":
+                return JSONResponse({"error": "too many requests"}, 429, {"Retry-After": str(RETRY_AFTER_S)})
+            case "error_429_bare":
+                return JSONResponse({"error": "too many requests"}, 429)
+            case "redirect":
+                return Response(status_code=302, headers={"Location": "/login"})
+            case "conflict" if known:
+                return JSONResponse({"error": "this key is in use"}, 409)
+        return None
 
     def _keep(self, key: str, case: dict[str, Any]) -> int:
         if key in self.cases:
@@ -97,24 +167,43 @@ class CasePlatform:
         self.cases[key] = {
             "number": f"SIM-{self.created:06}",
             "stage": "collected",
-            "key": key,
+            "key": key if self.abilities.key else str(case.get("key") or case.get("id", "")),
             "received_ms": self._now_ms(),
             "case": case,
         }
+        if self.progress:
+            self.progress.took(self.cases[key])
         return 201
+
+
+async def _slowly(body: bytes, wait_s: float | None) -> AsyncIterator[bytes]:
+    """Yield half of it and break off, or all of it with a wait before each byte."""
+    if wait_s is None:
+        yield body[: len(body) // 2]
+        await asyncio.sleep(0.05)
+        raise BrokenOffError
+    for index in range(len(body)):
+        await asyncio.sleep(wait_s)
+        yield body[index : index + 1]
+
+
+class BrokenOffError(Exception):
+    """An answer ends here."""
 
 
 def application(platform: CasePlatform) -> FastAPI:
     """Return the platform's HTTP interface.
 
     POST /api/cases with an Idempotency-Key: 201 and {"number", "stage"}; again with the same key: 200 and the
-    same answer. GET /api/cases: all cases. GET /api/figures: {"received", "created", "repeated"}.
+    same answer. GET /api/cases: all cases. GET /api/lookup?ref=KEY: those of a key. GET /api/events?since=N:
+    what happened. GET /api/unclear: ids of cases that were answered badly.
+    GET /api/figures: {"received", "created", "repeated"}.
     """
     app = FastAPI(title="simulated city platform")
 
     @app.post("/api/cases")
     async def post_case(request: Request, idempotency_key: str = Header(default="")) -> Response:
-        if not 1 <= len(idempotency_key) <= KEY_CHARACTERS_MAX:
+        if platform.abilities.key and not 1 <= len(idempotency_key) <= KEY_CHARACTERS_MAX:
             error = f"header Idempotency-Key: 1 to {KEY_CHARACTERS_MAX} characters; send one a case"
             return JSONResponse({"error": error}, 400)
         body = b""
@@ -130,19 +219,43 @@ def application(platform: CasePlatform) -> FastAPI:
             return JSONResponse({"error": "body: no JSON object; send the case as one"}, 400)
         return await platform.receive(idempotency_key, case)
 
+    _add_questions(app, platform)
+    return app
+
+
+def _add_questions(app: FastAPI, platform: CasePlatform) -> None:
     @app.get("/api/cases")
     async def get_cases() -> list[dict[str, Any]]:
         return list(platform.cases.values())
 
+    @app.get("/api/lookup")
+    async def get_lookup(ref: str) -> Response:
+        if not platform.abilities.look_up:
+            return JSONResponse({"error": "no such page"}, 404)
+        found = [{"number": it["number"], "stage": it["stage"]} for it in platform.find(ref)]
+        return JSONResponse({"found": found})
+
+    @app.get("/api/events")
+    async def get_events(since: str = "", limit: int = 100) -> Response:
+        if platform.progress is None:
+            return JSONResponse({"error": "no such page"}, 404)
+        after = int(since) if since.isdigit() else 0
+        events = platform.progress.since(after, min(max(limit, 1), 1000))
+        return JSONResponse({"items": events, "next": str(events[-1]["seq"] if events else after)})
+
+    @app.get("/api/unclear")
+    async def get_unclear() -> list[str]:
+        return sorted(platform.unclear)
+
     @app.get("/api/figures")
     async def get_figures() -> dict[str, int]:
+        told = platform.progress.figures() if platform.progress else {}
         return {
             "received": platform.received,
             "created": platform.created,
             "repeated": platform.repeated,
+            **told,
         }
-
-    return app
 
 
 class PlatformServer:
@@ -150,10 +263,10 @@ class PlatformServer:
 
     def __init__(self, platform: CasePlatform, port: int = 0) -> None:
         """Prepare; port 0 is a free one."""
-        self._port = port
+        self._port, self._progress = port, platform.progress
         configuration = uvicorn.Config(
             application(platform),
-            log_level="warning",
+            log_level="critical",  # an answer that breaks off is an error to the server
             lifespan="off",
             ws="none",
             timeout_graceful_shutdown=1,
@@ -186,12 +299,16 @@ class PlatformServer:
             if not self._thread.is_alive() or time.monotonic() > deadline_s:
                 raise SimulatorError(f"{self.url}: the platform did not start")
             time.sleep(0.01)
+        if self._progress:
+            self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop; requests that hang are cut off."""
+        if self._progress:
+            self._progress.stop()
         self._server.should_exit = True
         self._thread.join(STOP_TIMEOUT_S)
         self._socket.close()

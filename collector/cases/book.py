@@ -15,6 +15,7 @@ from collector.alarms.happening import Alarm
 from collector.cases import classes, no_collection, record
 from collector.cases.classes import Held
 from collector.cases.desk import CaseDesk, active_count, department_of
+from collector.cases.incidents import cases_of
 from collector.cases.life import CLOSED, SENSOR, Party, Stage, Step
 from collector.cases.opening import Opening
 from collector.cases.outgoing import Posting
@@ -76,15 +77,12 @@ class CaseBook:
         """Attach an active alarm to a case, bring one back for it, or open one; False where it has none."""
         key, held = problem_key(alarm), classes.of(connection, alarm.problem)
         incident_id = self._incident_of(connection, alarm.gateway, alarm.id) or ""
-        own = _holder(connection, key)
-        shared = _of_incident(connection, incident_id) if incident_id else None
+        own = holder_of(connection, key)
+        siblings = cases_of(connection, incident_id) if incident_id else []
+        shared = siblings[0] if siblings else None
         found = next((case for case in (own, shared) if case and case.closed_ms is None), None)
         if found is None and held is not None:
-            grid = self._opening.grid_of(connection, alarm)
-            rule_id = no_collection.in_the_way(
-                connection, grid=grid, problem=alarm.problem, at_ms=at_ms, offset=self._offset
-            )
-            if rule_id:
+            if rule_id := self.kept_out(connection, alarm, at_ms):
                 most = self._desk.limits.uncollected_max
                 no_collection.count(connection, rule_id, alarm, at_ms, most=most)
                 return False
@@ -92,8 +90,13 @@ class CaseBook:
         if found is not None:
             case_id = found.id
             self._attached(connection, found, alarm, incident_id, at_ms)
+            self._opening.note_siblings(connection, found, siblings)
         elif held is not None:
-            case_id = self._opened(connection, alarm, held, key, own, incident_id)
+            repeats = own.id if own is not None and own.stage in DONE else ""
+            case_id = self._opening.open(
+                connection, alarm, held, key, at_ms, incident_id=incident_id, repeat_of=repeats
+            )
+            record.happened(connection, case_id, at_ms, "raised", SENSOR.name, _evidence(alarm))
         else:
             return False
         _hold(connection, key, case_id)
@@ -102,17 +105,12 @@ class CaseBook:
             self._tell_incident(connection, incident_id, case_id)
         return True
 
-    def _opened(
-        self,
-        connection: Connection,
-        alarm: Alarm,
-        held: Held,
-        key: str,
-        own: Row[Any] | None,
-        incident_id: str,
-    ) -> str:
-        repeat_of = own.id if own is not None and own.stage in DONE else ""
-        return self._opening.open(connection, alarm, held, key, incident_id=incident_id, repeat_of=repeat_of)
+    def kept_out(self, connection: Connection, alarm: Alarm, at_ms: int) -> str:
+        """Return the rule of no collection that an alarm falls under now, empty where there is none."""
+        grid = self._opening.grid_of(connection, alarm)
+        return no_collection.in_the_way(
+            connection, grid=grid, problem=alarm.problem, at_ms=at_ms, offset=self._offset
+        )
 
     def _reopened(
         self, connection: Connection, former: tuple[Row[Any] | None, ...], held: Held, at_ms: int
@@ -122,7 +120,7 @@ class CaseBook:
         for case in former:
             if case is None or case.stage not in DONE or at_ms - case.closed_ms > within_ms:
                 continue
-            holder = _holder(connection, case.problem_key)
+            holder = holder_of(connection, case.problem_key)
             if holder is not None and holder.id != case.id and holder.closed_ms is None:
                 return holder
             return self.rework(connection, case, RAISED_AGAIN, at_ms)
@@ -162,18 +160,10 @@ def problem_key(alarm: Alarm) -> str:
     return f"{place}/{alarm.problem}"
 
 
-def _holder(connection: Connection, key: str) -> Row[Any] | None:
+def holder_of(connection: Connection, key: str) -> Row[Any] | None:
     """Return the newest case of a problem."""
     query = select(cases).join(case_problems, case_problems.c.case_id == cases.c.id)
     return connection.execute(query.where(case_problems.c.problem_key == key)).first()
-
-
-def _of_incident(connection: Connection, incident_id: str) -> Row[Any] | None:
-    """Return the newest case of an incident, an open one first."""
-    query = select(cases).where(cases.c.incident_id == incident_id)
-    return connection.execute(
-        query.order_by(cases.c.closed_ms.is_not(None), cases.c.row.desc()).limit(1)
-    ).first()
 
 
 def _hold(connection: Connection, key: str, case_id: str) -> None:

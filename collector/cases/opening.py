@@ -1,11 +1,12 @@
 """A new case: its number, place, departments and deadline, from an alarm, its class and its part."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 from sqlalchemy import insert as plain_insert
 
 from collector.alarms.happening import Alarm
@@ -15,10 +16,10 @@ from collector.cases.desk import CaseDesk
 from collector.cases.life import SENSOR, Party, Stage
 from collector.cases.outgoing import Kind, post
 from collector.cases.settings import CaseClass, case_number
-from collector.cases.similar import HOUR_MS, Likeness, Spot, box, similar
+from collector.cases.similar import HOUR_MS, Likeness, Spot, box, distance_m, similar
 from collector.cases.tables import case_similar
 from collector.database import insert
-from collector.parts.register import Part
+from collector.parts.model import Part
 from collector.tables import case_numbers, cases
 
 LOOKED_AT_MAX = 1_000
@@ -47,15 +48,24 @@ class Opening:
     def grid_of(self, connection: Connection, alarm: Alarm) -> str:
         """Return the unit grid of what an alarm is about; its division where the part is not registered."""
         part = self._find_part(connection, alarm.part) if alarm.part else None
-        return part.BGID if part else alarm.part[:6]
+        return part.grid if part else alarm.part[:6]
 
     def open(
-        self, connection: Connection, alarm: Alarm, held: Held, key: str, *, incident_id: str, repeat_of: str
+        self,
+        connection: Connection,
+        alarm: Alarm,
+        held: Held,
+        key: str,
+        at_ms: int,
+        *,
+        incident_id: str,
+        repeat_of: str,
     ) -> str:
         """Open a case of an alarm and return its id."""
-        case = self._row(connection, alarm, held, key) | {"incident_id": incident_id, "repeat_of": repeat_of}
+        case = self._row(connection, alarm, held, at_ms)
+        case |= {"problem_key": key, "incident_id": incident_id, "repeat_of": repeat_of}
         connection.execute(plain_insert(cases).values(case))
-        case_id, at_ms = str(case["id"]), alarm.received_ms
+        case_id = str(case["id"])
         record.entered(
             connection,
             case_id,
@@ -75,18 +85,31 @@ class Opening:
         post(connection, case_id, Kind.OPENED, at_ms, self._source(alarm))
         return case_id
 
-    def _row(self, connection: Connection, alarm: Alarm, held: Held, key: str) -> dict[str, Any]:
-        entry, opened_ms = held.entry, alarm.received_ms
+    def note_siblings(self, connection: Connection, case: Row[Any], siblings: Sequence[Row[Any]]) -> None:
+        """List other open cases of the same incident as similar: a person may merge them."""
+        for each in siblings:
+            if each.id == case.id or each.closed_ms is not None:
+                continue
+            placed = None not in (case.lon, case.lat, each.lon, each.lat)
+            statement = insert(connection, case_similar).values(
+                case_id=case.id,
+                other_id=each.id,
+                distance_m=distance_m(_spot(case), _spot(each)) if placed else 0.0,
+                apart_ms=abs(case.opened_ms - each.opened_ms),
+            )
+            connection.execute(statement.on_conflict_do_nothing())
+
+    def _row(self, connection: Connection, alarm: Alarm, held: Held, opened_ms: int) -> dict[str, Any]:
+        entry = held.entry
         part = self._find_part(connection, alarm.part) if alarm.part else None
-        grid = part.BGID if part else ""
-        limit, due = self._desk.due(entry, grid, opened_ms)
+        grid = part.grid if part else ""
+        due = self._desk.deadlines.due(entry, grid, opened_ms)
         asks = entry.needs_confirmation
         return {
             "id": self._new_id(),
             "number": self._number(connection, entry.code, opened_ms),
             "stage": Stage.COLLECTED.value,
             "stage_ms": opened_ms,
-            "problem_key": key,
             "problem": alarm.problem,
             "class_code": entry.code,
             "title_en": entry.title.en,
@@ -94,24 +117,24 @@ class Opening:
             "gateway": alarm.gateway,
             "device": alarm.device,
             "part": alarm.part,
-            "part_name": part.ObjName if part else "",
+            "part_name": part.name if part else "",
             "lon": part.lon if part else None,
             "lat": part.lat if part else None,
             "grid": grid,
             "area": (grid or alarm.part)[:6],
             "street": grid[:9],
-            "in_charge": part.DeptName1 if part else "",
-            "owner": part.DeptName2 if part else "",
-            "maintainer": part.DeptName3 if part else "",
+            "in_charge": part.in_charge if part else "",
+            "owner": part.owner if part else "",
+            "maintainer": part.maintainer if part else "",
             "description": alarm.message,
             "opened_ms": opened_ms,
             "filed_ms": None,
             "platform_number": "",
             "severity": entry.severity,
             "urgent": entry.urgent,
-            "limit_words": limit.words,
+            "limit_words": due.words,
             "deadline_ms": due.at_ms,
-            "warnings": json.dumps(list(due.warnings), ensure_ascii=False),
+            "warnings": json.dumps([asdict(each) for each in due.warnings], ensure_ascii=False),
             "waits_for": "confirmation" if asks else "",
             "confirm_until_ms": opened_ms + entry.confirmation_timeout_min * 60_000 if asks else None,
             "version": 1,
@@ -174,3 +197,7 @@ class Opening:
             },
             "raised_ms": alarm.raised_ms,
         }
+
+
+def _spot(case: Row[Any]) -> Spot:
+    return Spot(case.id, case.lon, case.lat, case.opened_ms)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Path, Query
+from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, Row
 
@@ -14,6 +14,9 @@ from collector.commands import book as command_book
 from collector.commands.book import CommandBook, CommandError, Order
 from collector.commands.states import State
 from collector.database import Database
+from collector.people import audit
+from collector.people.acting import allowed, named
+from collector.people.roles import Actor, Role
 from collector.views import Page, RefusalView
 from contract.commands import CommandKind, CommandRefusal
 from contract.limits import (
@@ -24,6 +27,7 @@ from contract.limits import (
 )
 
 VALID_S = 60.0
+GIVERS = allowed(Role.COMMAND, Role.TECHNICIAN)
 
 GatewayName = Annotated[str, Path(max_length=NAME_CHARACTERS_MAX)]
 CommandId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
@@ -39,7 +43,7 @@ class CommandRequest(BaseModel):
 
     kind: CommandKind
     target: str = Field(min_length=1, max_length=200)
-    who: str = Field(min_length=1, max_length=WHO_CHARACTERS_MAX)
+    who: str | None = Field(default=None, min_length=1, max_length=WHO_CHARACTERS_MAX)
     value: bool | None = None
     for_s: float | None = Field(default=None, gt=0, le=COMMAND_HOLD_MS_MAX / 1000)
     valid_s: float = Field(default=VALID_S, ge=1, le=COMMAND_LIFE_MS_MAX / 1000)
@@ -87,12 +91,17 @@ def router(sources: Sources) -> APIRouter:
     )
 
     @routes.post("")
-    async def post_command(gateway: GatewayName, asked: CommandRequest) -> CommandView:
+    async def post_command(
+        gateway: GatewayName, asked: CommandRequest, actor: Annotated[Actor, Depends(GIVERS)]
+    ) -> CommandView:
         """Give a gateway a command. It is executed once, in time, or not at all; the answer comes later."""
-        order = Order(gateway, asked.kind, asked.target, asked.who, asked.valid_s, asked.value, asked.for_s)
+        who, now_ms = named(actor, asked.who), sources.now_ms()
+        order = Order(gateway, asked.kind, asked.target, who, asked.valid_s, asked.value, asked.for_s)
 
         def work(connection: Connection) -> CommandView:
             command_id = sources.book.give(connection, order)
+            detail = asked.model_dump(mode="json") | {"id": command_id, "who": who}
+            audit.note(connection, actor, now_ms, "command.give", f"gateway/{gateway}", detail)
             return _found(connection, gateway, command_id)
 
         try:

@@ -12,6 +12,9 @@ from collector import queries
 from collector.database import Database
 from collector.desired.book import DesiredBook, Push, PushError
 from collector.desired.states import State
+from collector.people import audit
+from collector.people.acting import allowed, named
+from collector.people.roles import Actor, Role
 from collector.tables import desired, desired_heard, gateways
 from collector.views import Page, RefusalView
 from contract.desired import DesiredKind, Refusal
@@ -22,6 +25,7 @@ from contract.names import checked_name
 Validator = Callable[[str], Sequence[str]]
 """Takes a body and returns what is wrong with it, in sentences."""
 
+PUSHERS = allowed(Role.LIGHTING)
 GATEWAYS_PER_PUSH_MAX = 2_000
 PROBLEMS_TOLD_MAX = 100
 
@@ -36,15 +40,19 @@ class Desk:
     book: DesiredBook
     validators: Mapping[DesiredKind, Validator]
     push_bytes_max: int
+    now_ms: Callable[[], int]
 
 
 class PushRequest(BaseModel):
-    """Bodies by gateway. ``effective_ms`` null means now, ``expires_ms`` null never; ``who`` is a person."""
+    """Bodies by gateway. ``effective_ms`` null means now, ``expires_ms`` null never.
+
+    ``who`` is a person; once there are users, it is whoever is signed in, whatever it says.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     documents: dict[str, str] = Field(min_length=1, max_length=GATEWAYS_PER_PUSH_MAX)
-    who: str = Field(min_length=1, max_length=200)
+    who: str | None = Field(default=None, min_length=1, max_length=200)
     effective_ms: TimeMs | None = None
     expires_ms: TimeMs | None = None
 
@@ -95,15 +103,20 @@ def router(desk: Desk) -> APIRouter:
         dependencies=[Depends(within_bounds)],
         responses={code: {"model": RefusalView} for code in (409, 411, 413)},
     )
-    async def put_desired(kind: DesiredKind, asked: PushRequest) -> Page[DesiredView]:
+    async def put_desired(
+        kind: DesiredKind, asked: PushRequest, actor: Annotated[Actor, Depends(PUSHERS)]
+    ) -> Page[DesiredView]:
         """Push a document to each of the gateways, or to none of them if one is refused."""
         if problems := _problems(asked, desk.validators[kind]):
             raise _refused(problems)
-        push = Push(kind, asked.documents, asked.who, asked.effective_ms, asked.expires_ms)
+        who, now_ms = named(actor, asked.who), desk.now_ms()
+        push = Push(kind, asked.documents, who, asked.effective_ms, asked.expires_ms)
         names = sorted(asked.documents)
 
         def work(connection: Connection) -> list[DesiredView]:
             desk.book.push(connection, push)
+            detail = {"who": who, "gateways": len(names), "first": names[:20]}
+            audit.note(connection, actor, now_ms, "desired.push", f"desired/{kind}", detail)
             return _views(connection, kind, names=names)
 
         try:

@@ -1,9 +1,10 @@
 """The interface to event periods: what rules, and lamps, are told to hold for a time, by name."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
@@ -11,9 +12,13 @@ from collector.database import Database
 from collector.desired.book import PushError
 from collector.desired.periods import PeriodDesk, PeriodError
 from collector.lamps.desk_api import ToldView
+from collector.people import audit
+from collector.people.acting import allowed, named
+from collector.people.roles import Actor, Role
 from collector.views import Page, RefusalView
 from contract.limits import NAME_CHARACTERS_MAX, TIME_MS_MAX
 
+HOLDERS = allowed(Role.COMMAND, Role.LIGHTING)
 GATEWAYS_MAX = 2_000
 
 
@@ -24,7 +29,7 @@ class PeriodRequest(BaseModel):
 
     period: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=NAME_CHARACTERS_MAX)
     gateways: list[str] = Field(min_length=1, max_length=GATEWAYS_MAX)
-    who: str = Field(min_length=1, max_length=200)
+    who: str | None = Field(default=None, min_length=1, max_length=200)
     for_s: float = Field(ge=0, le=31 * 86400)
     start_ms: Annotated[int, Field(ge=0, le=TIME_MS_MAX)] | None = None
 
@@ -43,6 +48,7 @@ class Sources:
 
     state: Database
     desk: PeriodDesk
+    now_ms: Callable[[], int]
 
 
 def router(sources: Sources) -> APIRouter:
@@ -50,18 +56,21 @@ def router(sources: Sources) -> APIRouter:
     routes = APIRouter(prefix="/periods", responses={409: {"model": RefusalView}})
 
     @routes.post("")
-    async def post_period(asked: PeriodRequest) -> ToldView:
+    async def post_period(asked: PeriodRequest, actor: Annotated[Actor, Depends(HOLDERS)]) -> ToldView:
         """Say that a period holds at some gateways; ``/desired/lamp_conditions`` says who has it."""
+        who, now_ms = named(actor, asked.who), sources.now_ms()
 
         def work(connection: Connection) -> ToldView:
             told = sources.desk.hold(
                 connection,
                 asked.period,
-                asked.who,
+                who,
                 gateways=asked.gateways,
                 start_ms=asked.start_ms,
                 for_s=asked.for_s,
             )
+            detail = {"who": who, "for_s": asked.for_s, "start_ms": asked.start_ms, "gateways": told[:20]}
+            audit.note(connection, actor, now_ms, "period.hold", f"period/{asked.period}", detail)
             return ToldView(gateways=told)
 
         try:

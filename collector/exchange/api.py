@@ -21,6 +21,10 @@ from collector.views import RefusalView
 
 LINES_TYPE = "application/x-ndjson"
 LINES_AT_ONCE = 200
+After = Annotated[
+    str,
+    Query(pattern=r"^([0-9]{1,9}:[0-9]{1,15})?$", description="`cursor` of the page before; empty to begin."),
+]
 EVERYBODY = (Role.READ_ONLY, Role.TECHNICIAN, Role.LIGHTING, Role.COMMAND)
 
 
@@ -70,13 +74,10 @@ def router(sources: Sources) -> APIRouter:
     @routes.get("/{feed}", response_class=Lines, responses=refusals)
     async def get_lines(
         feed: Feed,
-        after: Annotated[
-            str,
-            Query(pattern=r"^([0-9]{1,9}:[0-9]{1,15})?$", description="`cursor` of the page before; or empty."),
-        ] = "",
+        after: After = "",
         limit: Annotated[int, Query(ge=1, le=5_000, description="At most so many lines.")] = 1_000,
     ) -> Response:
-        """Lines that follow, then one line with ``page``: count, cursor, digests, and whether it is the last."""
+        """Lines that follow, then one with ``page``: count, cursor, digests, whether it is the last."""
         if feed not in sources.exporter.feeds:
             raise HTTPException(404, f"{feed} is not exchanged here; name it in [exchange] feeds")
         found, end = await sources.state.read(
@@ -94,7 +95,8 @@ def _page(
     generation, sequence = (int(part) for part in after.split(":")) if after else (at.generation, 0)
     if generation != at.generation or sequence > at.link.sequence:
         raise HTTPException(
-            409, f"{feed} is in generation {at.generation} at line {at.link.sequence}; begin anew without after"
+            409,
+            f"{feed} is in generation {at.generation}, line {at.link.sequence}; begin anew without after",
         )
     found, link = telling.lines(connection, feed, sequence, limit, bytes_max)
     page = {

@@ -28,9 +28,7 @@ class Link:
 
     def then(self, line: bytes) -> "Link":
         """Return where it stands after another line, without its end."""
-        return Link(
-            self.sequence + 1, _digest(SHA256(), self.sha256, line), _digest(SM3(), self.sm3, line)
-        )
+        return Link(self.sequence + 1, _digest(SHA256(), self.sha256, line), _digest(SM3(), self.sm3, line))
 
 
 @dataclass(frozen=True, slots=True)

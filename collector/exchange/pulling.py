@@ -1,4 +1,4 @@
-"""Pulling feeds from a centre: page after page, each proved before it is taken, gone on with after any break."""
+"""Pulling feeds from a centre: page after page, each proved before it is taken, resumed after any break."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -81,7 +81,7 @@ def _tried(
         except ReceivingError as error:
             problem: ReceivingError = error
         except httpx.HTTPError as error:
-            problem = BrokenOffError(f"{feed}: {error or type(error).__name__}; what was proved is kept")
+            problem = BrokenOffError(f"{feed}: {str(error) or type(error).__name__}; what was proved is kept")
     raise problem
 
 

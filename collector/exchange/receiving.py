@@ -84,7 +84,13 @@ class Receiver:
                 "INSERT INTO items VALUES (?, ?, ?, ?, ?) ON CONFLICT (feed, key) DO UPDATE SET "
                 "generation = excluded.generation, version = excluded.version, body = excluded.body",
                 [
-                    (feed, each.key, generation, each.version, None if each.body is None else _text(each.body))
+                    (
+                        feed,
+                        each.key,
+                        generation,
+                        each.version,
+                        None if each.body is None else _text(each.body),
+                    )
                     for each in records
                 ],
             )

@@ -1,4 +1,4 @@
-"""What is exchanged: parts of the city, cases, and what was sensed, each as plain bodies in the order of keys."""
+"""What is exchanged: parts of the city, cases, what was sensed; each as plain bodies in the order of keys."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection
@@ -46,8 +46,7 @@ def of_parts(connection: Connection, after: str, most: int) -> Bodies:
     """Return parts by code."""
     query = select(parts).where(parts.c.code > after).order_by(parts.c.code).limit(most)
     return {
-        row["code"]: {name: row[name] for name in _OF_PARTS}
-        for row in connection.execute(query).mappings()
+        row["code"]: {name: row[name] for name in _OF_PARTS} for row in connection.execute(query).mappings()
     }
 
 

@@ -10,7 +10,7 @@ exchange_feeds = Table(
     Column("feed", String(16), primary_key=True),
     Column("generation", Integer, nullable=False),  # a new one tells everything anew
     Column("sequence", BigInteger, nullable=False),  # of the last line
-    Column("sha256", String(64), nullable=False),  # over all lines of the generation, each upon the one before
+    Column("sha256", String(64), nullable=False),  # over all its lines, each upon the one before
     Column("sm3", String(64), nullable=False),
     Column("items", BigInteger, nullable=False),  # that are not deleted
     Column("compared_ms", BigInteger),  # when all was last compared; NULL: never

@@ -66,10 +66,13 @@ def compare(connection: Connection, feed: Feed, after: str, now_ms: int) -> str 
     return upto
 
 
-def lines(connection: Connection, feed: Feed, after: int, most: int, bytes_max: int) -> tuple[list[str], Link]:
-    """Return the lines that follow line ``after``, at least one if there are any, and the chain after them."""
+def lines(
+    connection: Connection, feed: Feed, after: int, most: int, bytes_max: int
+) -> tuple[list[str], Link]:
+    """Return the lines that follow line ``after``, one at least if any does, and the chain after them."""
     query = select(exchange_lines).where(_L.feed == feed.value, _L.sequence > after)
-    found, size, link = [], 0, link_at(connection, feed, after)
+    found: list[str] = []
+    size, link = 0, link_at(connection, feed, after)
     for row in connection.execute(query.order_by(_L.sequence).limit(most)):
         size += len(row.line.encode())
         if found and size > bytes_max:
@@ -97,7 +100,7 @@ def begin_anew(connection: Connection, feed: Feed) -> None:
 
 
 def is_worn(connection: Connection, feed: Feed, lines_max: int) -> bool:
-    """Say whether a feed is so long that telling everything anew is shorter: over ``lines_max``, most of it old."""
+    """Say whether a feed is over ``lines_max`` lines, and most of them old: telling it anew is shorter."""
     at = head(connection, feed)
     return at.link.sequence > max(lines_max, 2 * at.items)
 
@@ -108,9 +111,7 @@ def counted(connection: Connection, feed: Feed) -> int:
     return connection.scalar(query) or 0
 
 
-def _write(
-    connection: Connection, feed: Feed, records: Sequence[tuple[Record, str, bytes, Link]]
-) -> None:
+def _write(connection: Connection, feed: Feed, records: Sequence[tuple[Record, str, bytes, Link]]) -> None:
     if not records:
         return
     connection.execute(

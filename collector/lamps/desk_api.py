@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, HTTPException, Query, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
@@ -15,6 +15,9 @@ from collector.desired.book import PushError
 from collector.lamps import desk as lamp_desk
 from collector.lamps import hand as lamp_hand
 from collector.lamps.desk import DeskError, LampDesk
+from collector.people import audit
+from collector.people.acting import allowed, named
+from collector.people.roles import Actor, Role
 from collector.views import Page, RefusalView
 from contract.limits import TEXT_CHARACTERS_MAX, TIME_MS_MAX
 from lighting import nights
@@ -24,6 +27,8 @@ from lighting.plan import Plan
 from lighting.preview import LampsView, TooManyNightsError, previewed, viewed
 from toml_files import TomlFile, TomlFileError
 
+Planner = Annotated[Actor, Depends(allowed(Role.LIGHTING))]
+Hand = Annotated[Actor, Depends(allowed(Role.LIGHTING, Role.COMMAND))]
 PLAN_CHARACTERS_MAX = 1024 * 1024
 ADDRESSES_MAX = 2_000
 NIGHTS_MAX = 31
@@ -51,7 +56,7 @@ class PlanRequest(Asked):
 
     text: str = Field(max_length=PLAN_CHARACTERS_MAX)
     file: str = Field(default="plan", max_length=255)
-    who: Who
+    who: Who | None = None
     effective_ms: TimeMs | None = None
     expires_ms: TimeMs | None = None
 
@@ -62,7 +67,7 @@ class OverrideRequest(Asked):
     addresses: Addresses
     level: int = Field(ge=0, le=100)
     reason: str = Field(min_length=1, max_length=TEXT_CHARACTERS_MAX // 2)
-    who: Who
+    who: Who | None = None
     for_s: float | None = Field(default=None, gt=0, le=31 * 86400)
     start_ms: TimeMs | None = None
 
@@ -71,14 +76,14 @@ class CancelRequest(Asked):
     """Lamps that shall follow their plan again."""
 
     addresses: Addresses
-    who: Who
+    who: Who | None = None
 
 
 class ConditionRequest(Asked):
     """A condition that holds for a time, 0: no more; ``gateways`` empty: in all cabinets of the plan."""
 
     condition: str = Field(max_length=64)
-    who: Who
+    who: Who | None = None
     for_s: float = Field(ge=0, le=31 * 86400)
     gateways: list[str] = Field(default=[], max_length=ADDRESSES_MAX)
     start_ms: TimeMs | None = None
@@ -134,7 +139,7 @@ def router(sources: Sources) -> APIRouter:
 
 def _add_plan(routes: APIRouter, sources: Sources) -> None:
     @routes.put("/plan")
-    async def put_plan(asked: PlanRequest) -> ToldView:
+    async def put_plan(asked: PlanRequest, actor: Planner) -> ToldView:
         """Push a plan: every cabinet gets its part, or none where anything is wrong."""
 
         def work(connection: Connection) -> ToldView:
@@ -143,12 +148,13 @@ def _add_plan(routes: APIRouter, sources: Sources) -> None:
                 connection,
                 file,
                 asked.text,
-                asked.who,
+                named(actor, asked.who),
                 effective_ms=asked.effective_ms,
                 expires_ms=asked.expires_ms,
             )
             found = lamp_desk.kept(connection)
             cabinets = found.plan.cabinets if found else []
+            _note(sources, connection, actor, "lamps.plan", file.name, asked, {"text"})
             return ToldView(gateways=sorted(it.gateway for it in cabinets), remarks=remarks)
 
         return await _done(sources, work)
@@ -197,7 +203,7 @@ def _previewed(plan: Plan, first: date, count: int, addresses: Sequence[str], re
 
 def _add_hand(routes: APIRouter, sources: Sources) -> None:
     @routes.post("/overrides")
-    async def post_override(asked: OverrideRequest) -> ToldView:
+    async def post_override(asked: OverrideRequest, actor: Hand) -> ToldView:
         """Put lamps at a level for a time; it always ends. Remarks name the overrides that it goes before."""
 
         def work(connection: Connection) -> ToldView:
@@ -206,37 +212,40 @@ def _add_hand(routes: APIRouter, sources: Sources) -> None:
                 asked.addresses,
                 asked.level,
                 asked.reason,
-                asked.who,
+                named(actor, asked.who),
                 start_ms=asked.start_ms,
                 for_s=asked.for_s,
             )
+            _note(sources, connection, actor, "lamps.override", "hand", asked)
             return ToldView(gateways=said.gateways, remarks=said.remarks)
 
         return await _done(sources, work)
 
     @routes.post("/overrides/cancel")
-    async def cancel_override(asked: CancelRequest) -> ToldView:
+    async def cancel_override(asked: CancelRequest, actor: Hand) -> ToldView:
         """Let lamps follow their plan again; remarks name what was set for later and goes as well."""
 
         def work(connection: Connection) -> ToldView:
-            said = sources.desk.cancel(connection, asked.addresses, asked.who)
+            said = sources.desk.cancel(connection, asked.addresses, named(actor, asked.who))
+            _note(sources, connection, actor, "lamps.override.cancel", "hand", asked)
             return ToldView(gateways=said.gateways, remarks=said.remarks)
 
         return await _done(sources, work)
 
     @routes.post("/conditions")
-    async def post_condition(asked: ConditionRequest) -> ToldView:
+    async def post_condition(asked: ConditionRequest, actor: Hand) -> ToldView:
         """Say that a condition of the plan holds for a time."""
 
         def work(connection: Connection) -> ToldView:
             said = sources.desk.hold(
                 connection,
                 asked.condition,
-                asked.who,
+                named(actor, asked.who),
                 gateways=asked.gateways,
                 start_ms=asked.start_ms,
                 for_s=asked.for_s,
             )
+            _note(sources, connection, actor, "lamps.condition", asked.condition, asked)
             return ToldView(gateways=said.gateways, remarks=said.remarks)
 
         return await _done(sources, work)
@@ -258,6 +267,22 @@ def _standing(connection: Connection, gateway: str, now_ms: int) -> StandingView
     return StandingView(
         gateway=gateway, overrides=stands, conditions=lamp_hand.conditions(connection, gateway, now_ms)
     )
+
+
+def _note(
+    sources: Sources,
+    connection: Connection,
+    actor: Actor,
+    action: str,
+    target: str,
+    asked: PlanRequest | OverrideRequest | CancelRequest | ConditionRequest,
+    without: set[str] | None = None,
+) -> None:
+    """Note what was asked for; of many lamps or gateways the first few."""
+    told = asked.model_dump(mode="json", exclude=without)
+    detail = {key: it[:20] if isinstance(it, list) else it for key, it in told.items()}
+    detail["who"] = named(actor, asked.who)
+    audit.note(connection, actor, sources.now_ms(), action, f"lamps/{target}", detail)
 
 
 async def _done(sources: Sources, work: Callable[[Connection], Result]) -> Result:

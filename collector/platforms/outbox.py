@@ -1,231 +1,221 @@
-"""Cases on their way to the city platform. Each is sent until the platform has it, or a person must look."""
+"""Messages on their way to one platform: each is sent until the platform has it, or a person must look."""
 
 import asyncio
+import contextlib
 import logging
-import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
+from typing import TypeVar
 
-import httpx
-from sqlalchemy import Connection, Exists, exists, select, update
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from collector.cases.desk import CaseDesk
 from collector.cases.outgoing import Posting
 from collector.database import Database
 from collector.metrics import Metrics
+from collector.platforms import queue
+from collector.platforms.hearing import Hearing, Outcome, Source
+from collector.platforms.protocol import Connector, Found, NotSent, Perhaps
+from collector.platforms.queue import Due
+from collector.platforms.settings import Sending
+from collector.platforms.stages import Stages
+from collector.platforms.tables import platform_statuses
 from collector.platforms.verdicts import (
-    Answered,
-    Attempt,
+    Ask,
     Filed,
     NeedsPerson,
-    NotSent,
     Retry,
-    Unknown,
+    Skipped,
     Verdict,
+    given_up,
+    interrupted,
     judge,
+    judge_look_up,
     wait_s,
 )
-from collector.settings import Platform
-from collector.tables import outbox
 
 _log = logging.getLogger(__name__)
 
 POLL_INTERVAL_S = 0.5
-BODY_BYTES_MAX = 64 * 1024
-INTERRUPTED = "interrupted while it was being sent"
+TROUBLE_MIN = 10
+"""So many failures in a row are told as the platform's."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """A message to be sent now; ``attempts`` counts this one."""
+class Tools:
+    """What everything that works for a platform needs."""
 
-    row: int
-    case_id: str
-    key: str
-    payload: str
-    attempts: int
+    database: Database
+    metrics: Metrics
+    stages: Stages
+    now_ms: Callable[[], int]
+    random: Random
 
 
 class Outbox:
-    """Sends what is due, so many at once, and writes down what came of it."""
+    """Sends what is due to one platform, so many at once, and writes down what came of it."""
 
     def __init__(
-        self,
-        platform: Platform,
-        database: Database,
-        desk: CaseDesk,
-        metrics: Metrics,
-        *,
-        now_ms: Callable[[], int],
-        random: Random,
+        self, name: str, settings: Sending, connector: Connector, tools: Tools, *, settle_s: float = 0
     ) -> None:
-        """Prepare; ``run`` works."""
+        """Prepare; ``run`` works. ``settle_s``: so long after a send the platform can be asked about it."""
         self.failing = ""
-        self._platform, self._database, self._metrics = platform, database, metrics
-        self._desk = desk
-        self._now_ms, self._random = now_ms, random
-        self._under_way: set[asyncio.Task[None]] = set()
+        self.trouble = ""
+        """What the platform said last, once it has taken nothing for a while."""
+        self.name, self.settings, self.connector = name, settings, connector
+        self.tools = tools
+        self.hearing = Hearing(name, tools.stages)
+        self._settle_s = settle_s
+        self._failures = 0
+        self._under_way: dict[int, asyncio.Task[None]] = {}
+        self._freed = asyncio.Event()
 
     async def run(self) -> None:
         """Send until cancelled; what is under way then is settled by the next start."""
-        await self._recovered()
-        timeout = httpx.Timeout(self._platform.timeout_s)
-        async with (
-            httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client,
-            asyncio.TaskGroup() as tasks,
-        ):
+        await self.insisted(self.recover)
+        async with asyncio.TaskGroup() as tasks:
             while True:
                 try:
                     for due in await self._due():
-                        task = tasks.create_task(self._send(client, due))
-                        self._under_way.add(task)
-                        task.add_done_callback(self._under_way.discard)
+                        task = tasks.create_task(self._deal(due))
+                        self._under_way[due.row] = task
+                        task.add_done_callback(partial(self._ended, due.row))
                     self.failing = ""
                 except SQLAlchemyError as error:
                     self.failing = str(getattr(error, "orig", error))
-                await asyncio.sleep(POLL_INTERVAL_S)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_INTERVAL_S):
+                        await self._freed.wait()
+                self._freed.clear()
 
-    async def _recovered(self) -> None:
-        """Settle what was interrupted, as soon as the database can be written."""
+    def _ended(self, row: int, _task: asyncio.Task[None]) -> None:
+        del self._under_way[row]
+        self._freed.set()
+
+    def recover(self, connection: Connection) -> None:
+        """Settle what was interrupted."""
+        for due in queue.interrupted(connection, self.name):
+            self.settle(connection, due, interrupted(self.connector.capabilities))
+
+    async def insisted(self, work: Callable[[Connection], T]) -> T:
+        """Write something, as soon as the database can be written."""
         while True:
             try:
-                await self._database.write(self._recover)
+                return await self.tools.database.write(work)
             except SQLAlchemyError as error:
                 self.failing = str(getattr(error, "orig", error))
                 await asyncio.sleep(POLL_INTERVAL_S)
-            else:
-                return
 
     async def _due(self) -> list[Due]:
-        free = self._platform.concurrency_max - len(self._under_way)
-        if free < 1 or not await self._database.read(lambda connection: self._select(connection, 1)):
+        free = self.settings.concurrency_max - len(self._under_way)
+        if free < 1 or not await self.tools.database.read(self._look):
             return []
-        return await self._database.write(lambda connection: self._claim(connection, free))
-
-    def _select(self, connection: Connection, count_max: int) -> list[Due]:
-        query = (
-            select(outbox.c.row, outbox.c.case_id, outbox.c.key, outbox.c.payload, outbox.c.attempts + 1)
-            .where(outbox.c.state == Posting.WAITING, outbox.c.next_ms <= self._now_ms())
-            .where(~_earlier())
-            .order_by(outbox.c.next_ms)
-            .limit(count_max)
+        now_ms, busy = self.tools.now_ms(), tuple(self._under_way)
+        return await self.tools.database.write(
+            lambda connection: queue.claim(connection, self.name, now_ms, free, busy)
         )
-        return [Due(*row) for row in connection.execute(query)]
 
-    def _claim(self, connection: Connection, count_max: int) -> list[Due]:
-        """Mark what will be sent before it is sent, so that an interruption is known as one."""
-        claimed = self._select(connection, count_max)
-        for due in claimed:
-            _set(connection, due.row, state=Posting.SENDING, attempts=due.attempts)
-        return claimed
+    def _look(self, connection: Connection) -> bool:
+        return bool(queue.due(connection, self.name, self.tools.now_ms(), 1, tuple(self._under_way)))
 
-    def _recover(self, connection: Connection) -> None:
-        query = select(outbox.c.row, outbox.c.case_id).where(outbox.c.state == Posting.SENDING)
-        for row in connection.execute(query).all():
-            self._settle(
-                connection,
-                Due(row.row, row.case_id, "", "", 1),
-                judge(Unknown(INTERRUPTED), has_key=self._has_key),
-            )
-
-    async def _send(self, client: httpx.AsyncClient, due: Due) -> None:
-        attempt = await self._post(client, due)
-        verdict = judge(attempt, has_key=self._has_key)
-        if isinstance(verdict, Retry) and due.attempts >= self._platform.attempts_max:
-            verdict = NeedsPerson(f"given up after {due.attempts} attempts; the last: {verdict.reason}")
-        self._metrics.posts.labels(type(verdict).__name__.lower()).inc()
+    async def _deal(self, due: Due) -> None:
+        """Send or ask, and settle; where there is more that waits, go on with it at once."""
+        abilities = self.connector.capabilities
+        if due.asks:
+            looked = await self.connector.look_up(due.message, due.key)
+            verdict = judge_look_up(looked, due.reason.partition("; asked for it: ")[0])
+            failed = not isinstance(looked, Found) and isinstance(verdict, Ask)
+        else:
+            answered = await self.connector.send(due.message, due.key)
+            verdict = judge(answered, abilities, perhaps=due.perhaps)
+            failed = isinstance(answered, NotSent | Perhaps)
+        self._count(failed, getattr(verdict, "reason", ""))
+        verdict = given_up(verdict, due.attempts, self.settings.attempts_max)
+        self.tools.metrics.posts.labels(type(verdict).__name__.lower()).inc()
         if isinstance(verdict, NeedsPerson):
-            _log.warning("case %s: %s", due.case_id, verdict.reason)
-        while True:
-            try:
-                await self._database.write(lambda connection: self._settle(connection, due, verdict))
-            except SQLAlchemyError as error:
-                self.failing = str(getattr(error, "orig", error))
-                await asyncio.sleep(POLL_INTERVAL_S)
-            else:
-                return
+            _log.warning("platform %s, case %s: %s", self.name, due.case_id, verdict.reason)
+        await self.insisted(lambda connection: self.settle(connection, due, verdict))
 
-    async def _post(self, client: httpx.AsyncClient, due: Due) -> Attempt:
-        headers = {"Content-Type": "application/json; charset=utf-8", "Accept-Encoding": "identity"}
-        if self._has_key:
-            headers[self._platform.idempotency_header] = due.key
-        try:
-            # httpx limits each read; this limits a platform that sends a byte now and then.
-            async with (
-                asyncio.timeout(2 * self._platform.timeout_s),
-                client.stream(
-                    "POST", self._platform.url, content=due.payload.encode(), headers=headers
-                ) as response,
-            ):
-                body = b""
-                async for chunk in response.aiter_raw():
-                    body += chunk
-                    if len(body) > BODY_BYTES_MAX:
-                        break
-                told = _plain(body[:BODY_BYTES_MAX], response.headers.get("Content-Encoding", ""))
-                return Answered(response.status_code, told, response.headers.get("Retry-After", ""))
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            return NotSent(f"no connection: {_named(error)}")
-        except (httpx.InvalidURL, UnicodeError) as error:  # names are checked late, when they are looked up
-            return NotSent(f"no address: {_named(error)}")
-        except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
-            return Unknown(f"no answer: {_named(error)}")
+    def _count(self, failed: bool, reason: str) -> None:
+        self._failures = self._failures + 1 if failed else 0
+        self.trouble = reason if self._failures >= TROUBLE_MIN else ""
 
-    def _settle(self, connection: Connection, due: Due, verdict: Verdict) -> None:
-        now_ms = self._now_ms()
+    def settle(self, connection: Connection, due: Due, verdict: Verdict) -> None:
+        """Write down what follows."""
+        now_ms = self.tools.now_ms()
+        if due.n == 1 and not isinstance(verdict, Filed | Skipped) and self._told(connection, due.case_id):
+            verdict = Filed()  # it has told of the case by itself, so it has it
         match verdict:
-            case Filed(number):
-                _set(connection, due.row, state=Posting.DONE, reason="")
-                self._desk.accepted(connection, due.case_id, number, now_ms)
-            case NeedsPerson(reason):
-                _set(connection, due.row, state=Posting.NEEDS_PERSON, reason=reason)
-            case Retry(reason):
-                wait = wait_s(
-                    due.attempts,
-                    verdict,
-                    shortest_s=self._platform.retry_min_s,
-                    longest_s=self._platform.retry_max_s,
-                    after_max_s=self._platform.retry_after_max_s,
-                    now_ms=now_ms,
-                    random=self._random,
+            case Filed(number, status):
+                queue.note(connection, due.row, state=Posting.DONE, reason="", perhaps=False)
+                if due.n == 1:
+                    self.tools.stages.file(connection, due.case_id, number[:100], self.hearing.actor, now_ms)
+                if status:
+                    heard = self.hearing.hear(connection, status, Source.ANSWER, now_ms)
+                    if heard.outcome not in (Outcome.APPLIED, Outcome.KNOWN):
+                        _log.warning("platform %s, case %s: %s", self.name, due.case_id, heard.reason)
+            case Skipped():
+                reason = "not told to this platform"
+                queue.note(connection, due.row, state=Posting.DONE, reason=reason, perhaps=False)
+            case NeedsPerson(reason, perhaps):
+                queue.note(
+                    connection,
+                    due.row,
+                    state=Posting.NEEDS_PERSON,
+                    reason=reason,
+                    perhaps=perhaps or due.perhaps,
                 )
-                _set(
+            case Retry(reason, after, perhaps):
+                next_ms = now_ms + self._wait_ms(due, after, 0)
+                queue.note(
                     connection,
                     due.row,
                     state=Posting.WAITING,
                     reason=reason,
-                    next_ms=now_ms + round(wait * 1000),
+                    perhaps=perhaps,
+                    next_ms=next_ms,
+                )
+            case Ask(reason, after):
+                settle_s = 0 if due.asks else self._settle_s
+                next_ms = now_ms + self._wait_ms(due, after, settle_s)
+                queue.note(
+                    connection, due.row, state=Posting.ASKING, reason=reason, perhaps=True, next_ms=next_ms
                 )
 
-    @property
-    def _has_key(self) -> bool:
-        return bool(self._platform.idempotency_header)
+    def _told(self, connection: Connection, case_id: str) -> bool:
+        query = select(platform_statuses.c.row).where(
+            platform_statuses.c.case_id == case_id,
+            platform_statuses.c.platform == self.name,
+            platform_statuses.c.outcome.in_([Outcome.APPLIED.value, Outcome.KNOWN.value]),
+        )
+        return connection.execute(query.limit(1)).first() is not None
+
+    def _wait_ms(self, due: Due, after: str, at_least_s: float) -> int:
+        wait = wait_s(
+            due.attempts,
+            after,
+            shortest_s=self.settings.retry_min_s,
+            longest_s=self.settings.retry_max_s,
+            after_max_s=self.settings.retry_after_max_s,
+            now_ms=self.tools.now_ms(),
+            random=self.tools.random,
+        )
+        return round(max(wait, at_least_s) * 1000)
 
 
-def _earlier() -> Exists:
-    """Say that a message of the same case is to go first."""
-    before = outbox.alias()
-    return exists().where(
-        before.c.case_id == outbox.c.case_id, before.c.n < outbox.c.n, before.c.state != Posting.DONE
-    )
-
-
-def _set(connection: Connection, row: int, **values: str | int) -> None:
-    plain = {key: str(value)[:500] if isinstance(value, str) else value for key, value in values.items()}
-    connection.execute(update(outbox).where(outbox.c.row == row).values(**plain))
-
-
-def _plain(body: bytes, encoding: str) -> bytes:
-    """Unpack a body that is packed although we asked for a plain one, up to BODY_BYTES_MAX."""
-    if encoding.lower() not in ("gzip", "x-gzip"):
-        return body
-    try:
-        return zlib.decompressobj(wbits=31).decompress(body, BODY_BYTES_MAX)
-    except zlib.error:
-        return body
-
-
-def _named(error: Exception) -> str:
-    return f"{type(error).__name__} {error}".strip()
+async def repeated(
+    work: Callable[[], Awaitable[bool]], interval_s: float, fails: Callable[[str], None]
+) -> None:
+    """Do something again and again; at once while it says that there is more."""
+    while True:
+        try:
+            more = await work()
+            fails("")
+        except SQLAlchemyError as error:
+            more = False
+            fails(str(getattr(error, "orig", error)))
+        await asyncio.sleep(0 if more else interval_s)

@@ -31,10 +31,29 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class Status:
+    """What a platform tells of a case: which one by our key or number or by its own, and its stage there.
+
+    ``event_id`` is the same whenever the same is told; ``code`` is the platform's word for ``stage``. Times
+    are UTC ms.
+    """
+
+    event_id: str
+    code: str
+    stage: str
+    case: str = ""
+    number: str = ""
+    at_ms: int | None = None
+    department: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """The platform has the message; ``number`` is what it calls the case, if it said so."""
 
     number: str = ""
+    status: Status | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +88,6 @@ class Untold:
 
 
 Answered = Taken | NotSent | Perhaps | Refused | Untold
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What a platform tells of a case: which one by our key or number or by its own, and its stage there.
-
-    ``event_id`` is the same whenever the same is told; ``code`` is the platform's word for ``stage``. Times
-    are UTC ms. ``dispatch`` is the department, where it names one.
-    """
-
-    event_id: str
-    code: str
-    stage: str
-    case: str = ""
-    number: str = ""
-    at_ms: int | None = None
-    department: str = ""
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,4 +37,5 @@ platform_polls = Table(
     Column("platform", String(64), primary_key=True),
     Column("cursor", String(500), nullable=False),
     Column("polled_ms", BigInteger, nullable=False),
+    Column("looked_row", BigInteger, nullable=False),  # of the outbox, looked up last
 )

@@ -1,52 +1,56 @@
-"""What an attempt to send a case means: pure decisions, so that nothing is ever sent twice by mistake."""
+"""What follows an attempt to send, or a question about one. Pure: nothing goes out twice by mistake."""
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from random import Random
 
-RETRY_STATUSES = (408, 425, 429)
-REFUSED_STATUSES = (408, 425, 429, 503)
-"""Answers that say that nothing was done, so that even without a key the case may be sent again."""
+from collector.platforms.protocol import (
+    Answered,
+    CannotSay,
+    Capabilities,
+    Found,
+    LookedUp,
+    NotSent,
+    NotThere,
+    Perhaps,
+    Refused,
+    Status,
+    Taken,
+    Untold,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The platform answered with this status and (the beginning of) this body."""
-
-    status: int
-    body: bytes
-    retry_after: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class NotSent:
-    """The request never left, or was never heard: no connection."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """The request may have been heard; no answer, or none that could be read."""
-
-    reason: str
-
-
-Attempt = Answered | NotSent | Unknown
+LOOK_THERE = "the platform may have it, and it cannot be asked nor tell a repetition; look there first"
 
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """The platform has the case; ``number`` is what it calls it, if it said so."""
+    """The platform has it; ``number`` is what it calls the case, if it said so."""
 
-    number: str
+    number: str = ""
+    status: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """It is not for this platform."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Send it again later; ``after`` is the platform's own Retry-After."""
+    """Send it later (again); ``perhaps``: the platform may have it, which its key makes harmless.
+
+    ``after`` is the platform's own Retry-After.
+    """
+
+    reason: str
+    after: str = ""
+    perhaps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the platform whether it has it, before anything else."""
 
     reason: str
     after: str = ""
@@ -54,64 +58,74 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class NeedsPerson:
-    """Somebody has to look."""
+    """Somebody has to look; ``perhaps``: the platform may have it."""
 
     reason: str
+    perhaps: bool = False
 
 
-Verdict = Filed | Retry | NeedsPerson
+Verdict = Filed | Skipped | Retry | Ask | NeedsPerson
 
 
-def judge(attempt: Attempt, *, has_key: bool) -> Verdict:
-    """Say what follows; ``has_key``: the platform recognises a case that it has been sent before."""
-    match attempt:
-        case NotSent(reason):
+def judge(  # noqa: PLR0911 - a table reads best as one
+    answered: Answered, abilities: Capabilities, *, perhaps: bool = False
+) -> Verdict:
+    """Say what follows; ``perhaps``: an attempt before this one may have been taken."""
+    match answered:
+        case Taken(number, status):
+            return Filed(number, status)
+        case Untold():
+            return Skipped()
+        case NotSent(reason, after):
+            return Retry(reason, after, perhaps)
+        case Perhaps(reason, after):
+            if abilities.can_look_up:
+                return Ask(reason, after)
+            if abilities.has_key:
+                return Retry(reason, after, perhaps=True)
+            return NeedsPerson(f"{reason}: {LOOK_THERE}", perhaps=True)
+        case Refused(reason):
+            if perhaps and abilities.can_look_up:
+                return Ask(reason)
+            if perhaps:
+                told = f"{reason}; but it may have been taken before: look there first"
+                return NeedsPerson(told, perhaps=True)
+            return NeedsPerson(reason)
+
+
+def judge_look_up(looked: LookedUp, reason: str) -> Verdict:
+    """Say what follows an answer to whether the platform has it; ``reason`` is why it was asked."""
+    match looked:
+        case Found(number, status):
+            return Filed(number, status)
+        case NotThere():
             return Retry(reason)
-        case Unknown(reason):
-            return _perhaps(reason, has_key)
-        case Answered(status, body, retry_after):
-            if 200 <= status < 300:
-                return _accepted(status, body, has_key)
-            if status in RETRY_STATUSES or (status >= 500 and (has_key or status in REFUSED_STATUSES)):
-                return Retry(f"answered {status}", retry_after)
-            if status >= 500:
-                return _perhaps(f"answered {status}", has_key)
-            said = body[:200].decode(errors="replace").strip()
-            return NeedsPerson(f"answered {status}: {said}" if said else f"answered {status}")
+        case CannotSay(said, after):
+            return Ask(f"{reason}; asked for it: {said}"[-500:], after)
+
+
+def interrupted(abilities: Capabilities) -> Verdict:
+    """Say what follows where the centre ended in the middle of sending."""
+    return judge(Perhaps("interrupted while it was being sent"), abilities)
+
+
+def given_up(verdict: Verdict, attempts: int, attempts_max: int) -> Verdict:
+    """Leave to a person what was tried often enough."""
+    if not isinstance(verdict, Retry | Ask) or attempts < attempts_max:
+        return verdict
+    perhaps = isinstance(verdict, Ask) or verdict.perhaps
+    return NeedsPerson(f"given up after {attempts} attempts; the last: {verdict.reason}", perhaps)
 
 
 def wait_s(
-    attempts: int, retry: Retry, *, shortest_s: float, longest_s: float, after_max_s: float,
+    attempts: int, after: str, *, shortest_s: float, longest_s: float, after_max_s: float,
     now_ms: int, random: Random,
 ) -> float:  # fmt: skip
     """Return how long to wait after so many attempts: Retry-After, else doubled each time with jitter."""
-    asked_s = _retry_after_s(retry.after, now_ms)
+    asked_s = _retry_after_s(after, now_ms)
     if asked_s is not None:
         return max(shortest_s, min(asked_s, after_max_s))
     return min(shortest_s * 2.0 ** min(attempts - 1, 30), longest_s) * (0.5 + random.random() / 2)
-
-
-def _accepted(status: int, body: bytes, has_key: bool) -> Verdict:
-    if not body.strip():
-        return Filed("")
-    try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict):
-        return _perhaps(f"answered {status}, but with no JSON object", has_key)
-    number = told.get("number", "")
-    if not isinstance(number, str):
-        return Filed("")
-    return Filed(number[:100].encode(errors="replace").decode())  # JSON may hold half a character
-
-
-def _perhaps(reason: str, has_key: bool) -> Verdict:
-    if has_key:
-        return Retry(reason)
-    return NeedsPerson(
-        f"{reason}: the platform may have it, and it cannot tell a repetition; look there first"
-    )
 
 
 def _retry_after_s(text: str, now_ms: int) -> float | None:

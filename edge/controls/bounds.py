@@ -42,6 +42,8 @@ class Bounded(Held):
         self.on_duty: list[Output] = []
         """What the rules have on; the first of two leads."""
         self.next_lead = 0
+        self.rests = False
+        """Nothing is under way and nothing asks for a run: most of what is measured changes nothing."""
         self._began_s: float | None = None
         self._looked_s = float("-inf")
         self._shut_down = False
@@ -77,11 +79,9 @@ class Bounded(Held):
         self._looked_s = now.s
         self._began_s = now.s if self._began_s is None else self._began_s
         if self._shut_down:
-            return [
-                effect
-                for output in self.outputs
-                for effect in output.hold(now, holder=self.holder_of(output))
-            ]
+            ended = self._settled(now) if self.control.fails_off else []  # else the next process takes it up
+            held = [output.hold(now, holder=self.holder_of(output)) for output in self.outputs]
+            return [*ended, *(effect for effects in held for effect in effects)]
         self._account(elapsed_s, now)
         effects = [*self._manuals(now), *self._settled(now)]
         inhibited = self.inhibits.now(now.s)
@@ -90,6 +90,7 @@ class Bounded(Held):
         effects += self._ruled(inhibited, now)
         for output in self.outputs:
             effects += output.hold(now, self._ends_by_s(output, now), self.holder_of(output))
+        self.rests = self._rests()
         return effects
 
     def shut_down(self, now: Moment) -> list[RuleEffect]:
@@ -130,8 +131,9 @@ class Bounded(Held):
         self.budget.look(now)
         for output in self.outputs:
             if output.run and output.actual is not False:
-                self.budget.run_s += elapsed_s
-                output.on_s += elapsed_s
+                ran_s = min(elapsed_s, now.s - output.run.since_s)  # nobody looks at what rests
+                self.budget.run_s += ran_s
+                output.on_s += ran_s
 
     def _settled(self, now: Moment) -> list[RuleEffect]:
         """See to what a former process left, and to what is found on, as soon as it can be read."""
@@ -250,3 +252,7 @@ class Bounded(Held):
     def _ruled(self, inhibited: Inhibited | None, now: Moment) -> list[RuleEffect]:  # noqa: ARG002
         """Return what the rules do."""
         return []
+
+    def _rests(self) -> bool:
+        """Say whether nothing is under way and nothing asks for a run."""
+        return False

@@ -34,6 +34,23 @@ class ControlInstance(Bounded):
         asked = any(each and _is_met(each, self._looked_s) for each in (self.start, self.joins))
         return math.inf if idle and quiet and not asked else self._looked_s + LOOK_S
 
+    def heeds(self, now_s: float) -> bool:
+        """Say whether what was just measured may change anything; what inhibits for a time is remembered."""
+        if not self.rests:
+            return True
+        for output in self.outputs:
+            if output.actual is not False:
+                return True
+        if self.start and _is_met(self.start, now_s):
+            return True
+        self.inhibits.see(now_s)
+        return False
+
+    def _rests(self) -> bool:
+        """See Bounded._rests."""
+        settled = all(output.is_off and not output.alarm_id for output in self.outputs)
+        return settled and self.due_s == math.inf
+
     def _ruled(self, inhibited: Inhibited | None, now: Moment) -> list[RuleEffect]:
         """See Bounded._ruled."""
         if self.start is None or self.stop is None:

@@ -25,12 +25,20 @@ class Inhibits:
         self.declared = declared
         self.windows = [Window(0, stale_s) for _ in declared]
         self._held_s = [float("-inf")] * len(declared)
+        self._lasting = [index for index, inhibit in enumerate(declared) if inhibit.lasts_s]
 
     def inputs(self) -> list[tuple[Ref, Window]]:
         """Return the points with the windows that want their values."""
         return [
             (ref(inhibit.point), window) for inhibit, window in zip(self.declared, self.windows, strict=True)
         ]
+
+    def see(self, now_s: float) -> None:
+        """Remember what inhibits beyond its own time; for when nobody asks why the output must stay off."""
+        for index in self._lasting:
+            value = self.windows[index].value(now_s)
+            if value is not None and holds(self.declared[index], value):
+                self._held_s[index] = now_s
 
     def now(self, now_s: float) -> Inhibited | None:
         """Return why the output must stay off now, what is known before what is not; or None."""

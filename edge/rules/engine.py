@@ -64,8 +64,8 @@ class Engine:
             if route := routes.get((sample.device, sample.point)):
                 if asked := route.take(sample, now, now_s):
                     alarms = _joined(alarms, asked)
-                if route.controls:
-                    controls = _joined(controls, route.controls)
+                if route.controls and (heeding := [each for each in route.controls if each.heeds(now_s)]):
+                    controls = _joined(controls, heeding)
             if self.desk.leftovers:
                 self.desk.left_reads(Ref(sample.device, sample.point), flag(sample))
         effects: list[RuleEffect] = []
@@ -78,7 +78,7 @@ class Engine:
             self._ask(control, now, effects)
         if now_s >= self._agenda.due_s or now_s >= self.maintenance.due_s or not self._begun:
             self._run_due(now, effects)
-        return effects + self.desk.see_to_leftovers(now)
+        return effects + self.desk.see_to_leftovers(now) if self.desk.leftovers else effects
 
     def tick(self, now: Moment) -> list[RuleEffect]:
         """Decide on what has become due by time alone."""

@@ -31,6 +31,7 @@ EXTRA = "this command needs the collector: pip install gengfu[collector]"
 PACKAGES = (
     "aiomqtt",
     "alembic",
+    "argon2",
     "fastapi",
     "httpx",
     "joserfc",
@@ -57,7 +58,7 @@ def run(
     from collector.settings import load
 
     loaded = load(settings)
-    with _told_plainly():
+    with told_plainly():
         asyncio.run(_serve(loaded))
 
 
@@ -73,11 +74,13 @@ def check(
 
     With --data every batch and every block in the data folder is read. That takes a while.
     """
+    from collector.parts import seeding
     from collector.settings import load
     from toml_files import TomlFileError
 
     try:
         loaded = load(file)
+        listed = loaded.parts_file and seeding.check(loaded.parts_file, loaded.settings.parts)
     except TomlFileError as error:
         if not as_json:
             raise
@@ -86,7 +89,8 @@ def check(
     if data:
         _check_data(loaded, as_json=as_json)
         return
-    classes, parts, profiles = len(loaded.settings.case_classes), len(loaded.parts), len(loaded.profiles)
+    classes, profiles = len(loaded.settings.case_classes), len(loaded.profiles)
+    parts = listed.rows if listed else 0
     if as_json:
         figures = {"case_classes": classes, "parts": parts, "profiles": profiles}
         typer.echo(json.dumps({"good": True, "problems": [], **figures}))
@@ -100,7 +104,7 @@ def _check_data(loaded: "Loaded", *, as_json: bool) -> None:
     """Print what was looked at and what was found; exit code 1 where something was."""
     from rich.table import Table
 
-    with _told_plainly():
+    with told_plainly():
         from collector import checking
 
         with _bars(as_json) as (_, progress):
@@ -143,10 +147,10 @@ def init(
 
         _make_key(load(place).data_folder)
         return
-    from collector.parts.register import HEADER
+    from collector.parts.checking import PARTS_HEADER
     from collector.settings import EXAMPLE, load
 
-    files = {"collector.toml": EXAMPLE.read_text(), "parts.csv": HEADER + "\n"}
+    files = {"collector.toml": EXAMPLE.read_text(), "parts.csv": PARTS_HEADER + "\n"}
     try:
         place.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
@@ -247,7 +251,7 @@ def redo(
     from collector.settings import load
 
     loaded = load(settings)
-    with _told_plainly():
+    with told_plainly():
         from collector.service import World
         from collector.service import redo as again
 
@@ -265,7 +269,7 @@ def redo(
 @contextmanager
 def _backed_up(as_json: bool) -> Iterator["Progress"]:
     """Show progress on a terminal; turn what is in the way into one sentence and exit code 1."""
-    with _told_plainly():
+    with told_plainly():
         from collector.backup import BackupError
 
         with _bars(as_json) as (bars, progress):
@@ -319,7 +323,7 @@ async def _serve(loaded: "Loaded") -> None:
 
 
 @contextmanager
-def _told_plainly() -> Iterator[None]:
+def told_plainly() -> Iterator[None]:
     """Turn a missing extra, and what keeps the centre from starting, into one sentence and exit code 1."""
     try:
         from collector.service import CollectorError

@@ -132,7 +132,7 @@ def _values(figures: dict[str, Any]) -> list[Any]:
     return [figures[group][name] for group, name in (column.split(".") for column in COLUMNS)]
 
 
-def _shown(value: float | None) -> str:
+def _shown(value: int | float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.1%}" if isinstance(value, float) else str(value)

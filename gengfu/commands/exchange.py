@@ -15,6 +15,9 @@ app = typer.Typer(help="What a centre tells a province: parts, cases, sensing.",
 
 FEEDS = ("parts", "cases", "sensing")
 TIMEOUT_S = 60.0
+Feeds = Annotated[
+    list[str] | None, typer.Option("--feed", metavar="FEED", help="Repeatable; all if none is named.")
+]
 SAID = {
     "en": "{feed}: {lines} lines taken, {items} things are there\n  line {generation}:{sequence}\n"
     "  SHA-256 {sha256}\n  SM3     {sm3}",
@@ -27,7 +30,7 @@ SAID = {
 def pull(
     url: Annotated[str, typer.Argument(metavar="URL", help="The centre's, as http://127.0.0.1:8780.")],
     into: Annotated[Path, typer.Option("--into", metavar="FILE", help="A SQLite file, made if not there.")],
-    feeds: Annotated[list[str] | None, typer.Option("--feed", metavar="FEED", help="Repeatable; all if none.")] = None,
+    feeds: Feeds = None,
     limit: Annotated[int, typer.Option(min=1, max=5_000, help="Lines in a page.")] = 1_000,
     anew: Annotated[bool, typer.Option("--anew", help="Begin at the first line again.")] = False,
     as_json: AsJson = False,

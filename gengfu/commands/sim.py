@@ -22,7 +22,20 @@ app = typer.Typer(help="Simulators: cabinets, a broker, a city platform.", no_ar
 
 EXTRA = "this command needs the simulators: pip install gengfu[simulators]"
 BROKER_LOOK_INTERVAL_S = 0.2
-FAULTS = {"timeout": "timeout", "500": "error_500", "429": "error_429", "garbage": "garbage"}
+FAULTS = {
+    "timeout": "timeout",
+    "500": "error_500",
+    "500-kept": "error_500_kept",
+    "429": "error_429",
+    "429-bare": "error_429_bare",
+    "garbage": "garbage",
+    "half": "half_body",
+    "drip": "drip",
+    "redirect": "redirect",
+    "conflict": "conflict",
+}
+
+CALLBACK_FAULTS = {name: name for name in ("lost", "repeated", "reordered")}
 
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same noise and faults.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -111,21 +124,53 @@ def platform(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0: a free one.")] = 0,
     fault: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=PROBABILITY; names: timeout, 500, 429, garbage. May be repeated."),
+        typer.Option(help=f"NAME=PROBABILITY; names: {', '.join(FAULTS)}. May be repeated."),
     ] = None,
     seed: Seed = 0,
+    has_key: Annotated[bool, typer.Option("--key/--no-key", help="Whether it knows a repetition.")] = True,
+    look_up: Annotated[
+        bool, typer.Option("--look-up", help="It can be asked whether it has a case.")
+    ] = False,
+    hang_s: Annotated[float, typer.Option(min=0, max=300, help="How long it hangs or drips.")] = 30.0,
+    stage_s: Annotated[
+        float | None, typer.Option(min=0.01, help="Its cases have another stage after so long each.")
+    ] = None,
+    last: Annotated[str, typer.Option(help="The last stage of its cases.")] = "closed",
+    callback: Annotated[str, typer.Option(help="A URL that it tells of stages, signed.")] = "",
+    callback_secret: Annotated[
+        Path | None, typer.Option(help="A file with what it signs callbacks with.")
+    ] = None,
+    callback_fault: Annotated[
+        list[str] | None, typer.Option(help="NAME=PROBABILITY; names: lost, repeated, reordered.")
+    ] = None,
 ) -> None:
     """Run a city platform until SIGTERM or Ctrl-C; one JSON line tells its URL."""
     stop = Stop()
-    chances = _chances(fault or [])
+    chances = _chances(fault or [], FAULTS, "--fault")
+    told = _chances(callback_fault or [], CALLBACK_FAULTS, "--callback-fault")
     with _told_plainly():
-        from simulators.city_platform import CasePlatform, Faults, PlatformServer
+        from simulators.city_callbacks import STAGES, Telling
+        from simulators.city_platform import Abilities, CasePlatform, Faults, PlatformServer
 
+        if last not in STAGES:
+            raise typer.BadParameter(f"{last!r}: one of {', '.join(STAGES)}", param_hint="--last")
         try:
             faults = Faults(**chances)
+            secret = callback_secret.read_text().strip() if callback_secret else ""
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--fault") from error
-        with PlatformServer(CasePlatform(faults, seed=seed, now_ms=_now_ms), port) as server:
+        except OSError as error:
+            raise typer.BadParameter(str(error), param_hint="--callback-secret") from error
+        telling = Telling(callback, secret, stage_s, last, **told) if stage_s else None
+        platform = CasePlatform(
+            faults,
+            seed=seed,
+            now_ms=_now_ms,
+            hang_s=hang_s,
+            abilities=Abilities(has_key, look_up),
+            telling=telling,
+        )
+        with PlatformServer(platform, port) as server:
             typer.echo(json.dumps({"url": server.url}))
             sys.stdout.flush()
             stop.wait()
@@ -160,17 +205,17 @@ def broker(
             mosquitto.stop()
 
 
-def _chances(faults: list[str]) -> dict[str, float]:
+def _chances(faults: list[str], known: dict[str, str], option: str) -> dict[str, float]:
     chances: dict[str, float] = {}
     for text in faults:
         name, _, number = text.partition("=")
         try:
-            chances[FAULTS[name]] = float(number)
+            chances[known[name]] = float(number)
         except (KeyError, ValueError) as error:
-            names = ", ".join(FAULTS)
+            names = ", ".join(known)
             raise typer.BadParameter(
                 f"{text!r}: write NAME=PROBABILITY, for example timeout=0.2; names are {names}",
-                param_hint="--fault",
+                param_hint=option,
             ) from error
     return chances
 

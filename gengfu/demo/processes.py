@@ -61,9 +61,9 @@ class Child:
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, no lock, no allocation
             )
 
-    def ready(self) -> dict[str, Any]:
+    def ready(self, timeout_s: float = READY_TIMEOUT_S) -> dict[str, Any]:
         """Wait for its line of readiness and return it; DemoError if it does not come."""
-        line = self._first_line()
+        line = self._first_line(timeout_s)
         try:
             ready = json.loads(line)
         except ValueError as error:
@@ -100,11 +100,11 @@ class Child:
         if self._process and self._process.stdout:
             self._process.stdout.close()
 
-    def _first_line(self) -> bytes:
+    def _first_line(self, timeout_s: float) -> bytes:
         assert self._process is not None  # noqa: S101 - set just before
         assert self._process.stdout is not None  # noqa: S101
         descriptor = self._process.stdout.fileno()
-        deadline, line = time.monotonic() + READY_TIMEOUT_S, b""
+        deadline, line = time.monotonic() + timeout_s, b""
         while not line.endswith(b"\n") and (rest_s := deadline - time.monotonic()) > 0:
             if select.select([descriptor], [], [], rest_s)[0]:
                 part = os.read(descriptor, 4096)

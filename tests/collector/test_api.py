@@ -7,7 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from collector.api import LISTS
 from collector.service import Collector
+from contract.desired import DesiredKind
 from contract.samples import Quality, Sample, Value
 from contract.topics import Lane
 from tests.collector.making import (
@@ -122,7 +124,7 @@ def test_the_index_leads_everywhere(tmp_path: Path) -> None:
     with standing(settings(tmp_path), Clock()) as collector:
         index = told(collector, "/api/v1")
         assert index == told(collector, "/")
-        assert len(index["lists"]) == 10
+        assert len(index["lists"]) == len(LISTS) + len(DesiredKind)
         for path in (index["description"], index["metrics"], *index["lists"]):
             assert asked(collector, path).status_code == 200
         assert asked(collector, index["health"]).status_code == 503
@@ -206,7 +208,7 @@ def test_health_names_what_is_stuck(tmp_path: Path) -> None:
         assert response.status_code == 503
         assert response.json()["reasons"] == ["broker: no connection (not connected yet)"]
         collector.link.connected = True
-        assert asked(collector, "/healthz").json() == {"status": "ok", "reasons": []}
+        assert asked(collector, "/healthz").json() == {"status": "ok", "reasons": [], "sign_in": False}
         clock.monotonic_s += 61
         collector.ingest.failing = "disk full"
         response = asked(collector, "/healthz")

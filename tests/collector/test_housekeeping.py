@@ -149,4 +149,5 @@ def test_no_round_reads_a_whole_table(tmp_path: Path) -> None:
             statement = query.compile(collector.state._writer, compile_kwargs={"literal_binds": True})
             with collector.state._reader.connect() as db:
                 plan = db.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}").all()
-            assert all("USING" in row[3] and "INDEX" in row[3] for row in plan), plan
+            looks = [row[3] for row in plan if "SUBQUERY" not in row[3]]
+            assert all("USING" in look and "INDEX" in look for look in looks), plan

@@ -1,4 +1,4 @@
-"""Settings and the part register: every mistake told with file, line, key and remedy."""
+"""Settings: every mistake told with file, line, key and remedy."""
 
 import json
 import os
@@ -13,10 +13,10 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from collector.cases import tables as _case_tables  # noqa: F401 - theirs belong to STATE
+import collector.service  # noqa: F401  every room's tables come with it
 from collector.database import Database
-from collector.parts.register import HEADER, load_parts
-from collector.platforms import tables as _platform_tables  # noqa: F401 - theirs belong to STATE
+from collector.parts.checking import PARTS_HEADER
+from collector.platforms.settings import CityPlatform
 from collector.series.tables import SERIES
 from collector.settings import EXAMPLE, SeriesStore, Settings, load
 from collector.tables import STATE
@@ -27,7 +27,6 @@ from toml_files import TomlFile, TomlFileError
 
 RUN = [sys.executable, "-m", "gengfu.main", "collector", "run", "--settings"]
 GOOD = '[broker]\nhost = "127.0.0.1"\n'
-PART = "5001030132000007,供水器,a,b,c,500103001001001,106.55,29.56"
 
 
 def mistakes(folder: Path, text: str) -> list[str]:
@@ -58,22 +57,35 @@ def test_the_example_tells_every_key_with_its_default() -> None:
         ("http", full.http),
         ("limits", full.limits),
         ("cases", full.cases),
+        ("people", full.people),
     ):
         assert set(written[table]) == set(type(model).model_fields)
         assert model == getattr(plain, table)
-    assert full.platform is not None
-    assert set(written["platform"]) == set(type(full.platform).model_fields)
+    [platform] = full.platforms
+    assert plain.platforms == []
+    assert set(written["platforms"][0]) == set(CityPlatform.model_fields)
+    assert platform == CityPlatform(name="city", url="http://127.0.0.1:8790/api/cases")
     assert plain.series_stores == []
     [series_store] = full.series_stores
     assert set(written["series_stores"][0]) == set(SeriesStore.model_fields)
     assert series_store == SeriesStore(name="archive", kind="influxdb", url="http://127.0.0.1:8086")
-    assert set(written) == {"schema" if name == "schema_version" else name for name in Settings.model_fields}
+    fields = set(Settings.model_fields) - {"platform"}  # as it was before [[platforms]]
+    assert set(written) == {"schema" if name == "schema_version" else name for name in fields}
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('[http]\nhost = "0.0.0.0"\n', "collector.toml:6: http.host: there is no sign-in yet"),
+        (
+            '[http]\nhost = "0.0.0.0"\n',
+            "collector.toml:6: http.host: other machines are served over TLS only",
+        ),
+        ('[http]\nhost = "centre.example"\n', "collector.toml:6: http.host: 'centre.example' is no address"),
+        ('[http]\ntls_key_file = "x"\n', "collector.toml:5: http: tls_cert_file and tls_key_file belong"),
+        (
+            '[http]\ntls_cert_file = "x"\ntls_key_file = "y"\n',
+            "collector.toml:6: http.tls_cert_file: x: no such file",
+        ),
         ("[http]\nporf = 1\n", "collector.toml:6: http.porf: is not a key"),
         ("[limits]\ngateways_max = 0\n", "collector.toml:6: limits.gateways_max"),
         ('[platform]\nurl = "ftp://x"\n', "collector.toml:6: platform.url"),
@@ -122,14 +134,14 @@ def test_mistakes_of_the_state_s_address_are_told_without_the_password(
     [
         ("missing", 0o600, "missing: no such file"),
         ("open", 0o640, "open: has mode 0640, so others can read it"),
-        ("words", 0o600, "words: holds no token"),
+        ("empty", 0o600, "empty: holds no password"),
     ],
 )
 def test_a_password_is_read_from_a_file_that_only_its_owner_can_read(
     name: str, mode: int, said: str, tmp_path: Path
 ) -> None:
     """Whoever else reads it reads the state."""
-    for file, text in (("open", "secret"), ("words", "my secret"), ("good", "secret\n")):
+    for file, text in (("open", "secret"), ("empty", "\n"), ("good", "secret\n")):
         (tmp_path / file).write_text(text)
         (tmp_path / file).chmod(mode)
     table = '[state]\nurl = "postgresql://u@127.0.0.1:1/d"\npassword_file = "{}"\n'
@@ -220,68 +232,14 @@ def test_a_problem_that_has_two_classes_is_a_mistake(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("rows", "said"),
-    [
-        ("x,供水器,a,b,c,,106,29", "parts.csv:3: ObjID: 'x'"),
-        (
-            "5.00103E+15,供水器,a,b,c,,106,29",
-            "parts.csv:3: ObjID: '5.00103E+15' is no code; Excel turned the code into a number; format",
-        ),
-        (
-            "5001030132000008,供水器,a,b,c,5.00103E+14,106,29",
-            "parts.csv:3: BGID: '5.00103E+14' is no code; Excel",
-        ),
-        ("5001030132000008,供水器,a,b,c,,206,29", "parts.csv:3: lon: '206'"),
-        ("5001030132000008,供水器,a,b,c,,106,nan", "parts.csv:3: lat: 'nan'"),
-        ("5001030132000008,供水器,a,b,c,12,106,29", "parts.csv:3: BGID: '12'"),
-        ("5001030132000008,供水器,a,b,c", "parts.csv:3: not as many fields"),
-        ("5001030132000008,供水器,a,b,c,,106,29,9", "parts.csv:3: not as many fields"),
-        (PART, "parts.csv:3: ObjID: 5001030132000007 is given twice"),
-        ('5001030132000008,"供水器', "parts.csv:3: not CSV"),
-    ],
-)
-def test_a_bad_row_refuses_the_whole_register(rows: str, said: str, tmp_path: Path) -> None:
-    """Nothing is half-read, and the row is named."""
-    path = tmp_path / "parts.csv"
-    path.write_text(f"{HEADER}\n{PART}\n{rows}\n")
-    with pytest.raises(TomlFileError) as caught:
-        load_parts(path)
-    assert str(caught.value).replace(f"{tmp_path}/", "").startswith(said)
-
-
-@pytest.mark.parametrize(
-    ("raw", "said"),
-    [
-        (b"", "parts.csv:1: the first line is ''"),
-        (f"{HEADER}\n{PART}".encode("gb18030"), "parts.csv:2: not UTF-8 text; save it as UTF-8"),
-        (b"ObjID;ObjName\n", "parts.csv:1: the first line is"),
-    ],
-)
-def test_a_file_that_is_no_register_is_refused(raw: bytes, said: str, tmp_path: Path) -> None:
-    """Excel in China writes GB 18030 and says nothing."""
-    path = tmp_path / "parts.csv"
-    path.write_bytes(raw)
-    with pytest.raises(TomlFileError) as caught:
-        load_parts(path)
-    assert str(caught.value).replace(f"{tmp_path}/", "").startswith(said)
-
-
-def test_a_register_may_begin_with_a_mark_and_be_in_any_column_order(tmp_path: Path) -> None:
-    """Excel writes a byte order mark into CSV UTF-8."""
-    path = tmp_path / "parts.csv"
-    columns = list(zip(HEADER.split(","), PART.split(","), strict=True))[::-1]
-    lines = [",".join(name for name, _ in columns), ",".join(value for _, value in columns)]
-    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
-    assert load_parts(path)["5001030132000007"].DeptName3 == "c"
-
-
 @pytest.mark.usefixtures("both_engines")
 @pytest.mark.parametrize(("schema", "metadata"), [("state", STATE), ("series", SERIES)])
 def test_migrations_make_the_tables_that_the_code_uses(schema: str, metadata: Any, tmp_path: Path) -> None:
     """Nothing is missing, nothing is left over; the state's are the same in a PostgreSQL."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
+
+    import collector.people.tables  # noqa: F401
 
     database = Database(States.of(tmp_path) if schema == "state" else tmp_path / "x.db", schema)
     try:
@@ -316,11 +274,11 @@ def test_init_writes_what_check_finds_sound_and_overwrites_nothing(tmp_path: Pat
     PublicKey(line[1])
     once_more = gengfu("init", str(folder / "collector.toml"))
     assert (once_more.exit_code, "is not replaced" in once_more.output) == (1, True)
-    (folder / "parts.csv").write_text(f"{HEADER}\n1,2\n")
+    (folder / "parts.csv").write_text(f"{PARTS_HEADER}\n1,2\n")
     checked = gengfu("check", str(folder / "collector.toml"), "--json")
     assert checked.exit_code == 1
     [problem] = json.loads(checked.stdout)["problems"]
-    assert (problem["line"], problem["what"]) == (2, "not as many fields as the header")
+    assert (problem["line"], problem["what"]) == (2, "has not as many fields as the header")
 
 
 def test_run_tells_its_url_refuses_a_second_of_its_kind_and_stops_when_told(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ CAMPAIGNS = (
         ["--cuts", "10000"],
         ["--cuts", "200"],
         minutes=6,
-        minutes_max=15,
+        minutes_max=30,
     ),
     Campaign(
         "hostile",
@@ -73,9 +73,9 @@ CAMPAIGNS = (
     Campaign(
         "controls",
         "no output runs too long, while inhibited, against precedence or off the record",
-        ["--steps", "200000", "--worlds", "20"],
-        ["--steps", "10000", "--worlds", "2"],
-        minutes=1,
+        ["--steps", "200000", "--worlds", "20", "--lives", "6000"],
+        ["--steps", "10000", "--worlds", "2", "--lives", "1500"],
+        minutes=4,
         minutes_max=10,
     ),
     Campaign(

@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.faults.controls import WEAKENED, walk, with_weakened
+from tests.faults import controls_machine
+from tests.faults.controls import WEAKENED, found_by_machine, walk, with_weakened
+from tests.faults.controls_machine import Controls
 
 STEPS = 5_000
 
@@ -15,6 +17,19 @@ def test_nothing_runs_too_long_unsafely_against_precedence_or_off_the_record(see
     assert told.starts > 50
     assert told.restarts > 5
     assert told.refused > 5
+
+
+def test_whatever_is_chosen_to_happen_nothing_is_wrong_and_something_ran() -> None:
+    """Hypothesis chooses, by the same seed each time."""
+    controls_machine.run(150)
+    assert Controls.starts > 50
+
+
+@pytest.mark.parametrize("name", ["renewed_without_end", "end_not_recorded"])
+def test_the_machine_finds_rules_that_are_weaker(name: str) -> None:
+    """The control of the machine: it ends where something is wrong."""
+    *_, expected = WEAKENED[name]
+    assert expected in found_by_machine(name, 500)
 
 
 @pytest.mark.parametrize("name", WEAKENED)

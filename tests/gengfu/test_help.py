@@ -13,15 +13,19 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from gengfu.commands import collector, command, edge, lamps, periods, profiles
+from gengfu.commands import alarms, audit, collector, command, edge, lamps, periods, profiles, tokens, users
 
 GROUPS = {
+    "alarms": alarms.app,
     "edge": edge.app,
     "collector": collector.app,
     "command": command.app,
     "lamps": lamps.app,
     "periods": periods.app,
     "profiles": profiles.app,
+    "users": users.app,
+    "tokens": tokens.app,
+    "audit": audit.app,
 }
 
 

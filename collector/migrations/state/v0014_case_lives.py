@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "state_0014"
-down_revision: str | None = "state_0010"
+down_revision: str | None = "state_0013"
 branch_labels: str | None = None
 depends_on: str | None = None
 

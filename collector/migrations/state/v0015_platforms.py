@@ -40,6 +40,7 @@ def upgrade() -> None:
         " FROM outbox_before b JOIN cases c ON c.id = b.case_id ORDER BY c.row"
     )
     op.drop_table("outbox_before")
+    op.create_index("cases_platform_number", "cases", ["platform_number"])
     op.create_table(
         "platform_statuses",
         sa.Column("row", _BIG_ID, primary_key=True),
@@ -68,6 +69,7 @@ def upgrade() -> None:
         sa.Column("platform", sa.String(64), primary_key=True),
         sa.Column("cursor", sa.String(500), nullable=False),
         sa.Column("polled_ms", sa.BigInteger(), nullable=False),
+        sa.Column("looked_row", sa.BigInteger(), nullable=False),
     )
 
 
@@ -75,6 +77,7 @@ def downgrade() -> None:
     """Go back; of each case only its first message is kept."""
     for table in ("platform_polls", "platform_nonces", "platform_statuses"):
         op.drop_table(table)
+    op.drop_index("cases_platform_number", "cases")
     op.execute("CREATE TABLE outbox_after AS SELECT * FROM outbox WHERE n = 1")
     op.drop_table("outbox")
     op.create_table(

@@ -1,11 +1,9 @@
-"""Figures of evaluation: equal to those by the words of the formulas, kept up step by step, on both engines."""
+"""Figures of evaluation: equal to those by the words of their formulas, kept up step by step."""
 
 import asyncio
 import csv
 import io
 import json
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -15,7 +13,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from sqlalchemy import delete, insert, select, update
 from typer.testing import CliRunner
 
@@ -37,6 +34,7 @@ from collector.tables import audit, cases
 from gengfu.commands.evaluation import app as command
 from tests.collector.making import Clock, rows, settings, standing
 from tests.collector.making import journal_database as opened
+from tests.collector.serving import served
 
 pytestmark = pytest.mark.usefixtures("both_engines")
 
@@ -165,22 +163,12 @@ def test_what_differs_from_the_raw_rows_is_named(tmp_path: Path) -> None:
 @contextmanager
 def asked(collector: Collector) -> Iterator[httpx.Client]:
     """Serve the interface on a port and lend a client."""
-    configuration = uvicorn.Config(collector.app, log_config=None, lifespan="off", ws="none")
-    server = uvicorn.Server(configuration)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
-                yield client
-        finally:
-            server.should_exit = True
-            thread.join()
+    with served(collector.app) as url, httpx.Client(base_url=url) as client:
+        yield client
 
 
 def test_the_interface_tells_figures_formulas_and_what_is_left_out(tmp_path: Path) -> None:
-    """A mistake in a question is refused with words; a change is on the audit trail; the command prints it."""
+    """A mistake is refused with words; a change is on the audit trail; the command prints it."""
     clock = Clock(now_ms=NOW_MS)
     with standing(settings(tmp_path), clock) as collector:
         case_year.fill(collector.state, CASES, SEED)

@@ -3,30 +3,22 @@
 import asyncio
 import gzip
 import json
-import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from collector.platforms.outbox import BODY_BYTES_MAX, INTERRUPTED, Outbox, _plain
-from collector.platforms.verdicts import (
-    Answered,
-    Attempt,
-    Filed,
-    NeedsPerson,
-    NotSent,
-    Retry,
-    Unknown,
-    judge,
-    wait_s,
-)
+from collector.platforms import queue
+from collector.platforms.answers import HttpAnswer, of_message
+from collector.platforms.mapping import plain_mapping
+from collector.platforms.protocol import Answered, Capabilities, NotSent, Perhaps, Refused, Taken
+from collector.platforms.rest import BODY_BYTES_MAX, RestConnector, plain
+from collector.platforms.verdicts import Ask, Filed, NeedsPerson, Retry, given_up, judge, wait_s
 from collector.service import Collector
 from collector.tables import cases, outbox
 from contract.topics import Lane
@@ -42,6 +34,7 @@ from tests.collector.making import (
     standing,
     up,
 )
+from tests.collector.platforms.serving import Racing, served, until
 
 pytestmark = pytest.mark.usefixtures("both_engines")
 
@@ -54,47 +47,76 @@ retry_max_s = 0.1
 attempts_max = {attempts_max}
 concurrency_max = 2
 """
-WAIT_S = 10.0
+INTERRUPTED = {"state": "sending", "platform": "city"}
+KEY, QUESTION, NEITHER = Capabilities(has_key=True), Capabilities(can_look_up=True), Capabilities()
 
 
 @pytest.mark.parametrize(
-    ("attempt", "with_key", "without_key"),
+    ("status", "body", "kind"),
     [
-        (Answered(201, b'{"number": "C-1"}'), Filed, Filed),
-        (Answered(204, b""), Filed, Filed),
-        (Answered(200, b"<html>sign in</html>"), Retry, NeedsPerson),
-        (Answered(200, b"[1]"), Retry, NeedsPerson),
-        (Answered(429, b""), Retry, Retry),
-        (Answered(503, b""), Retry, Retry),
-        (Answered(500, b""), Retry, NeedsPerson),
-        (Answered(504, b""), Retry, NeedsPerson),
-        (Answered(400, b"no such class"), NeedsPerson, NeedsPerson),
-        (Answered(404, b"\xff"), NeedsPerson, NeedsPerson),
-        (Answered(302, b""), NeedsPerson, NeedsPerson),
-        (NotSent("refused"), Retry, Retry),
-        (Unknown("timeout"), Retry, NeedsPerson),
+        (201, b'{"number": "C-1"}', Taken),
+        (204, b"", Taken),
+        (200, b"<html>sign in</html>", Perhaps),
+        (200, b"[1]", Perhaps),
+        (429, b"", NotSent),
+        (401, b"", NotSent),
+        (503, b"", NotSent),
+        (500, b"", Perhaps),
+        (504, b"", Perhaps),
+        (302, b"", Perhaps),
+        (400, b"no such class", Refused),
+        (404, b"\xff", Refused),
     ],
 )
-def test_every_answer_has_its_verdict(attempt: Attempt, with_key: type, without_key: type) -> None:
+def test_every_answer_means_something(status: int, body: bytes, kind: type) -> None:
+    """Only what says so is taken, and only what cannot have been taken was not."""
+    assert type(of_message(HttpAnswer(status, body), plain_mapping("Idempotency-Key"))) is kind
+
+
+@pytest.mark.parametrize(
+    ("answered", "perhaps", "with_key", "asked", "with_neither"),
+    [
+        (Taken("C-1"), False, Filed, Filed, Filed),
+        (NotSent("no connection"), False, Retry, Retry, Retry),
+        (Perhaps("timeout"), False, Retry, Ask, NeedsPerson),
+        (Refused("no such class"), False, NeedsPerson, NeedsPerson, NeedsPerson),
+        (Refused("no such class"), True, NeedsPerson, Ask, NeedsPerson),
+    ],
+)
+def test_what_may_have_arrived_is_sent_again_only_under_a_key_and_asked_for_where_it_can_be(
+    answered: Answered, *, perhaps: bool, with_key: type, asked: type, with_neither: type
+) -> None:
     """Without an idempotency key nothing is sent again that may have arrived."""
-    assert type(judge(attempt, has_key=True)) is with_key
-    assert type(judge(attempt, has_key=False)) is without_key
+    assert type(judge(answered, KEY, perhaps=perhaps)) is with_key
+    assert type(judge(answered, QUESTION, perhaps=perhaps)) is asked
+    assert type(judge(answered, NEITHER, perhaps=perhaps)) is with_neither
+
+
+def test_what_was_tried_often_enough_is_given_up_with_what_may_have_become_of_it() -> None:
+    """Whether the platform may have it is what the person has to know."""
+    verdict = given_up(Retry("answered 500", perhaps=True), 3, 3)
+    assert verdict == NeedsPerson("given up after 3 attempts; the last: answered 500", perhaps=True)
+    assert given_up(Retry("answered 429"), 3, 3) == NeedsPerson(
+        "given up after 3 attempts; the last: answered 429", perhaps=False
+    )
+    assert isinstance(given_up(Ask("answered 500"), 3, 3), NeedsPerson)
+    assert given_up(Filed("C-1"), 3, 3) == Filed("C-1")
 
 
 @pytest.mark.parametrize(
     "body", [b'{"number": "\\ud800"}', b'{"number": 7}', b"[" * 60_000, b'{"number": null}']
 )
 def test_strange_numbers_do_no_harm(body: bytes) -> None:
-    """A number that is no text is none; half a character is replaced."""
-    verdict = judge(Answered(200, body), has_key=True)
-    assert not isinstance(verdict, Filed) or verdict.number in ("", "?")
+    """A number that is no text is one as text; half a character is replaced."""
+    answered = of_message(HttpAnswer(200, body), plain_mapping("Idempotency-Key"))
+    assert not isinstance(answered, Taken) or answered.number in ("", "?", "7")
 
 
-def waited(attempts: int, retry: Retry) -> float:
+def waited(attempts: int, after: str = "") -> float:
     """Return the wait after so many attempts."""
     return wait_s(
         attempts,
-        retry,
+        after,
         shortest_s=2,
         longest_s=900,
         after_max_s=3600,
@@ -106,12 +128,12 @@ def waited(attempts: int, retry: Retry) -> float:
 def test_waits_double_with_jitter_up_to_a_limit_and_heed_retry_after() -> None:
     """Retry-After may be seconds or a date; nonsense is no Retry-After."""
     for attempts, longest in ((1, 2), (2, 4), (5, 32), (40, 900)):
-        assert longest / 2 <= waited(attempts, Retry("")) <= longest
-    assert waited(1, Retry("", "120")) == 120
-    assert waited(1, Retry("", "999999")) == 3600
-    assert waited(1, Retry("", "Tue, 14 Nov 2023 22:14:20 GMT")) == 60
-    assert waited(1, Retry("", "Tue, 14 Nov 2000 22:14:20 GMT")) == 2
-    assert waited(1, Retry("", "soon")) <= 2
+        assert longest / 2 <= waited(attempts) <= longest
+    assert waited(1, "120") == 120
+    assert waited(1, "999999") == 3600
+    assert waited(1, "Tue, 14 Nov 2023 22:14:20 GMT") == 60
+    assert waited(1, "Tue, 14 Nov 2000 22:14:20 GMT") == 2
+    assert waited(1, "soon") <= 2
 
 
 class Platform:
@@ -144,31 +166,6 @@ class Platform:
             self.under_way -= 1
 
 
-@asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[str]:
-    """Serve an application on a free loopback port."""
-    configuration = uvicorn.Config(
-        app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(configuration)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
-            await until(lambda: server.started)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/cases"
-        finally:
-            server.should_exit = True
-            await serving
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so; fail after a bound."""
-    async with asyncio.timeout(WAIT_S):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 def postings(collector: Collector) -> list[tuple[str, str]]:
     """Return state and reason of each case on its way."""
     query = outbox.select().order_by(outbox.c.case_id)
@@ -189,23 +186,18 @@ async def sending(
 ) -> AsyncIterator[Collector]:
     """Run the outbox of a centre that has so many cases."""
     tables = PLATFORM.format(url=url, header=header, attempts_max=attempts_max)
-    clock = Clock()
-    with standing(settings(folder, tables=tables), clock) as collector:
+    with standing(settings(folder, tables=tables), Racing()) as collector:
         events = [raised(number, part="", device=f"meter-{number}") for number in range(alarms)]
         given(collector, [up(happened(1, *events), lane=Lane.EVENTS)])
         await projected(collector)
-        async with running_outbox(collector, clock):
+        async with running_outbox(collector):
             yield collector
 
 
 @asynccontextmanager
-async def running_outbox(collector: Collector, clock: Clock) -> AsyncIterator[None]:
-    """Run the outbox with time passing a hundred times as fast, so that no back-off is waited for."""
-    assert collector.outbox
-    started = asyncio.get_running_loop().time()
-    loop = asyncio.get_running_loop()
-    collector.outbox._now_ms = lambda: clock.now_ms + round((loop.time() - started) * 100_000)
-    task = asyncio.create_task(collector.outbox.run())
+async def running_outbox(collector: Collector) -> AsyncIterator[None]:
+    """Run what sends."""
+    task = asyncio.create_task(collector.platforms.run())
     try:
         yield
     finally:
@@ -260,7 +252,7 @@ def test_a_refusal_and_too_many_attempts_go_to_a_person(tmp_path: Path) -> None:
         platform = Platform(["500"] * 9)
         async with served(platform.app) as url, sending(tmp_path / "b", url, attempts_max=3) as collector:
             await until(lambda: postings(collector)[0][0] == "needs_person")
-            assert postings(collector)[0][1] == "given up after 3 attempts; the last: answered 500"
+            assert postings(collector)[0][1].startswith("given up after 3 attempts; the last: answered 500")
             assert platform.cases.total() == 3
 
     asyncio.run(scenario())
@@ -286,8 +278,9 @@ def test_a_platform_whose_name_is_none_is_told_and_does_not_end_the_centre(url: 
 
     async def scenario() -> None:
         async with sending(tmp_path, "http://127.0.0.1:1/") as collector:
-            assert collector.outbox
-            collector.outbox._platform = collector.outbox._platform.model_copy(update={"url": url})
+            connector = collector.platforms.outboxes["city"].connector
+            assert isinstance(connector, RestConnector)
+            connector._url = url
             collector.state.write_now(lambda db: db.execute(outbox.update().values(reason="")))
             await until(
                 lambda: "no address" in postings(collector)[0][1] or "no conn" in postings(collector)[0][1]
@@ -299,11 +292,11 @@ def test_a_platform_whose_name_is_none_is_told_and_does_not_end_the_centre(url: 
 
 def test_an_answer_that_unpacks_to_gigabytes_is_read_to_its_limit() -> None:
     """A plain answer is asked for; one that is packed all the same is understood, up to the limit."""
-    assert _plain(gzip.compress(b'{"number": "C-1"}'), "gzip") == b'{"number": "C-1"}'
-    assert len(_plain(gzip.compress(bytes(10**8)), "gzip")) == BODY_BYTES_MAX
+    assert plain(gzip.compress(b'{"number": "C-1"}'), "gzip") == b'{"number": "C-1"}'
+    assert len(plain(gzip.compress(bytes(10**8)), "gzip")) == BODY_BYTES_MAX
     packed = gzip.compress(gzip.compress(b"{}"))
-    assert _plain(packed, "gzip, gzip") == packed
-    assert _plain(b"no gzip", "gzip") == b"no gzip"
+    assert plain(packed, "gzip, gzip") == packed
+    assert plain(b"no gzip", "gzip") == b"no gzip"
 
 
 @SQLITE_ONLY
@@ -314,17 +307,15 @@ def test_a_database_that_cannot_be_written_at_the_start_is_waited_for(tmp_path: 
         platform = Platform([])
         async with served(platform.app) as url:
             tables = PLATFORM.format(url=url, header="Idempotency-Key", attempts_max=5)
-            clock = Clock()
-            with standing(settings(tmp_path, tables=tables), clock) as collector:
+            with standing(settings(tmp_path, tables=tables), Racing()) as collector:
                 given(collector, [up(happened(1, raised(1)), lane=Lane.EVENTS)])
                 await projected(collector)
-                collector.state.write_now(lambda db: db.execute(outbox.update().values(state="sending")))
+                collector.state.write_now(lambda db: db.execute(outbox.update().values(INTERRUPTED)))
                 writer = collector.state._connection.connection.driver_connection
                 assert writer is not None
                 writer.execute("PRAGMA query_only = ON")
-                async with running_outbox(collector, clock):
-                    assert collector.outbox
-                    await until(lambda: collector.outbox is not None and bool(collector.outbox.failing))
+                async with running_outbox(collector):
+                    await until(lambda: bool(collector.platforms.failing))
                     writer.execute("PRAGMA query_only = OFF")
                     await until(lambda: postings(collector)[0][0] == "done")
 
@@ -354,15 +345,14 @@ def test_a_case_that_was_being_sent_when_we_died(header: str, state: str, tmp_pa
         with standing(settings(tmp_path, tables=tables), Clock()) as collector:
             given(collector, [up(happened(1, raised(1)), lane=Lane.EVENTS)])
             await projected(collector)
-            collector.state.write_now(lambda db: db.execute(outbox.update().values(state="sending")))
+            collector.state.write_now(lambda db: db.execute(outbox.update().values(INTERRUPTED)))
         async with served(platform.app) as url:
             tables = PLATFORM.format(url=url, header=header, attempts_max=5)
-            clock = Clock()
-            with standing(settings(tmp_path, tables=tables), clock) as collector:
-                async with running_outbox(collector, clock):
+            with standing(settings(tmp_path, tables=tables), Racing()) as collector:
+                async with running_outbox(collector):
                     await until(lambda: postings(collector)[0][0] == state)
                 if state == "needs_person":
-                    assert INTERRUPTED in postings(collector)[0][1]
+                    assert "interrupted while it was being sent" in postings(collector)[0][1]
                     assert platform.cases.total() == 0
 
     asyncio.run(scenario())
@@ -375,5 +365,6 @@ def test_nothing_is_due_before_its_time(tmp_path: Path) -> None:
         given(collector, [up(happened(1, raised(1)), lane=Lane.EVENTS)])
         asyncio.run(projected(collector))
         collector.state.write_now(lambda db: db.execute(outbox.update().values(next_ms=NOW_MS + 1)))
-        assert isinstance(collector.outbox, Outbox)
-        assert asyncio.run(collector.outbox._due()) == []
+        collector.state.write_now(lambda db: queue.route(db, collector.platforms.choose))
+        assert collector.state.read_now(lambda db: queue.due(db, "city", NOW_MS, 9, ())) == []
+        assert collector.state.read_now(lambda db: queue.due(db, "city", NOW_MS + 1, 9, ()))

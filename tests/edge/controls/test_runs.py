@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from contract.events import AlarmCleared, AlarmRaised, ControlAction, ControlChanged
+from contract.events import AlarmCleared, AlarmRaised, ControlAction, ControlChanged, Holder
 from contract.samples import ClockState
-from tests.edge.controls.bench import CONTACTOR, FROST, OTHER, OUT, SPRAY, Bench
+from tests.edge.controls.bench import CONTACTOR, FROST, OTHER, OUT, SPRAY, START_MS, Bench
 
 PUMPS = SPRAY | {
     "name": "pumps",
@@ -142,6 +142,41 @@ def test_a_switch_inhibits_by_its_state_and_for_so_long_after(lasts_s: float) ->
     assert bench.on()
     bench.step(2, door=True)
     assert not bench.on()
+
+
+def test_rain_that_fell_while_nothing_asked_for_a_run_still_keeps_it_off() -> None:
+    """A control that rests decides nothing, and remembers what inhibits beyond its own time."""
+    rain = {"point": "sensor/rain", "equals": True, "reason": "rain", "lasts_s": 60.0}
+    bench = Bench(SPRAY | {"inhibits": [rain]})
+    bench.step(5, value=100.0, rain=False)
+    assert bench.control.rests
+    bench.step(5, rain=True)
+    bench.step(10, rain=False)
+    assert bench.control.rests
+    bench.step(40, value=200.0)
+    assert not bench.on()
+    bench.step(20)
+    assert bench.on()
+
+
+def test_a_control_at_rest_wakes_for_its_start_for_its_output_and_for_a_hand() -> None:
+    """Each of them alone ends the rest; what it ran is counted from its start, not from the last look."""
+    bench = Bench(SPRAY)
+    bench.step(100, value=100.0)
+    assert bench.control.rests
+    bench.relays[bench.control.outputs[0].target].on = True
+    bench.step(2)
+    assert not bench.on()  # somebody else had switched it: found, and ended
+    bench.step(100)
+    assert bench.control.rests
+    bench.said(bench.engine.manual(OUT, True, START_MS + 230_000, Holder.LOCAL, "wang", bench.now))
+    bench.step(10)
+    assert bench.on()
+    assert bench.control.outputs[0].on_s <= 12.0
+    bench.step(100)
+    assert bench.control.rests
+    bench.step(1, value=200.0)
+    assert bench.on()
 
 
 @pytest.mark.parametrize(

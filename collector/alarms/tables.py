@@ -1,0 +1,115 @@
+"""The tables of alarms' life cycle: where each source stands, silences, what was annunciated, floods."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from collector.tables import STATE, BigId
+
+conditions = Table(
+    "conditions",
+    STATE,
+    Column("row", BigId, primary_key=True),
+    Column("gateway", String(64), nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("device", String(64), nullable=False),
+    Column("point", String(64), nullable=False),
+    Column("condition", String(64), nullable=False),
+    Column("alarm_id", String(32), nullable=False),  # of the current or last occurrence
+    Column("problem", String(64), nullable=False),
+    Column("priority", String(16), nullable=False),
+    Column("part", String(500), nullable=False),
+    Column("line", String(64), nullable=False),
+    Column("area", String(64), nullable=False),
+    Column("message", String(500), nullable=False),
+    Column("source_active", Boolean, nullable=False),  # what the source says of the current occurrence
+    Column("active", Boolean, nullable=False),  # the same, but that a chattering one stands
+    Column("acked", Boolean, nullable=False),
+    Column("acked_by", String(100)),  # NULL, like the next: nobody had to
+    Column("acked_ms", BigInteger),
+    Column("latched", Boolean, nullable=False),  # returned to normal, and waits for a reset
+    Column("shelving", String(16), nullable=False),
+    Column("shelved_until_ms", BigInteger),
+    Column("suppressed", Text, nullable=False),  # reasons, as a JSON list in order
+    Column("out_of_service", Boolean, nullable=False),
+    Column("set_aside", Text, nullable=False),  # who keeps it quiet, since when and why, as JSON
+    Column("chattering_since_ms", BigInteger),  # NULL, like the next: it does not
+    Column("chattering_alarm_id", String(32)),  # the occurrence that began it
+    Column("activations", Text, nullable=False),  # times of the newest few, as a JSON list, oldest first
+    Column("raised_ms", BigInteger, nullable=False),  # by the gateway's clock, like the next
+    Column("cleared_ms", BigInteger),  # NULL while the occurrence is active
+    Column("activated_ms", BigInteger, nullable=False),  # when the centre heard of the newest occurrence
+    Column("annunciated_ms", BigInteger),  # when it was last to be told of
+    Column("changed_ms", BigInteger, nullable=False),
+    Column("changed_by", String(100), nullable=False),
+    Column("change", String(32), nullable=False),  # the last happening that moved it
+    Column("occurrences", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    UniqueConstraint("gateway", "rule", "device", "point", "condition", name="conditions_source"),
+)
+_ACTIVE = text("active")
+_UNACKED = text("NOT acked")
+_SHELVED = text("shelving <> 'unshelved'")
+_SUPPRESSED = text("suppressed <> '[]'")
+_OUT_OF_SERVICE = text("out_of_service")
+_CHATTERING = text("chattering_since_ms IS NOT NULL")
+Index("conditions_active", conditions.c.gateway, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE)
+Index("conditions_active_rule", conditions.c.rule, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE)
+Index("conditions_unacked", conditions.c.row, sqlite_where=_UNACKED, postgresql_where=_UNACKED)
+Index("conditions_shelved", conditions.c.row, sqlite_where=_SHELVED, postgresql_where=_SHELVED)
+Index("conditions_suppressed", conditions.c.row, sqlite_where=_SUPPRESSED, postgresql_where=_SUPPRESSED)
+Index(
+    "conditions_out_of_service",
+    conditions.c.row,
+    sqlite_where=_OUT_OF_SERVICE,
+    postgresql_where=_OUT_OF_SERVICE,
+)
+Index("conditions_chattering", conditions.c.row, sqlite_where=_CHATTERING, postgresql_where=_CHATTERING)
+
+silences = Table(
+    "silences",
+    STATE,
+    Column("row", BigId, primary_key=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("matchers", Text, nullable=False),  # as a JSON list of texts
+    Column("starts_at_ms", BigInteger, nullable=False),
+    Column("ends_at_ms", BigInteger, nullable=False),
+    Column("created_by", String(100), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("comment", String(500), nullable=False),
+    Column("over", Boolean, nullable=False),  # its end was noted
+)
+Index("silences_ends", silences.c.ends_at_ms)
+
+annunciations = Table(
+    "annunciations",
+    STATE,
+    Column("row", BigId, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("condition", BigInteger, nullable=False),  # its row
+    Column("problem", String(64), nullable=False),
+    Column("area", String(64), nullable=False),
+    Column("priority", String(16), nullable=False),
+)
+Index("annunciations_at", annunciations.c.at_ms)
+
+floods = Table(
+    "alarm_floods",
+    STATE,
+    Column("row", BigId, primary_key=True),
+    Column("began_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger),  # NULL while it lasts
+    Column("alarms", Integer, nullable=False),  # annunciated from its first window to its end
+    Column("summary", Text, nullable=False),  # JSON: the most frequent problems and areas with their counts
+)
+_LASTS = text("ended_ms IS NULL")
+Index("alarm_floods_open", floods.c.began_ms, sqlite_where=_LASTS, postgresql_where=_LASTS)

@@ -1,0 +1,126 @@
+"""What time alone changes: shelving and silences end, chattering and floods are over. All of it is in SQL."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from collector.alarms import annunciating, silences
+from collector.alarms.conditions import Conditions
+from collector.alarms.inhibition import PREFIX
+from collector.alarms.lifecycle import step
+from collector.alarms.operating import target_of
+from collector.alarms.settings import AlarmSettings
+from collector.alarms.standings import Change, standing_of
+from collector.alarms.tables import conditions
+from collector.alarms.tables import silences as silence_table
+from collector.alarms.transitions import Happening
+from collector.database import Database
+from collector.people import audit
+from collector.people.roles import CENTRE
+
+_log = logging.getLogger(__name__)
+
+ROUND_S = 1.0
+ROWS_AT_ONCE_MAX = 200
+"""A transaction takes so many: commits of what arrives wait for the same thread."""
+TRANSACTIONS_PER_ROUND_MAX = 50
+
+
+class Timers:
+    """Goes round every second; what a round leaves is the next one's work, also after a restart."""
+
+    def __init__(
+        self, state: Database, book: Conditions, settings: AlarmSettings, *, now_ms: Callable[[], int]
+    ) -> None:
+        """``book`` is what writes alarms' standings."""
+        self._state, self._book, self._now_ms = state, book, now_ms
+        self._chatter, self._flood = settings.chatter, settings.flood
+        self._settled_upto = 0
+
+    async def run(self) -> None:
+        """Go round until cancelled."""
+        while True:
+            try:
+                await self.round()
+            except SQLAlchemyError:
+                _log.exception("the timers of alarms failed and are tried again")
+            await asyncio.sleep(ROUND_S)
+
+    async def round(self) -> None:
+        """Do all that is due."""
+        for _ in range(TRANSACTIONS_PER_ROUND_MAX):
+            now_ms = self._now_ms()
+            if not await self._state.read(partial(self._is_due, now_ms=now_ms)):
+                return
+            if not await self._state.write(partial(self.turn, now_ms=now_ms)):
+                return
+
+    def turn(self, connection: Connection, now_ms: int) -> bool:
+        """Do some of what is due, in the caller's transaction; return whether more may wait."""
+        more = self._unshelve(connection, now_ms)
+        more |= self._calm(connection, now_ms)
+        more |= silences.note_ended(connection, now_ms)
+        annunciating.end_flood(connection, now_ms, self._flood)
+        return more | (self._book.standings.unsettled and self._settle(connection, now_ms))
+
+    def _is_due(self, connection: Connection, now_ms: int) -> bool:
+        over = annunciating.flood_is_over(connection, now_ms, self._flood)
+        if self._book.standings.unsettled or over:
+            return True
+        due = (
+            select(conditions.c.row).where(*self._shelved(now_ms)),
+            select(conditions.c.row).where(*self._calmed(now_ms)),
+            select(silence_table.c.row).where(silence_table.c.ends_at_ms <= now_ms, ~silence_table.c.over),
+        )
+        return any(connection.execute(query.limit(1)).first() for query in due)
+
+    def _unshelve(self, connection: Connection, now_ms: int) -> bool:
+        query = select(conditions).where(*self._shelved(now_ms)).order_by(conditions.c.row)
+        rows = connection.execute(query.limit(ROWS_AT_ONCE_MAX)).all()
+        change = Change(Happening.SHELVING_EXPIRED, CENTRE.name, now_ms)
+        for row in rows:
+            self._book.standings.put(connection, row, step(standing_of(row), change.happening), change)
+            detail = {"row": row.row, "until_ms": row.shelved_until_ms}
+            audit.note(connection, CENTRE, now_ms, "alarm.shelving_expired", target_of(row), detail)
+        return len(rows) == ROWS_AT_ONCE_MAX
+
+    def _calm(self, connection: Connection, now_ms: int) -> bool:
+        """End chattering that was quiet for long enough: the alarm goes by its current condition."""
+        query = select(conditions.c.row).where(*self._calmed(now_ms)).order_by(conditions.c.row)
+        numbers = connection.scalars(query.limit(ROWS_AT_ONCE_MAX)).all()
+        change = Change(Happening.CHATTERING_ENDED, CENTRE.name, now_ms)
+        for number in numbers:  # each read anew: the one before may have let this one go
+            row = connection.execute(select(conditions).where(conditions.c.row == number)).one()
+            after = step(standing_of(row), change.happening, latching=self._book.latches(row))
+            after = self._book.standings.inhibited_row(connection, row, after)
+            over = {"chattering_since_ms": None, "chattering_alarm_id": None, "activations": "[]"}
+            self._book.standings.put(connection, row, after, change, **over)
+        return len(numbers) == ROWS_AT_ONCE_MAX
+
+    def _settle(self, connection: Connection, now_ms: int) -> bool:
+        """Look at inhibition anew, some sources at a time: rules may have changed since it was decided."""
+        inhibited = conditions.c.suppressed.contains(f'"{PREFIX}', autoescape=True)
+        query = (
+            select(conditions)
+            .where(conditions.c.row > self._settled_upto, conditions.c.active | inhibited)
+            .order_by(conditions.c.row)
+            .limit(ROWS_AT_ONCE_MAX)
+        )
+        rows = connection.execute(query).all()
+        for row in rows:
+            self._book.standings.settle(connection, row, CENTRE.name, now_ms)
+        more = len(rows) == ROWS_AT_ONCE_MAX
+        self._settled_upto = rows[-1].row if more else 0
+        self._book.standings.unsettled = more
+        return more
+
+    def _shelved(self, now_ms: int) -> tuple[ColumnElement[bool], ...]:
+        return conditions.c.shelving != "unshelved", conditions.c.shelved_until_ms <= now_ms
+
+    def _calmed(self, now_ms: int) -> tuple[ColumnElement[bool], ...]:
+        before_ms = now_ms - self._chatter.quiet_ms
+        return conditions.c.chattering_since_ms.is_not(None), conditions.c.activated_ms <= before_ms

@@ -1,0 +1,1 @@
+"""Incidents: alarms that are one happening are told as one."""

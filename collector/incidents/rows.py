@@ -1,0 +1,248 @@
+"""Incidents, members and candidates as rows: a statement or two each, in the caller's transaction."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, case, delete, func, select, update
+from sqlalchemy import insert as plain_insert
+
+from collector.alarms.happening import Alarm
+from collector.database import insert
+from collector.incidents.correlating import Box, Candidate, Place
+from collector.incidents.labels import Seen
+from collector.incidents.tables import incident_candidates as candidates
+from collector.incidents.tables import incident_members as members
+from collector.incidents.tables import incidents
+from contract.events import Priority
+
+PRIORITIES = list(Priority)
+_REVISED = {"revision": incidents.c.revision + 1}
+_ANEW = _REVISED | {"version": incidents.c.version + 1}
+
+
+_OF_ALARM = select(members.c.incident_id).where(
+    members.c.gateway == bindparam("gateway"), members.c.alarm_id == bindparam("alarm_id")
+)
+_OPEN_BY_KEY = select(incidents).where(incidents.c.key == bindparam("key"), incidents.c.closed_ms.is_(None))
+_OPEN_OF_GROUPING = (
+    select(incidents)
+    .where(incidents.c.grouping == bindparam("grouping"), incidents.c.closed_ms.is_(None))
+    .order_by(incidents.c.row.desc())
+)
+_HAS_SOURCE = (
+    select(members.c.row)
+    .where(members.c.incident_id == bindparam("incident_id"), members.c.source == bindparam("source"))
+    .limit(1)
+)
+_ADD_MEMBER = plain_insert(members)
+_CLEAR_MEMBER = (
+    update(members)
+    .where(
+        members.c.gateway == bindparam("of_gateway"),
+        members.c.alarm_id == bindparam("of_alarm"),
+        members.c.cleared_ms.is_(None),
+    )
+    .values(cleared_ms=bindparam("ended_ms"))
+    .returning(members.c.incident_id)
+)
+_CHANGE = update(incidents).where(incidents.c.id == bindparam("of_incident")).values(**_REVISED)
+_ONE_LESS = (
+    update(incidents)
+    .where(incidents.c.id == bindparam("of_incident"))
+    .values(
+        active=incidents.c.active - 1,
+        last_ms=bindparam("now_ms"),
+        idle_ms=case((incidents.c.active - 1 == 0, bindparam("now_ms")), else_=None),
+        **_REVISED,
+    )
+)
+"""Made once: to put a statement together costs more than to execute it, and a storm executes thousands."""
+
+
+def incident_of(connection: Connection, gateway: str, alarm_id: str) -> str | None:
+    """Return the incident of an alarm."""
+    found: str | None = connection.execute(_OF_ALARM, {"gateway": gateway, "alarm_id": alarm_id}).scalar()
+    return found
+
+
+def open_by_key(connection: Connection, key: str) -> Row[Any] | None:
+    """Return the open incident of a key."""
+    return connection.execute(_OPEN_BY_KEY, {"key": key}).first()
+
+
+def open_of_grouping(connection: Connection, grouping: str) -> Sequence[Row[Any]]:
+    """Return the open incidents of a rule with some labels, the newest first."""
+    return connection.execute(_OPEN_OF_GROUPING, {"grouping": grouping}).all()
+
+
+def open_new(connection: Connection, values: Mapping[str, Any]) -> None:
+    """Write a new incident that has no members yet."""
+    empty = {
+        "idle_ms": None,
+        "closed_ms": None,
+        "merged_into": None,
+        "sources": 0,
+        "members": 0,
+        "active": 0,
+        "west": None,
+        "south": None,
+        "east": None,
+        "north": None,
+        "acked_ms": None,
+        "acked_by": "",
+        "case_id": None,
+        "revision": 1,
+        "version": 1,
+    }
+    connection.execute(plain_insert(incidents).values(empty | dict(values)))
+
+
+def let_go(connection: Connection, incident: Row[Any]) -> None:
+    """Take an open incident's key away: it goes on, and nothing joins it any more."""
+    ended = f"{incident.key[:600]}#{incident.id}"
+    connection.execute(
+        update(incidents).where(incidents.c.id == incident.id).values(key=ended, grouping=ended[:600])
+    )
+
+
+def has_source(connection: Connection, incident_id: str, source: str) -> bool:
+    """Say whether an alarm of this source is a member already."""
+    asked = {"incident_id": incident_id, "source": source}
+    return connection.execute(_HAS_SOURCE, asked).first() is not None
+
+
+def add_member(connection: Connection, incident_id: str, seen: Seen) -> None:
+    """Write a member that is active."""
+    row = {
+        "incident_id": incident_id,
+        "gateway": seen.alarm.gateway,
+        "alarm_id": seen.alarm.id,
+        "source": seen.source,
+        "at_ms": seen.at_ms,
+        "cleared_ms": None,
+    }
+    connection.execute(_ADD_MEMBER, row)
+
+
+def change(connection: Connection, incident_id: str, values: Mapping[str, Any]) -> None:
+    """Write what is new of an incident."""
+    connection.execute(_CHANGE, {"of_incident": incident_id, **values})
+
+
+def clear_member(connection: Connection, alarm: Alarm, now_ms: int) -> None:
+    """Note that a member is active no more; twice is as once."""
+    asked = {"of_gateway": alarm.gateway, "of_alarm": alarm.id, "ended_ms": alarm.cleared_ms}
+    incident_id = connection.execute(_CLEAR_MEMBER, asked).scalar()
+    if incident_id is not None:
+        connection.execute(_ONE_LESS, {"of_incident": incident_id, "now_ms": now_ms})
+
+
+def note_candidate(
+    connection: Connection, grouping: str, candidate: Candidate, noted_ms: int, forgotten_ms: int
+) -> None:
+    """Note what may be part of something larger; those noted before ``forgotten_ms`` are forgotten."""
+    old = [candidates.c.grouping == grouping, candidates.c.noted_ms < forgotten_ms]
+    connection.execute(delete(candidates).where(*old))
+    place = candidate.place
+    statement = insert(connection, candidates).values(
+        grouping=grouping,
+        incident_id=candidate.incident_id,
+        at_ms=candidate.at_ms,
+        noted_ms=noted_ms,
+        lon=place.lon if place else None,
+        lat=place.lat if place else None,
+    )
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["grouping", "incident_id"],
+            set_={"at_ms": candidate.at_ms, "noted_ms": noted_ms},
+        )
+    )
+
+
+def other_candidates(
+    connection: Connection, grouping: str, incident_id: str, count_max: int
+) -> list[Candidate]:
+    """Return the others that are noted, the newest so many."""
+    query = (
+        select(candidates)
+        .where(candidates.c.grouping == grouping, candidates.c.incident_id != incident_id)
+        .order_by(candidates.c.noted_ms.desc(), candidates.c.row.desc())
+        .limit(count_max)
+    )
+    return [
+        Candidate(row.incident_id, row.at_ms, None if row.lon is None else Place(row.lon, row.lat))
+        for row in connection.execute(query)
+    ]
+
+
+def forget_candidates(connection: Connection, incident_ids: Collection[str]) -> None:
+    """Forget what is no single incident any more."""
+    connection.execute(delete(candidates).where(candidates.c.incident_id.in_(incident_ids)))
+
+
+def by_id(connection: Connection, incident_ids: Collection[str]) -> Sequence[Row[Any]]:
+    """Return incidents, the oldest first."""
+    query = select(incidents).where(incidents.c.id.in_(incident_ids)).order_by(incidents.c.row)
+    return connection.execute(query).all()
+
+
+def move_members(connection: Connection, incident_ids: Collection[str], into: str, now_ms: int) -> None:
+    """Give the members of single incidents to another one; the single ones are closed for that."""
+    connection.execute(
+        update(members).where(members.c.incident_id.in_(incident_ids)).values(incident_id=into)
+    )
+    connection.execute(
+        update(incidents)
+        .where(incidents.c.id.in_(incident_ids))
+        .values(closed_ms=now_ms, merged_into=into, members=0, active=0, **_ANEW)
+    )
+
+
+def counted(connection: Connection, incident_id: str) -> dict[str, Any]:
+    """Count the members of an incident anew."""
+    query = select(
+        func.count(func.distinct(members.c.source)),
+        func.count(),
+        func.count().filter(members.c.cleared_ms.is_(None)),
+    ).where(members.c.incident_id == incident_id)
+    sources, all_of_them, active = connection.execute(query).one()
+    return {"sources": sources, "members": all_of_them, "active": active}
+
+
+def keys_of(connection: Connection, incident_id: str) -> list[tuple[str, str]]:
+    """Return the alarms of an incident, by gateway and id, in order."""
+    query = select(members.c.gateway, members.c.alarm_id).where(members.c.incident_id == incident_id)
+    return [(row.gateway, row.alarm_id) for row in connection.execute(query.order_by(members.c.row))]
+
+
+def box_of(row: Row[Any]) -> Box | None:
+    """Return where an incident's members stand."""
+    return None if row.west is None else Box(row.west, row.south, row.east, row.north)
+
+
+def sides(box: Box | None) -> dict[str, float]:
+    """Return a box as columns."""
+    return box._asdict() if box else {}
+
+
+def higher(one: str, other: str) -> str:
+    """Return the higher one of two priorities."""
+    return max(one, other, key=lambda each: PRIORITIES.index(Priority(each)))
+
+
+def close_idle(connection: Connection, idle_before_ms: int, now_ms: int, count_max: int) -> list[str]:
+    """Close incidents without an active member since then; return their ids."""
+    some: Select[Any] = (
+        select(incidents.c.row)
+        .where(incidents.c.closed_ms.is_(None), incidents.c.idle_ms <= idle_before_ms)
+        .order_by(incidents.c.idle_ms)
+        .limit(count_max)
+    )
+    closing = (
+        update(incidents)
+        .where(incidents.c.row.in_(some))
+        .values(closed_ms=now_ms, **_ANEW)
+        .returning(incidents.c.id)
+    )
+    return list(connection.scalars(closing))

@@ -1,0 +1,97 @@
+"""The running part: looks at files and incidents, plans, writes, and lets messages leave."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from random import Random
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from collector.database import Database
+from collector.telling.book import TellingBook
+from collector.telling.files import Files
+from collector.telling.outgoing import Channel
+from collector.telling.senders import Senders
+from collector.telling.sending import ChannelWatch, Sender
+from collector.telling.settings import Telling
+from collector.telling.texts import Writer
+
+_log = logging.getLogger(__name__)
+
+TICK_S = 0.5
+FILES_EVERY = 4
+"""In ticks: how often it is looked whether people or channels were edited."""
+
+
+class Teller:
+    """Tells people of incidents until it is cancelled."""
+
+    def __init__(
+        self,
+        state: Database,
+        book: TellingBook,
+        files: Files,
+        settings: Telling,
+        writer: Writer,
+        watch: ChannelWatch,
+        *,
+        now_ms: Callable[[], int],
+        random: Random,
+    ) -> None:
+        """``watch`` hears which channels fail."""
+        self.failing = ""
+        self.files = files
+        self._state, self._book, self._settings, self._writer = state, book, settings, writer
+        self._now_ms = now_ms
+        self._sender = Sender(state, settings, writer.link, watch, now_ms=now_ms, random=random)
+
+    async def run(self) -> None:
+        """Plan and send until cancelled; what is being sent then is settled by the next start."""
+        await self._recovered()
+        senders = Senders(
+            threads_max=self._settings.concurrency_max, now_ms=self._now_ms, zone=self._writer.zone
+        )
+        version, channels, ticks = 0, dict[str, Channel](), 0
+        async with senders, asyncio.TaskGroup() as tasks:
+            while True:
+                if ticks % FILES_EVERY == 0:
+                    await self.files.look()
+                if version != self.files.version:
+                    standing = self.files.standing
+                    version, channels = self.files.version, senders.made(standing.channels, standing.keys)
+                try:
+                    await self.look()
+                    await self._sender.send_due(self.files.standing.directory, channels, tasks)
+                    self.failing = ""
+                except SQLAlchemyError as error:
+                    self.failing = str(getattr(error, "orig", error))
+                ticks += 1
+                await asyncio.sleep(TICK_S)
+
+    def reasons(self) -> list[str]:
+        """Return what is wrong with telling people, in whole sentences."""
+        found = []
+        if self.failing:
+            found.append(f"messages: cannot be planned or noted ({self.failing})")
+        if self.files.problem:
+            found.append(f"people: the last good files stay in force ({self.files.problem})")
+        return found
+
+    async def look(self) -> None:
+        """Plan what is due now, on a reading thread, and write it."""
+        directory = self.files.standing.directory
+        planned = await self._state.read(partial(self._book.plan, directory=directory, now_ms=self._now_ms()))
+        if not planned.is_empty:
+            await self._state.write(partial(self._book.keep, planned=planned, directory=directory))
+
+    async def _recovered(self) -> None:
+        """Settle what was interrupted, as soon as the database can be written."""
+        while True:
+            try:
+                await self._sender.recover()
+            except SQLAlchemyError as error:
+                self.failing = str(getattr(error, "orig", error))
+                await asyncio.sleep(TICK_S)
+            else:
+                return

@@ -1,0 +1,357 @@
+"""A world for controls: a board with its own timers, weather, a line that fails, people, restarts.
+
+After each step the board and the record are held against what must never be. What happens is a method each,
+so that a seeded walk and a state machine can both choose.
+"""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract.events import ControlAction, ControlChanged, Holder
+from edge.rules.effects import Answer, Emit, RuleEffect, Switch
+from edge.settings import Ref, ref
+from tests.edge.controls.bench import Bench
+
+SELF_OFF_S, STALE_S = 20.0, 12.0
+STEP_S_MAX, PROOF_S = 3.0, 5.0
+SLACK_S = 2 * STEP_S_MAX + 2.0
+"""Two looks, and what the device's timer may be set beyond the end."""
+RETRY_S = 2 * STEP_S_MAX + 10.0
+"""So long after a command that was lost an output may not be as it should: it is told again."""
+FROST = {"point": "sensor/cold", "at_or_below": 2.0, "reason": "frost"}
+DOOR = {"point": "sensor/door", "equals": True, "reason": "door open"}
+_OFF: dict[str, Any] = {
+    "fail_state": "off",
+    "self_off_s": SELF_OFF_S,
+    "stale_s": STALE_S,
+    "inhibits": [FROST, DOOR],
+}
+_DUST: dict[str, Any] = {
+    "start": {"point": "sensor/dust", "above": 150.0},
+    "stop": {"point": "sensor/dust", "below": 120.0},
+}
+_LEVEL: dict[str, Any] = {
+    "start": {"point": "sensor/level", "above": 5.0},
+    "stop": {"point": "sensor/level", "below": 2.0},
+}
+SPRAY = _OFF | _DUST | {
+    "name": "spray",
+    "output": "relay/spray",
+    "longest_run_s": 60.0,
+    "shortest_rest_s": 10.0,
+    "runs_per_day_max": 300,
+    "group": "water",
+    "proves": {"point": "sensor/pressure", "above": 1.0, "within_s": 15.0, "runs_without_max": 5},
+}  # fmt: skip
+PUMPS = _OFF | _LEVEL | {
+    "name": "pumps",
+    "output": "relay/pump_1",
+    "longest_run_s": 90.0,
+    "group": "water",
+    "lag": {"output": "relay/pump_2", "start": {"point": "sensor/level", "above": 8.0}},
+}  # fmt: skip
+VALVE = _OFF | {"name": "valve", "output": "relay/valve", "longest_run_s": 40.0}
+STORM = _LEVEL | {"name": "storm", "output": "relay/storm", "fail_state": "on", "stale_s": STALE_S}
+LIGHT = _DUST | {"name": "light", "output": "relay/light", "fail_state": "hold", "stale_s": STALE_S}
+SETTINGS: tuple[tuple[dict[str, Any], ...], ...] = (
+    (SPRAY, PUMPS, VALVE, STORM, LIGHT),
+    (SPRAY | {"output": "relay/moved"}, PUMPS | {"lag": None}, VALVE | {"name": "drain"}, LIGHT),
+)
+"""Of the second, controls have moved, lost an output, another name, or are gone."""
+ALL = ("spray", "moved", "pump_1", "pump_2", "valve", "storm", "light")
+OPENS = (ControlAction.STARTED,)
+
+
+@dataclass
+class Tally:
+    """What happened, and what must not have."""
+
+    steps: int = 0
+    starts: int = 0
+    orders: int = 0
+    restarts: int = 0
+    refused: int = 0
+    wrong: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+
+    def found(self, what: str, where: str) -> None:
+        """Note what must not be."""
+        self.wrong[what] += 1
+        self.first.setdefault(what, where)
+
+
+@dataclass
+class Watch:
+    """What the campaign itself knows of one output."""
+
+    on_since_s: float | None = None
+    unclear_until_s: float = float("-inf")
+    """A command was lost or the board did not answer: it may be late so long."""
+    locked: bool = False
+    off_until_s: float = float("-inf")
+    """Somebody holds it off until then."""
+    local_until_s: float = float("-inf")
+    """Somebody at the cabinet does."""
+    until_ms: int = 0
+    """Either, by the wall clock: that is what a restart goes by."""
+    stopped_s: float = float("-inf")
+    run: str = ""
+    """The cause of the run that is under way by the record."""
+
+
+class World(Bench):
+    """A bench whose line, weather and people are up to whoever plays it."""
+
+    def __init__(self) -> None:
+        """Begin with the first settings, and all well."""
+        super().__init__(*SETTINGS[0])
+        self.tally = Tally()
+        self.watches = {Ref("relay", name): Watch() for name in ALL}
+        self.values = {"dust": 100.0, "level": 1.0, "cold": 10.0, "door": False, "pressure": 2.0}
+        self.good_s = dict.fromkeys(self.values, -1e9)
+        self.measured = dict(self.values)
+        """What was read last."""
+        self.sensors_answer = True
+        self.causes: Counter[tuple[str, str]] = Counter()
+        self.unanswered: dict[str, float] = {}
+        """Commands of the centre, and when they were given; a restart leaves them to who keeps them."""
+        self.kept: Any = {}
+        self.present = 0
+        self._all_relays()
+
+    def takes(self) -> bool:
+        """Say whether the board hears the next command."""
+        return True
+
+    def passes(self, seconds: float) -> None:
+        """Let time pass, look, and judge what is found."""
+        self.tally.steps += 1
+        self.now_s += seconds
+        self.look()
+        self.judge()
+
+    def do(self, effects: list[RuleEffect]) -> None:
+        """See Bench.do: commands may be lost, and the record is held against them."""
+        events, switches = 0, []
+        for number, effect in enumerate(effects):
+            match effect:
+                case Emit(ControlChanged() as event):
+                    events += 1
+                    self._recorded(event)
+                case Emit():
+                    events += 1
+                case Answer(command_id):
+                    if self.unanswered.pop(command_id, None) is None:
+                        self.tally.found("answered_twice", f"{self.now_s:.1f} s: {effect}")
+                case Switch():
+                    switches.append(effect)
+                    self._ordered(effect, effects[number + 1 :])
+        if events:
+            self.kept = json.loads(json.dumps(self.engine.remembered()))
+        if self.answers and switches:
+            back = [
+                self._sample(*at, self.relays[at].reads(self.now_s))
+                for at in {each.output for each in switches}
+            ]
+            self.do(self.engine.observe(back, self.now))
+
+    def look(self) -> None:
+        """Read some of it: whatever the line gives."""
+        readings = {
+            name: value if self.sensors_answer and value is not None else None
+            for name, value in self.values.items()
+        }
+        for name, value in readings.items():
+            if value is not None:
+                self.good_s[name], self.measured[name] = self.now_s, value
+        samples = [self._sample("sensor", name, value) for name, value in readings.items()]
+        samples += [
+            self._sample(*at, relay.reads(self.now_s) if self.answers else None)
+            for at, relay in self.relays.items()
+        ]
+        self.do(self.engine.observe(samples, self.now))
+
+    def jumps(self, ms: int) -> None:
+        """The wall clock is set, forwards or back."""
+        self.wall_ms_ahead += ms
+
+    def breaks(self, name: str, *, broken: bool) -> None:
+        """A relay sticks, or is mended."""
+        self.relays[Ref("relay", name)].broken = broken
+
+    def locks(self, name: str) -> None:
+        """Somebody locks an output for maintenance."""
+        if self.said(self.engine.lock(f"relay/{name}", "wang", self.now)) == "":
+            watch = self.watches[Ref("relay", name)]
+            watch.locked, watch.off_until_s, watch.local_until_s = True, -1, -1
+
+    def unlocks(self, name: str) -> None:
+        """They are done."""
+        if self.said(self.engine.unlock(f"relay/{name}", "wang", self.now)) == "":
+            self.watches[Ref("relay", name)].locked = False
+
+    def holds(self, name: str, *, by: Holder, on: bool, for_s: float, command: str = "") -> None:
+        """Somebody holds an output by hand; ``command`` is the id of the centre's."""
+        at = Ref("relay", name)
+        watch, there = self.watches[at], at in self._declared
+        until_ms = self.now.wall_ms + round(for_s * 1000)
+        if command and there:
+            self.unanswered[command] = self.now_s
+        refusal, effects = self.engine.manual(str(at), on, until_ms, by, "wang", self.now, command)
+        self.tally.refused += bool(refusal)
+        if there and not refusal:
+            if watch.locked or (by is Holder.CENTRE and watch.local_until_s > self.now_s):
+                self.tally.found("against_precedence", f"{self.now_s:.1f} s: {by} moved {at}")
+            watch.off_until_s = -1 if on else self.now_s + for_s
+            watch.local_until_s = self.now_s + for_s if by is Holder.LOCAL and not on else -1
+            watch.until_ms = until_ms
+        self.do(effects)
+
+    def releases(self, name: str) -> None:
+        """They let go."""
+        if self.said(self.engine.release(f"relay/{name}", Holder.LOCAL, "wang", self.now)) == "":
+            watch = self.watches[Ref("relay", name)]
+            watch.off_until_s = watch.local_until_s = -1
+
+    def restarts(self, *, orderly: bool, present: int, after_s: float) -> None:
+        """Another process: after an orderly stop or a crash, perhaps with other settings."""
+        self.tally.restarts += 1
+        if orderly:
+            self.do(self.engine.shut_down(self.now))
+            for _ in range(3):
+                self.now_s += 0.5
+                self.look()
+                self._mark()
+            self.kept = json.loads(json.dumps(self.engine.remembered()))
+        self.present = present
+        self.unanswered.clear()
+        fresh = Bench(*SETTINGS[self.present], first_id=next(self._numbers))
+        self.settings, self.engine, self._numbers = fresh.settings, fresh.engine, fresh._numbers
+        self._all_relays()
+        self.now_s += after_s
+        self._mark()
+        for at, watch in self.watches.items():
+            if at not in self._declared or not orderly:
+                watch.unclear_until_s = max(watch.unclear_until_s, self.now_s + RETRY_S)
+            if at not in self._declared or not self._held_off(at):
+                watch.off_until_s = watch.local_until_s = -1
+            left_s = (watch.until_ms - self.now.wall_ms) / 1000
+            watch.off_until_s = self.now_s + left_s if watch.off_until_s > 0 else -1
+            watch.local_until_s = self.now_s + left_s if watch.local_until_s > 0 else -1
+        self.do(self.engine.recall(self.kept, self.now))
+
+    def _held_off(self, at: Ref) -> bool:
+        """Say whether it was kept that somebody holds the output off, under the control that has it now."""
+        owner = next(each.name for each in self.settings.controls if str(at) in each.outputs)
+        state = self.kept.get("controls", {}).get(owner, {}).get("outputs", {}).get(str(at), {})
+        return "manual" in state and not state["manual"][0]
+
+    @property
+    def _declared(self) -> set[Ref]:
+        return {ref(name) for control in self.settings.controls for name in control.outputs}
+
+    def _all_relays(self) -> None:
+        """The board has all its relays, whatever the settings name."""
+        for name in ALL:
+            self.relays.setdefault(Ref("relay", name), type(next(iter(self.relays.values())))())
+
+    def _recorded(self, event: ControlChanged) -> None:
+        """Follow the runs by the record alone."""
+        at, watch = Ref(event.device, event.point), self.watches[Ref(event.device, event.point)]
+        if event.action in (ControlAction.STARTED, ControlAction.STOPPED):
+            self.causes[event.action, event.cause] += 1
+            if self.causes[event.action, event.cause] > 1:
+                self.tally.found("cause_twice", f"{self.now_s:.1f} s: {event.action} of {event.cause}, {at}")
+        taken_over = event.action is ControlAction.FOUND and "taken over" in event.reason
+        if event.action is ControlAction.STARTED or taken_over:
+            if watch.run and watch.run != event.cause:
+                self.tally.found(
+                    "run_in_a_run", f"{self.now_s:.1f} s: {at} of {event.control}: {event.reason}"
+                )
+            control = next((each for each in self.settings.controls if each.name == event.control), None)
+            if control and self.now_s - watch.stopped_s < control.shortest_rest_s - 0.01:
+                self.tally.found(
+                    "without_rest", f"{self.now_s:.1f} s: {at}, off since {watch.stopped_s:.1f} s"
+                )
+            watch.run = event.cause
+            self.tally.starts += event.action is ControlAction.STARTED
+        ended = event.action in (ControlAction.STOPPED, ControlAction.LOCKED) or (
+            event.action is ControlAction.RELEASED and "settings have changed" in event.reason
+        )
+        if event.action is ControlAction.STOPPED:
+            watch.stopped_s = self.now_s
+        if ended and event.cause in (watch.run, ""):
+            watch.run = ""
+
+    def _ordered(self, switch: Switch, after: list[RuleEffect]) -> None:
+        """Hold a command against the record and the precedence; give it to the board, or lose it.
+
+        A start is on record before its command, a stop right ``after`` it.
+        """
+        at, watch = switch.output, self.watches[switch.output]
+        self.tally.orders += 1
+        where = f"{self.now_s:.1f} s: {at} {'on' if switch.on else 'off'}"
+        ends = any(
+            isinstance(each, Emit)
+            and isinstance(each.event, ControlChanged)
+            and (each.event.action, each.event.cause) == (ControlAction.STOPPED, watch.run)
+            for each in after
+        )
+        if switch.on is not (bool(watch.run) and not (ends and not switch.on)):
+            self.tally.found("not_in_the_audit", where)
+        if switch.on and watch.locked:
+            self.tally.found("against_precedence", f"{where} under lock")
+        if switch.on and watch.off_until_s > self.now_s:
+            self.tally.found("against_precedence", f"{where}, and somebody holds it off")
+        if switch.on and self._must_be_off(at):
+            self.tally.found("on_while_inhibited", f"{where} ordered")
+        if self.answers and self.takes():
+            self.relays[at].take(switch, self.now_s)
+            self._mark()
+        else:
+            watch.unclear_until_s = self.now_s + RETRY_S
+
+    def _must_be_off(self, at: Ref) -> bool:
+        """Say whether an inhibit of it holds by what was measured, or is unknown."""
+        control = next((each for each in self.settings.controls if str(at) in each.outputs), None)
+        if control is None or not control.inhibits:
+            return False
+        for name in ("cold", "door"):
+            value = self.measured[name]
+            fresh = self.good_s[name] == self.now_s
+            if fresh and value is not None and (value <= 2.0 if name == "cold" else value):
+                return True
+            if self.now_s - self.good_s[name] > STALE_S + 0.01:
+                return True
+        return False
+
+    def _mark(self) -> None:
+        """Note since when each relay is on."""
+        for at, relay in self.relays.items():
+            watch, on = self.watches[at], relay.reads(self.now_s)
+            watch.on_since_s = (self.now_s if watch.on_since_s is None else watch.on_since_s) if on else None
+
+    def judge(self) -> None:
+        """Look at the board itself, and at who waits for an answer."""
+        self._mark()
+        for command, since_s in list(self.unanswered.items()):
+            if self.now_s - since_s > PROOF_S + SLACK_S:
+                self.tally.found("unanswered", f"{self.now_s:.1f} s: {command} of {since_s:.1f} s")
+                del self.unanswered[command]
+        for at, relay in self.relays.items():
+            watch, on = self.watches[at], relay.reads(self.now_s)
+            control = next((each for each in self.settings.controls if str(at) in each.outputs), None)
+            if not self.answers:
+                watch.unclear_until_s = self.now_s + RETRY_S
+            if control is None or not control.fails_off or not on or watch.on_since_s is None:
+                continue
+            where = f"{self.now_s:.1f} s: {at} on since {watch.on_since_s:.1f} s"
+            longest_s = control.longest_run_s or 0.0
+            if self.now_s - watch.on_since_s > longest_s + SELF_OFF_S + SLACK_S:
+                self.tally.found("longer_than_the_longest", where)
+            if self.now_s > watch.unclear_until_s and self._must_be_off(at):
+                self.tally.found("on_while_inhibited", where)
+            if self.now_s > watch.unclear_until_s and watch.locked:
+                self.tally.found("against_precedence", f"{where}, and locked")

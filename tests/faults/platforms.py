@@ -1,0 +1,205 @@
+"""Cases on their way to platforms that misbehave: ``python -m tests.faults.platforms``.
+
+Alarms arrive while the centre is killed (SIGKILL) again and again. Three platforms time out after they have
+committed, answer 500 with and without having committed, 429, garbage, half an answer or one that drips,
+redirect, and say of a key that it is in use; callbacks are lost, repeated and out of order. In the end every
+case is counted at its platform: none may be missing, none may be there twice, and what the platform that has
+neither key nor look-up answered badly must be on the list that waits for a person. Then a person decides on
+the whole list, by what the platform has, and every case must be there once.
+
+Controls: a centre that sends again whatever was not answered duplicates, one that writes down that a message
+is done before it is sent loses.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.faults.platforms_world import KEY, NEITHER, PLATFORMS, WEAKENED, City, Street, until
+
+ALARMS_PER_KILL = 100
+CONTROL_ALARMS = 90
+CONTROL_KILLS = 3
+LIVES_S = (0.5, 3.0)
+AWAY_S_MAX = 0.5
+SETTLED_S_MAX = 600.0
+QUIET_STATES = ("done", "needs_person")
+
+
+@dataclass
+class Told:
+    """What was counted; cases by platform."""
+
+    alarms: int = 0
+    kills: int = 0
+    cases: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    ambiguous: int = 0
+    ambiguous_listed: int = 0
+    waiting: int = 0
+    waiting_elsewhere: int = 0
+    stages_wrong: int = 0
+    after_person_wrong: int = 0
+    conditions: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def harm(self) -> int:
+        """What must be nothing."""
+        unlisted = self.ambiguous - self.ambiguous_listed
+        wrong = self.stages_wrong + self.after_person_wrong + self.waiting_elsewhere
+        return self.lost + self.duplicated + unlisted + wrong + (self.alarms != self.cases)
+
+
+async def play(city: City, street: Street, alarms: int, kills: int, chance: random.Random) -> None:
+    """Let alarms arrive while the centre is killed, then let everything settle."""
+    running = asyncio.create_task(street.run())
+    try:
+        for number in range(kills):
+            share = alarms * (number + 1) // kills - alarms * number // kills
+            street.alarm(share // 2)
+            await asyncio.sleep(chance.uniform(*LIVES_S))
+            street.alarm(share - share // 2)
+            await asyncio.sleep(chance.uniform(0, LIVES_S[0]))
+            await asyncio.to_thread(city.kill_centre)
+            await asyncio.sleep(chance.uniform(0, AWAY_S_MAX))
+            city.spawn_centre()
+            await asyncio.to_thread(city.await_centre)
+            if number % 10 == 9:
+                print(f"{number + 1} of {kills} kills, {street.raised} alarms", file=sys.stderr, flush=True)
+        if not kills:
+            street.alarm(alarms)
+        await until(lambda: not street.waiting, SETTLED_S_MAX, "alarms are still at the gateway")
+        await until(lambda: _quiet(city, alarms), SETTLED_S_MAX, "messages are still on their way")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def _quiet(city: City, alarms: int) -> bool:
+    """Say whether there is a case for each alarm, and nothing is on its way any more."""
+    with contextlib.suppress(Exception):
+        counts = city.messages()
+        states = Counter[str]()
+        for name in PLATFORMS:
+            states.update(counts.get(name, {}))
+        return states.total() >= alarms and not any(n for s, n in states.items() if s not in QUIET_STATES)
+    return False
+
+
+def count(city: City, told: Told) -> None:
+    """Compare what the centre believes with what the platforms have."""
+    rows = city.rows("SELECT case_id, platform, state FROM outbox WHERE n = 1")
+    told.cases, told.kills = len(rows), city.kills
+    listed = {each["case_id"] for each in city.waiting()}
+    told.waiting = len(listed)
+    for name in PLATFORMS:
+        states = {case_id: state for case_id, platform, state in rows if platform == name}
+        kept = Counter(each["case"]["id"] for each in city.kept(name))
+        told.duplicated += sum(times - 1 for times in kept.values())
+        told.lost += sum(state == "done" and not kept[case_id] for case_id, state in states.items())
+        told.lost += sum(state not in QUIET_STATES for state in states.values())
+        if name == NEITHER:
+            unclear = city.unclear(name) | {it for it in kept if states.get(it) != "done"}
+            told.ambiguous += len(unclear)
+            told.ambiguous_listed += len(unclear & listed)
+        else:
+            told.waiting_elsewhere += len(listed & set(states))
+        told.conditions[name] = city.figures(name)
+
+
+def count_stages(city: City) -> int:
+    """Return how many cases the centre believes in another stage than the platform that tells of them."""
+    ours = dict(city.rows("SELECT id, stage FROM cases"))
+    return sum(ours.get(each["case"]["id"]) != each["stage"] for each in city.kept(KEY))
+
+
+async def decide(city: City, told: Told) -> None:
+    """Be the person: look at the platform, and decide on the whole list; then count again."""
+    kept = {each["case"]["id"]: each["number"] for each in city.kept(NEITHER)}
+    while listed := city.waiting():
+        for each in listed:
+            there = kept.get(each["case_id"])
+            await asyncio.to_thread(city.resolve, each["id"], "taken" if there else "send_again", there or "")
+        await until(lambda: _quiet(city, told.alarms), SETTLED_S_MAX, "what was sent again is on its way")
+        kept = {each["case"]["id"]: each["number"] for each in city.kept(NEITHER)}
+    sent = Counter(each["case"]["id"] for name in PLATFORMS for each in city.kept(name))
+    ours = [case_id for (case_id,) in city.rows("SELECT id FROM cases")]
+    told.after_person_wrong = sum(sent[case_id] != 1 for case_id in ours)
+
+
+def played(alarms: int, kills: int, seed: int, weakened: str = "") -> Told:
+    """Play it in a folder of its own."""
+    told = Told(alarms=alarms)
+    began_s = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="gengfu-platforms-") as name:
+        city = City(Path(name), seed, weakened)
+
+        async def story() -> None:
+            street = Street(Path(name), city.broker.port)
+            await play(city, street, alarms, kills, random.Random(seed))
+            if not weakened:
+                with contextlib.suppress(SystemExit):
+                    await until(lambda: not count_stages(city), 60, "stages differ")
+                told.stages_wrong = count_stages(city)
+            await asyncio.to_thread(count, city, told)
+            if not weakened:
+                await decide(city, told)
+
+        try:
+            city.start()
+            asyncio.run(story())
+        finally:
+            city.close()
+    told.conditions["seconds"] = round(time.monotonic() - began_s)
+    return told
+
+
+def main() -> None:
+    """Play it and its controls, print what was counted, end with a line of JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--alarms", type=int, default=10_000)
+    parser.add_argument("--kills", type=int, help=f"one for {ALARMS_PER_KILL} alarms, if it is left out")
+    parser.add_argument("--control-alarms", type=int, default=CONTROL_ALARMS)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    kills = max(2, given.alarms // ALARMS_PER_KILL) if given.kills is None else given.kills
+    told = played(given.alarms, kills, given.seed)
+    figures = {
+        "platform_alarms": told.alarms,
+        "platform_kills": told.kills,
+        "platform_cases_lost": told.lost + told.alarms - told.cases,
+        "platform_cases_duplicated": told.duplicated,
+        "platform_ambiguous": told.ambiguous,
+        "platform_ambiguous_listed": told.ambiguous_listed,
+        "platform_stages_wrong": told.stages_wrong,
+        "platform_wrong_after_person": told.after_person_wrong,
+    }
+    controls = []
+    for weakened in filter(None, WEAKENED):
+        print(f"control: {weakened}", file=sys.stderr, flush=True)
+        control = played(given.control_alarms, CONTROL_KILLS, given.seed, weakened)
+        harm = control.duplicated if weakened == "sends_blindly" else control.lost
+        figures[f"platform_control_{weakened}"] = harm
+        controls.append(harm)
+    for name, value in figures.items():
+        print(f"{name:<40}{value:>8}")
+    conditions = {"seed": given.seed, "waiting": told.waiting, **told.conditions}
+    conditions["waiting_elsewhere"] = told.waiting_elsewhere
+    print(json.dumps({"name": "platforms", "figures": figures, "conditions": conditions}))
+    if told.harm or not all(controls):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
