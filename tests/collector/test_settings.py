@@ -58,6 +58,8 @@ def test_the_example_tells_every_key_with_its_default() -> None:
         ("limits", full.limits),
         ("cases", full.cases),
         ("people", full.people),
+        ("state", full.state),
+        ("exchange", full.exchange),
     ):
         assert set(written[table]) == set(type(model).model_fields)
         assert model == getattr(plain, table)
