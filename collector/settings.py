@@ -283,15 +283,15 @@ def load(path: Path) -> Loaded:
         telling = told_files(settings.telling, path.parent)
     except TomlFileError as error:
         problems += error.problems
-    state = None
-    try:
-        state = told_state(file, path.parent, settings.state)
-    except TomlFileError as error:
-        problems += error.problems
     try:
         calendar = settings.deadlines.calendar(path.parent, settings.utc_offset_min)
     except TomlFileError as error:
         raise TomlFileError([*problems, *error.problems]) from error
+    state: Postgresql | None = None
+    try:
+        state = told_state(file, path.parent, settings.state)
+    except TomlFileError as error:
+        problems += error.problems
     if problems:
         raise TomlFileError(problems)
     return Loaded(

@@ -96,7 +96,7 @@ class Desk:
     def wait(self, ms: int) -> None:
         """Let time pass, and the timers look."""
         self.clock.now_ms += ms
-        while asyncio.run(self.collector.case_timers.look()):
+        while asyncio.run(self.collector.rooms.case_timers.look()):
             pass
 
 
