@@ -31,6 +31,8 @@ from collector.desired.periods import PeriodDesk
 from collector.desired.publisher import DesiredPublisher
 from collector.evaluation import api as evaluation_api
 from collector.evaluation.projection import EvaluationProjection
+from collector.exchange import api as exchange_api
+from collector.exchange.exporter import Exporter
 from collector.fleet.watch import FleetWatch
 from collector.health import Health
 from collector.housekeeping import Housekeeping
@@ -157,7 +159,10 @@ class Collector:
             people=settings.people,
             series_stores=self.series_stores,
         )
-        self.evaluation = EvaluationProjection(state, settings.utc_offset_min)
+        self.evaluation, self.exchange = (
+            EvaluationProjection(state, settings.utc_offset_min),
+            Exporter(state, settings.exchange, now_ms=world.now_ms),
+        )
         self.listening = Listening(state, now_ms=world.now_ms, connected=lambda: self.link.connected)
         lamps = LampReading(
             settings.district,
@@ -223,6 +228,7 @@ class Collector:
             session_api.router(self.people, site),
             people_api.router(self.people),
             *self.rooms.routers(),
+            exchange_api.router(exchange_api.Sources(state, self.exchange, settings.exchange)),
             evaluation_api.router(
                 evaluation_api.Sources(
                     state, self.evaluation, settings.utc_offset_min, world.now_ms, world.new_id
@@ -252,6 +258,7 @@ class Collector:
         if self.telling.teller:
             yield self.telling.teller.run()
         yield self.evaluation.run()
+        yield self.exchange.run()
 
     def close(self) -> None:
         """Close the connections to series stores, once nothing runs any more."""
