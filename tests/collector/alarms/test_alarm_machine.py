@@ -437,7 +437,7 @@ def machine(tmp_path: Path) -> type[AlarmMachine]:
 @pytest.mark.timeout(600)
 def test_two_operators_restarts_and_timers_never_leave_the_tables(machine: type[AlarmMachine]) -> None:
     """Whatever Hypothesis thinks of; a failure is told with the shortest way to it."""
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         machine,
         settings=settings(
             max_examples=20,
