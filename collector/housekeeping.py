@@ -171,7 +171,7 @@ def _old_of_alarms(before_ms: int) -> list[tuple["Column[int]", list[ColumnEleme
     return [
         (annunciations.c.row, [annunciations.c.at_ms < before_ms]),
         (floods.c.row, [floods.c.ended_ms < before_ms]),
-        (silences.c.row, [silences.c.ends_at_ms < before_ms, silences.c.over]),
+        (silences.c.row, [silences.c.ends_at_ms < before_ms, silences.c.ended]),
         (conditions.c.row, [conditions.c.changed_ms < before_ms, *at_rest]),
     ]
 
