@@ -9,6 +9,14 @@ from collector.alarms.flood import Flood, summary
 from collector.alarms.tables import annunciations, floods
 from contract.events import Priority
 
+_ANNUNCIATED = plain_insert(annunciations)
+_OPEN_FLOOD = (
+    select(floods.c.row, floods.c.began_ms)
+    .where(floods.c.ended_ms.is_(None))
+    .order_by(floods.c.began_ms)
+    .limit(1)
+)
+
 
 def annunciated(
     connection: Connection,
@@ -20,11 +28,8 @@ def annunciated(
     flood: Flood,
 ) -> None:
     """Write down that the alarm of condition ``row`` was told, and see whether that makes a flood."""
-    connection.execute(
-        plain_insert(annunciations).values(
-            at_ms=at_ms, condition=row, problem=problem, area=area, priority=str(priority)
-        )
-    )
+    told = {"at_ms": at_ms, "condition": row, "problem": problem, "area": area, "priority": str(priority)}
+    connection.execute(_ANNUNCIATED, told)
     if open_flood(connection) is None and flood.lasts(False, _count(connection, at_ms, flood)):
         began = {"began_ms": at_ms, "ended_ms": None, "alarms": 0, "summary": "{}"}
         connection.execute(plain_insert(floods).values(began))
@@ -49,8 +54,7 @@ def end_flood(connection: Connection, now_ms: int, flood: Flood) -> None:
 
 def open_flood(connection: Connection) -> tuple[int, int] | None:
     """Return row and beginning of the flood that lasts."""
-    query = select(floods.c.row, floods.c.began_ms).where(floods.c.ended_ms.is_(None))
-    found = connection.execute(query.order_by(floods.c.began_ms).limit(1)).first()
+    found = connection.execute(_OPEN_FLOOD).first()
     return (found[0], found[1]) if found else None
 
 
