@@ -74,9 +74,16 @@ def columns_of(standing: Standing) -> dict[str, Any]:
     }
 
 
+_SOURCE = ("gateway", "rule", "device", "point", "condition")
+_BY_ROW = select(conditions).where(conditions.c.row == bindparam("of_row"))
+_OF_SOURCE = select(conditions).where(*(conditions.c[name] == bindparam(name) for name in _SOURCE))
+_PUT = update(conditions).where(conditions.c.row == bindparam("of_row"))
+"""Made once: to put a statement together costs more than to execute it, and a storm executes thousands."""
+
+
 def one(connection: Connection, row: int) -> Row[Any] | None:
     """Return a row by its number."""
-    return connection.execute(select(conditions).where(conditions.c.row == row)).first()
+    return connection.execute(_BY_ROW, {"of_row": row}).first()
 
 
 def of_source(connection: Connection, source: tuple[str, str, str, str, str]) -> Row[Any] | None:
