@@ -1,6 +1,7 @@
 """The ``gengfu`` command: groups of commands, and how their errors reach people."""
 
 import sys
+from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated
 
@@ -35,8 +36,28 @@ def gengfu(
     """Street-cabinet gateways and their centre for smart city management."""
 
 
+GROUPS = (
+    "edge",
+    "collector",
+    "alarms",
+    "cases",
+    "parts",
+    "grids",
+    "platforms",
+    "command",
+    "lamps",
+    "periods",
+    "profiles",
+    "sim",
+    "tokens",
+    "audit",
+)
+"""Modules of ``gengfu.commands``, in the order in which the help lists them."""
+
+
 def _add_groups() -> None:
     """Each room's commands stand in a module of its own; one without its extra still lists the others."""
+<<<<<<< HEAD
     from gengfu.commands import (
         alarms,
         audit,
@@ -55,11 +76,13 @@ def _add_groups() -> None:
         tokens,
         users,
     )
+=======
+    from gengfu.commands import collector, demo, users
+>>>>>>> main
 
     app.command("demo", short_help="A city block on this machine, audited at the end.")(demo.demo)
-    app.add_typer(alarms.app, name="alarms")
-    app.add_typer(edge.app, name="edge")
     collector.app.add_typer(users.app, name="users")
+<<<<<<< HEAD
     app.add_typer(collector.app, name="collector")
     app.add_typer(command.app, name="command")
     app.add_typer(cases.app, name="cases")
@@ -72,6 +95,10 @@ def _add_groups() -> None:
     app.add_typer(sim.app, name="sim")
     app.add_typer(tokens.app, name="tokens")
     app.add_typer(audit.app, name="audit")
+=======
+    for name in GROUPS:
+        app.add_typer(import_module(f"gengfu.commands.{name}").app, name=name.replace("_", "-"))
+>>>>>>> main
 
 
 def run() -> None:

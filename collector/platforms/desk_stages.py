@@ -52,6 +52,8 @@ class DeskStages:
         department: str = "",
     ) -> None:
         """See Stages."""
+        if stage not in _STEPS:
+            raise StageError(f"no case is led to {stage}")
         told = {"note": note[:500] or TOLD, "reason": note[:500] or TOLD, "department": department[:200]}
         try:
             self._step(connection, case_id, Stage(stage), actor, at_ms, told)
@@ -73,7 +75,7 @@ class DeskStages:
         elif here is Stage.REPORTED and to is Stage.IN_HAND:
             self._take(connection, case_id, Step.RETURN_FOR_REWORK, actor, at_ms, told)
         again = _AGAIN.get(here) if to is Stage.DISPATCHED else None
-        self._take(connection, case_id, again or _STEPS.get(to, Step.FILE), actor, at_ms, told)
+        self._take(connection, case_id, again or _STEPS[to], actor, at_ms, told)
 
     def _take(
         self, connection: Connection, case_id: str, step: Step, actor: Actor, at_ms: int, told: dict[str, Any]

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from gengfu.commands import (
     alarms,
     audit,
+    cases,
     collector,
     command,
     edge,
@@ -23,6 +24,7 @@ from gengfu.commands import (
     lamps,
     parts,
     periods,
+    platforms,
     profiles,
     tokens,
     users,
@@ -30,6 +32,8 @@ from gengfu.commands import (
 
 GROUPS = {
     "alarms": alarms.app,
+    "cases": cases.app,
+    "platforms": platforms.app,
     "edge": edge.app,
     "collector": collector.app,
     "command": command.app,
