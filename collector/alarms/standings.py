@@ -24,6 +24,7 @@ from contract.events import Priority
 _BEGIN = plain_insert(conditions).returning(conditions)
 _MOVE = update(conditions).where(conditions.c.row == bindparam("moved_row")).returning(conditions)
 SOURCE = ("gateway", "rule", "device", "point", "condition")
+_BY_ROW = select(conditions).where(conditions.c.row == bindparam("of_row"))
 _OF_SOURCE = select(conditions).where(*(conditions.c[name] == bindparam(name) for name in SOURCE))
 """Made once: to put a statement together takes longer than to execute it, and a storm brings many."""
 
@@ -72,13 +73,6 @@ def columns_of(standing: Standing) -> dict[str, Any]:
         "suppressed": json.dumps(sorted(standing.suppressed)),
         "out_of_service": standing.out_of_service,
     }
-
-
-_SOURCE = ("gateway", "rule", "device", "point", "condition")
-_BY_ROW = select(conditions).where(conditions.c.row == bindparam("of_row"))
-_OF_SOURCE = select(conditions).where(*(conditions.c[name] == bindparam(name) for name in _SOURCE))
-_PUT = update(conditions).where(conditions.c.row == bindparam("of_row"))
-"""Made once: to put a statement together costs more than to execute it, and a storm executes thousands."""
 
 
 def one(connection: Connection, row: int) -> Row[Any] | None:
