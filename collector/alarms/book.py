@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 from sqlalchemy import insert as plain_insert
 
 from collector.alarms.happening import Alarm, Follower
@@ -15,6 +15,13 @@ from contract.samples import ClockState
 
 TOLD_AT_ONCE_MAX = 500
 """Of what was backfilled, so many alarms a transaction: commits of what arrives wait for the same thread."""
+
+
+_KEY = alarms.c.gateway == bindparam("of_gateway"), alarms.c.id == bindparam("of_id")
+_FIND = select(alarms).where(*_KEY)
+_INSERT = plain_insert(alarms)
+_CLEAR = update(alarms).where(*_KEY, alarms.c.cleared_ms.is_(None)).values(cleared_ms=bindparam("at_ms"))
+"""Made once: to put a statement together costs more than to execute it, and a storm executes thousands."""
 
 
 class AlarmBook:
@@ -27,10 +34,10 @@ class AlarmBook:
     def raised(self, connection: Connection, alarm: Alarm) -> None:
         """Take an alarm; what is backfilled waits for ``tell_waiting``."""
         where = [alarms.c.gateway == alarm.gateway, alarms.c.id == alarm.id]
-        known = connection.execute(select(alarms.c.raised_ms).where(*where)).first()
+        known = connection.execute(_FIND, {"of_gateway": alarm.gateway, "of_id": alarm.id}).first()
         if known is None:
             row = _row(alarm) | {"waits": alarm.backfill, "cleared_ms": None, "case_id": None}
-            connection.execute(plain_insert(alarms).values(row))
+            connection.execute(_INSERT, row)
             if not alarm.backfill:
                 self._tell(connection, alarm)
         elif (
@@ -44,13 +51,11 @@ class AlarmBook:
         self, connection: Connection, gateway: str, event: AlarmCleared, received_ms: int, *, backfill: bool
     ) -> None:
         """Take an alarm's return to normal, whether it was known or not."""
-        where = [alarms.c.gateway == gateway, alarms.c.id == event.id]
-        changed = connection.execute(
-            update(alarms).where(*where, alarms.c.cleared_ms.is_(None)).values(cleared_ms=event.time_ms)
-        )
-        found = connection.execute(select(alarms).where(*where)).first()
+        key = {"of_gateway": gateway, "of_id": event.id}
+        changed = connection.execute(_CLEAR, key | {"at_ms": event.time_ms})
+        found = connection.execute(_FIND, key).first()
         if found is None:
-            connection.execute(plain_insert(alarms).values(_unknown(gateway, event, received_ms, backfill)))
+            connection.execute(_INSERT, _unknown(gateway, event, received_ms, backfill))
         elif changed.rowcount and not found.waits:
             for follower in self._followers:
                 follower.cleared(connection, replace(of_row(found), cleared_value=event.value))

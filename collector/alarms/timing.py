@@ -90,15 +90,16 @@ class Timers:
 
     def _calm(self, connection: Connection, now_ms: int) -> bool:
         """End chattering that was quiet for long enough: the alarm goes by its current condition."""
-        query = select(conditions).where(*self._calmed(now_ms)).order_by(conditions.c.row)
-        rows = connection.execute(query.limit(ROWS_AT_ONCE_MAX)).all()
+        query = select(conditions.c.row).where(*self._calmed(now_ms)).order_by(conditions.c.row)
+        numbers = connection.scalars(query.limit(ROWS_AT_ONCE_MAX)).all()
         change = Change(Happening.CHATTERING_ENDED, CENTRE.name, now_ms)
-        for row in rows:
+        for number in numbers:  # each read anew: the one before may have let this one go
+            row = connection.execute(select(conditions).where(conditions.c.row == number)).one()
             after = step(standing_of(row), change.happening, latching=self._book.latches(row))
             after = self._book.standings.inhibited_row(connection, row, after)
             over = {"chattering_since_ms": None, "chattering_alarm_id": None, "activations": "[]"}
             self._book.standings.put(connection, row, after, change, **over)
-        return len(rows) == ROWS_AT_ONCE_MAX
+        return len(numbers) == ROWS_AT_ONCE_MAX
 
     def _settle(self, connection: Connection, now_ms: int) -> bool:
         """Look at inhibition anew, some sources at a time: rules may have changed since it was decided."""

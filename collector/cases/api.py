@@ -55,6 +55,7 @@ def _add_reading(routes: APIRouter, sources: Sources) -> None:
         area: GridBegin = "",
         department: Filter = "",
         part: Filter = "",
+        number: Annotated[str, Query(max_length=100, description="Ours or the platform's.")] = "",
         incident: Incident = "",
         waits_for: Annotated[str, Query(pattern="^(confirmation|decision)?$")] = "",
         overdue: bool | None = None,
@@ -64,7 +65,7 @@ def _add_reading(routes: APIRouter, sources: Sources) -> None:
     ) -> Page[CaseView]:
         """Cases, the newest first."""
         filters = Filters(
-            stage or "", case_class, area, department, part, incident, waits_for, overdue, open_
+            stage or "", case_class, area, department, part, number, incident, waits_for, overdue, open_
         )
         before, now_ms = int(cursor or 0), sources.now_ms()
         return await sources.state.read(lambda db: reading.case_page(db, filters, before, limit, now_ms))

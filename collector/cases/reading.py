@@ -39,6 +39,7 @@ class Filters:
     area: str = ""
     department: str = ""
     part: str = ""
+    number: str = ""
     incident: str = ""
     waits_for: str = ""
     overdue: bool | None = None
@@ -115,6 +116,8 @@ def _filtered(query: Select[Any], filters: Filters, now_ms: int) -> Select[Any]:
         query = query.where(
             or_(cases.c.class_code == filters.case_class, cases.c.problem == filters.case_class)
         )
+    if filters.number:
+        query = query.where(or_(cases.c.number == filters.number, cases.c.platform_number == filters.number))
     if filters.area:
         query = query.where(cases.c.grid.startswith(filters.area, autoescape=True))
     if filters.open is not None:

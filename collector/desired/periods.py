@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from collector.desired.book import DesiredBook, Push
 from collector.lamps import hand as lamp_hand
 from contract.desired import DesiredKind
+from contract.limits import TIME_MS_MAX
 from lighting import documents
 from lighting.documents import Condition, Conditions
 
@@ -43,14 +44,23 @@ class PeriodDesk:
 
         PeriodError or PushError, and nothing is changed.
         """
-        begins_ms = self._now_ms() if start_ms is None else start_ms
+        now_ms = self._now_ms()
+        begins_ms = now_ms if start_ms is None else start_ms
+        until_ms = begins_ms + round(for_s * 1000)
+        if for_s and until_ms <= max(begins_ms, now_ms):
+            raise PeriodError(
+                f"{name} would be over at {until_ms} ms already; give a later start, or hold it longer"
+            )
+        if until_ms > TIME_MS_MAX:
+            raise PeriodError(
+                f"{name} would end at {until_ms} ms, later than {TIME_MS_MAX}; let it end sooner"
+            )
         bodies = {}
         for gateway in gateways:
             standing = [it for it in self.standing(connection, gateway) if it.condition != name]
             if len(standing) >= PERIODS_MAX:
                 raise PeriodError(f"{gateway} has {len(standing)} periods already; end some of them first")
             if for_s:
-                until_ms = begins_ms + round(for_s * 1000)
                 standing.append(Condition(condition=name, from_ms=begins_ms, until_ms=until_ms))
             bodies[gateway] = documents.written(Conditions(conditions=standing))
         self._book.push(connection, Push(DesiredKind.LAMP_CONDITIONS, bodies, who))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from collector.alarms.happening import Alarm
 from collector.incidents.correlating import Place
@@ -18,6 +18,11 @@ CENTRE = "centre"
 PARTS_MAX = 20
 """Of a gateway: the area of so many of its parts says its own."""
 FindPart = Callable[[Connection, str], Part | None]
+
+
+_DEVICE = select(devices.c.line, devices.c.part, devices.c.title).where(
+    devices.c.gateway == bindparam("gateway"), devices.c.device == bindparam("device")
+)
 
 
 class Seen(NamedTuple):
@@ -40,10 +45,8 @@ class Labeller:
 
     def seen(self, connection: Connection, alarm: Alarm) -> Seen:
         """Look an alarm up. One of the centre's own names a line or an area where others name a device."""
-        query = select(devices.c.line, devices.c.part, devices.c.title).where(
-            devices.c.gateway == alarm.gateway, devices.c.device == alarm.device
-        )
-        known = connection.execute(query).first() if alarm.point else None
+        asked = {"gateway": alarm.gateway, "device": alarm.device}
+        known = connection.execute(_DEVICE, asked).first() if alarm.point else None
         code = alarm.part or (known.part if known else "")
         part = self._find_part(connection, code) if code else None
         labels = {

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, case, delete, func, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, case, delete, func, select, update
 from sqlalchemy import insert as plain_insert
 
 from collector.alarms.happening import Alarm
@@ -16,27 +16,61 @@ from collector.incidents.tables import incidents
 from contract.events import Priority
 
 PRIORITIES = list(Priority)
-_REVISED = {"revision": incidents.c.revision + 1}
-_ANEW = _REVISED | {"version": incidents.c.version + 1}
+_ANEW = {"revision": incidents.c.revision + 1, "version": incidents.c.version + 1}
+
+_OF_ALARM = select(members.c.incident_id).where(
+    members.c.gateway == bindparam("gateway"), members.c.alarm_id == bindparam("alarm_id")
+)
+_OPEN_BY_KEY = select(incidents).where(incidents.c.key == bindparam("key"), incidents.c.closed_ms.is_(None))
+_OPEN_OF_GROUPING = (
+    select(incidents)
+    .where(incidents.c.grouping == bindparam("grouping"), incidents.c.closed_ms.is_(None))
+    .order_by(incidents.c.row.desc())
+)
+_HAS_SOURCE = (
+    select(members.c.row)
+    .where(members.c.incident_id == bindparam("incident_id"), members.c.source == bindparam("source"))
+    .limit(1)
+)
+_ADD_MEMBER = plain_insert(members)
+_CLEAR_MEMBER = (
+    update(members)
+    .where(
+        members.c.gateway == bindparam("of_gateway"),
+        members.c.alarm_id == bindparam("of_alarm"),
+        members.c.cleared_ms.is_(None),
+    )
+    .values(cleared_ms=bindparam("ended_ms"))
+    .returning(members.c.incident_id)
+)
+_CHANGE = update(incidents).where(incidents.c.id == bindparam("of_incident"))
+_ONE_LESS = (
+    update(incidents)
+    .where(incidents.c.id == bindparam("of_incident"))
+    .values(
+        active=incidents.c.active - 1,
+        last_ms=bindparam("now_ms"),
+        idle_ms=case((incidents.c.active - 1 == 0, bindparam("now_ms")), else_=None),
+        revision=incidents.c.revision + case((incidents.c.active - 1 == 0, 1), else_=0),
+    )
+)
+"""Made once: to put a statement together costs more than to execute it, and a storm executes thousands."""
 
 
 def incident_of(connection: Connection, gateway: str, alarm_id: str) -> str | None:
     """Return the incident of an alarm."""
-    query = select(members.c.incident_id).where(members.c.gateway == gateway, members.c.alarm_id == alarm_id)
-    found: str | None = connection.execute(query).scalar()
+    found: str | None = connection.execute(_OF_ALARM, {"gateway": gateway, "alarm_id": alarm_id}).scalar()
     return found
 
 
 def open_by_key(connection: Connection, key: str) -> Row[Any] | None:
     """Return the open incident of a key."""
-    query = select(incidents).where(incidents.c.key == key, incidents.c.closed_ms.is_(None))
-    return connection.execute(query).first()
+    return connection.execute(_OPEN_BY_KEY, {"key": key}).first()
 
 
 def open_of_grouping(connection: Connection, grouping: str) -> Sequence[Row[Any]]:
     """Return the open incidents of a rule with some labels, the newest first."""
-    query = select(incidents).where(incidents.c.grouping == grouping, incidents.c.closed_ms.is_(None))
-    return connection.execute(query.order_by(incidents.c.row.desc())).all()
+    return connection.execute(_OPEN_OF_GROUPING, {"grouping": grouping}).all()
 
 
 def open_new(connection: Connection, values: Mapping[str, Any]) -> None:
@@ -71,51 +105,34 @@ def let_go(connection: Connection, incident: Row[Any]) -> None:
 
 def has_source(connection: Connection, incident_id: str, source: str) -> bool:
     """Say whether an alarm of this source is a member already."""
-    query = select(members.c.row).where(members.c.incident_id == incident_id, members.c.source == source)
-    return connection.execute(query.limit(1)).first() is not None
+    asked = {"incident_id": incident_id, "source": source}
+    return connection.execute(_HAS_SOURCE, asked).first() is not None
 
 
 def add_member(connection: Connection, incident_id: str, seen: Seen) -> None:
     """Write a member that is active."""
-    connection.execute(
-        plain_insert(members).values(
-            incident_id=incident_id,
-            gateway=seen.alarm.gateway,
-            alarm_id=seen.alarm.id,
-            source=seen.source,
-            at_ms=seen.at_ms,
-            cleared_ms=None,
-        )
-    )
+    row = {
+        "incident_id": incident_id,
+        "gateway": seen.alarm.gateway,
+        "alarm_id": seen.alarm.id,
+        "source": seen.source,
+        "at_ms": seen.at_ms,
+        "cleared_ms": None,
+    }
+    connection.execute(_ADD_MEMBER, row)
 
 
 def change(connection: Connection, incident_id: str, values: Mapping[str, Any]) -> None:
     """Write what is new of an incident."""
-    told = dict(values) | _REVISED
-    connection.execute(update(incidents).where(incidents.c.id == incident_id).values(told))
+    connection.execute(_CHANGE, {"of_incident": incident_id, **values})
 
 
 def clear_member(connection: Connection, alarm: Alarm, now_ms: int) -> None:
     """Note that a member is active no more; twice is as once."""
-    where = [
-        members.c.gateway == alarm.gateway,
-        members.c.alarm_id == alarm.id,
-        members.c.cleared_ms.is_(None),
-    ]
-    cleared = (
-        update(members).where(*where).values(cleared_ms=alarm.cleared_ms).returning(members.c.incident_id)
-    )
-    incident_id = connection.execute(cleared).scalar()
-    if incident_id is None:
-        return
-    one_less = incidents.c.active - 1
-    connection.execute(
-        update(incidents)
-        .where(incidents.c.id == incident_id)
-        .values(
-            active=one_less, last_ms=now_ms, idle_ms=case((one_less == 0, now_ms), else_=None), **_REVISED
-        )
-    )
+    asked = {"of_gateway": alarm.gateway, "of_alarm": alarm.id, "ended_ms": alarm.cleared_ms}
+    incident_id = connection.execute(_CLEAR_MEMBER, asked).scalar()
+    if incident_id is not None:
+        connection.execute(_ONE_LESS, {"of_incident": incident_id, "now_ms": now_ms})
 
 
 def note_candidate(

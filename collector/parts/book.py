@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 
 from collector.parts.model import Grid, GridKind, Part
 from collector.parts.places import Polygon, around, distance_m, polygon
@@ -15,6 +15,7 @@ NEAR_MAX = 1_000
 CODE_DIGITS_MAX = 16
 _PART = [parts.c[field.name] for field in fields(Part)]
 _GRID = [grids.c[field.name] for field in fields(Grid)]
+_FIND = select(*_PART).where(parts.c.code == bindparam("code"))
 
 
 class PartBook:
@@ -27,7 +28,7 @@ class PartBook:
 
 def find(connection: Connection, code: str) -> Part | None:
     """Return the part of this code, or None."""
-    row = connection.execute(select(*_PART).where(parts.c.code == code)).one_or_none()
+    row = connection.execute(_FIND, {"code": code}).one_or_none()
     return None if row is None else part_of(row)
 
 

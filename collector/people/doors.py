@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -19,7 +19,8 @@ from collector.people.acting import CHALLENGE, SIGN_IN
 from collector.people.desk import PeopleDesk
 from collector.people.roles import LOCAL
 
-PUBLIC = frozenset({("GET", "/healthz"), ("POST", "/api/v1/session")})
+SIGN_IN_PAGE, PAGES, PAGES_FILES = "/console/sign-in", "/console", "/console/static/"
+PUBLIC = frozenset({("GET", "/healthz"), ("POST", "/api/v1/session"), ("GET", SIGN_IN_PAGE)})
 CALLBACK = re.compile(r"/api/v1/platforms/[a-z0-9_-]{1,64}/callback")
 """City platforms do not sign in: each callback is signed, and the route checks that."""
 READING = ("GET", "HEAD", "OPTIONS")
@@ -75,16 +76,17 @@ class Doors:
         try:
             await self._look(scope)
         except RefusedError as refusal:
-            await _answer(send, refusal)
+            if refusal.status == 401 and scope["method"] == "GET" and _is_page(scope["path"]):
+                await _lead(send, f"{SIGN_IN_PAGE}?next={quote(scope['path'])}")
+            else:
+                await _answer(send, refusal)
             return
         await self._app(scope, receive, send)
 
     async def _look(self, scope: Scope) -> None:
         headers, state = Headers(scope=scope), scope.setdefault("state", {})
         state["address"] = address(scope, headers, self._site)
-        is_public = (scope["method"].replace("HEAD", "GET"), scope["path"]) in PUBLIC or (
-            scope["method"] == "POST" and CALLBACK.fullmatch(scope["path"]) is not None
-        )
+        is_public = _is_public(scope["method"].replace("HEAD", "GET"), scope["path"])
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme:
             found = await self._desk.found(token=given.strip()) if scheme.lower() == "bearer" else None
@@ -163,6 +165,26 @@ def _is_this_machine(host: str) -> bool:
     """Say whether a Host header is this machine's, and no name of the internet that was made to lead here."""
     name = urlsplit(f"//{host}").hostname or ""
     return ("." not in name and ":" not in name) or _is_loopback(name)
+
+
+def _is_public(method: str, path: str) -> bool:
+    """Say whether nobody has to be known: signing in, callbacks that are signed, what pages bring along."""
+    return (
+        (method, path) in PUBLIC
+        or (method == "POST" and CALLBACK.fullmatch(path) is not None)
+        or (method == "GET" and path.startswith(PAGES_FILES))
+    )
+
+
+def _is_page(path: str) -> bool:
+    """Say whether a person's browser asks for a page, who can be led to where they sign in."""
+    return path == PAGES or path.startswith(f"{PAGES}/")
+
+
+async def _lead(send: Send, location: str) -> None:
+    headers = [(b"location", location.encode()), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 303, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _answer(send: Send, refusal: RefusedError) -> None:

@@ -255,7 +255,7 @@ def _resolve(
     if asked.decision is Decision.TAKEN:
         queue.note(connection, message, state=Posting.DONE, reason="", perhaps=False)
         if row.n == 1:
-            sources.stages.file(connection, row.case_id, asked.number, now_ms)
+            sources.stages.file(connection, row.case_id, asked.number, actor, now_ms)
     else:
         queue.note(
             connection, message, state=Posting.WAITING, reason="", perhaps=False, attempts=0, next_ms=now_ms

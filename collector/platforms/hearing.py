@@ -9,6 +9,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy import insert as plain_insert
 
+from collector.cases.life import Stage
 from collector.people import audit
 from collector.people.roles import Actor, Role
 from collector.platforms import queue
@@ -57,8 +58,8 @@ def decide(stage: str, told: str, at_ms: int | None, last_at_ms: int | None) -> 
     stage is a step of its own (dispatched again, done again) only where the platform's clock says that it
     came after what was heard last.
     """
-    if stage not in ORDER:
-        return Backwards()  # it was voided here
+    if Stage.VOIDED in (stage, told):  # from anywhere, and for good
+        return () if stage == told else (told,) if stage != Stage.VOIDED else Backwards()
     here, there = ORDER.index(stage), ORDER.index(told)
     if here == there:
         return ()
@@ -121,7 +122,7 @@ class Hearing:
             told = f"the platform calls this case {case.platform_number}, and now {status.number}"
             return Heard(Outcome.REFUSED, f"{told}: it may be there twice; look there")
         queue.proved(connection, case_id)
-        self._stages.file(connection, case_id, status.number, now_ms)
+        self._stages.file(connection, case_id, status.number, self.actor, now_ms)
         stage = connection.scalar(select(cases.c.stage).where(cases.c.id == case_id))
         last_at_ms = connection.scalar(
             select(func.max(platform_statuses.c.at_ms)).where(
@@ -140,7 +141,7 @@ class Hearing:
             with connection.begin_nested():
                 for step in steps:
                     self._stages.step(
-                        connection, case_id, step, self._platform, at_ms,
+                        connection, case_id, step, self.actor, at_ms,
                         note=status.note, department=status.department,
                     )  # fmt: skip
         except StageError as error:

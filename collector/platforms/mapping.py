@@ -13,7 +13,7 @@ from collector.platforms.signing import Signature
 from collector.platforms.templates import Words
 from toml_files import Strict
 
-STAGES = ("collected", "filed", "dispatched", "in_hand", "reported", "verified", "evaluated")
+STAGES = ("collected", "filed", "dispatched", "in_hand", "reported", "verified", "evaluated", "voided")
 KINDS = ("opened", "stage", "attached", "evidence", "rework", "changed")
 FIELDS = frozenset(
     (

@@ -153,7 +153,7 @@ class Outbox:
             case Filed(number, status):
                 queue.note(connection, due.row, state=Posting.DONE, reason="", perhaps=False)
                 if due.n == 1:
-                    self.tools.stages.file(connection, due.case_id, number[:100], now_ms)
+                    self.tools.stages.file(connection, due.case_id, number[:100], self.hearing.actor, now_ms)
                 if status:
                     told = replace(status, case=due.case_id)
                     heard = self.hearing.hear(connection, told, Source.ANSWER, now_ms)

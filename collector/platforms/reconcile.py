@@ -121,7 +121,7 @@ class Reconciler:
             case Missing():
                 self._to_person(connection, row, GONE)
             case Called(number):
-                self._tools.stages.file(connection, row.case_id, number, now_ms)
+                self._tools.stages.file(connection, row.case_id, number, self._outbox.hearing.actor, now_ms)
             case Other(number):
                 told_number = f"the platform calls it {row.platform_number}, and now {number}"
                 self._to_person(connection, row, f"{told_number}: it may be there twice; look there")

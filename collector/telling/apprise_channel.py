@@ -4,7 +4,9 @@ import asyncio
 import logging
 import re
 import threading
+import warnings
 from concurrent.futures import Executor
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 import apprise
@@ -74,7 +76,16 @@ def redacted(text: str, url: str) -> str:
     return " ".join(text.split())[:REASON_CHARACTERS_MAX]
 
 
+@lru_cache(maxsize=1)
+def _load() -> None:
+    """Import Apprise's plugins, which takes a second; some use what Python is about to remove."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        apprise.Apprise.instantiate("json://localhost")
+
+
 def _made(url: str) -> apprise.NotifyBase | None:
+    _load()
     made = apprise.Apprise.instantiate(url, suppress_exceptions=True)
     return made if isinstance(made, apprise.NotifyBase) else None
 

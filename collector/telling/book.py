@@ -83,7 +83,9 @@ class TellingBook:
         )
         _keep_told(connection, planned.plan.told)
         for some in _pieces(planned.gone):
-            connection.execute(update(told).where(told.c.incident_id.in_(some)).values(done=True))
+            connection.execute(
+                update(told).where(told.c.incident_id.in_(some)).values(done=True, due_ms=None)
+            )
         for message in planned.plan.messages:
             person = directory.person(message.person)
             if person:
@@ -155,12 +157,7 @@ def _mark(connection: Connection) -> int:
 
 
 def _due(connection: Connection, now_ms: int, count_max: int) -> list[str]:
-    query = (
-        select(told.c.incident_id)
-        .where(~told.c.done, told.c.due_ms <= now_ms)
-        .order_by(told.c.due_ms)
-        .limit(count_max)
-    )
+    query = select(told.c.incident_id).where(told.c.due_ms <= now_ms).order_by(told.c.due_ms).limit(count_max)
     return list(connection.scalars(query))
 
 

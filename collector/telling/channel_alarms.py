@@ -6,12 +6,14 @@ from sqlalchemy import Connection, select
 
 from collector.alarms.book import AlarmBook
 from collector.alarms.happening import Alarm
+from collector.incidents.labels import CENTRE
 from collector.tables import alarms
 from contract.events import AlarmCleared, Priority
 from contract.samples import ClockState
+from toml_files import Title
 
-GATEWAY = "centre"
 RULE = PROBLEM = "channel_failing"
+TITLE = Title(en="Messages to people fail", zh="通知通道故障")
 MESSAGE_CHARACTERS_MAX = 300
 
 
@@ -27,9 +29,9 @@ class ChannelAlarms:
         if self._standing(connection, channel):
             return
         now_ms = self._now_ms()
-        message = f"channel {channel} fails: {reason}"[:MESSAGE_CHARACTERS_MAX]
+        message = f"Channel {channel} fails / 通道 {channel} 故障: {reason}"[:MESSAGE_CHARACTERS_MAX]
         alarm = Alarm(
-            gateway=GATEWAY,
+            gateway=CENTRE,
             id=self._new_id(),
             rule=RULE,
             device=channel,
@@ -52,12 +54,12 @@ class ChannelAlarms:
         now_ms = self._now_ms()
         for alarm_id in self._standing(connection, channel):
             event = AlarmCleared(alarm_id, now_ms, RULE, channel, "")
-            self._book.cleared(connection, GATEWAY, event, now_ms, backfill=False)
+            self._book.cleared(connection, CENTRE, event, now_ms, backfill=False)
 
     @staticmethod
     def _standing(connection: Connection, channel: str) -> list[str]:
         query = select(alarms.c.id).where(
-            alarms.c.gateway == GATEWAY,
+            alarms.c.gateway == CENTRE,
             alarms.c.rule == RULE,
             alarms.c.device == channel,
             alarms.c.cleared_ms.is_(None),

@@ -6,7 +6,6 @@ from datetime import tzinfo
 
 import httpx
 
-from collector.telling.apprise_channel import AppriseSender
 from collector.telling.channels_file import AppriseChannel, Channels, SmsChannel
 from collector.telling.outgoing import Channel
 from collector.telling.relay_client import RelaySender
@@ -27,6 +26,8 @@ class Senders:
         found: dict[str, Channel] = {}
         for channel in channels.channels:
             if isinstance(channel, AppriseChannel):
+                from collector.telling.apprise_channel import AppriseSender  # noqa: PLC0415 - slow to import
+
                 url = channel.url.get_secret_value()
                 found[channel.name] = AppriseSender(channel.name, url, channel.timeout_s, self._threads)
             elif isinstance(channel, SmsChannel):

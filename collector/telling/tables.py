@@ -1,6 +1,6 @@
 """What people were told, and are to be told. Times are UTC milliseconds."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
 
 from collector.tables import STATE, BigId
 
@@ -16,14 +16,13 @@ told = Table(
     Column("repeats", Integer, nullable=False),
     Column("version", BigInteger, nullable=False),  # of the incident, as it was looked at,
     Column("seen_ms", BigInteger, nullable=False),  # and its last_ms
-    Column("due_ms", BigInteger),  # when to look again though nothing changed; NULL: never
+    Column("due_ms", BigInteger),  # when to look again though nothing changed; NULL: never, or done
     Column("done", Boolean, nullable=False),
     Column("reason", String(200), nullable=False),  # why nobody is told
     Column("people", Text, nullable=False),  # JSON, by name
 )
-OVER = text("done")
-Index("told_over", told.c.seen_ms, sqlite_where=OVER, postgresql_where=OVER)
-Index("told_due", told.c.due_ms, sqlite_where=text("NOT done"), postgresql_where=text("NOT done"))
+Index("told_due", told.c.due_ms)
+Index("told_done", told.c.done, told.c.seen_ms)
 
 telling_mark = Table(
     "telling_mark",
@@ -55,12 +54,7 @@ messages = Table(
     Column("body", Text, nullable=False),
     Column("digest", String(64), nullable=False),  # SHA-256 of subject and body
 )
-Index(
-    "messages_open",
-    messages.c.next_ms,
-    sqlite_where=text("state IN ('waiting', 'sending')"),
-    postgresql_where=text("state IN ('waiting', 'sending')"),
-)
+Index("messages_due", messages.c.state, messages.c.next_ms)
 Index("messages_recent", messages.c.at_ms)
 Index("messages_incident", messages.c.incident_id, messages.c.row)
 

@@ -119,6 +119,14 @@ CAMPAIGNS = (
         minutes_max=35,
     ),
     Campaign(
+        "telling",
+        "SIGKILL in the middle of telling people: nothing is missing, only the highest may double",
+        ["--kills", "60"],
+        ["--kills", "4", "--control-kills", "6"],
+        minutes=5,
+        minutes_max=15,
+    ),
+    Campaign(
         "wipes",
         "a broker that forgets everything under load costs nothing",
         ["--wipes", "50"],

@@ -14,11 +14,15 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from gengfu.commands import (
+    alarms,
     audit,
+    cases,
     collector,
     command,
     edge,
+    grids,
     lamps,
+    parts,
     periods,
     platforms,
     profiles,
@@ -27,10 +31,14 @@ from gengfu.commands import (
 )
 
 GROUPS = {
+    "alarms": alarms.app,
+    "cases": cases.app,
     "edge": edge.app,
     "collector": collector.app,
     "command": command.app,
+    "grids": grids.app,
     "lamps": lamps.app,
+    "parts": parts.app,
     "periods": periods.app,
     "platforms": platforms.app,
     "profiles": profiles.app,

@@ -27,10 +27,8 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(200), nullable=False),
         sa.Column("people", sa.Text(), nullable=False),
     )
-    over = sa.text("done")
-    op.create_index("told_over", "told", ["seen_ms"], sqlite_where=over, postgresql_where=over)
-    live = sa.text("NOT done")
-    op.create_index("told_due", "told", ["due_ms"], sqlite_where=live, postgresql_where=live)
+    op.create_index("told_due", "told", ["due_ms"])
+    op.create_index("told_done", "told", ["done", "seen_ms"])
     op.create_table(
         "telling_mark",
         sa.Column("only", sa.Integer(), primary_key=True, autoincrement=False),
@@ -81,9 +79,6 @@ def _messages() -> None:
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("digest", sa.String(64), nullable=False),
     )
-    still_open = sa.text("state IN ('waiting', 'sending')")
-    op.create_index(
-        "messages_open", "messages", ["next_ms"], sqlite_where=still_open, postgresql_where=still_open
-    )
+    op.create_index("messages_due", "messages", ["state", "next_ms"])
     op.create_index("messages_recent", "messages", ["at_ms"])
     op.create_index("messages_incident", "messages", ["incident_id", "row"])

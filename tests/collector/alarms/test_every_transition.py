@@ -97,6 +97,7 @@ def shelved(room: Room, shelving: Shelving) -> Alarm:
 
 def reshelved(room: Room, last: Alarm, turn: ShelvingTurn) -> None:
     """Let a turn happen to a source's shelving."""
+    room.now_ms += 1_000
     match turn:
         case ShelvingTurn.TIMED:
             room.act(last, Happening.SHELVED, for_ms=60_000)

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from collector.tables import desired
 from contract.desired import decode
+from contract.limits import TIME_MS_MAX
 from contract.signing import payload_of
 from tests.collector.desired.test_desired import Desk, desk
 from tests.collector.making import rows
+
+pytestmark = pytest.mark.usefixtures("both_engines")
 
 HOUR_S = 3600
 
@@ -67,4 +71,18 @@ def test_what_cannot_be_told_is_refused_and_nothing_is_pushed(tmp_path: Path) ->
         assert (refused.status_code, "gw-9" in refused.text) == (409, True)
         assert hold(centre, "Flood Watch", HOUR_S).status_code == 422
         assert hold(centre, "flood-watch", HOUR_S, ()).status_code == 422
+        assert rows(centre.collector.state, desired) == []
+
+
+def test_a_period_that_is_over_already_is_refused_in_words(tmp_path: Path) -> None:
+    """Also one so short that no clock tells it, and one that ends later than any."""
+    with desk(tmp_path) as centre:
+        for for_s, start_ms, said in (
+            (1e-45, None, "over at"),
+            (10.0, 5, "over at"),
+            (31 * 86400, TIME_MS_MAX, "later than"),
+        ):
+            asked = {"period": "flood-watch", "gateways": ["gw-1"], "for_s": for_s, "start_ms": start_ms}
+            refused = ask(centre, "POST", json=asked)
+            assert (refused.status_code, said in refused.json()["detail"]) == (409, True)
         assert rows(centre.collector.state, desired) == []

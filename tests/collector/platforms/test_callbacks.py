@@ -237,7 +237,7 @@ def test_a_case_that_gets_another_number_is_perhaps_there_twice(tmp_path: Path) 
     """Recorded and refused, so that somebody looks."""
     with centre(tmp_path) as (collector, _):
         case_id = str(rows(collector.state, outbox)[0][1])
-        code, answer = posted(collector, event("dispatched", ref=case_id, number="SIM-777", eventId="x"))
+        code, answer = posted(collector, event("dispatched", ref=case_id, row=777, eventId="x"))
         assert code == 409
         assert "calls this case SIM-1, and now SIM-777: it may be there twice" in answer["detail"]
         assert stage_of(collector) == "filed"

@@ -121,3 +121,15 @@ def test_what_is_said_is_in_the_language_of_whoever_reads_it(tmp_path: Path) -> 
         subjects = dict(each.rows("person", "subject"))
         assert subjects == {"wang": "【高】供水管 爆裂", "li": "[high] Burst"}
         assert any("登录后确认" in body for (body,) in each.rows("body"))
+
+
+def test_what_is_done_is_looked_at_no_more(tmp_path: Path) -> None:
+    """Nothing of it stays due."""
+    with centre(tmp_path) as each:
+        each.incidents.put(highest())
+        each.look()
+        each.incidents.put(highest(closed_ms=each.now_ms, active=0))
+        each.look()
+        each.look()
+        kept = each.state.read_now(lambda db: db.execute(select(told_table)).all())
+        assert [(row.done, row.due_ms) for row in kept] == [(True, None), (True, None)]
