@@ -108,11 +108,12 @@ def main() -> None:
     parser.add_argument("--lamps", type=int, default=20_000)
     lamps = parser.parse_args().lamps
     with tempfile.TemporaryDirectory(prefix="lamp-report-") as folder:
-        state = Database(Path(folder) / "collector.db", "state")
+        path = Path(folder) / "collector.db"
+        state = Database(path, "state")
         try:
             fill(state, lamps)
             figures = asyncio.run(run(LampReading("north", state, ZONE, now_ms=lambda: 1_796_000_000_000)))
-            figures["file_mib"] = round(state.path.stat().st_size / 1024**2, 1)
+            figures["file_mib"] = round(path.stat().st_size / 1024**2, 1)
         finally:
             state.close()
     conditions = {

@@ -24,6 +24,10 @@ UNFINISHED = ".new"
 MANIFEST = "manifest.json"
 NOT_THERE = "correct data_folder in the settings, start the centre once, or restore a backup"
 """What to do about what is ``absent``."""
+IN_POSTGRESQL = (
+    "the state is in a PostgreSQL, which this command does not copy: use pg_dump and pg_restore, "
+    "and copy series.db before each dump (docs/how-to/postgresql.md)"
+)
 PAGES_AT_ONCE = 2_048
 BUSY_TIMEOUT_S = 5
 REPLACED_MAX = 1_000
@@ -125,11 +129,12 @@ def interrupted(folder: Path) -> bool:
     return any((folder / f"{name}{UNFINISHED}").exists() and not (folder / name).exists() for name in COPIED)
 
 
-def absent(folder: Path) -> list[Path]:
+def absent(folder: Path, *, state_elsewhere: bool = False) -> list[Path]:
     """Return what is not there of a centre's data: the folder, or databases in it."""
     if not folder.is_dir():
         return [folder]
-    return [path for name in (STATE, SERIES) if not (path := folder / name).is_file()]
+    names = (SERIES,) if state_elsewhere else (STATE, SERIES)
+    return [path for name in names if not (path := folder / name).is_file()]
 
 
 def _copied(path: Path, target: Path, progress: Progress) -> Copied:

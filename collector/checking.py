@@ -70,17 +70,20 @@ class _Lane:
     dropped: int
 
 
-def check(folder: Path, progress: Progress) -> Report:
-    """Look at all of it; nothing raises for what may be wrong there."""
+def check(folder: Path, progress: Progress, *, state_elsewhere: bool = False) -> Report:
+    """Look at all of it; nothing raises for what may be wrong there.
+
+    With ``state_elsewhere``, in a PostgreSQL, only the series are looked at.
+    """
     report = Report()
     if interrupted(folder):
         report.found(str(folder), "a restore was interrupted", "run it again with --replace")
-    for path in absent(folder):
+    for path in absent(folder, state_elsewhere=state_elsewhere):
         report.found(str(path), "is not there", NOT_THERE)
     with _opened(folder / SERIES, report) as series, _opened(folder / STATE, report) as state:
         if series and _is_whole(series, SERIES, "series", report, progress):
             _look(report, SERIES, REWIND, lambda: _blocks(series, report, progress))
-        if state and _is_whole(state, STATE, "state", report, progress):
+        if state and not state_elsewhere and _is_whole(state, STATE, "state", report, progress):
             _look(report, STATE, RESTORE, lambda: _journal(state, report, progress))
             _look(report, STATE, RESTORE, lambda: _cursors(state, series, report))
     return report

@@ -1,7 +1,7 @@
-"""A database, the one thread that writes to it, and the few that read. SQLite here; PostgreSQL can follow.
+"""A database, the one thread that writes to it, and the few that read: a file of SQLite, or a PostgreSQL.
 
 Every write is one transaction on one thread, so writers never meet, and what a transaction decides is still
-true when it commits. Readers see the last commit and never wait for a writer (WAL).
+true when it commits. Readers see the last commit and never wait for a writer.
 """
 
 import asyncio
@@ -16,6 +16,9 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import NullPool
 
+from collector import postgresql as engines
+from collector.postgresql import Postgresql
+
 BUSY_TIMEOUT_S = 5
 READERS_MAX = 4
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -26,19 +29,28 @@ T = TypeVar("T")
 class Database:
     """One open database; ``write`` and ``read`` run blocking work off the event loop."""
 
-    def __init__(self, path: Path, schema: str) -> None:
-        """Open or create the file and migrate it; ``schema`` names a folder of migrations.
+    def __init__(self, place: Path | Postgresql, schema: str) -> None:
+        """Open or create the database and migrate it; ``schema`` names a folder of migrations.
 
         OSError or sqlalchemy.exc.SQLAlchemyError where that cannot be done.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        self._writer = _engine(path, begin="BEGIN IMMEDIATE")
-        self._reader = _engine(path, begin="BEGIN", pragmas=("PRAGMA query_only = ON",))
-        self._write_thread = ThreadPoolExecutor(1, f"write-{path.stem}")
-        self._read_threads = ThreadPoolExecutor(READERS_MAX, f"read-{path.stem}")
-        _migrate(self._writer, schema)
+        self.place = place
+        if isinstance(place, Postgresql):
+            name = schema
+            self._writer, self._reader = engines.writer(place), engines.readers(place, READERS_MAX)
+        else:
+            name = place.stem
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = _engine(place, begin="BEGIN IMMEDIATE")
+            self._reader = _engine(place, begin="BEGIN", pragmas=("PRAGMA query_only = ON",))
         self._connection = self._writer.connect()
+        try:
+            _migrate(self._connection, schema)
+        except BaseException:
+            self._connection.close()
+            raise
+        self._write_thread = ThreadPoolExecutor(1, f"write-{name}")
+        self._read_threads = ThreadPoolExecutor(READERS_MAX, f"read-{name}")
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one transaction on the writing thread: all of it is committed, or none."""
@@ -49,9 +61,20 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._read_threads, self.read_now, work)
 
     def write_now(self, work: Callable[[Connection], T]) -> T:
-        """Do as ``write``, here and now; for the writing thread, and before the loop runs."""
-        with self._connection.begin():
-            return work(self._connection)
+        """Do as ``write``, here and now; for the writing thread, and before the loop runs.
+
+        A connection that is lost fails this work and is made anew for the next. Where it is lost in a commit,
+        the work fails though it may have been done: whoever tries again must find that out, as after a crash.
+        """
+        if self._connection.closed:
+            self._connection = self._writer.connect()
+        connection = self._connection
+        try:
+            with connection.begin():
+                return work(connection)
+        finally:
+            if connection.invalidated:
+                connection.close()
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
         """Do as ``read``, here and now."""
@@ -59,7 +82,7 @@ class Database:
             return work(connection)
 
     def close(self) -> None:
-        """Wait for work under way and close the file."""
+        """Wait for work under way and close the database."""
         self._write_thread.shutdown()
         self._read_threads.shutdown()
         self._connection.close()
@@ -99,11 +122,10 @@ def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...] = ()) -> Engine:
     return engine
 
 
-def _migrate(engine: Engine, schema: str) -> None:
+def _migrate(connection: Connection, schema: str) -> None:
     config = Config()
     config.set_main_option("path_separator", "newline")
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("version_locations", str(MIGRATIONS / schema).replace("%", "%%"))
-    with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -3,14 +3,9 @@
 import asyncio
 import contextlib
 import fcntl
-import random
 import socket
-import time
-import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Coroutine, Generator, Iterator
 from datetime import timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -20,22 +15,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector import backup, journal, key_file
-from collector.alarms import api as alarm_api
 from collector.alarms import figures as alarm_figures
-from collector.alarms.book import AlarmBook
-from collector.alarms.conditions import Conditions
-from collector.alarms.operating import Operators
 from collector.alarms.projection import AlarmProjection
-from collector.alarms.timing import Timers
 from collector.api import Sources, application
-from collector.cases import api as case_api
-from collector.cases import classes as case_classes
-from collector.cases import tables_api as case_tables_api
-from collector.cases.book import CaseBook
-from collector.cases.desk import CaseDesk
-from collector.cases.due import ByCalendar
-from collector.cases.opening import Opening
-from collector.cases.timers import CaseTimers
 from collector.commands import api as command_api
 from collector.commands.book import CommandBook
 from collector.commands.publisher import CommandPublisher
@@ -47,16 +29,13 @@ from collector.desired import period_api
 from collector.desired.book import DesiredBook
 from collector.desired.periods import PeriodDesk
 from collector.desired.publisher import DesiredPublisher
+from collector.evaluation import api as evaluation_api
+from collector.evaluation.projection import EvaluationProjection
+from collector.exchange import api as exchange_api
+from collector.exchange.exporter import Exporter
 from collector.fleet.watch import FleetWatch
-from collector.fleet.words import TITLES as FLEET_TITLES
 from collector.health import Health
 from collector.housekeeping import Housekeeping
-from collector.incidents import api as incident_api
-from collector.incidents.acknowledging import AlarmsOfIncidents
-from collector.incidents.book import IncidentBook, Life
-from collector.incidents.desk import IncidentDesk
-from collector.incidents.keeping import IncidentKeeping
-from collector.incidents.labels import Labeller
 from collector.ingest import Ingest
 from collector.lamps import api as lamp_api
 from collector.lamps import desk_api as lamp_desk_api
@@ -66,8 +45,6 @@ from collector.lamps.reading import LampReading
 from collector.live import Live
 from collector.metrics import Metrics
 from collector.mqtt import Link
-from collector.parts import api as part_api
-from collector.parts import book as parts
 from collector.parts.seeding import seed
 from collector.people import api as people_api
 from collector.people import session_api
@@ -75,20 +52,22 @@ from collector.people.desk import PeopleDesk
 from collector.people.doors import Doors, Site
 from collector.people.headers import GuardedHeaders
 from collector.platforms import api as platform_api
+from collector.platforms.desk_stages import DeskStages
 from collector.platforms.outbox import Tools
 from collector.platforms.running import Platforms
-from collector.platforms.stages import PlainStages
 from collector.projections import Keeper, Projection, Redone
+from collector.rooms import AlarmRooms
 from collector.series.influx import InfluxStore
 from collector.series.projection import SeriesProjection
 from collector.series.stores import StoreProjection
 from collector.settings import Http, Loaded, SeriesStore
 from collector.telling import api as telling_api
-from collector.telling.channel_alarms import PROBLEM as CHANNEL_FAILING
-from collector.telling.channel_alarms import TITLE as CHANNEL_TITLE
 from collector.telling.desk import TellingDesk
+from collector.world import World
 from contract.desired import DesiredKind, object_problems
 from contract.signing import SigningKey
+
+__all__ = ["Collector", "CollectorError", "World", "people_offline", "redo", "running"]
 
 START_TIMEOUT_S = 10.0
 START_POLL_S = 0.01
@@ -98,26 +77,6 @@ CANCEL_AGAIN_S = 1.0
 
 class CollectorError(RuntimeError):
     """The centre cannot start; the text says what is in its way and what to do."""
-
-
-@dataclass(frozen=True)
-class World:
-    """Time, ids and randomness."""
-
-    now_ms: Callable[[], int]
-    monotonic_s: Callable[[], float]
-    new_id: Callable[[], str]
-    random: random.Random
-
-    @classmethod
-    def real(cls) -> "World":
-        """Return this machine's."""
-        return cls(
-            now_ms=lambda: time.time_ns() // 1_000_000,
-            monotonic_s=time.monotonic,
-            new_id=lambda: uuid.uuid4().hex,
-            random=random.SystemRandom(),
-        )
 
 
 class Collector:
@@ -134,42 +93,7 @@ class Collector:
             seed(state, loaded.parts_file, settings.parts, world.now_ms())
         self.series = SeriesProjection(state, store, self.metrics, limits.projection_batches_max)
         self.series.prepare()
-        state.write_now(lambda db: case_classes.seed(db, settings.case_classes, world.now_ms()))
-        self.case_desk = CaseDesk(
-            settings.cases,
-            utc_offset_min=settings.utc_offset_min,
-            deadlines=ByCalendar(
-                loaded.calendar, to_end_of_day=settings.deadlines.working_days_end == "end_of_day"
-            ),
-        )
-        opening = Opening(
-            settings.district,
-            self.case_desk,
-            parts.find,
-            number_template=settings.cases.number_template,
-            utc_offset_min=settings.utc_offset_min,
-            new_id=world.new_id,
-        )
-        labeller = Labeller(parts.find, area_digits=settings.incidents.area_digits)
-        self.conditions = Conditions(settings.alarms, now_ms=world.now_ms, area_of=labeller.area_of_part)
-        self.alarm_timers = Timers(state, self.conditions, settings.alarms, now_ms=world.now_ms)
-        self.incident_book = _incident_book(loaded, world, labeller, self.conditions)
-        self.incident_keeping = IncidentKeeping(state, self.incident_book, now_ms=world.now_ms)
-        self.case_book = CaseBook(
-            self.case_desk,
-            opening,
-            utc_offset_min=settings.utc_offset_min,
-            now_ms=world.now_ms,
-            incident_of=self.incident_book.of_alarm,
-        )
-        self.case_timers = CaseTimers(
-            state,
-            self.case_desk,
-            self.case_book,
-            interval_s=settings.cases.timer_interval_s,
-            now_ms=world.now_ms,
-        )
-        self.alarm_book = AlarmBook([self.conditions, self.incident_book, self.case_book])
+        self.rooms = AlarmRooms(loaded, world, state)
         self.desired_publisher = DesiredPublisher(
             settings.district,
             state,
@@ -192,7 +116,7 @@ class Collector:
         commanding = CommandBook(settings.district, key, now_ms=world.now_ms, new_id=world.new_id)
         self.alarms = AlarmProjection(
             state,
-            self.alarm_book,
+            self.rooms.alarm_book,
             desired,
             self.metrics,
             batches_max=limits.projection_batches_max,
@@ -223,7 +147,7 @@ class Collector:
             random=world.random,
             now_ms=world.now_ms,
         )
-        stages = PlainStages()
+        stages = DeskStages(self.rooms.case_desk)
         tools = Tools(state, self.metrics, stages, now_ms=world.now_ms, random=world.random)
         self.platforms = Platforms(loaded.platforms, tools, new_id=world.new_id)
         self.housekeeping = Housekeeping(
@@ -234,6 +158,10 @@ class Collector:
             now_ms=world.now_ms,
             people=settings.people,
             series_stores=self.series_stores,
+        )
+        self.evaluation, self.exchange = (
+            EvaluationProjection(state, settings.utc_offset_min),
+            Exporter(state, settings.exchange, now_ms=world.now_ms),
         )
         self.listening = Listening(state, now_ms=world.now_ms, connected=lambda: self.link.connected)
         lamps = LampReading(
@@ -247,9 +175,9 @@ class Collector:
             settings.fleet,
             state,
             store,
-            self.alarm_book,
+            self.rooms.alarm_book,
             lamps,
-            area_of=labeller.area_of_part,
+            area_of=self.rooms.labeller.area_of_part,
             connected=lambda: self.link.connected,
             now_ms=world.now_ms,
             new_id=world.new_id,
@@ -258,7 +186,7 @@ class Collector:
             settings.telling,
             loaded.telling,
             state,
-            self.alarm_book,
+            self.rooms.alarm_book,
             zone=timezone(timedelta(minutes=settings.utc_offset_min)),
             now_ms=world.now_ms,
             new_id=world.new_id,
@@ -278,7 +206,6 @@ class Collector:
             stuck_after_s=limits.stuck_after_s,
             monotonic_s=world.monotonic_s,
         )
-        operators = Operators(self.conditions, shelve_max_ms=settings.alarms.shelve_max_ms)
         self.people = _people(loaded, world, state)
         site = _site(loaded)
         self.app = application(
@@ -296,29 +223,17 @@ class Collector:
             command_api.router(command_api.Sources(state, commanding, world.now_ms)),
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
             period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms), world.now_ms)),
-            case_api.router(case_api.Sources(state, self.case_desk, world.now_ms)),
-            case_tables_api.router(
-                case_tables_api.Sources(state, settings.cases, world.now_ms, world.new_id)
-            ),
             lamp_api.router(lamps),
-            alarm_api.router(
-                alarm_api.Sources(
-                    state,
-                    operators,
-                    settings.alarms,
-                    world.now_ms,
-                    world.new_id,
-                )
-            ),
             telling_api.router(self.telling.sources),
             session_api.router(self.people, site),
             people_api.router(self.people),
-            incident_api.router(
-                incident_api.Sources(
-                    state, IncidentDesk(AlarmsOfIncidents(operators).acknowledge), world.now_ms
+            *self.rooms.routers(),
+            exchange_api.router(exchange_api.Sources(state, self.exchange, settings.exchange)),
+            evaluation_api.router(
+                evaluation_api.Sources(
+                    state, self.evaluation, settings.utc_offset_min, world.now_ms, world.new_id
                 )
             ),
-            part_api.router(part_api.Sources(state, settings.parts, world.now_ms)),
         )
         self._add_pages(loaded, world, site)
 
@@ -337,13 +252,13 @@ class Collector:
         yield self.listening.run()
         yield from (keeper.run() for keeper in self.keepers)
         yield self.housekeeping.run()
-        yield self.alarm_timers.run()
-        yield self.incident_keeping.run()
+        yield from self.rooms.loops()
         yield self.fleet.run()
-        yield self.case_timers.run()
         yield self.platforms.run()
         if self.telling.teller:
             yield self.telling.teller.run()
+        yield self.evaluation.run()
+        yield self.exchange.run()
 
     def close(self) -> None:
         """Close the connections to series stores, once nothing runs any more."""
@@ -378,26 +293,6 @@ class Collector:
             keeper.wake()
 
 
-def _incident_book(loaded: Loaded, world: World, labeller: Labeller, conditions: Conditions) -> IncidentBook:
-    settings = loaded.settings.incidents
-    life = Life(
-        close_after_ms=round(settings.close_after_s * 1000),
-        joins_for_ms=round(settings.joins_for_s * 1000),
-        candidates_max=settings.candidates_max,
-    )
-    return IncidentBook(
-        [rule.rule() for rule in settings.rules],
-        labeller,
-        {watch.problem: FLEET_TITLES[name] for name, watch in loaded.settings.fleet.watches.items()}
-        | {CHANNEL_FAILING: CHANNEL_TITLE}
-        | {entry.problem: entry.title for entry in loaded.settings.case_classes},
-        life,
-        new_id=world.new_id,
-        now_ms=world.now_ms,
-        quiet=lambda connection, alarm: bool(conditions.quiet(connection, [(alarm.gateway, alarm.id)])),
-    )
-
-
 def _key(loaded: Loaded) -> SigningKey | None:
     try:
         return key_file.read(loaded.data_folder)
@@ -410,7 +305,7 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
     """Run a centre while the context is open; CollectorError where it cannot start."""
     with (
         _listener(loaded.settings.http) as listener,
-        _databases(loaded.data_folder) as (state, store),
+        _databases(loaded) as (state, store),
         contextlib.closing(Collector(loaded, world, state, store)) as collector,
     ):
         if not loaded.settings.http.is_loopback and not await collector.people.any_there():
@@ -448,10 +343,10 @@ async def redo(loaded: Loaded, world: World) -> dict[str, Redone]:
     or never did.
     """
     if not backup.interrupted(loaded.data_folder):
-        for path in backup.absent(loaded.data_folder):
+        for path in backup.absent(loaded.data_folder, state_elsewhere=loaded.state is not None):
             raise CollectorError(f"{path} is not there; {backup.NOT_THERE}")
     with (
-        _databases(loaded.data_folder) as (state, store),
+        _databases(loaded) as (state, store),
         contextlib.closing(Collector(loaded, world, state, store)) as collector,
     ):
         if await collector.series.may_redo():
@@ -471,7 +366,7 @@ class _Server(uvicorn.Server):
 @contextlib.contextmanager
 def people_offline(loaded: Loaded, world: World) -> Iterator[PeopleDesk]:
     """Open the desk of people while no centre works there; CollectorError where one does."""
-    with _databases(loaded.data_folder) as (state, _):
+    with _databases(loaded) as (state, _):
         yield _people(loaded, world, state)
 
 
@@ -525,9 +420,10 @@ def _listener(http: Http) -> Iterator[socket.socket]:
 
 
 @contextlib.contextmanager
-def _databases(folder: Path) -> Iterator[tuple[Database, Database]]:
+def _databases(loaded: Loaded) -> Iterator[tuple[Database, Database]]:
     """Open state and series, for one process at a time."""
-    opened: list[Database] = []
+    folder, opened = loaded.data_folder, list[Database]()
+    places = (loaded.state or folder / backup.STATE, "state"), (folder / backup.SERIES, "series")
     with contextlib.ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -535,17 +431,21 @@ def _databases(folder: Path) -> Iterator[tuple[Database, Database]]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if backup.interrupted(folder):
                 raise CollectorError(f"{folder}: a restore was interrupted; run it again with --replace")
-            for name, schema in (("collector.db", "state"), ("series.db", "series")):
-                opened.append(Database(folder / name, schema))
+            for place, schema in places:
+                opened.append(Database(place, schema))
                 stack.callback(opened[-1].close)
         except BlockingIOError as error:
             remedy = "stop the other collector, or give this one a data_folder of its own"
             raise CollectorError(f"{folder} is in use by another collector; {remedy}") from error
         except CommandError as error:
             remedy = "install the version that wrote it, or restore a backup"
-            raise CollectorError(f"{folder}: a database of unknown version ({error}); {remedy}") from error
+            where = loaded.state.shown if loaded.state and not opened else folder
+            raise CollectorError(f"{where}: a database of unknown version ({error}); {remedy}") from error
         except (OSError, SQLAlchemyError) as error:
             reason = getattr(error, "orig", error)
+            if loaded.state and not opened and isinstance(error, SQLAlchemyError):
+                remedy = "check [state] in the settings, and the server"
+                raise CollectorError(f"the state cannot be opened: {reason}; {remedy}") from error
             remedy = "check the folder, its permissions and the free space"
             raise CollectorError(f"{folder}: the database cannot be opened: {reason}; {remedy}") from error
         yield opened[0], opened[1]

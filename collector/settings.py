@@ -14,6 +14,7 @@ from collector.alarms.settings import AlarmSettings
 from collector.cases.settings import CaseClass, Cases
 from collector.deadlines.calendar import WorkingCalendar
 from collector.deadlines.settings import Deadlines, competing_rules
+from collector.exchange.settings import Exchange
 from collector.fleet.settings import Fleet
 from collector.incidents.settings import Incidents
 from collector.parts.settings import PartSettings
@@ -26,6 +27,8 @@ from collector.platforms.settings import (
     Url,
     load_platforms,
 )
+from collector.postgresql import Postgresql
+from collector.state_settings import State, told_state
 from collector.telling.files import Files, told_files
 from collector.telling.settings import Telling
 from collector.tls_files import TlsFileError, TlsFiles, checked
@@ -188,6 +191,7 @@ class Settings(Strict):
     profile_folders: list[str] = Field(default=[], max_length=16)
     broker: Broker
     http: Http = Http()
+    state: State = State()
     limits: Limits = Limits()
     platform: Platform | None = None
     platforms: list[CityPlatform] = Field(default=[], max_length=PLATFORMS_MAX)
@@ -195,6 +199,7 @@ class Settings(Strict):
     alarms: AlarmSettings = AlarmSettings()
     cases: Cases = Cases()
     deadlines: Deadlines = Deadlines()
+    exchange: Exchange = Exchange()
     parts: PartSettings = PartSettings()
     lamps: Lamps = Lamps()
     incidents: Incidents = Incidents()
@@ -239,6 +244,8 @@ class Loaded:
     telling: Files | None = None
     """People and channels; None: nobody is told anything."""
     tls: TlsFiles | None = None
+    state: Postgresql | None = None
+    """The database of journal and state; None: a file in the data folder."""
 
 
 def load(path: Path) -> Loaded:
@@ -280,6 +287,11 @@ def load(path: Path) -> Loaded:
         calendar = settings.deadlines.calendar(path.parent, settings.utc_offset_min)
     except TomlFileError as error:
         raise TomlFileError([*problems, *error.problems]) from error
+    state: Postgresql | None = None
+    try:
+        state = told_state(file, path.parent, settings.state)
+    except TomlFileError as error:
+        problems += error.problems
     if problems:
         raise TomlFileError(problems)
     return Loaded(
@@ -292,6 +304,7 @@ def load(path: Path) -> Loaded:
         platforms=tuple(platforms),
         telling=telling,
         tls=tls,
+        state=state,
     )
 
 

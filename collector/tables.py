@@ -40,7 +40,8 @@ journal = Table(
     Column("message", LargeBinary, nullable=False),
     UniqueConstraint("gateway", "epoch", "lane", "sequence", name="journal_batch"),
 )
-Index("journal_notable", journal.c.id, sqlite_where=journal.c.content != "samples")
+_NOTABLE = text("content != 'samples'")
+Index("journal_notable", journal.c.id, sqlite_where=_NOTABLE, postgresql_where=_NOTABLE)
 
 journal_head = Table(
     "journal_head",

@@ -158,7 +158,7 @@ class CaseView(BaseModel):
     filed_ms: int | None
     deadline_ms: int
     limit_words: str
-    warnings: list[str]
+    warnings: list[TitleView]
     open: bool
     overdue: bool
     stage_ms: int

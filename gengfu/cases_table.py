@@ -59,14 +59,13 @@ _TEXTS = {
     "everywhere": ("everywhere", "全部"),
     "ended": ("ended", "已结束"),
     "comma": (", ", "、"),
-    "hours": ("h", "小时"),
-    "days": ("d", "天"),
+    "urgent_hours": ("h", "小时"),
+    "calendar_days": ("d", "天"),
     "working_hours": ("working h", "工作时"),
     "working_days": ("working d", "工作日"),
     "returned_to_normal": ("returned to normal", "恢复正常"),
     "raised_again": ("raised again", "再次报警"),
     "still_active": ("its sensor still alarms", "传感器仍在报警"),
-    "no_working_calendar": ("no working calendar was asked", "未使用工作日历"),
     "warning": ("careful: {0}", "注意：{0}"),
     "confirmation": ("confirmation", "核查确认"),
     "decision": ("a decision of the command centre", "指挥中心决定"),
@@ -152,7 +151,7 @@ def classes(items: Sequence[Mapping[str, Any]], language: Language) -> Iterator[
     }
     for item in items:
         entry = item["entry"]
-        limit = entry["limit"] or {"kind": "hours", "amount": entry["deadline_h"]}
+        limit = entry["limit"] or {"kind": "urgent_hours", "amount": entry["deadline_h"]}
         told = [_text(word, language) for key, word in flags.items() if entry[key]]
         table.add_row(
             entry["problem"],
@@ -199,7 +198,7 @@ def _standing(case: Mapping[str, Any], language: Language) -> Iterator[str]:
     )
     yield _text("limit", language, due, limit)
     for warning in case["warnings"]:
-        yield _text("warning", language, _word(warning, language))
+        yield _text("warning", language, warning[language])
     yield _text("alarms", language, case["alarm_count"], case["active_alarms"])
     counts = [case[f"{each}_count"] for each in ("rework", "redispatch", "extension")]
     if any(counts):

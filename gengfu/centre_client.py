@@ -3,7 +3,8 @@
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any, BinaryIO, NoReturn
 
 import httpx
 import typer
@@ -16,6 +17,7 @@ HINTS = {
     "GENGFU_TOKEN_FILE; an administrator makes one: gengfu tokens create",
     403: "the centre knows who asks, and does not allow it",
 }
+CHUNK_BYTES = 64 * 1024
 
 
 def asked(
@@ -26,21 +28,29 @@ def asked(
     body: Any = None,
     query: Any = None,
     options: Mapping[str, str] | None = None,
+    file: BinaryIO | None = None,
+    media_type: str = "",
+    timeout_s: float = TIMEOUT_S,
 ) -> Any:
     """Return the centre's answer as plain data; where there is none, say why on standard error and exit 1.
 
-    ``options`` are what people wrote for what the centre is asked, as it may refuse that.
+    ``options`` are what people wrote for what the centre is asked, as it may refuse that. A ``file`` of a
+    ``media_type`` is sent as it is, in place of ``body``.
     """
     from gengfu import token_file
 
+    headers: dict[str, str] = {"Accept-Language": language(os.environ)}
+    if file is not None:
+        headers["Content-Type"] = media_type
     try:
         answer = httpx.request(
             method,
             f"{url.rstrip('/')}/api/v1{path}",
             json=body,
+            content=None if file is None else iter(partial(file.read, CHUNK_BYTES), b""),
             params=query,
-            timeout=TIMEOUT_S,
-            headers={"Accept-Language": language(os.environ)} | token_file.headers(url, os.environ),
+            timeout=timeout_s,
+            headers=headers | token_file.headers(url, os.environ),
             verify=token_file.verification(url, os.environ),
         )
     except token_file.TokenFileError as error:

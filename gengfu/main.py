@@ -1,6 +1,7 @@
 """The ``gengfu`` command: groups of commands, and how their errors reach people."""
 
 import sys
+from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated
 
@@ -35,39 +36,38 @@ def gengfu(
     """Street-cabinet gateways and their centre for smart city management."""
 
 
+GROUPS = (
+    "edge",
+    "collector",
+    "alarms",
+    "cases",
+    "evaluation",
+    "exchange",
+    "parts",
+    "grids",
+    "platforms",
+    "command",
+    "lamps",
+    "messages",
+    "on_call",
+    "periods",
+    "profiles",
+    "relay",
+    "sim",
+    "tokens",
+    "audit",
+)
+"""Modules of ``gengfu.commands``, in the order in which the help lists them."""
+
+
 def _add_groups() -> None:
     """Each room's commands stand in a module of its own; one without its extra still lists the others."""
-    from gengfu.commands import (
-        alarms,
-        audit,
-        cases,
-        collector,
-        command,
-        demo,
-        edge,
-        lamps,
-        periods,
-        platforms,
-        profiles,
-        sim,
-        tokens,
-        users,
-    )
+    from gengfu.commands import collector, demo, users
 
     app.command("demo", short_help="A city block on this machine, audited at the end.")(demo.demo)
-    app.add_typer(alarms.app, name="alarms")
-    app.add_typer(edge.app, name="edge")
     collector.app.add_typer(users.app, name="users")
-    app.add_typer(collector.app, name="collector")
-    app.add_typer(command.app, name="command")
-    app.add_typer(cases.app, name="cases")
-    app.add_typer(lamps.app, name="lamps")
-    app.add_typer(periods.app, name="periods")
-    app.add_typer(platforms.app, name="platforms")
-    app.add_typer(profiles.app, name="profiles")
-    app.add_typer(sim.app, name="sim")
-    app.add_typer(tokens.app, name="tokens")
-    app.add_typer(audit.app, name="audit")
+    for name in GROUPS:
+        app.add_typer(import_module(f"gengfu.commands.{name}").app, name=name.replace("_", "-"))
 
 
 def run() -> None:

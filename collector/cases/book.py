@@ -15,6 +15,7 @@ from collector.alarms.happening import Alarm
 from collector.cases import classes, no_collection, record
 from collector.cases.classes import Held
 from collector.cases.desk import CaseDesk, active_count, department_of
+from collector.cases.incidents import cases_of
 from collector.cases.life import CLOSED, SENSOR, Party, Stage, Step
 from collector.cases.opening import Opening
 from collector.cases.outgoing import Posting
@@ -77,7 +78,8 @@ class CaseBook:
         key, held = problem_key(alarm), classes.of(connection, alarm.problem)
         incident_id = self._incident_of(connection, alarm.gateway, alarm.id) or ""
         own = holder_of(connection, key)
-        shared = _of_incident(connection, incident_id) if incident_id else None
+        siblings = cases_of(connection, incident_id) if incident_id else []
+        shared = siblings[0] if siblings else None
         found = next((case for case in (own, shared) if case and case.closed_ms is None), None)
         if found is None and held is not None:
             if rule_id := self.kept_out(connection, alarm, at_ms):
@@ -88,6 +90,7 @@ class CaseBook:
         if found is not None:
             case_id = found.id
             self._attached(connection, found, alarm, incident_id, at_ms)
+            self._opening.note_siblings(connection, found, siblings)
         elif held is not None:
             repeats = own.id if own is not None and own.stage in DONE else ""
             case_id = self._opening.open(
@@ -96,6 +99,8 @@ class CaseBook:
             record.happened(connection, case_id, at_ms, "raised", SENSOR.name, _evidence(alarm))
         else:
             return False
+        if own is not None and own.id != case_id:
+            _bring_active(connection, alarm, own.id, case_id)
         _hold(connection, key, case_id)
         _belongs(connection, alarm, case_id)
         if incident_id:
@@ -163,19 +168,24 @@ def holder_of(connection: Connection, key: str) -> Row[Any] | None:
     return connection.execute(query.where(case_problems.c.problem_key == key)).first()
 
 
-def _of_incident(connection: Connection, incident_id: str) -> Row[Any] | None:
-    """Return the newest case of an incident, an open one first."""
-    query = select(cases).where(cases.c.incident_id == incident_id)
-    return connection.execute(
-        query.order_by(cases.c.closed_ms.is_not(None), cases.c.row.desc()).limit(1)
-    ).first()
-
-
 def _hold(connection: Connection, key: str, case_id: str) -> None:
     statement = insert(connection, case_problems).values(problem_key=key, case_id=case_id)
     connection.execute(
         statement.on_conflict_do_update(index_elements=["problem_key"], set_={"case_id": case_id})
     )
+
+
+def _bring_active(connection: Connection, alarm: Alarm, former_id: str, case_id: str) -> None:
+    """Let a problem's active alarms be where the problem is now: its former case was closed over them."""
+    place = [alarms.c.part == alarm.part]
+    if not alarm.part:
+        place += [alarms.c.gateway == alarm.gateway, alarms.c.device == alarm.device]
+    of_problem = (
+        alarms.c.case_id == former_id,
+        alarms.c.cleared_ms.is_(None),
+        alarms.c.problem == alarm.problem,
+    )
+    connection.execute(update(alarms).where(*of_problem, *place).values(case_id=case_id))
 
 
 def _belongs(connection: Connection, alarm: Alarm, case_id: str) -> None:

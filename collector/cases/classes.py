@@ -60,7 +60,7 @@ def all_of(connection: Connection, at_version: int | None = None) -> list[Held]:
 
 def seed(connection: Connection, entries: Iterable[CaseClass], at_ms: int) -> None:
     """Take over what the settings say, for every problem that nobody has changed here."""
-    told = {entry.problem: entry.model_dump_json() for entry in entries}
+    told = {entry.problem: _body(entry) for entry in entries}
     query = select(case_classes.c.problem, case_classes.c.source, case_classes.c.body).where(
         case_classes.c.until_version.is_(None)
     )
@@ -83,7 +83,7 @@ def put(
     connection: Connection, entry: CaseClass, actor: Actor, at_ms: int, *, seen: int | None, most: int
 ) -> int:
     """Make or change a class; return the new version. CaseError where ``seen`` is not the present one."""
-    return _edit(connection, entry.problem, entry.model_dump_json(), actor, at_ms, seen=seen, most=most)
+    return _edit(connection, entry.problem, _body(entry), actor, at_ms, seen=seen, most=most)
 
 
 def remove(
@@ -93,6 +93,10 @@ def remove(
     if of(connection, problem) is None:
         raise UnknownCaseError("unknown_class", problem=problem)
     return _edit(connection, problem, NONE, actor, at_ms, seen=seen, most=most)
+
+
+def _body(entry: CaseClass) -> str:
+    return entry.model_dump_json(by_alias=True)
 
 
 def _edit(

@@ -1,17 +1,16 @@
 """The desk of cases: every step of a person, the city platform or a sensor, in the caller's transaction."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
 from collector.cases import classes, record
 from collector.cases.changes import Asked, Change, Facts, Known, change
-from collector.cases.due import Deadlines, Due, by_the_clock
+from collector.cases.due import Deadlines
 from collector.cases.life import CLOSED, PLATFORM, Party, Stage, Step, party_of, transition
 from collector.cases.outgoing import Kind, post
-from collector.cases.settings import CaseClass, Cases, Limit
+from collector.cases.settings import CaseClass, Cases
 from collector.cases.tables import case_problems
 from collector.cases.words import CaseError, UnknownCaseError
 from collector.people import audit
@@ -34,10 +33,9 @@ class Taken:
 class CaseDesk:
     """Takes steps by the table of ``life``; whoever posts, audits and notes them is here."""
 
-    def __init__(self, limits: Cases, *, utc_offset_min: int, deadlines: Deadlines = by_the_clock) -> None:
-        """``deadlines`` counts time limits; ``utc_offset_min`` says which day it is."""
+    def __init__(self, limits: Cases, deadlines: Deadlines) -> None:
+        """``deadlines`` says when cases are due."""
         self.limits, self.deadlines = limits, deadlines
-        self._offset = timedelta(minutes=utc_offset_min)
 
     def step(
         self,
@@ -53,17 +51,18 @@ class CaseDesk:
         deadline_ms: int | None = None,
         other: str = "",
         version: int | None = None,
+        party: Party | None = None,
     ) -> Taken:
         """Take a step, all of it or none.
 
         ``deadline_ms`` is of an extension, ``other`` the case that this one is merged into, ``version`` what
-        the caller has seen. CaseError says what the life of the case does not allow, UnknownCaseError that
-        there is none.
+        the caller has seen, ``party`` what the actor is where not their role says it (a city platform).
+        CaseError says what the life of the case does not allow, UnknownCaseError that there is none.
         """
         case = self.case(connection, case_id)
         if version is not None and version != case.version:
             raise CaseError("changed", version=case.version, seen=version)
-        party = party_of(actor)
+        party = party or party_of(actor)
         row = transition(step, Stage(case.stage), party)
         at_ms = max(at_ms, case.stage_ms)
         asked = Asked(step, party, actor.name, at_ms, note, reason, department, deadline_ms, other)
@@ -80,31 +79,50 @@ class CaseDesk:
         now = self.case(connection, case_id)
         return Taken(case_id, Stage(now.stage), now.version, known.active)
 
-    def accepted(self, connection: Connection, case_id: str, number: str, at_ms: int) -> None:
+    def accepted(
+        self, connection: Connection, case_id: str, number: str, at_ms: int, actor: Actor = PLATFORM
+    ) -> None:
         """File a case, unless it is further already: the city platform has it, and calls it ``number``."""
         if number:
             connection.execute(update(cases).where(cases.c.id == case_id).values(platform_number=number))
         case = self.case(connection, case_id)
         if case.stage == Stage.COLLECTED:
-            self.step(connection, case_id, Step.FILE, PLATFORM, at_ms)
+            self.step(connection, case_id, Step.FILE, actor, at_ms, party=Party.PLATFORM)
         elif case.filed_ms is None:
             connection.execute(update(cases).where(cases.c.id == case_id).values(filed_ms=at_ms))
-            record.happened(connection, case_id, at_ms, "accepted", PLATFORM.name, {"number": number})
+            record.happened(connection, case_id, at_ms, "accepted", actor.name, {"number": number})
 
     def dispatch_if_due(self, connection: Connection, case_id: str, at_ms: int) -> None:
-        """Dispatch a filed case whose class does so by itself, unless it waits for somebody's answer."""
+        """Dispatch a filed case where its class does so by itself, or somebody did while it waited.
+
+        Not while it waits for an answer.
+        """
         case = self.case(connection, case_id)
-        held = classes.of(connection, case.problem)
-        if case.stage != Stage.FILED or case.waits_for or held is None or not held.entry.dispatches_by_itself:
+        if case.stage != Stage.FILED or case.waits_for:
             return
-        if department := department_of(held.entry, case):
+        department, held = case.dispatched_to, classes.of(connection, case.problem)
+        if not department and held and held.entry.dispatches_by_itself:
+            department = department_of(held.entry, case)
+        if department:
             self.step(connection, case_id, Step.DISPATCH, CENTRE, at_ms, department=department)
 
-    def due(self, entry: CaseClass, grid: str, start_ms: int) -> tuple[Limit, Due]:
-        """Return a class's limit for a place and a day, and when it ends."""
-        month_day = f"{datetime.fromtimestamp(start_ms / 1000, UTC) + self._offset:%m-%d}"
-        limit = entry.limit_of(grid, month_day)
-        return limit, self.deadlines(start_ms, limit)
+    def dispatch_later(
+        self, connection: Connection, case_id: str, department: str, actor: Actor, at_ms: int
+    ) -> None:
+        """Keep whom a platform dispatches to while inspectors are asked, until they have answered."""
+        case = self.case(connection, case_id)
+        if case.dispatched_to != department:
+            connection.execute(update(cases).where(cases.c.id == case_id).values(dispatched_to=department))
+            told = {"department": department}
+            record.happened(
+                connection, case_id, max(at_ms, case.stage_ms), "dispatch_waits", actor.name, told
+            )
+
+    def overtake(self, connection: Connection, case_id: str, actor: Actor, at_ms: int) -> None:
+        """Wait for no answer any more: the platform says that somebody is at work there."""
+        values = {"waits_for": "", "confirm_until_ms": None}
+        connection.execute(update(cases).where(cases.c.id == case_id).values(values))
+        record.happened(connection, case_id, at_ms, "confirmation", actor.name, {"answer": "overtaken"})
 
     def case(self, connection: Connection, case_id: str) -> Row[Any]:
         """Return a case's row; UnknownCaseError."""
@@ -117,7 +135,7 @@ class CaseDesk:
         held = classes.of(connection, case.problem)
         deadline_ms, recheck_ms = at_ms + max(0, case.deadline_ms - case.opened_ms), 60 * MINUTE_MS
         if held:
-            deadline_ms = self.due(held.entry, case.grid, at_ms)[1].at_ms
+            deadline_ms = self.deadlines.due(held.entry, case.grid, at_ms).at_ms
             recheck_ms = held.entry.recheck_after_min * MINUTE_MS
         before = record.stage_before(connection, case.id, Stage(case.stage))
         return Known(active_count(connection, case.id), recheck_ms, deadline_ms, before)
@@ -185,6 +203,12 @@ class CaseDesk:
 def department_of(entry: CaseClass, case: Row[Any]) -> str:
     """Return who a case of this class is dispatched to, empty where nobody is known."""
     return entry.department_of(case.grid, maintainer=case.maintainer, in_charge=case.in_charge)
+
+
+def department_by_table(connection: Connection, case: Row[Any]) -> str:
+    """Return who a case is dispatched to by its class and part, empty where nobody is known."""
+    held = classes.of(connection, case.problem)
+    return department_of(held.entry, case) if held else str(case.maintainer or case.in_charge)
 
 
 def active_count(connection: Connection, case_id: str) -> int:

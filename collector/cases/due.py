@@ -1,53 +1,58 @@
-"""When a case is due: by the city's working calendar, or by the clock where none is asked."""
+"""When a case is due: by its class as it is edited here, then by the city's table; on its calendar."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
-from collector.cases.settings import Limit
-from collector.deadlines.calendar import WorkingCalendar
+from collector.cases.settings import CaseClass, Limit
+from collector.deadlines.calendar import Remark, WorkingCalendar
 from collector.deadlines.limits import LimitKind, TimeLimit, due
+from collector.deadlines.table import DeadlineTable
 
-_HOURS = {"hours": 1, "days": 24, "working_hours": 1, "working_days": 24}
-_KINDS = {
-    "hours": LimitKind.URGENT_HOURS,
-    "days": LimitKind.CALENDAR_DAYS,
-    "working_hours": LimitKind.WORKING_HOURS,
-    "working_days": LimitKind.WORKING_DAYS,
+ON_THE_CLOCK = {
+    LimitKind.WORKING_HOURS: LimitKind.URGENT_HOURS,
+    LimitKind.WORKING_DAYS: LimitKind.CALENDAR_DAYS,
 }
-NO_CALENDAR = "no_working_calendar"
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """By when, and what is doubtful about it, in words that are kept on the case."""
+class CaseDue:
+    """By when, by which limit, why by this one (None: the class's own), and what is doubtful about it."""
 
     at_ms: int
-    warnings: tuple[str, ...] = ()
+    limit: TimeLimit
+    because: Remark | None
+    warnings: tuple[Remark, ...]
+
+    @property
+    def words(self) -> str:
+        """Return the limit as it is kept on a case, as ``4 working_hours``."""
+        return f"{self.limit.amount:g} {self.limit.kind}"
 
 
-class Deadlines(Protocol):
-    """What counts a limit from a moment on."""
+@dataclass(frozen=True)
+class Deadlines:
+    """The city's calendar and its table of limits."""
 
-    def __call__(self, start_ms: int, limit: Limit) -> Due:
-        """Return by when it is due."""
+    calendar: WorkingCalendar
+    table: DeadlineTable
+    working_days_to_end: bool = False
 
+    def due(self, entry: CaseClass, grid: str, start_ms: int) -> CaseDue:
+        """Return when a case of this class and place is due.
 
-def by_the_clock(start_ms: int, limit: Limit) -> Due:
-    """Count every hour of every day; of working time, warn that no calendar was asked."""
-    at_ms = start_ms + round(limit.amount * _HOURS[limit.kind] * 3_600_000)
-    return Due(at_ms, (NO_CALENDAR,) if limit.kind.startswith("working") else ())
+        The class's own ``limits`` come first, as people edit them at the running centre; then the table of
+        the settings; then the class's one limit. What is urgent is on the clock, whatever its limit counts.
+        """
+        rules = [each.rule(to_end_of_day=self.working_days_to_end) for each in entry.limits]
+        where = (start_ms, self.calendar, entry.code, grid, entry.severity)
+        found = DeadlineTable(rules).select(*where) or self.table.select(*where)
+        limit = found.limit if found else self._own(entry)
+        if entry.urgent and limit.kind in ON_THE_CLOCK:
+            limit = TimeLimit(ON_THE_CLOCK[limit.kind], limit.amount)
+        ends = due(start_ms, limit, self.calendar)
+        return CaseDue(ends.at_ms, limit, found.because if found else None, ends.warnings)
 
-
-class ByCalendar:
-    """Counts by a working calendar; what is doubtful about it is said in both languages."""
-
-    def __init__(self, calendar: WorkingCalendar, *, to_end_of_day: bool) -> None:
-        """``to_end_of_day``: whole working days end with their last day's work."""
-        self._calendar, self._to_end_of_day = calendar, to_end_of_day
-
-    def __call__(self, start_ms: int, limit: Limit) -> Due:
-        """See Deadlines."""
-        kind = _KINDS[limit.kind]
-        ends_day = self._to_end_of_day and kind is LimitKind.WORKING_DAYS and not limit.amount % 1
-        found = due(start_ms, TimeLimit(kind, limit.amount, ends_day), self._calendar)
-        return Due(found.at_ms, tuple(f"{remark.zh} / {remark.en}" for remark in found.warnings))
+    def _own(self, entry: CaseClass) -> TimeLimit:
+        own = entry.limit or Limit(kind="urgent_hours", amount=entry.deadline_h or 1)
+        kind = LimitKind(own.kind)
+        to_end = self.working_days_to_end and kind is LimitKind.WORKING_DAYS and not own.amount % 1
+        return TimeLimit(kind, own.amount, to_end)

@@ -1,11 +1,12 @@
 """A new case: its number, place, departments and deadline, from an alarm, its class and its part."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 from sqlalchemy import insert as plain_insert
 
 from collector.alarms.happening import Alarm
@@ -15,7 +16,7 @@ from collector.cases.desk import CaseDesk
 from collector.cases.life import SENSOR, Party, Stage
 from collector.cases.outgoing import Kind, post
 from collector.cases.settings import CaseClass, case_number
-from collector.cases.similar import HOUR_MS, Likeness, Spot, box, similar
+from collector.cases.similar import HOUR_MS, Likeness, Spot, box, distance_m, similar
 from collector.cases.tables import case_similar
 from collector.database import insert
 from collector.parts.model import Part
@@ -84,11 +85,25 @@ class Opening:
         post(connection, case_id, Kind.OPENED, at_ms, self._source(alarm))
         return case_id
 
+    def note_siblings(self, connection: Connection, case: Row[Any], siblings: Sequence[Row[Any]]) -> None:
+        """List other open cases of the same incident as similar: a person may merge them."""
+        for each in siblings:
+            if each.id == case.id or each.closed_ms is not None:
+                continue
+            placed = None not in (case.lon, case.lat, each.lon, each.lat)
+            statement = insert(connection, case_similar).values(
+                case_id=case.id,
+                other_id=each.id,
+                distance_m=distance_m(_spot(case), _spot(each)) if placed else 0.0,
+                apart_ms=abs(case.opened_ms - each.opened_ms),
+            )
+            connection.execute(statement.on_conflict_do_nothing())
+
     def _row(self, connection: Connection, alarm: Alarm, held: Held, opened_ms: int) -> dict[str, Any]:
         entry = held.entry
         part = self._find_part(connection, alarm.part) if alarm.part else None
         grid = part.grid if part else ""
-        limit, due = self._desk.due(entry, grid, opened_ms)
+        due = self._desk.deadlines.due(entry, grid, opened_ms)
         asks = entry.needs_confirmation
         return {
             "id": self._new_id(),
@@ -117,9 +132,9 @@ class Opening:
             "platform_number": "",
             "severity": entry.severity,
             "urgent": entry.urgent,
-            "limit_words": limit.words,
+            "limit_words": due.words,
             "deadline_ms": due.at_ms,
-            "warnings": json.dumps(list(due.warnings), ensure_ascii=False),
+            "warnings": json.dumps([asdict(each) for each in due.warnings], ensure_ascii=False),
             "waits_for": "confirmation" if asks else "",
             "confirm_until_ms": opened_ms + entry.confirmation_timeout_min * 60_000 if asks else None,
             "version": 1,
@@ -182,3 +197,7 @@ class Opening:
             },
             "raised_ms": alarm.raised_ms,
         }
+
+
+def _spot(case: Row[Any]) -> Spot:
+    return Spot(case.id, case.lon, case.lat, case.opened_ms)

@@ -1,14 +1,13 @@
 """What a city decides of cases: their numbers, their classes and deadlines, and how patient the centre is."""
 
-import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from collector.deadlines.settings import LimitRule
+from collector.deadlines.table import competing
 from device_profiles.schema import ProfileName
 from toml_files import Strict, Title
-
-MONTH_DAY = r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 
 Hours = Annotated[float, Field(gt=0, le=10_000)]
 Minutes = Annotated[int, Field(ge=0, le=10_080)]
@@ -19,38 +18,10 @@ Department = Annotated[str, Field(max_length=200)]
 
 
 class Limit(Strict):
-    """A time limit: ``hours`` and ``days`` on the 24 h clock, or those in which people work."""
+    """A time limit: of working time, or on the clock, day and night (urgent hours, calendar days)."""
 
-    kind: Literal["hours", "days", "working_hours", "working_days"]
+    kind: Literal["working_hours", "working_days", "urgent_hours", "calendar_days"]
     amount: Hours
-
-    @property
-    def words(self) -> str:
-        """Return it as it is kept on a case."""
-        return f"{self.amount:g} {self.kind}"
-
-
-class LimitRule(Strict):
-    """Another limit for an area, a time of the year (both days included; it may pass new year), or both."""
-
-    area: Area = ""
-    from_day: str = Field(default="", pattern=rf"{MONTH_DAY}|^$")
-    until_day: str = Field(default="", pattern=rf"{MONTH_DAY}|^$")
-    limit: Limit
-
-    @model_validator(mode="after")
-    def _is_a_season(self) -> Self:
-        if bool(self.from_day) != bool(self.until_day):
-            raise ValueError("needs from_day and until_day, or neither")
-        return self
-
-    def fits(self, grid: str, month_day: str) -> bool:
-        """Say whether it is for this grid on this day, such as 07-01."""
-        if not grid.startswith(self.area):
-            return False
-        if self.from_day <= self.until_day:
-            return not self.from_day or self.from_day <= month_day <= self.until_day
-        return month_day >= self.from_day or month_day <= self.until_day
 
 
 class AreaDepartment(Strict):
@@ -89,11 +60,13 @@ class CaseClass(Strict):
             raise ValueError("needs deadline_h or limit, one of them")
         return self
 
-    def limit_of(self, grid: str, month_day: str) -> Limit:
-        """Return the first limit that fits grid and day; an urgent class is on the 24 h clock always."""
-        own = self.limit or Limit(kind="hours", amount=self.deadline_h or 1)
-        found = next((rule.limit for rule in self.limits if rule.fits(grid, month_day)), own)
-        return _on_the_clock(found) if self.urgent else found
+    @model_validator(mode="after")
+    def _limits_are_its_own(self) -> Self:
+        if any(each.class_code for each in self.limits):
+            raise ValueError("limits of a class are its own; leave out class_code")
+        if pair := next(competing([each.rule(to_end_of_day=False) for each in self.limits]), None):
+            raise ValueError(f"limits[{pair[1]}] holds for the same cases as limits[{pair[0]}]")
+        return self
 
     def department_of(self, grid: str, *, maintainer: str, in_charge: str) -> str:
         """Return who is dispatched to: by area, the longest first; then the class's own; then the part's."""
@@ -139,9 +112,3 @@ class Cases(Strict):
 def case_number(template: str, district: str, date: str, code: str, number: int) -> str:
     """Return the case's number; ``date`` is YYYYMMDD, ``number`` counts from 1 each day."""
     return template.format(district=district, date=date, year=date[:4], code=code, number=number)
-
-
-def _on_the_clock(limit: Limit) -> Limit:
-    """Return a limit with as many hours or days of the clock as it has of work."""
-    kind: Any = re.sub("^working_", "", limit.kind)
-    return limit if kind == limit.kind else Limit(kind=kind, amount=limit.amount)

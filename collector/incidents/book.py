@@ -191,6 +191,8 @@ class IncidentBook:
         }
         if priority != incident.priority:
             values |= {"priority": priority, "acked_ms": None, "acked_by": ""}
+        if priority != incident.priority or fresh or not incident.active:
+            values["revision"] = incident.revision + 1
         if priority != incident.priority or (fresh and is_power_of_two(sources)):
             values["version"] = incident.version + 1
         if seen.place and fresh:

@@ -55,8 +55,11 @@ class IncidentDesk:
                 f"incident {incident_id} is at version {row.version}, not {version}: it has grown or become "
                 "more severe; look at it again"
             )
+        acked = {"acked_ms": at_ms, "acked_by": actor.name}
         rows.change(
-            connection, incident_id, {"acked_ms": at_ms, "acked_by": actor.name, "version": row.version + 1}
+            connection,
+            incident_id,
+            acked | {"version": row.version + 1, "revision": row.revision + 1},
         )
         self._acknowledge_alarms(connection, rows.keys_of(connection, incident_id), actor, at_ms)
         detail = {"title": row.title_en, "members": row.members}

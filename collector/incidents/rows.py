@@ -16,9 +16,7 @@ from collector.incidents.tables import incidents
 from contract.events import Priority
 
 PRIORITIES = list(Priority)
-_REVISED = {"revision": incidents.c.revision + 1}
-_ANEW = _REVISED | {"version": incidents.c.version + 1}
-
+_ANEW = {"revision": incidents.c.revision + 1, "version": incidents.c.version + 1}
 
 _OF_ALARM = select(members.c.incident_id).where(
     members.c.gateway == bindparam("gateway"), members.c.alarm_id == bindparam("alarm_id")
@@ -45,7 +43,7 @@ _CLEAR_MEMBER = (
     .values(cleared_ms=bindparam("ended_ms"))
     .returning(members.c.incident_id)
 )
-_CHANGE = update(incidents).where(incidents.c.id == bindparam("of_incident")).values(**_REVISED)
+_CHANGE = update(incidents).where(incidents.c.id == bindparam("of_incident"))
 _ONE_LESS = (
     update(incidents)
     .where(incidents.c.id == bindparam("of_incident"))
@@ -53,7 +51,7 @@ _ONE_LESS = (
         active=incidents.c.active - 1,
         last_ms=bindparam("now_ms"),
         idle_ms=case((incidents.c.active - 1 == 0, bindparam("now_ms")), else_=None),
-        **_REVISED,
+        revision=incidents.c.revision + case((incidents.c.active - 1 == 0, 1), else_=0),
     )
 )
 """Made once: to put a statement together costs more than to execute it, and a storm executes thousands."""

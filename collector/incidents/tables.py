@@ -46,7 +46,7 @@ incidents = Table(
     Column("acked_ms", BigInteger),  # NULL: nobody has
     Column("acked_by", String(100), nullable=False),
     Column("case_id", String(32)),  # NULL: it has none
-    Column("revision", BigInteger, nullable=False),  # grows with every change: for whoever follows it
+    Column("revision", BigInteger, nullable=False),  # grows with every news: for whoever follows it
     Column("version", Integer, nullable=False),  # grows as it doubles, gets worse, is acknowledged, closes
 )
 Index("incidents_open_key", incidents.c.key, unique=True, sqlite_where=OPEN, postgresql_where=OPEN)

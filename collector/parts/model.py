@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
@@ -41,7 +42,7 @@ class Part:
     @property
     def digest(self) -> str:
         """Return what differs when anything of it does."""
-        return _digest(astuple(self))
+        return _digest(_part_values(self))
 
 
 class GridKind(StrEnum):
@@ -68,7 +69,11 @@ class Grid:
     @property
     def digest(self) -> str:
         """Return what differs when anything of it does."""
-        return _digest(astuple(self))
+        return _digest(_grid_values(self))
+
+
+_part_values = attrgetter(*(field.name for field in fields(Part)))
+_grid_values = attrgetter(*(field.name for field in fields(Grid)))
 
 
 class Parts(Protocol):

@@ -168,7 +168,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _is_public(method: str, path: str) -> bool:
-    """Say whether nobody has to be known for it: signing in, signed callbacks, pages' own files."""
+    """Say whether nobody has to be known: signing in, callbacks that are signed, what pages bring along."""
     return (
         (method, path) in PUBLIC
         or (method == "POST" and CALLBACK.fullmatch(path) is not None)

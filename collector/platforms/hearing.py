@@ -9,6 +9,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy import insert as plain_insert
 
+from collector.cases.life import Stage
 from collector.people import audit
 from collector.people.roles import Actor, Role
 from collector.platforms import queue
@@ -57,6 +58,8 @@ def decide(stage: str, told: str, at_ms: int | None, last_at_ms: int | None) -> 
     stage is a step of its own (dispatched again, done again) only where the platform's clock says that it
     came after what was heard last.
     """
+    if Stage.VOIDED in (stage, told):  # from anywhere, and for good
+        return () if stage == told else (told,) if stage != Stage.VOIDED else Backwards()
     here, there = ORDER.index(stage), ORDER.index(told)
     if here == there:
         return ()

@@ -279,7 +279,7 @@ def _entries(path: Path) -> list[dict[str, Any]]:
     from toml_files import TomlFile
 
     whole = TomlFile.read(path).parse(CaseClassFile)
-    return [entry.model_dump(mode="json") for entry in whole.case_classes]
+    return [entry.model_dump(mode="json", by_alias=True) for entry in whole.case_classes]
 
 
 def _moment_ms(text: str, option: str) -> int:

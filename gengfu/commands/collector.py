@@ -37,6 +37,7 @@ PACKAGES = (
     "joserfc",
     "paho",
     "prometheus_client",
+    "psycopg",
     "sqlalchemy",
     "uvicorn",
 )
@@ -86,7 +87,7 @@ def check(
         typer.echo(json.dumps({"good": False, "problems": [vars(problem) for problem in error.problems]}))
         raise typer.Exit(1) from error
     if data:
-        _check_data(loaded.data_folder, as_json=as_json)
+        _check_data(loaded, as_json=as_json)
         return
     classes, profiles = len(loaded.settings.case_classes), len(loaded.profiles)
     parts = listed.rows if listed else 0
@@ -99,7 +100,7 @@ def check(
         Console(soft_wrap=True, highlight=False, markup=False).print(f"{file}: sound ({told})")
 
 
-def _check_data(folder: Path, *, as_json: bool) -> None:
+def _check_data(loaded: "Loaded", *, as_json: bool) -> None:
     """Print what was looked at and what was found; exit code 1 where something was."""
     from rich.table import Table
 
@@ -107,7 +108,7 @@ def _check_data(folder: Path, *, as_json: bool) -> None:
         from collector import checking
 
         with _bars(as_json) as (_, progress):
-            report = checking.check(folder, progress)
+            report = checking.check(loaded.data_folder, progress, state_elsewhere=loaded.state is not None)
     if as_json:
         typer.echo(json.dumps({"good": not report.findings, **asdict(report)}))
     else:
@@ -122,7 +123,9 @@ def _check_data(folder: Path, *, as_json: bool) -> None:
         if report.more:
             _say(f"and {report.more} more")
         if not report.findings:
-            _say(f"{folder}: sound")
+            _say(f"{loaded.data_folder}: sound")
+        if loaded.state:
+            _say(f"{loaded.state.shown}: not looked at; use pg_amcheck (docs/how-to/postgresql.md)")
     if report.findings:
         raise typer.Exit(1)
 
@@ -188,6 +191,8 @@ def backup(
     from collector.settings import load
 
     loaded = load(settings)
+    if loaded.state:
+        _fail(backups.IN_POSTGRESQL)
     with _backed_up(as_json) as progress:
         manifest = backups.take(
             loaded.data_folder,
@@ -215,6 +220,8 @@ def restore(
     from collector.settings import load
 
     loaded = load(settings)
+    if loaded.state:
+        _fail(backups.IN_POSTGRESQL)
     with _backed_up(as_json) as progress:
         manifest, aside = backups.put_back(
             source,

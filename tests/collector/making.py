@@ -3,18 +3,20 @@
 import itertools
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
 from sqlalchemy import Table, select
 
 from collector.database import Database
 from collector.intake import Outcome, Received, Rules, take
 from collector.journal import begin
+from collector.postgresql import Postgresql
 from collector.service import Collector, World
 from collector.settings import Loaded, load
 from contract import batches, messages, topics
@@ -139,10 +141,25 @@ def hello(data: bytes, *, gateway: str = "gw-1", at_ms: int = NOW_MS) -> Receive
     return Received(topics.hello("north", gateway), data, at_ms)
 
 
+SQLITE_ONLY = pytest.mark.parametrize("both_engines", ["sqlite"], indirect=True)
+"""Of a test that takes the file itself in hand, in a module whose tests run on both engines."""
+
+
+class States:
+    """Where the tests' state databases are: beside the others, or where a fixture says."""
+
+    elsewhere: Callable[[Path], Postgresql] | None = None
+
+    @classmethod
+    def of(cls, folder: Path) -> Path | Postgresql:
+        """Return the one that belongs to ``folder``, always the same."""
+        return cls.elsewhere(folder) if cls.elsewhere else folder / "collector.db"
+
+
 @contextmanager
 def journal_database(folder: Path) -> Iterator[Database]:
     """Open the state of a centre, and nothing else of it."""
-    database = Database(folder / "collector.db", "state")
+    database = Database(States.of(folder), "state")
     try:
         database.write_now(lambda connection: begin(connection, "a" * 32))
         yield database
@@ -193,7 +210,7 @@ def settings(
 def standing(loaded: Loaded, clock: Clock | World) -> Iterator[Collector]:
     """Put a centre together without running its loops."""
     world = clock.world() if isinstance(clock, Clock) else clock
-    state = Database(loaded.data_folder / "collector.db", "state")
+    state = Database(States.of(loaded.data_folder), "state")
     store = Database(loaded.data_folder / "series.db", "series")
     try:
         with closing(Collector(loaded, world, state, store)) as collector:

@@ -29,6 +29,8 @@ from tests.collector.making import (
     up,
 )
 
+pytestmark = pytest.mark.usefixtures("both_engines")
+
 
 def asked(collector: Collector, path: str, **query: Any) -> httpx.Response:
     """Send one GET to the interface."""

@@ -6,6 +6,8 @@ from datetime import date
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from collector import connections
 from collector.connections import Interval, Listening, shares
 from collector.intake import Received
@@ -17,6 +19,8 @@ from contract import messages, topics
 from contract.messages import State
 from tests.collector.lamps.making import HOUR_MS, ZONE, noon_ms
 from tests.collector.making import BOOT, NOW_MS, Clock, given, rows, settings, standing
+
+pytestmark = pytest.mark.usefixtures("both_engines")
 
 NIGHT = "2026-11-05"
 NOON_MS = noon_ms(NIGHT)

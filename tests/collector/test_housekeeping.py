@@ -21,6 +21,7 @@ from contract.samples import Sample
 from contract.topics import Lane
 from tests.collector.making import (
     NOW_MS,
+    SQLITE_ONLY,
     Clock,
     cleared,
     given,
@@ -35,6 +36,8 @@ from tests.collector.making import (
     telemetry,
     up,
 )
+
+pytestmark = pytest.mark.usefixtures("both_engines")
 
 DAY_MS = 86_400_000
 
@@ -122,6 +125,7 @@ def test_what_happened_long_ago_is_dropped_but_for_what_belongs_to_a_case(
         assert [len(rows(collector.state, table)) for table in (events, gaps, alarms)] == [0, 0, 2]
 
 
+@SQLITE_ONLY
 def test_a_gap_stays_as_long_as_the_batches_behind_it(tmp_path: Path) -> None:
     """Else a sound journal would be called damaged."""
     clock = Clock()
@@ -136,6 +140,7 @@ def test_a_gap_stays_as_long_as_the_batches_behind_it(tmp_path: Path) -> None:
             assert checking.check(loaded.data_folder, lambda *_: None).findings == []
 
 
+@SQLITE_ONLY
 def test_no_round_reads_a_whole_table(tmp_path: Path) -> None:
     """What is old is found by an index, so that commits never wait for a scan of years of events."""
     with standing(settings(tmp_path), Clock()) as collector:

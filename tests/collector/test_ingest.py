@@ -5,6 +5,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
 from sqlalchemy import event
 
 from collector.database import Database
@@ -14,7 +15,9 @@ from collector.settings import Limits
 from collector.tables import journal
 from contract import messages
 from contract.messages import Ack
-from tests.collector.making import NOW_MS, Clock, journal_database, rows, taken, telemetry, up
+from tests.collector.making import NOW_MS, SQLITE_ONLY, Clock, journal_database, rows, taken, telemetry, up
+
+pytestmark = pytest.mark.usefixtures("both_engines")
 
 WAIT_S = 10.0
 
@@ -108,6 +111,7 @@ def test_a_hole_right_behind_new_batches_is_told_in_a_second_acknowledgement(tmp
     ran(tmp_path, scenario, Limits())
 
 
+@SQLITE_ONLY
 def test_a_full_disk_is_waited_for_and_nothing_is_acknowledged_meanwhile(tmp_path: Path) -> None:
     """Health says so, and when there is room again everything goes on."""
 
@@ -186,6 +190,7 @@ def test_a_full_queue_makes_who_feeds_it_wait(tmp_path: Path) -> None:
     ran(tmp_path, scenario, Limits(ingest_queue_bytes_max=524_288))
 
 
+@SQLITE_ONLY
 def test_a_damaged_database_is_told_and_no_message_is_blamed(tmp_path: Path) -> None:
     """It is the store that fails, so the message waits, and health says why."""
     with journal_database(tmp_path) as database:

@@ -28,6 +28,7 @@ from tests.collector.making import (
     NOW_MS,
     OTHER_EPOCH,
     RULES,
+    SQLITE_ONLY,
     greeting,
     hello,
     journal_database,
@@ -37,6 +38,8 @@ from tests.collector.making import (
     tombstone,
     up,
 )
+
+pytestmark = pytest.mark.usefixtures("both_engines")
 
 COMMITTER = """
 import sys
@@ -88,6 +91,7 @@ def test_a_hole_is_told_by_a_repetition_even_where_the_same_group_made_progress(
         assert [(answer.ack.upto, answer.repeats) for answer in answers] == [(4, False)]
 
 
+@SQLITE_ONLY
 def test_a_killed_process_leaves_journal_and_marks_together(tmp_path: Path) -> None:
     """SIGKILL amid commits: the mark is the last journalled batch, and nothing acknowledged is gone."""
     command = [sys.executable, "-c", COMMITTER, str(tmp_path)]

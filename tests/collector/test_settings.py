@@ -22,6 +22,7 @@ from collector.settings import EXAMPLE, SeriesStore, Settings, load
 from collector.tables import STATE
 from contract.signing import PublicKey
 from gengfu.commands.collector import app
+from tests.collector.making import States
 from toml_files import TomlFile, TomlFileError
 
 RUN = [sys.executable, "-m", "gengfu.main", "collector", "run", "--settings"]
@@ -57,6 +58,9 @@ def test_the_example_tells_every_key_with_its_default() -> None:
         ("limits", full.limits),
         ("cases", full.cases),
         ("people", full.people),
+        ("telling", full.telling),
+        ("state", full.state),
+        ("exchange", full.exchange),
     ):
         assert set(written[table]) == set(type(model).model_fields)
         assert model == getattr(plain, table)
@@ -105,6 +109,53 @@ def test_mistakes_are_told_by_line_and_key(text: str, said: str, tmp_path: Path)
     """One line each."""
     [problem] = mistakes(tmp_path, f'schema = 1\ndistrict = "north"\n{GOOD}{text}')
     assert problem.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://u@h/d", "is no address of a PostgreSQL"),
+        ("postgresql://u:secret@h/d", "holds a password; write it to a file"),
+        ("postgresql://u@h", "names no user or no database"),
+        ("postgresql://h/d", "names no user or no database"),
+        ("postgresql://u@/d", "names no host"),
+        ("postgresql://u@h:x/d", "is no address"),
+        ("postgresql://u@h/d?passfile=/x", "has an option that is not one of host"),
+    ],
+)
+def test_mistakes_of_the_state_s_address_are_told_without_the_password(
+    url: str, said: str, tmp_path: Path
+) -> None:
+    """A password in an address would be in every backup of the settings."""
+    [problem] = mistakes(tmp_path, f'schema = 1\ndistrict = "north"\n{GOOD}[state]\nurl = "{url}"\n')
+    assert problem.startswith(f"collector.toml:6: state.url: {said}")
+    assert "secret" not in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "said"),
+    [
+        ("missing", 0o600, "missing: no such file"),
+        ("open", 0o640, "open: has mode 0640, so others can read it"),
+        ("empty", 0o600, "empty: holds no password"),
+    ],
+)
+def test_a_password_is_read_from_a_file_that_only_its_owner_can_read(
+    name: str, mode: int, said: str, tmp_path: Path
+) -> None:
+    """Whoever else reads it reads the state."""
+    for file, text in (("open", "secret"), ("empty", "\n"), ("good", "secret\n")):
+        (tmp_path / file).write_text(text)
+        (tmp_path / file).chmod(mode)
+    table = '[state]\nurl = "postgresql://u@127.0.0.1:1/d"\npassword_file = "{}"\n'
+    text = f'schema = 1\ndistrict = "north"\n{GOOD}{table}'
+    [problem] = mistakes(tmp_path, text.format(name))
+    assert problem.startswith(f"collector.toml:7: state.password_file: {said}")
+    (tmp_path / "good").chmod(0o400)
+    (tmp_path / "collector.toml").write_text(text.format("good"))
+    place = load(tmp_path / "collector.toml").state
+    assert place is not None
+    assert (place.password, "secret" in repr(place)) == ("secret", False)
 
 
 @pytest.mark.parametrize(
@@ -184,15 +235,16 @@ def test_a_problem_that_has_two_classes_is_a_mistake(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("both_engines")
 @pytest.mark.parametrize(("schema", "metadata"), [("state", STATE), ("series", SERIES)])
 def test_migrations_make_the_tables_that_the_code_uses(schema: str, metadata: Any, tmp_path: Path) -> None:
-    """Nothing is missing, nothing is left over."""
+    """Nothing is missing, nothing is left over; the state's are the same in a PostgreSQL."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
     import collector.people.tables  # noqa: F401
 
-    database = Database(tmp_path / "x.db", schema)
+    database = Database(States.of(tmp_path) if schema == "state" else tmp_path / "x.db", schema)
     try:
         found = database.read_now(
             lambda connection: compare_metadata(

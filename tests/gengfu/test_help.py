@@ -13,15 +13,34 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from gengfu.commands import alarms, audit, collector, command, edge, lamps, periods, profiles, tokens, users
+from gengfu.commands import (
+    alarms,
+    audit,
+    cases,
+    collector,
+    command,
+    edge,
+    grids,
+    lamps,
+    parts,
+    periods,
+    platforms,
+    profiles,
+    tokens,
+    users,
+)
 
 GROUPS = {
     "alarms": alarms.app,
+    "cases": cases.app,
     "edge": edge.app,
     "collector": collector.app,
     "command": command.app,
+    "grids": grids.app,
     "lamps": lamps.app,
+    "parts": parts.app,
     "periods": periods.app,
+    "platforms": platforms.app,
     "profiles": profiles.app,
     "users": users.app,
     "tokens": tokens.app,

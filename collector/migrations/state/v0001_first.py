@@ -134,9 +134,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("gateway", "epoch", "lane", "sequence", name="journal_batch"),
     )
-    op.create_index(
-        "journal_notable", "journal", ["id"], unique=False, sqlite_where=sa.text("content != 'samples'")
-    )
+    notable = sa.text("content != 'samples'")
+    op.create_index("journal_notable", "journal", ["id"], sqlite_where=notable, postgresql_where=notable)
     op.create_table(
         "journal_head",
         sa.Column("only", sa.Integer(), autoincrement=False, nullable=False),

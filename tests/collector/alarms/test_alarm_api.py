@@ -248,7 +248,7 @@ def test_the_running_centre_unshelves_by_itself(centre: Centre) -> None:
     centre.told("POST", "/conditions/1/shelve", json={"version": 1, "for_s": 60})
     centre.clock.now_ms += 60_000
     assert [loop.__qualname__ for loop in closed(centre.collector)].count("Timers.run") == 1
-    asyncio.run(centre.collector.alarm_timers.round())
+    asyncio.run(centre.collector.rooms.alarm_timers.round())
     assert centre.told("GET", "/conditions/1")["shelving"] == "unshelved"
 
 

@@ -34,6 +34,8 @@ from tests.collector.making import (
 )
 from tests.edge.rules.rigs import START_MS, Rig
 
+pytestmark = pytest.mark.usefixtures("both_engines")
+
 TABLES = [alarms, cases, cursors, dead_letters, events, gaps, outbox]
 
 
@@ -264,7 +266,9 @@ def test_a_planned_alarm_is_on_record_and_makes_no_case(tmp_path: Path) -> None:
         assert rows(collector.state, cases) == []
         assert rows(collector.state, outbox) == []
         deliver(collector, happened(3, over, cleared(1), raised(3), cleared(2)))
-        told = collector.state.read_now(lambda db: db.execute(alarms.select()).mappings().all())
+        told = collector.state.read_now(
+            lambda db: db.execute(alarms.select().order_by(alarms.c.row)).mappings().all()
+        )
         assert [(row["planned"], row["condition"]) for row in told] == [
             (True, "low"),
             (True, ""),

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, create_engine, event, select
@@ -12,12 +13,13 @@ from collector.alarms.happening import Alarm
 from collector.cases import classes
 from collector.cases.book import CaseBook
 from collector.cases.desk import CaseDesk, Taken
-from collector.cases.due import Deadlines, by_the_clock
+from collector.cases.due import Deadlines
 from collector.cases.life import Step
 from collector.cases.opening import Opening
 from collector.cases.settings import CaseClass, Cases
 from collector.cases.tables import case_events, case_stages
 from collector.cases.timers import CaseTimers
+from collector.deadlines.settings import Deadlines as DeadlineSettings
 from collector.parts.model import Part
 from collector.people.roles import Actor, Role
 from collector.tables import STATE, cases
@@ -34,10 +36,12 @@ COVER = "5001030101000001"
 NEAR_COVER = "5001030101000002"
 FAR_COVER = "5001030101000003"
 
+DEADLINES = Deadlines(DeadlineSettings().calendar(Path(), 480), DeadlineSettings().table())
+
 
 def part(code: str, name: str, lon: float, lat: float, grid: str = "500103001001001") -> Part:
     """Return a part with its three departments."""
-    return Part(code, name, lon, lat, grid, in_charge="城管局", owner="自来水公司", maintainer="抢修队")
+    return Part(code, name, lon, lat, grid, in_charge="城管局", owner="产权单位", maintainer="抢修队")
 
 
 PARTS = {
@@ -82,7 +86,7 @@ class Rig:
 
     entries: Sequence[CaseClass] = (case_class(),)
     limits: Cases = field(default_factory=Cases)
-    deadlines: Deadlines = by_the_clock
+    deadlines: Deadlines = field(default_factory=lambda: DEADLINES)
     incident_of: Callable[[Connection, str, str], str | None] = lambda *_: None
     now_ms: int = NOW_MS
 
@@ -96,7 +100,7 @@ class Rig:
     def start(self) -> None:
         """Put the parts together, as a centre does when it starts; what they know is in the database."""
         classes.seed(self.db, self.entries, self.now_ms)
-        self.desk = CaseDesk(self.limits, utc_offset_min=480, deadlines=self.deadlines)
+        self.desk = CaseDesk(self.limits, self.deadlines)
         opening = Opening(
             "north",
             self.desk,

@@ -4,12 +4,15 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from collector.cases import no_collection
+from collector.cases.incidents import name_case
 from collector.cases.life import Step
 from collector.cases.no_collection import Rule
 from collector.cases.tables import case_events, case_similar, case_stages, uncollected
 from collector.cases.tables import no_collection as rules
+from collector.incidents.tables import incident_members, incidents
 from collector.tables import alarms, cases, outbox
 from tests.collector.cases.making import (
     CHIEF,
@@ -40,7 +43,7 @@ def test_a_case_begins_with_its_stage_place_departments_deadline_and_message() -
         "500103",
         "500103001",
     )
-    assert (case.deadline_ms, case.limit_words) == (NOW_MS + 2 * HOUR_MS, "2 hours")
+    assert (case.deadline_ms, case.limit_words) == (NOW_MS + 2 * HOUR_MS, "2 urgent_hours")
     assert (case.severity, case.urgent, case.version_of_tables) == ("serious", True, 1)
     [stage] = rig.rows(case_stages)
     assert (stage.n, stage.stage, stage.step, stage.role) == (1, "collected", "open", "sensor")
@@ -192,6 +195,40 @@ def test_a_problem_that_has_a_case_keeps_it_whatever_its_incident() -> None:
     rig.raised(3)
     assert rig.rows(alarms)[-1].case_id == own
     assert len(rig.rows(cases)) == 2
+
+
+def test_an_incident_that_takes_over_others_has_the_case_of_its_oldest_member() -> None:
+    """What its other members have is listed as similar: a person may merge them."""
+    incident: dict[str, str | None] = {"now": None}
+    rig = Rig(incident_of=lambda *_: incident["now"])
+    rig.db.execute(insert(incidents).values(**an_incident("9" * 32)))
+    for number, code in enumerate((COVER, NEAR_COVER), 1):
+        rig.raised(number, part=code)
+        rig.db.execute(insert(incident_members).values(**a_member("9" * 32, number)))
+    first = rig.rows(cases)[0].id
+    incident["now"] = "9" * 32
+    rig.raised(3, part=FAR_COVER)
+    rig.raised(4, part=MAIN)
+    assert [row.case_id for row in rig.rows(alarms)][2:] == [first, first]
+    assert len(rig.rows(cases)) == 2
+    [pair] = rig.rows(case_similar)
+    assert {pair.case_id, pair.other_id} == {row.id for row in rig.rows(cases)}
+    name_case(rig.db, "9" * 32, first)
+    assert [row.case_id for row in rig.rows(incidents) if row.id == "9" * 32] == [first]
+
+
+def an_incident(incident_id: str) -> dict[str, Any]:
+    """Return the row of an incident."""
+    told = dict.fromkeys(("key", "grouping", "rule", "title_en", "title_zh", "area"), incident_id)
+    told |= {"id": incident_id, "labels": "{}", "priority": "high", "acked_by": ""}
+    counts = dict.fromkeys(("opened_ms", "last_ms", "sources", "members", "active", "revision", "version"), 1)
+    return told | counts
+
+
+def a_member(incident_id: str, number: int) -> dict[str, Any]:
+    """Return the row that puts an alarm into an incident."""
+    told = {"incident_id": incident_id, "gateway": "gw-1", "alarm_id": f"{number:032x}", "source": "s"}
+    return told | {"at_ms": NOW_MS}
 
 
 def test_similar_cases_are_listed_and_never_merged_by_themselves() -> None:

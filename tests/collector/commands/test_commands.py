@@ -31,6 +31,8 @@ from tests.collector.making import (
     up,
 )
 
+pytestmark = pytest.mark.usefixtures("both_engines")
+
 SWITCH = {"kind": "switch", "target": "relays/relay_1", "value": True, "for_s": 1800, "who": "wang"}
 
 

@@ -36,6 +36,8 @@ from tests.collector.making import (
     up,
 )
 
+pytestmark = pytest.mark.usefixtures("both_engines")
+
 PLAN = DesiredKind.LAMP_PLAN
 HOUR_MS = 3_600_000
 

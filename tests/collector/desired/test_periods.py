@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from collector.tables import desired
 from contract.desired import decode
@@ -13,6 +14,8 @@ from contract.limits import TIME_MS_MAX
 from contract.signing import payload_of
 from tests.collector.desired.test_desired import Desk, desk
 from tests.collector.making import rows
+
+pytestmark = pytest.mark.usefixtures("both_engines")
 
 HOUR_S = 3600
 

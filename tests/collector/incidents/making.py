@@ -48,7 +48,7 @@ def alarm(number: int, **changes: Any) -> Alarm:
 def raise_(collector: Collector, *alarms: Alarm) -> None:
     """Tell the centre's book of them, each in a transaction of its own."""
     for each in alarms:
-        collector.state.write_now(partial(collector.alarm_book.raised, alarm=each))
+        collector.state.write_now(partial(collector.rooms.alarm_book.raised, alarm=each))
 
 
 def clear(collector: Collector, *alarms: Alarm, at_ms: int = NOW_MS + 60_000) -> None:
@@ -57,7 +57,7 @@ def clear(collector: Collector, *alarms: Alarm, at_ms: int = NOW_MS + 60_000) ->
         event = AlarmCleared(each.id, at_ms, each.rule, each.device, each.point)
         collector.state.write_now(
             partial(
-                collector.alarm_book.cleared,
+                collector.rooms.alarm_book.cleared,
                 gateway=each.gateway,
                 event=event,
                 received_ms=at_ms,

@@ -38,7 +38,10 @@ def test_what_comes_again_from_the_same_source_joins_the_open_incident(tmp_path:
         clear(collector, again)
         clock.now_ms += 600_000
         assert (
-            collector.state.write_now(lambda db: collector.incident_book.close_idle(db, clock.now_ms, 9)) == 1
+            collector.state.write_now(
+                lambda db: collector.rooms.incident_book.close_idle(db, clock.now_ms, 9)
+            )
+            == 1
         )
         raise_(collector, alarm(1, id="b" * 32, received_ms=clock.now_ms))
         closed, opened = found(collector)
@@ -124,13 +127,13 @@ def test_an_incident_closes_when_nothing_was_active_for_long_enough(tmp_path: Pa
         raise_(collector, *three)
         clear(collector, *three[:2])
         clock.now_ms += 10_000_000
-        asyncio.run(collector.incident_keeping.look())
+        asyncio.run(collector.rooms.incident_keeping.look())
         assert found(collector)[-1].closed_ms is None
         clear(collector, three[2])
-        asyncio.run(collector.incident_keeping.look())
+        asyncio.run(collector.rooms.incident_keeping.look())
         assert found(collector)[-1].closed_ms is None
         clock.now_ms += 600_000
-        asyncio.run(collector.incident_keeping.look())
+        asyncio.run(collector.rooms.incident_keeping.look())
         assert found(collector)[-1].closed_ms == clock.now_ms
 
 

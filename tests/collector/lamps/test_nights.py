@@ -15,8 +15,20 @@ from collector.tables import events, lamp_nights
 from contract.events import LampNight
 from contract.topics import Lane
 from tests.collector.lamps.making import HOUR_MS, night, nightly, noon_ms
-from tests.collector.making import Clock, given, happened, projected, rows, settings, standing, up
+from tests.collector.making import (
+    SQLITE_ONLY,
+    Clock,
+    given,
+    happened,
+    projected,
+    rows,
+    settings,
+    standing,
+    up,
+)
 from tests.collector.test_redo import of_later, upgraded
+
+pytestmark = pytest.mark.usefixtures("both_engines")
 
 
 def read(collector: Collector, span: Span | None = None, limit: int = 1000) -> list[tuple[str, LampNight]]:
@@ -161,6 +173,7 @@ def test_slices_join_without_a_gap_in_the_order_of_the_index(limit: int, tmp_pat
         assert collector.state.read_now(kept.signs)["gw-2"] == ("2026-10-31", "2026-12-01")
 
 
+@SQLITE_ONLY
 def test_a_slice_of_a_night_reads_no_other_nights(tmp_path: Path) -> None:
     """SQLite's own plan: the index of gateway, night and lamp, within bounds, without sorting."""
     with standing(settings(tmp_path), Clock()) as collector:

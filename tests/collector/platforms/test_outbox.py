@@ -24,6 +24,7 @@ from collector.tables import cases, outbox
 from contract.topics import Lane
 from tests.collector.making import (
     NOW_MS,
+    SQLITE_ONLY,
     Clock,
     given,
     happened,
@@ -34,6 +35,8 @@ from tests.collector.making import (
     up,
 )
 from tests.collector.platforms.serving import Racing, served, until
+
+pytestmark = pytest.mark.usefixtures("both_engines")
 
 PLATFORM = """[platform]
 url = "{url}"
@@ -296,6 +299,7 @@ def test_an_answer_that_unpacks_to_gigabytes_is_read_to_its_limit() -> None:
     assert plain(b"no gzip", "gzip") == b"no gzip"
 
 
+@SQLITE_ONLY
 def test_a_database_that_cannot_be_written_at_the_start_is_waited_for(tmp_path: Path) -> None:
     """The centre starts and says so, and what was interrupted is settled when there is room again."""
 
