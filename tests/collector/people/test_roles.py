@@ -219,7 +219,7 @@ def test_the_audit_trail_is_read_page_by_page_and_filtered(tmp_path: Path) -> No
             while True:
                 more = query | {"limit": 2, "cursor": cursor}
                 page = centre.ask("GET", "/api/v1/audit", session="boss", params=more).json()
-                found += [each["action"] for each in page["items"]]
+                found += [each["action"] for each in page["items"] if each["who"] != "centre"]
                 if page["next"] is None:
                     return found
                 cursor = page["next"]
