@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -38,7 +38,7 @@ PEOPLE = ("wang", "li", "zhao")
 HIGHEST_SHARE = 0.4
 AT_ONCE = 6
 """Incidents that begin together."""
-HANDLING_S = 0.03
+HANDLING_S = 0.1
 WAIT_S_MAX = 180.0
 POLL_S = 0.02
 CHANNEL = """schema = 1
@@ -58,6 +58,7 @@ class Service:
     chance: random.Random
     port: int = 0
     taken: Counter[str] = field(default_factory=Counter)
+    asked: int = 0
     under_way: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -75,6 +76,7 @@ class Service:
             def do_POST(self) -> None:  # as the library calls it
                 told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 with service.lock:
+                    service.asked += 1
                     service.under_way += 1
                     at_once = service.chance.random() < 0.5
                 try:
@@ -151,8 +153,8 @@ class Game:
         for number in range(1, kills + 1):
             self._begin(AT_ONCE)
             with self._process() as process:
-                self._until(lambda: self._service.under_way > 0, process)
-                time.sleep(self._chance.uniform(0, 2 * HANDLING_S))
+                self._until(self._in_the_middle(self._chance.randrange(AT_ONCE * len(PEOPLE))), process)
+                time.sleep(self._chance.uniform(0, HANDLING_S / 2))
                 process.kill()
             self.told.kills = number
             print(f"{number} of {kills} kills {self._weaken}", file=sys.stderr)
@@ -183,7 +185,12 @@ class Game:
             finally:
                 process.kill()
 
-    def _until(self, reached: Any, process: "subprocess.Popen[bytes]") -> None:
+    def _in_the_middle(self, after: int) -> Callable[[], bool]:
+        """Return what says whether so many requests came since, and one is under way; or all is done."""
+        service, wanted = self._service, self._service.asked + after
+        return lambda: (service.asked > wanted and service.under_way > 0) or self._is_settled()
+
+    def _until(self, reached: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
         until_s = time.monotonic() + WAIT_S_MAX
         while not reached():
             if process.poll() is not None or time.monotonic() > until_s:
