@@ -34,6 +34,7 @@ from collector.evaluation.projection import EvaluationProjection
 from collector.exchange import api as exchange_api
 from collector.exchange.exporter import Exporter
 from collector.fleet.watch import FleetWatch
+from collector.gone import DatabaseGone
 from collector.health import Health
 from collector.housekeeping import Housekeeping
 from collector.ingest import Ingest
@@ -243,6 +244,7 @@ class Collector:
         pages = console.Sources(self.state, self.store, loaded.profiles, district, offset_min, world.now_ms)
         self.app.include_router(console.router(pages))
         self.app.add_middleware(Doors, desk=self.people, site=site)
+        self.app.add_middleware(DatabaseGone)
         self.app.add_middleware(GuardedHeaders, site=site)
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:

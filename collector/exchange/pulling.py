@@ -14,6 +14,7 @@ TRIES_MAX = 5
 WAIT_S = 1.0
 PAGE_BYTES_MAX = 512 * 1024**2
 ANEW_MAX = 3
+FEEDS_MAX = 20
 GENERATION_GONE = 409
 
 
@@ -36,6 +37,17 @@ class Pulled:
     sequence: int
     sha256: str
     sm3: str
+
+
+def listed(client: httpx.Client) -> list[str]:
+    """Return the feeds that a centre tells; ReceivingError, httpx.HTTPError."""
+    answer = client.get("/api/v1/exchange")
+    if not answer.is_success:
+        raise RefusedError(f"the centre answers {answer.status_code}: {answer.text[:300]}")
+    try:
+        return [str(each["feed"]) for each in answer.json()][:FEEDS_MAX]
+    except (ValueError, TypeError, KeyError) as error:
+        raise RefusedError("that is no centre that exchanges anything; is the URL right?") from error
 
 
 def pull(

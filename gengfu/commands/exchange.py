@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -13,7 +14,6 @@ from gengfu.language import language
 
 app = typer.Typer(help="What a centre tells a province: parts, cases, sensing.", no_args_is_help=True)
 
-FEEDS = ("parts", "cases", "sensing")
 TIMEOUT_S = 60.0
 Feeds = Annotated[
     list[str] | None, typer.Option("--feed", metavar="FEED", help="Repeatable; all if none is named.")
@@ -38,22 +38,30 @@ def pull(
     """Pull feeds, proving each page by count, SHA-256 and SM3; after a break it goes on where it was."""
     import httpx
 
+    from collector.exchange.pulling import listed
     from collector.exchange.pulling import pull as pulled
     from collector.exchange.receiving import Receiver, ReceivingError
+    from gengfu import token_file
 
     told = []
     try:
-        receiver = Receiver(into)
-        with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client:
-            for feed in feeds or FEEDS:
+        headers, verify = token_file.headers(url, os.environ), token_file.verification(url, os.environ)
+        with (
+            closing(Receiver(into)) as receiver,
+            httpx.Client(
+                base_url=url, timeout=TIMEOUT_S, trust_env=False, headers=headers, verify=verify
+            ) as client,
+        ):
+            for feed in feeds or listed(client):
                 if anew:
                     receiver.begin_anew(feed)
                 told.append(pulled(client, receiver, feed, limit=limit))
                 if not as_json:
                     typer.echo(SAID[language(os.environ)].format(**asdict(told[-1])))
-        receiver.close()
-    except (ReceivingError, httpx.HTTPError, httpx.InvalidURL) as error:
+    except (ReceivingError, token_file.TokenFileError) as error:
         _end(str(error))
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        _end(f"the centre at {url} does not answer: {error}; is it running, and is the URL right?")
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in told]))
 

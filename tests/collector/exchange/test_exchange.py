@@ -15,6 +15,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import delete, insert, update
+from typer.testing import CliRunner
 
 from bench import case_year
 from bench.case_year import NOW_MS
@@ -30,6 +31,7 @@ from collector.exchange.sources import SOURCES, Feed
 from collector.parts.tables import parts
 from collector.people.roles import LOCAL
 from collector.tables import alarms, cases
+from gengfu.commands.exchange import app as command
 from tests.collector.making import journal_database
 from tests.collector.serving import served
 
@@ -307,6 +309,24 @@ def test_what_is_asked_wrongly_is_refused_with_words(tmp_path: Path) -> None:
         assert (refused.status_code, "name it in [exchange] feeds" in refused.text) == (404, True)
         with closing(Receiver(tmp_path / "up.db")) as receiver, pytest.raises(ReceivingError, match="404"):
             pulled(centre, receiver, Feed.CASES)
+
+
+def test_the_command_pulls_every_feed_and_tells_where_it_stands(tmp_path: Path) -> None:
+    """In both languages, as JSON; what is in the way is one sentence."""
+    with upward(tmp_path) as centre:
+        into = ["--into", str(tmp_path / "up.db")]
+        for spoken, said in (("zh_CN.UTF-8", "现有 40 项"), ("C", "0 lines taken, 40 things are there")):
+            shown = CliRunner().invoke(command, [centre.url, *into], env={"LC_ALL": spoken})
+            assert shown.exit_code == 0, shown.output
+            assert said in shown.output
+        told = json.loads(CliRunner().invoke(command, [centre.url, *into, "--json"]).stdout)
+        standing = httpx.get(f"{centre.url}/api/v1/exchange").json()
+        assert [each["sm3"] for each in told] == [each["sm3"] for each in standing]
+        centre.exporter.feeds.remove(Feed.SENSING)
+        refused = CliRunner().invoke(command, [centre.url, *into, "--feed", "sensing"])
+        assert (refused.exit_code, "name it in [exchange] feeds" in refused.output) == (1, True)
+    away = CliRunner().invoke(command, [centre.url, *into])
+    assert (away.exit_code, "does not answer" in away.output) == (1, True)
 
 
 def test_a_line_is_read_as_it_was_written_and_no_other_way() -> None:
