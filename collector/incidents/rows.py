@@ -237,7 +237,7 @@ def priority_of(connection: Connection, incident_id: str) -> str:
         .where(members.c.incident_id == incident_id)
         .distinct()
     )
-    return max(connection.scalars(query), key=lambda each: PRIORITIES.index(Priority(each)))
+    return str(max(connection.scalars(query), key=lambda each: PRIORITIES.index(Priority(each))))
 
 
 def keys_of(connection: Connection, incident_id: str) -> list[tuple[str, str]]:
