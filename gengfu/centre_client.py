@@ -12,19 +12,12 @@ import typer
 from gengfu.language import language
 
 TIMEOUT_S = 30.0
-<<<<<<< HEAD
-CHUNK_BYTES = 64 * 1024
-=======
->>>>>>> main
 HINTS = {
     401: "the centre does not know who asks: put a token into ~/.config/gengfu/token, or name its file with "
     "GENGFU_TOKEN_FILE; an administrator makes one: gengfu tokens create",
     403: "the centre knows who asks, and does not allow it",
 }
-<<<<<<< HEAD
-=======
 CHUNK_BYTES = 64 * 1024
->>>>>>> main
 
 
 def asked(
@@ -46,13 +39,9 @@ def asked(
     """
     from gengfu import token_file
 
-<<<<<<< HEAD
-    headers = {"content-type": media_type} if file is not None else {}
-=======
     headers: dict[str, str] = {"Accept-Language": language(os.environ)}
     if file is not None:
         headers["Content-Type"] = media_type
->>>>>>> main
     try:
         answer = httpx.request(
             method,
@@ -61,15 +50,7 @@ def asked(
             content=None if file is None else iter(partial(file.read, CHUNK_BYTES), b""),
             params=query,
             timeout=timeout_s,
-<<<<<<< HEAD
-            headers={
-                "Accept-Language": language(os.environ),
-                **token_file.headers(url, os.environ),
-                **headers,
-            },
-=======
             headers=headers | token_file.headers(url, os.environ),
->>>>>>> main
             verify=token_file.verification(url, os.environ),
         )
     except token_file.TokenFileError as error:

@@ -41,13 +41,18 @@ GROUPS = (
     "collector",
     "alarms",
     "cases",
+    "evaluation",
+    "exchange",
     "parts",
     "grids",
     "platforms",
     "command",
     "lamps",
+    "messages",
+    "on_call",
     "periods",
     "profiles",
+    "relay",
     "sim",
     "tokens",
     "audit",
@@ -57,48 +62,12 @@ GROUPS = (
 
 def _add_groups() -> None:
     """Each room's commands stand in a module of its own; one without its extra still lists the others."""
-<<<<<<< HEAD
-    from gengfu.commands import (
-        alarms,
-        audit,
-        cases,
-        collector,
-        command,
-        demo,
-        edge,
-        grids,
-        lamps,
-        parts,
-        periods,
-        platforms,
-        profiles,
-        sim,
-        tokens,
-        users,
-    )
-=======
     from gengfu.commands import collector, demo, users
->>>>>>> main
 
     app.command("demo", short_help="A city block on this machine, audited at the end.")(demo.demo)
     collector.app.add_typer(users.app, name="users")
-<<<<<<< HEAD
-    app.add_typer(collector.app, name="collector")
-    app.add_typer(command.app, name="command")
-    app.add_typer(cases.app, name="cases")
-    app.add_typer(grids.app, name="grids")
-    app.add_typer(lamps.app, name="lamps")
-    app.add_typer(parts.app, name="parts")
-    app.add_typer(periods.app, name="periods")
-    app.add_typer(platforms.app, name="platforms")
-    app.add_typer(profiles.app, name="profiles")
-    app.add_typer(sim.app, name="sim")
-    app.add_typer(tokens.app, name="tokens")
-    app.add_typer(audit.app, name="audit")
-=======
     for name in GROUPS:
         app.add_typer(import_module(f"gengfu.commands.{name}").app, name=name.replace("_", "-"))
->>>>>>> main
 
 
 def run() -> None:
