@@ -133,6 +133,7 @@ class CaseBook:
         held = classes.of(connection, case.problem)
         department = department_of(held.entry, case) if held else case.maintainer
         self._desk.step(connection, case.id, Step.REWORK, SENSOR, at_ms, reason=reason, department=department)
+        _hold(connection, case.problem_key, case.id)
         return self._desk.case(connection, case.id)
 
     def _attached(
@@ -163,9 +164,13 @@ def problem_key(alarm: Alarm) -> str:
 
 
 def holder_of(connection: Connection, key: str) -> Row[Any] | None:
-    """Return the newest case of a problem."""
+    """Return the case that has a problem: the newest, unless one of that very problem is open again."""
     query = select(cases).join(case_problems, case_problems.c.case_id == cases.c.id)
-    return connection.execute(query.where(case_problems.c.problem_key == key)).first()
+    found = connection.execute(query.where(case_problems.c.problem_key == key)).first()
+    if found is not None and found.closed_ms is not None:
+        again = select(cases).where(cases.c.problem_key == key, cases.c.closed_ms.is_(None))
+        found = connection.execute(again).first() or found
+    return found
 
 
 def _hold(connection: Connection, key: str, case_id: str) -> None:

@@ -162,8 +162,8 @@ def confirm(
     case: Case,
     is_there: Annotated[bool, typer.Option("--yes/--no", help="It is there, or it is not.")],
     note: Note = "",
-    lon: Annotated[float | None, typer.Option("--lon", help="Where you stand, degrees.")] = None,
-    lat: Annotated[float | None, typer.Option("--lat", help="Where you stand, degrees.")] = None,
+    lon: Annotated[float | None, typer.Option("--lon", metavar="DEGREES", help="Where you stand.")] = None,
+    lat: Annotated[float | None, typer.Option("--lat", metavar="DEGREES", help="Where you stand.")] = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:

@@ -197,6 +197,33 @@ def test_a_problem_that_has_a_case_keeps_it_whatever_its_incident() -> None:
     assert len(rig.rows(cases)) == 2
 
 
+def test_a_case_that_comes_back_for_another_problem_has_its_own_again() -> None:
+    """Its own problem had gone to an incident's case meanwhile, which was voided: no second one is opened."""
+    incident: dict[str, str | None] = {"now": "1" * 32}
+    rig = Rig([case_class(rework_within_h=1), case_class("noise", rework_within_h=24)])
+    rig.incident_of = lambda *_: incident["now"]
+    rig.start()
+    rig.raised(1)
+    first = rig.newest().id
+    rig.raised(2, problem="noise", part="", device="ear")
+    rig.cleared(1)
+    rig.cleared(2)
+    rig.upto(*CLOSING)
+    rig.wait(2 * HOUR_MS)
+    incident["now"] = "2" * 32
+    rig.raised(3, problem="noise", part="", device="other-ear")
+    rig.raised(4)
+    assert rig.rows(alarms)[-1].case_id == rig.newest().id != first
+    rig.upto(Step.VOID)
+    rig.cleared(4)
+    incident["now"] = None
+    rig.raised(5, problem="noise", part="", device="ear")
+    assert rig.rows(cases)[0].stage == "dispatched"
+    rig.raised(6)
+    assert [row.case_id for row in rig.rows(alarms)][-2:] == [first, first]
+    assert len(rig.rows(cases)) == 2
+
+
 def test_an_incident_that_takes_over_others_has_the_case_of_its_oldest_member() -> None:
     """What its other members have is listed as similar: a person may merge them."""
     incident: dict[str, str | None] = {"now": None}
