@@ -54,8 +54,8 @@ def run(file: SettingsFile) -> None:
 
 def _loaded(file: Path) -> "tuple[RelaySettings, bytes, Channels, dict[str, bytes]]":
     from collector.telling.channels_file import load_channels, read_key
-    from collector.telling.relay import RelaySettings
     from collector.telling.files import unknown_to_apprise
+    from collector.telling.relay import RelaySettings
     from toml_files import TomlFile, TomlFileError
 
     settings = TomlFile.read(file).parse(RelaySettings)
