@@ -2,9 +2,9 @@
 
     python -m bench.evaluation [--cases 100000] [--runs 20]
 
-On SQLite and on a PostgreSQL of its own. Every count, rate and mean time that the interface tells is compared
-with ``bench.evaluation_by_words``, which counts raw rows in plain Python; then a wrong denominator is put in,
-which must be found.
+On SQLite and on a PostgreSQL of its own. Every count, rate and mean time that the interface tells is
+compared with ``bench.evaluation_by_words``, which counts raw rows in plain Python; then a wrong denominator
+is planted, which must be found.
 """
 
 import argparse

@@ -41,6 +41,8 @@ GROUPS = (
     "collector",
     "alarms",
     "cases",
+    "evaluation",
+    "exchange",
     "parts",
     "grids",
     "platforms",

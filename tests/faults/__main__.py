@@ -63,6 +63,14 @@ CAMPAIGNS = (
         minutes_max=10,
     ),
     Campaign(
+        "platforms",
+        "no case is lost or filed twice, whatever its platform does; who cannot know asks a person",
+        ["--alarms", "10000"],
+        ["--alarms", "300", "--kills", "3"],
+        minutes=12,
+        minutes_max=30,
+    ),
+    Campaign(
         "restores",
         "cloned cards and restored centres lose nothing that somebody still holds",
         ["--stories", "60"],

@@ -36,7 +36,6 @@ from gengfu.commands import (
 GROUPS = {
     "alarms": alarms.app,
     "cases": cases.app,
-    "platforms": platforms.app,
     "edge": edge.app,
     "collector": collector.app,
     "command": command.app,
@@ -46,6 +45,7 @@ GROUPS = {
     "on-call": on_call.app,
     "parts": parts.app,
     "periods": periods.app,
+    "platforms": platforms.app,
     "profiles": profiles.app,
     "relay": relay.app,
     "users": users.app,
