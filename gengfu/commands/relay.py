@@ -54,11 +54,14 @@ def run(file: SettingsFile) -> None:
 
 def _loaded(file: Path) -> "tuple[RelaySettings, bytes, Channels, dict[str, bytes]]":
     from collector.telling.channels_file import load_channels, read_key
+    from collector.telling.files import unknown_to_apprise
     from collector.telling.relay import RelaySettings
-    from toml_files import TomlFile
+    from toml_files import TomlFile, TomlFileError
 
     settings = TomlFile.read(file).parse(RelaySettings)
     channels, keys = load_channels(file.parent / settings.channels_file)
+    if problems := unknown_to_apprise(file.parent / settings.channels_file, channels):
+        raise TomlFileError(problems)
     return settings, read_key(file.parent / settings.key_file), channels, keys
 
 
