@@ -163,7 +163,7 @@ def test_what_differs_from_the_raw_rows_is_named(tmp_path: Path) -> None:
 @contextmanager
 def asked(collector: Collector) -> Iterator[httpx.Client]:
     """Serve the interface on a port and lend a client."""
-    with served(collector.app) as url, httpx.Client(base_url=url) as client:
+    with served(collector.app) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 
