@@ -152,7 +152,13 @@ class Collector:
         tools = Tools(state, self.metrics, stages, now_ms=world.now_ms, random=world.random)
         self.platforms = Platforms(loaded.platforms, tools, new_id=world.new_id)
         self.housekeeping = Housekeeping(
-            state, store, projections, limits, now_ms=world.now_ms, series_stores=self.series_stores
+            state,
+            store,
+            projections,
+            limits,
+            now_ms=world.now_ms,
+            people=settings.people,
+            series_stores=self.series_stores,
         )
         self.evaluation, self.exchange = (
             EvaluationProjection(state, settings.utc_offset_min),

@@ -99,6 +99,8 @@ class CaseBook:
             record.happened(connection, case_id, at_ms, "raised", SENSOR.name, _evidence(alarm))
         else:
             return False
+        if own is not None and own.id != case_id:
+            _bring_active(connection, alarm, own.id, case_id)
         _hold(connection, key, case_id)
         _belongs(connection, alarm, case_id)
         if incident_id:
@@ -171,6 +173,19 @@ def _hold(connection: Connection, key: str, case_id: str) -> None:
     connection.execute(
         statement.on_conflict_do_update(index_elements=["problem_key"], set_={"case_id": case_id})
     )
+
+
+def _bring_active(connection: Connection, alarm: Alarm, former_id: str, case_id: str) -> None:
+    """Let a problem's active alarms be where the problem is now: its former case was closed over them."""
+    place = [alarms.c.part == alarm.part]
+    if not alarm.part:
+        place += [alarms.c.gateway == alarm.gateway, alarms.c.device == alarm.device]
+    of_problem = (
+        alarms.c.case_id == former_id,
+        alarms.c.cleared_ms.is_(None),
+        alarms.c.problem == alarm.problem,
+    )
+    connection.execute(update(alarms).where(*of_problem, *place).values(case_id=case_id))
 
 
 def _belongs(connection: Connection, alarm: Alarm, case_id: str) -> None:

@@ -18,6 +18,7 @@ from collector.cases.book import DONE, STILL_ACTIVE, CaseBook, holder_of
 from collector.cases.desk import CaseDesk, active_count
 from collector.cases.life import OPEN, SENSOR, Step
 from collector.cases.outgoing import Kind, post
+from collector.cases.tables import case_problems
 from collector.database import Database
 from collector.people.roles import CENTRE
 from collector.tables import alarms, cases
@@ -133,9 +134,12 @@ class CaseTimers:
             self._book.rework(connection, case, STILL_ACTIVE, now_ms)
 
     def _hand_over(self, connection: Connection, case_id: str, other_id: str, now_ms: int) -> None:
-        """What is still active goes to the problem's open case."""
+        """What is still active goes to the problem's open case, with the problems that this one had."""
         where = alarms.c.case_id == case_id, alarms.c.cleared_ms.is_(None)
         moved = connection.execute(update(alarms).where(*where).values(case_id=other_id)).rowcount
+        connection.execute(
+            update(case_problems).where(case_problems.c.case_id == case_id).values(case_id=other_id)
+        )
         connection.execute(update(cases).where(cases.c.id == other_id).values(settles_ms=None))
         detail = {"from": case_id, "alarms": moved}
         record.happened(connection, other_id, now_ms, "attached", SENSOR.name, detail)

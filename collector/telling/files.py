@@ -88,6 +88,8 @@ class Files:
 
 
 def _unknown_to_apprise(path: Path, channels: Channels) -> list[Problem]:
+    if not any(isinstance(channel, AppriseChannel) for channel in channels.channels):
+        return []
     from collector.telling.apprise_channel import is_known  # noqa: PLC0415 - it takes a second to import
 
     return [

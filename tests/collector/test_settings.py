@@ -58,6 +58,7 @@ def test_the_example_tells_every_key_with_its_default() -> None:
         ("limits", full.limits),
         ("cases", full.cases),
         ("people", full.people),
+        ("telling", full.telling),
         ("state", full.state),
         ("exchange", full.exchange),
     ):

@@ -137,13 +137,13 @@ class Problems(RuleBasedStateMachine):
 
     @invariant()
     def one_open_case_for_each_problem(self) -> None:
-        """By the alarms themselves: no two open cases hold alarms of one problem, nor the same key."""
+        """By the alarms themselves: no two open cases hold active alarms of one problem."""
         if not hasattr(self, "rig"):
             return
         query = (
             select(func.count(cases.c.id.distinct()))
             .join(alarms, alarms.c.case_id == cases.c.id)
-            .where(cases.c.closed_ms.is_(None))
+            .where(cases.c.closed_ms.is_(None), alarms.c.cleared_ms.is_(None))
             .group_by(alarms.c.part, func.iif(alarms.c.part == "", alarms.c.device, ""), alarms.c.problem)
         )
         assert set(self.rig.db.scalars(query)) <= {1}

@@ -66,7 +66,8 @@ def test_an_import_is_looked_at_then_written_and_told(collector: Collector) -> N
     assert got(collector, "/parts/5001030132000001") == first
     assert (first["minor_name"]["zh"], first["maintainer"]) == ("供水器", "抢修队")
     assert 100 < distance_m(106.55, 29.56, first["gcj02"]["lon"], first["gcj02"]["lat"]) < 1_000
-    [row] = centre.rows(collector.state, audit)
+    checked, row = centre.rows(collector.state, audit)
+    assert checked[4:6] == ("parts.check", "import")
     assert row[2:6] == ("local", "administrator", "parts.import", "census.csv")
 
 
