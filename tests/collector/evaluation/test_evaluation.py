@@ -203,8 +203,8 @@ def test_the_interface_tells_figures_formulas_and_what_is_left_out(tmp_path: Pat
             assert client.delete(f"{path}/exclusions/{made['id']}").status_code == 404
             assert client.get(path, params=year | {"by": "class"}).json()["total"] == told["total"]
             assert [each["version"] for each in client.get(f"{path}/formulas").json()] == list(BY_VERSION)
-        query = select(audit.c.action).where(audit.c.action.like("evaluation.%")).order_by(audit.c.row)
-        actions = collector.state.read_now(lambda db: [row.action for row in db.execute(query)])
+        trail = select(audit.c.action).where(audit.c.action.like("evaluation.%")).order_by(audit.c.row)
+        actions = collector.state.read_now(lambda db: list(db.scalars(trail)))
         assert actions == ["evaluation.exclude", "evaluation.withdraw"]
 
 
