@@ -87,7 +87,7 @@ async def client(state: Database) -> Any:
     sources = api.Sources(state, projection, OFFSET_MIN, lambda: NOW_MS, lambda: "0" * 32)
     app.include_router(api.router(sources))
     transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://centre") as asked:
+    async with httpx.AsyncClient(transport=transport, base_url="http://centre", timeout=None) as asked:
         yield asked
 
 

@@ -240,10 +240,10 @@ def test_a_centre_runs_on_it_and_says_what_it_leaves_to_postgresql(
     try:
         url = json.loads(running.stdout.readline())["url"]
         durable.kill()
-        gone = httpx.get(f"{url}/api/v1/gateways")
+        gone = httpx.get(f"{url}/api/v1/gateways", timeout=WAIT_S)
         assert (gone.status_code, "the database does not answer now" in gone.text) == (503, True)
         durable.start()
-        assert httpx.get(f"{url}/api/v1/gateways").json()["items"] == []
+        assert httpx.get(f"{url}/api/v1/gateways", timeout=WAIT_S).json()["items"] == []
         refused = typed("run", "--settings", second)
         assert refused.returncode == 1
         assert "in use by another collector; stop that one" in refused.stderr

@@ -38,6 +38,7 @@ from tests.collector.serving import served
 pytestmark = pytest.mark.usefixtures("both_engines")
 
 CASES = 120
+WAIT_S = 60.0
 FEEDS = list(Feed)
 Change = Callable[[bytes], tuple[bytes, bool]]
 """What becomes of a page on its way: its bytes, and whether the connection breaks behind them."""
@@ -144,7 +145,9 @@ def pulled(
 ) -> Pulled:
     """Pull a feed over a way that may be bad."""
     transport = Way(change) if change else None
-    with httpx.Client(base_url=centre.url, transport=transport, trust_env=False, verify=False) as client:
+    with httpx.Client(
+        base_url=centre.url, transport=transport, trust_env=False, verify=False, timeout=WAIT_S
+    ) as client:
         return pull(client, receiver, feed.value, sleep=lambda _: None, **more)
 
 
@@ -156,7 +159,11 @@ def held(receiver: Receiver, feed: Feed) -> dict[str, Any]:
 def agree(centre: Upward, receiver: Receiver, feed: Feed) -> None:
     """See that both ends hold the same, and say so."""
     assert held(receiver, feed) == centre.there(feed)
-    [told] = [each for each in httpx.get(f"{centre.url}/api/v1/exchange").json() if each["feed"] == feed]
+    [told] = [
+        each
+        for each in httpx.get(f"{centre.url}/api/v1/exchange", timeout=WAIT_S).json()
+        if each["feed"] == feed
+    ]
     at = receiver.standing(feed.value)
     assert (told["generation"], told["sequence"]) == (at.generation, at.link.sequence)
     assert (told["sha256"], told["sm3"]) == (at.link.sha256, at.link.sm3)
@@ -202,7 +209,7 @@ def counted(statement):
     if left[0] == 0:
         os.kill(os.getpid(), signal.SIGKILL)
 receiver._db.set_trace_callback(counted)
-with httpx.Client(base_url=url, trust_env=False, verify=False) as client:
+with httpx.Client(base_url=url, trust_env=False, verify=False, timeout=60) as client:
     pull(client, receiver, "cases", limit=20)
 """
 
@@ -234,7 +241,7 @@ def test_a_page_that_was_changed_on_its_way_is_found_and_nothing_of_it_taken(tmp
     """Whichever byte: of a line, of a number, of the count, of a digest, of the line's end."""
     random = Random(9)
     with upward(tmp_path) as centre, closing(Receiver(tmp_path / "up.db")) as receiver:
-        page = httpx.get(f"{centre.url}/api/v1/exchange/parts").content
+        page = httpx.get(f"{centre.url}/api/v1/exchange/parts", timeout=WAIT_S).content
         receiver.begin_anew("parts")
         before = held(receiver, Feed.PARTS)
         last = page.rindex(b'{"page":')
@@ -299,7 +306,10 @@ def test_a_feed_that_grew_too_long_is_told_anew_and_nothing_is_left_over(tmp_pat
 
 def test_what_is_asked_wrongly_is_refused_with_words(tmp_path: Path) -> None:
     """A feed that is not exchanged, a cursor of nowhere, a form of none."""
-    with upward(tmp_path) as centre, httpx.Client(base_url=f"{centre.url}/api/v1/exchange") as client:
+    with (
+        upward(tmp_path) as centre,
+        httpx.Client(base_url=f"{centre.url}/api/v1/exchange", timeout=WAIT_S) as client,
+    ):
         assert client.get("/cases", params={"after": "1:999999"}).status_code == 409
         assert client.get("/cases", params={"after": "7:1"}).status_code == 409
         assert client.get("/cases", params={"after": "x"}).status_code == 422
@@ -320,7 +330,7 @@ def test_the_command_pulls_every_feed_and_tells_where_it_stands(tmp_path: Path) 
             assert shown.exit_code == 0, shown.output
             assert said in shown.output
         told = json.loads(CliRunner().invoke(command, [centre.url, *into, "--json"]).stdout)
-        standing = httpx.get(f"{centre.url}/api/v1/exchange").json()
+        standing = httpx.get(f"{centre.url}/api/v1/exchange", timeout=WAIT_S).json()
         assert [each["sm3"] for each in told] == [each["sm3"] for each in standing]
         centre.exporter.feeds.remove(Feed.SENSING)
         refused = CliRunner().invoke(command, [centre.url, *into, "--feed", "sensing"])
