@@ -10,6 +10,8 @@ from contract.samples import Quality, Sample
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 920, 260, 60, 12, 14, 26
 COLUMNS = 400
 """So many columns are drawn, each from the least to the greatest value in it."""
+SECONDS_BELOW_MS = 1_200_000
+"""A shorter time has its seconds written."""
 HOLE_SHARE = 0.05
 """A stretch without a good value that is longer than this part of the whole is left open."""
 
@@ -72,7 +74,7 @@ def trend(samples: Sequence[Sample], span: Span, limit: float | None, utc_offset
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         at_ms = span.from_ms + round((span.until_ms - span.from_ms) * share)
         anchor = "start" if not share else "end" if share == 1 else "middle"
-        told = escape(_clock(at_ms, utc_offset_min))
+        told = escape(_clock(at_ms, utc_offset_min, span))
         drawn.append(f'<text x="{x(at_ms):.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{told}</text>')
     return f'<svg class="trend" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">{"".join(drawn)}</svg>'
 
@@ -110,6 +112,6 @@ def _stretches(points: Sequence[tuple[int, float]], hole_ms: float) -> list[list
     return found
 
 
-def _clock(at_ms: int, utc_offset_min: int) -> str:
+def _clock(at_ms: int, utc_offset_min: int, span: Span) -> str:
     local = datetime.fromtimestamp(at_ms / 1000, UTC) + timedelta(minutes=utc_offset_min)
-    return f"{local:%m-%d %H:%M}"
+    return f"{local:%H:%M:%S}" if span.until_ms - span.from_ms < SECONDS_BELOW_MS else f"{local:%m-%d %H:%M}"
