@@ -2,9 +2,9 @@
 
     python -m bench.evaluation [--cases 100000] [--runs 20]
 
-On SQLite and on a PostgreSQL of its own. Every count, rate and mean time that the interface tells is compared
-with ``bench.evaluation_by_words``, which counts raw rows in plain Python; then a wrong denominator is put in,
-which must be found.
+On SQLite and on a PostgreSQL of its own. Every count, rate and mean time that the interface tells is
+compared with ``bench.evaluation_by_words``, which counts raw rows in plain Python; then a wrong denominator
+is planted, which must be found.
 """
 
 import argparse
@@ -87,7 +87,7 @@ async def client(state: Database) -> Any:
     sources = api.Sources(state, projection, OFFSET_MIN, lambda: NOW_MS, lambda: "0" * 32)
     app.include_router(api.router(sources))
     transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://centre") as asked:
+    async with httpx.AsyncClient(transport=transport, base_url="http://centre", timeout=None) as asked:
         yield asked
 
 

@@ -56,6 +56,7 @@ LISTS = (
     "no-collection",
     "gaps",
     "lamps/nights",
+    "messages",
     "parts",
     "grids",
 )

@@ -13,11 +13,13 @@ from collector import dead_letters, journal
 from collector.alarms.tables import annunciations, conditions, floods, silences
 from collector.database import Database
 from collector.incidents.tables import incident_members, incidents
+from collector.people.settings import People
+from collector.people.tables import sessions
 from collector.projections import Projection
 from collector.series import projection as series
 from collector.series.stores import StoreProjection
 from collector.settings import Limits
-from collector.tables import alarms, commands, connections, events, gaps, lamp_nights, listening
+from collector.tables import alarms, audit, commands, connections, events, gaps, lamp_nights, listening
 from collector.telling.tables import messages, told
 
 _log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class Housekeeping:
         limits: Limits,
         *,
         now_ms: Callable[[], int],
+        people: People,
         series_stores: Sequence[StoreProjection] = (),
     ) -> None:
         """``state`` holds journal and events, ``store`` the series; nothing unprojected is dropped.
@@ -54,7 +57,7 @@ class Housekeeping:
         """
         self._state, self._store, self._projections = state, store, projections
         self._series_stores = series_stores
-        self._limits, self._now_ms = limits, now_ms
+        self._limits, self._now_ms, self._people = limits, now_ms, people
         self._after_series = 0
 
     async def run(self) -> None:
@@ -85,6 +88,10 @@ class Housekeeping:
             await self._drop_rows(key, old)
         for key, old in _old_of_lamps(self._limits, now_ms, await self._state.read(self._connections_from)):
             await self._drop_rows(key, old)
+        await self._drop_rows(
+            audit.c.row, [audit.c.at_ms < now_ms - self._people.audit_retention_days * DAY_MS]
+        )
+        await self._drop_rows(sessions.c.row, [sessions.c.expires_ms < now_ms])
         await self._drop_samples(now_ms - self._limits.series_retention_days * DAY_MS)
         for _ in range(TRANSACTIONS_PER_ROUND_MAX):
             if not await self._store.write(series.compact):
@@ -164,7 +171,7 @@ def _old_of_alarms(before_ms: int) -> list[tuple["Column[int]", list[ColumnEleme
     return [
         (annunciations.c.row, [annunciations.c.at_ms < before_ms]),
         (floods.c.row, [floods.c.ended_ms < before_ms]),
-        (silences.c.row, [silences.c.ends_at_ms < before_ms, silences.c.over]),
+        (silences.c.row, [silences.c.ends_at_ms < before_ms, silences.c.ended]),
         (conditions.c.row, [conditions.c.changed_ms < before_ms, *at_rest]),
     ]
 

@@ -31,7 +31,10 @@ from collector.desired.periods import PeriodDesk
 from collector.desired.publisher import DesiredPublisher
 from collector.evaluation import api as evaluation_api
 from collector.evaluation.projection import EvaluationProjection
+from collector.exchange import api as exchange_api
+from collector.exchange.exporter import Exporter
 from collector.fleet.watch import FleetWatch
+from collector.gone import DatabaseGone
 from collector.health import Health
 from collector.housekeeping import Housekeeping
 from collector.ingest import Ingest
@@ -149,9 +152,18 @@ class Collector:
         tools = Tools(state, self.metrics, stages, now_ms=world.now_ms, random=world.random)
         self.platforms = Platforms(loaded.platforms, tools, new_id=world.new_id)
         self.housekeeping = Housekeeping(
-            state, store, projections, limits, now_ms=world.now_ms, series_stores=self.series_stores
+            state,
+            store,
+            projections,
+            limits,
+            now_ms=world.now_ms,
+            people=settings.people,
+            series_stores=self.series_stores,
         )
-        self.evaluation = EvaluationProjection(state, settings.utc_offset_min)
+        self.evaluation, self.exchange = (
+            EvaluationProjection(state, settings.utc_offset_min),
+            Exporter(state, settings.exchange, now_ms=world.now_ms),
+        )
         self.listening = Listening(state, now_ms=world.now_ms, connected=lambda: self.link.connected)
         lamps = LampReading(
             settings.district,
@@ -217,6 +229,7 @@ class Collector:
             session_api.router(self.people, site),
             people_api.router(self.people),
             *self.rooms.routers(),
+            exchange_api.router(exchange_api.Sources(state, self.exchange, settings.exchange)),
             evaluation_api.router(
                 evaluation_api.Sources(
                     state, self.evaluation, settings.utc_offset_min, world.now_ms, world.new_id
@@ -231,6 +244,7 @@ class Collector:
         pages = console.Sources(self.state, self.store, loaded.profiles, district, offset_min, world.now_ms)
         self.app.include_router(console.router(pages))
         self.app.add_middleware(Doors, desk=self.people, site=site)
+        self.app.add_middleware(DatabaseGone)
         self.app.add_middleware(GuardedHeaders, site=site)
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
@@ -246,6 +260,7 @@ class Collector:
         if self.telling.teller:
             yield self.telling.teller.run()
         yield self.evaluation.run()
+        yield self.exchange.run()
 
     def close(self) -> None:
         """Close the connections to series stores, once nothing runs any more."""

@@ -1,7 +1,6 @@
 """The centre's settings: one TOML file. ``settings.example.toml`` beside this module is its manual."""
 
 import ipaddress
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone, tzinfo
@@ -11,11 +10,11 @@ from zoneinfo import ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from collector import postgresql
 from collector.alarms.settings import AlarmSettings
 from collector.cases.settings import CaseClass, Cases
 from collector.deadlines.calendar import WorkingCalendar
 from collector.deadlines.settings import Deadlines, competing_rules
+from collector.exchange.settings import Exchange
 from collector.fleet.settings import Fleet
 from collector.incidents.settings import Incidents
 from collector.parts.settings import PartSettings
@@ -29,6 +28,7 @@ from collector.platforms.settings import (
     load_platforms,
 )
 from collector.postgresql import Postgresql
+from collector.state_settings import State, told_state
 from collector.telling.files import Files, told_files
 from collector.telling.settings import Telling
 from collector.tls_files import TlsFileError, TlsFiles, checked
@@ -100,20 +100,6 @@ class Http(Strict):
         if bool(self.tls_cert_file) != bool(self.tls_key_file):
             raise ValueError("tls_cert_file and tls_key_file belong together; give both, or none")
         return self
-
-
-class State(Strict):
-    """Where journal and state are, if not in the data folder."""
-
-    url: str = Field(default="", max_length=1000)
-    password_file: str = Field(default="", max_length=255)
-
-    @field_validator("url")
-    @classmethod
-    def _is_an_address(cls, url: str) -> str:
-        if url and (found := postgresql.problem(url)):
-            raise ValueError(found)
-        return url
 
 
 class Limits(Strict):
@@ -213,6 +199,7 @@ class Settings(Strict):
     alarms: AlarmSettings = AlarmSettings()
     cases: Cases = Cases()
     deadlines: Deadlines = Deadlines()
+    exchange: Exchange = Exchange()
     parts: PartSettings = PartSettings()
     lamps: Lamps = Lamps()
     incidents: Incidents = Incidents()
@@ -302,11 +289,9 @@ def load(path: Path) -> Loaded:
         raise TomlFileError([*problems, *error.problems]) from error
     state: Postgresql | None = None
     try:
-        state = _state(path.parent, settings.state)
-    except (OSError, ValueError) as error:
-        what = f"{settings.state.password_file}: {str(getattr(error, 'strerror', '') or error).lower()}"
-        remedy = "name a file that holds the password and nothing else, and that only its owner can read"
-        problems.append(file.problem(("state", "password_file"), what, remedy))
+        state = told_state(file, path.parent, settings.state)
+    except TomlFileError as error:
+        problems += error.problems
     if problems:
         raise TomlFileError(problems)
     return Loaded(
@@ -321,19 +306,6 @@ def load(path: Path) -> Loaded:
         tls=tls,
         state=state,
     )
-
-
-def _state(folder: Path, told: State) -> Postgresql | None:
-    """Return the database's address with its password; OSError or ValueError where that is not to be had."""
-    if not told.url:
-        return None
-    if not told.password_file:
-        return Postgresql(told.url)  # let in without one: over a socket, or by a certificate
-    path = folder / told.password_file
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
-        raise ValueError(f"has mode {mode:04o}, so others can read it; run  chmod 600")
-    return Postgresql(told.url, _token(path))
 
 
 def _token(path: Path) -> str:

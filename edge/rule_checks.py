@@ -12,6 +12,9 @@ from edge.rules.settings import (
     DeviationAlarm,
     DiscreteAlarm,
     Enabling,
+    FlatlineAlarm,
+    LimitAlarm,
+    RateAlarm,
     StaleAlarm,
 )
 from edge.settings import Ref, Settings, ref
@@ -47,6 +50,9 @@ def problems(settings: Settings, points: Points, file: TomlFile) -> Iterator[Pro
             yield from _enabling(enabling, points, (*at, "enabled_when", number), file)
         yield from too_rare(intervals_s, [*alarm.points, *alarm.others], alarm.stale_s, at, file)
         yield from _of_kind(alarm, points, at, file)
+        for number, name in enumerate(alarm.points):
+            yield from other_unit(alarm.unit, name, points, (*at, "unit"), file)
+            yield from _of_two_units(alarm, number, points, at, file)
     yield from _too_much_to_learn(settings, file)
 
 
@@ -76,6 +82,25 @@ def too_rare(
     if interval_s >= stale_s:
         what = f"values count as stale after {stale_s:g} s, and {slowest} is read every {interval_s:g} s only"
         yield file.problem((*at, "stale_s"), what, f"more than {interval_s:g}, better twice that or more")
+
+
+def other_unit(unit: str, name: str, points: Points, at: Key, file: TomlFile) -> Iterator[Problem]:
+    """A limit in another unit than its point is met at the wrong value."""
+    its = _unit(name, points)
+    if unit and its is not None and unit != its:
+        yield file.problem(
+            at, f"{name} is in {its}, not {unit}", f"give the limit in {its}, or correct the unit"
+        )
+
+
+def _of_two_units(alarm: Alarm, number: int, points: Points, at: Key, file: TomlFile) -> Iterator[Problem]:
+    """One limit cannot be meant for points of several units."""
+    if not isinstance(alarm, LimitAlarm | RateAlarm | FlatlineAlarm):
+        return
+    first, mine = _unit(alarm.points[0], points), _unit(alarm.points[number], points)
+    if first is not None and mine is not None and first != mine:
+        what = f"{alarm.points[number]} is in {mine}, {alarm.points[0]} in {first}"
+        yield file.problem((*at, "points", number), what, "an alarm for each unit: their limits differ")
 
 
 def _of_kind(alarm: Alarm, points: Points, at: Key, file: TomlFile) -> Iterator[Problem]:

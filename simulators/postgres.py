@@ -4,6 +4,7 @@ PostgreSQL refuses to run as root: there it runs as Debian's ``postgres``, or as
 must lie where that user may go (pytest's own temporary folders do not).
 """
 
+import ctypes
 import os
 import pwd
 import secrets
@@ -17,6 +18,7 @@ from simulators import programs
 from simulators.errors import SimulatorError
 from simulators.servers import HOST, START_TIMEOUT_S, STOP_TIMEOUT_S, Server
 
+PR_SET_PDEATHSIG = 1
 USERS = ("postgres", "nobody")
 INIT_TIMEOUT_S = 60.0
 OWNER = "gengfu"
@@ -36,7 +38,7 @@ class Postgres(Server):
     def __init__(self, folder: Path, port: int | None = None, *, durable: bool = True) -> None:
         """``durable`` off spares the disk, where no test kills the machine."""
         self._user = _other_user()
-        super().__init__(folder, port, in_child=self._user and _as(self._user))
+        super().__init__(folder, port, in_child=_as(self._user))
         self.password = secrets.token_hex(16)
         self._durable = durable
         self._cluster = folder / "cluster"
@@ -158,11 +160,16 @@ def _other_user() -> pwd.struct_passwd | None:
     )
 
 
-def _as(user: pwd.struct_passwd) -> Callable[[], None]:
+def _as(user: pwd.struct_passwd | None) -> Callable[[], None]:
+    """Return what a child does first: become that user, and end when the thread that started it does."""
+    prctl = ctypes.CDLL(None).prctl
+
     def become() -> None:
-        os.setgroups([])
-        os.setgid(user.pw_gid)
-        os.setuid(user.pw_uid)
+        if user:
+            os.setgroups([])
+            os.setgid(user.pw_gid)
+            os.setuid(user.pw_uid)
+        prctl(PR_SET_PDEATHSIG, signal.SIGINT)  # after that: a change of user would forget it
 
     return become
 

@@ -2,12 +2,25 @@
 
 import json
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Integer, bindparam, func, select, update
 from sqlalchemy import insert as plain_insert
 
 from collector.alarms.flood import Flood, summary
 from collector.alarms.tables import annunciations, floods
 from contract.events import Priority
+
+_ANNUNCIATE = plain_insert(annunciations)
+_OPEN_FLOOD = (
+    select(floods.c.row, floods.c.began_ms)
+    .where(floods.c.ended_ms.is_(None))
+    .order_by(floods.c.began_ms)
+    .limit(1)
+)
+_SOME = (
+    select(annunciations.c.row)
+    .where(annunciations.c.at_ms > bindparam("after_ms"))
+    .limit(bindparam("count_max", type_=Integer))
+)
 
 
 def annunciated(
@@ -20,11 +33,8 @@ def annunciated(
     flood: Flood,
 ) -> None:
     """Write down that the alarm of condition ``row`` was told, and see whether that makes a flood."""
-    connection.execute(
-        plain_insert(annunciations).values(
-            at_ms=at_ms, condition=row, problem=problem, area=area, priority=str(priority)
-        )
-    )
+    told = {"at_ms": at_ms, "condition": row, "problem": problem, "area": area, "priority": str(priority)}
+    connection.execute(_ANNUNCIATE, told)
     if open_flood(connection) is None and flood.lasts(False, _count(connection, at_ms, flood)):
         began = {"began_ms": at_ms, "ended_ms": None, "alarms": 0, "summary": "{}"}
         connection.execute(plain_insert(floods).values(began))
@@ -49,8 +59,7 @@ def end_flood(connection: Connection, now_ms: int, flood: Flood) -> None:
 
 def open_flood(connection: Connection) -> tuple[int, int] | None:
     """Return row and beginning of the flood that lasts."""
-    query = select(floods.c.row, floods.c.began_ms).where(floods.c.ended_ms.is_(None))
-    found = connection.execute(query.order_by(floods.c.began_ms).limit(1)).first()
+    found = connection.execute(_OPEN_FLOOD).first()
     return (found[0], found[1]) if found else None
 
 
@@ -68,10 +77,5 @@ def summarised(connection: Connection, after_ms: int, until_ms: int) -> tuple[in
 
 def _count(connection: Connection, now_ms: int, flood: Flood) -> int:
     """Count the annunciations in the window, as far as it matters."""
-    some = (
-        select(annunciations.c.row)
-        .where(annunciations.c.at_ms > now_ms - flood.window_ms)
-        .limit(flood.begins_above + 1)
-        .subquery()
-    )
-    return connection.execute(select(func.count()).select_from(some)).scalar_one()
+    asked = {"after_ms": now_ms - flood.window_ms, "count_max": flood.begins_above + 1}
+    return len(connection.execute(_SOME, asked).all())

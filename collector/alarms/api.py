@@ -13,7 +13,7 @@ from collector.alarms.operating import Asked, ConflictError, Operators, UnknownE
 from collector.alarms.settings import AlarmSettings
 from collector.alarms.tables import conditions
 from collector.alarms.transitions import Happening
-from collector.alarms.views import ConditionView, List, Shelve, Suppress, Told, condition_view
+from collector.alarms.views import NO_NUL, ConditionView, List, Shelve, Suppress, Told, condition_view
 from collector.database import Database
 from collector.people.acting import allowed
 from collector.people.roles import Actor, Role
@@ -24,7 +24,7 @@ COMMAND = Depends(allowed(Role.COMMAND))
 SERVICE = Depends(allowed(Role.COMMAND, Role.TECHNICIAN))
 
 Number = Annotated[int, Path(ge=1, le=2**53)]
-Filter = Annotated[str, Query(max_length=500, description="Only of this one; empty for all.")]
+Filter = Annotated[str, Query(max_length=500, pattern=NO_NUL, description="Only of this one; empty for all.")]
 IfMatch = Annotated[
     str | None,
     Header(pattern='^"?[0-9]{1,16}"?$', description="The version that was seen, in place of `version`."),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Collection
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, tuple_
+from sqlalchemy import Connection, Row, and_, bindparam, select, tuple_
 
 from collector.alarms import silences, standings
 from collector.alarms.happening import Alarm
@@ -20,9 +20,17 @@ from contract.events import Priority
 PLANNED = "planned"
 """Why an alarm is suppressed that was raised while its device was under maintenance: its gateway says so."""
 KEYS_AT_ONCE_MAX = 500
+_DEVICE = select(devices.c.line, devices.c.part).where(
+    devices.c.gateway == bindparam("gateway"), devices.c.device == bindparam("device")
+)
 
 Key = tuple[str, str]
 AreaOf = Callable[[Connection, str], str]
+_OF_ALARMS = (
+    select(conditions, alarms.c.id)
+    .join(alarms, and_(*(alarms.c[name] == conditions.c[name] for name in standings.SOURCE)))
+    .where(tuple_(alarms.c.gateway, alarms.c.id).in_(bindparam("keys", expanding=True)))
+)
 
 
 class Conditions:
@@ -88,10 +96,7 @@ class Conditions:
 
     def _told(self, connection: Connection, alarm: Alarm) -> dict[str, Any]:
         """Return what the newest occurrence says of its source."""
-        query = select(devices.c.line, devices.c.part).where(
-            devices.c.gateway == alarm.gateway, devices.c.device == alarm.device
-        )
-        known = connection.execute(query).first()
+        known = connection.execute(_DEVICE, {"gateway": alarm.gateway, "device": alarm.device}).first()
         part = alarm.part or (known.part if known else "")
         return {
             "gateway": alarm.gateway,
@@ -119,17 +124,9 @@ def quiet(connection: Connection, keys: Collection[Key], now_ms: int) -> dict[Ke
     """
     silenced = silences.active(connection, now_ms)
     asked, found = list(keys), {}
-    source = [
-        alarms.c[name] == conditions.c[name] for name in ("gateway", "rule", "device", "point", "condition")
-    ]
     for begin in range(0, len(asked), KEYS_AT_ONCE_MAX):
         some = asked[begin : begin + KEYS_AT_ONCE_MAX]
-        query = (
-            select(conditions, alarms.c.id)
-            .join(alarms, source[0] & source[1] & source[2] & source[3] & source[4])
-            .where(tuple_(alarms.c.gateway, alarms.c.id).in_(some))
-        )
-        for row in connection.execute(query):
+        for row in connection.execute(_OF_ALARMS, {"keys": some}):
             if reason := _reason(row, row.id, silenced):
                 found[row.gateway, row.id] = reason
     return found

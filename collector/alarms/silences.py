@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 from sqlalchemy import insert as plain_insert
 
 from collector.alarms.labels import Labels, Matcher, hold, matchers
@@ -56,10 +56,20 @@ def state_of(starts_at_ms: int, ends_at_ms: int, now_ms: int) -> SilenceState:
     return SilenceState.ACTIVE if now_ms >= starts_at_ms else SilenceState.PENDING
 
 
+_ACTIVE = (
+    select(silences)
+    .where(
+        ~silences.c.ended,
+        silences.c.ends_at_ms > bindparam("now_ms"),
+        silences.c.starts_at_ms <= bindparam("now_ms"),
+    )
+    .order_by(silences.c.row)
+)
+
+
 def active(connection: Connection, now_ms: int) -> list[Silence]:
     """Return those that hold now."""
-    query = select(silences).where(silences.c.ends_at_ms > now_ms, silences.c.starts_at_ms <= now_ms)
-    return [of_row(row) for row in connection.execute(query.order_by(silences.c.row))]
+    return [of_row(row) for row in connection.execute(_ACTIVE, {"now_ms": now_ms})]
 
 
 def of_row(row: Row[Any]) -> Silence:
@@ -115,7 +125,7 @@ def add(
         "created_by": actor.name,
         "created_ms": now_ms,
         "comment": wanted.comment,
-        "over": False,
+        "ended": False,
     }
     connection.execute(plain_insert(silences).values(row))
     detail = {key: row[key] for key in ("matchers", "starts_at_ms", "ends_at_ms", "comment")}
@@ -129,7 +139,7 @@ def expire(connection: Connection, silence_id: str, actor: Actor, now_ms: int) -
         return False
     if found.ends_at_ms <= now_ms:
         raise SilenceError("it is over already")
-    changed = {"ends_at_ms": now_ms, "starts_at_ms": min(found.starts_at_ms, now_ms), "over": True}
+    changed = {"ends_at_ms": now_ms, "starts_at_ms": min(found.starts_at_ms, now_ms), "ended": True}
     connection.execute(update(silences).where(silences.c.id == silence_id).values(changed))
     audit.note(connection, actor, now_ms, "silence.end", silence_id)
     return True
@@ -138,10 +148,10 @@ def expire(connection: Connection, silence_id: str, actor: Actor, now_ms: int) -
 def note_ended(connection: Connection, now_ms: int) -> bool:
     """Note the end of those whose time is over; return whether more may wait."""
     query = select(silences.c.id, silences.c.ends_at_ms).where(
-        silences.c.ends_at_ms <= now_ms, ~silences.c.over
+        silences.c.ends_at_ms <= now_ms, ~silences.c.ended
     )
     rows = connection.execute(query.order_by(silences.c.row).limit(ENDED_AT_ONCE_MAX)).all()
     for row in rows:
-        connection.execute(update(silences).where(silences.c.id == row.id).values(over=True))
+        connection.execute(update(silences).where(silences.c.id == row.id).values(ended=True))
         audit.note(connection, CENTRE, now_ms, "silence.over", row.id, {"ends_at_ms": row.ends_at_ms})
     return len(rows) == ENDED_AT_ONCE_MAX

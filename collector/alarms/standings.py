@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 from sqlalchemy import insert as plain_insert
 
 from collector.alarms import inhibition
@@ -21,8 +21,18 @@ from collector.alarms.tables import conditions
 from collector.alarms.transitions import Happening, Shelving
 from contract.events import Priority
 
+_BEGIN = plain_insert(conditions).returning(conditions)
+_MOVE = update(conditions).where(conditions.c.row == bindparam("moved_row")).returning(conditions)
+SOURCE = ("gateway", "rule", "device", "point", "condition")
+_BY_ROW = select(conditions).where(conditions.c.row == bindparam("of_row"))
+_OF_SOURCE = select(conditions).where(*(conditions.c[name] == bindparam(name) for name in SOURCE))
+"""Made once: to put a statement together takes longer than to execute it, and a storm brings many."""
+
 TARGETS_MAX = 2_000
 """So many are inhibited or let go in the transaction of their source; the timer does the rest."""
+
+
+UNKNOWN_AT_FIRST = ("acked_by", "acked_ms", "chattering_since_ms", "chattering_alarm_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +77,12 @@ def columns_of(standing: Standing) -> dict[str, Any]:
 
 def one(connection: Connection, row: int) -> Row[Any] | None:
     """Return a row by its number."""
-    return connection.execute(select(conditions).where(conditions.c.row == row)).first()
+    return connection.execute(_BY_ROW, {"of_row": row}).first()
 
 
 def of_source(connection: Connection, source: tuple[str, str, str, str, str]) -> Row[Any] | None:
     """Return the row of a source."""
-    columns = (conditions.c[name] for name in ("gateway", "rule", "device", "point", "condition"))
-    where = [column == value for column, value in zip(columns, source, strict=True)]
-    return connection.execute(select(conditions).where(*where)).first()
+    return connection.execute(_OF_SOURCE, dict(zip(SOURCE, source, strict=True))).first()
 
 
 class Standings:
@@ -89,12 +97,13 @@ class Standings:
     def begin(self, connection: Connection, first: dict[str, Any], after: Standing, change: Change) -> None:
         """Write down a source heard of for the first time; ``first`` has what the standing has not."""
         moved = {"changed_ms": change.at_ms, "changed_by": change.who, "change": str(change.happening)}
-        values = {"acked_by": None, "acked_ms": None, "annunciated_ms": None, "version": 1, "set_aside": "{}"}
-        result = connection.execute(
-            plain_insert(conditions).values(values | columns_of(after) | moved | first)
-        )
-        key = result.inserted_primary_key
-        row = connection.execute(select(conditions).where(conditions.c.row == (key and key[0]))).one()
+        told_ms = change.at_ms if annunciates(Standing(), after) else None
+        values = dict.fromkeys(UNKNOWN_AT_FIRST) | {
+            "annunciated_ms": told_ms,
+            "version": 1,
+            "set_aside": "{}",
+        }
+        row = connection.execute(_BEGIN, values | columns_of(after) | moved | first).one()
         self._follow_up(connection, Standing(), after, None, row, change)
 
     def put(
@@ -116,8 +125,9 @@ class Standings:
             values |= {"acked_by": change.who, "acked_ms": change.at_ms}
         elif before.acked and not after.acked:
             values |= {"acked_by": None, "acked_ms": None}
-        connection.execute(update(conditions).where(conditions.c.row == row.row).values(values))
-        now = connection.execute(select(conditions).where(conditions.c.row == row.row)).one()
+        if annunciates(before, after):
+            values["annunciated_ms"] = change.at_ms
+        now = connection.execute(_MOVE, values | {"moved_row": row.row}).one()
         self._follow_up(connection, before, after, row, now, change)
 
     def inhibited(self, connection: Connection, labels: Labels, standing: Standing) -> Standing:
@@ -154,8 +164,6 @@ class Standings:
         change: Change,
     ) -> None:
         if annunciates(before, after):
-            told = update(conditions).where(conditions.c.row == row.row)
-            connection.execute(told.values(annunciated_ms=change.at_ms))
             annunciated(connection, row.row, row.problem, row.area, after.priority, change.at_ms, self._flood)
         was, now = _inhibits(before), _inhibits(after)
         relabelled = old is not None and labels_of(old) != labels_of(row)

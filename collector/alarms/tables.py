@@ -56,24 +56,20 @@ conditions = Table(
     Column("version", BigInteger, nullable=False),
     UniqueConstraint("gateway", "rule", "device", "point", "condition", name="conditions_source"),
 )
-_ACTIVE = text("active")
-_UNACKED = text("NOT acked")
-_SHELVED = text("shelving <> 'unshelved'")
-_SUPPRESSED = text("suppressed <> '[]'")
-_OUT_OF_SERVICE = text("out_of_service")
-_CHATTERING = text("chattering_since_ms IS NOT NULL")
-Index("conditions_active", conditions.c.gateway, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE)
-Index("conditions_active_rule", conditions.c.rule, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE)
-Index("conditions_unacked", conditions.c.row, sqlite_where=_UNACKED, postgresql_where=_UNACKED)
-Index("conditions_shelved", conditions.c.row, sqlite_where=_SHELVED, postgresql_where=_SHELVED)
-Index("conditions_suppressed", conditions.c.row, sqlite_where=_SUPPRESSED, postgresql_where=_SUPPRESSED)
-Index(
-    "conditions_out_of_service",
-    conditions.c.row,
-    sqlite_where=_OUT_OF_SERVICE,
-    postgresql_where=_OUT_OF_SERVICE,
-)
-Index("conditions_chattering", conditions.c.row, sqlite_where=_CHATTERING, postgresql_where=_CHATTERING)
+
+
+def _partial(name: str, column: str, where: str, sqlite: str = "") -> None:
+    """Add an index of some rows; SQLite finds it only where it is written as SQLAlchemy asks."""
+    Index(name, conditions.c[column], sqlite_where=text(sqlite or where), postgresql_where=text(where))
+
+
+_partial("conditions_active", "gateway", "active", "active = 1")
+_partial("conditions_active_problem", "problem", "active", "active = 1")
+_partial("conditions_unacked", "row", "NOT acked", "acked = 0")
+_partial("conditions_shelved", "row", "shelving <> 'unshelved'")
+_partial("conditions_suppressed", "row", "suppressed <> '[]'")
+_partial("conditions_out_of_service", "row", "out_of_service", "out_of_service = 1")
+_partial("conditions_chattering", "row", "chattering_since_ms IS NOT NULL")
 
 silences = Table(
     "silences",
@@ -86,9 +82,14 @@ silences = Table(
     Column("created_by", String(100), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("comment", String(500), nullable=False),
-    Column("over", Boolean, nullable=False),  # its end was noted
+    Column("ended", Boolean, nullable=False),  # that its time is over was noted
 )
-Index("silences_ends", silences.c.ends_at_ms)
+Index(
+    "silences_running",
+    silences.c.ends_at_ms,
+    sqlite_where=text("ended = 0"),
+    postgresql_where=text("NOT ended"),
+)
 
 annunciations = Table(
     "annunciations",

@@ -74,7 +74,7 @@ class Timers:
         due = (
             select(conditions.c.row).where(*self._shelved(now_ms)),
             select(conditions.c.row).where(*self._calmed(now_ms)),
-            select(silence_table.c.row).where(silence_table.c.ends_at_ms <= now_ms, ~silence_table.c.over),
+            select(silence_table.c.row).where(silence_table.c.ends_at_ms <= now_ms, ~silence_table.c.ended),
         )
         return any(connection.execute(query.limit(1)).first() for query in due)
 

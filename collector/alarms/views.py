@@ -17,7 +17,9 @@ from contract.events import Priority
 from contract.limits import NAME_CHARACTERS_MAX, TIME_MS_MAX
 
 Version = Annotated[int | None, Field(default=None, ge=0, le=2**53)]
-Comment = Annotated[str, Field(default="", max_length=500)]
+NO_NUL = "^[^\\x00]*$"
+"""PostgreSQL holds everything but this."""
+Comment = Annotated[str, Field(default="", max_length=500, pattern=NO_NUL)]
 
 
 class List(StrEnum):
@@ -112,7 +114,7 @@ class Told(BaseModel):
 class Shelve(Told):
     """For so long, or until it returns to normal (and no longer than shelve_max_h)."""
 
-    for_s: float | None = Field(default=None, gt=0, le=31 * 86_400)
+    for_s: float | None = Field(default=None, ge=1, le=31 * 86_400)
     one_shot: bool = False
 
 
@@ -132,8 +134,8 @@ class SilenceRequest(BaseModel):
     matchers: list[Annotated[str, Field(min_length=1, max_length=600)]] = Field(min_length=1, max_length=20)
     starts_at_ms: int | None = Field(default=None, ge=0, le=TIME_MS_MAX)
     ends_at_ms: int | None = Field(default=None, ge=0, le=TIME_MS_MAX)
-    for_s: float | None = Field(default=None, gt=0, le=31 * 86_400)
-    comment: str = Field(min_length=1, max_length=500)
+    for_s: float | None = Field(default=None, ge=1, le=31 * 86_400)
+    comment: str = Field(min_length=1, max_length=500, pattern=NO_NUL)
 
 
 class SilenceView(BaseModel):

@@ -2,8 +2,9 @@
 
 An alarm begins as an incident of its own, or joins the open one of its source. Where enough of them match a
 rule near each other in time and place, one incident takes their members over and theirs are closed; while it
-is open, what matches joins it. One of the highest priority stays by itself, each occurrence, and so does
-what is planned.
+is open, what matches joins it. Rules go before each other as they stand in the settings: a narrow one takes
+its members out of an incident of a broad one, too. An alarm of the highest priority stays by itself, each
+occurrence of it, and so does what is planned.
 """
 
 import json
@@ -65,13 +66,11 @@ class IncidentBook:
         seen = self._labeller.seen(connection, alarm)
         alone = alarm.priority is Priority.HIGHEST or alarm.planned
         groups = [] if alone else list(self._groups(seen))
-        for group in groups:
-            if found := self._open_group(connection, group, seen):
-                self._join(connection, found, seen)
-                return
-        incident_id = self._into_single(connection, seen, of_its_own=alone)
-        if groups and not self._quiet(connection, alarm):
-            for group in groups:
+        incident_id, passed = self._joined(connection, groups, seen)
+        if incident_id is None:
+            incident_id = self._into_single(connection, seen, of_its_own=alone)
+        if passed and not self._quiet(connection, alarm):
+            for group in passed:
                 if self._gather(connection, group, seen, incident_id):
                     return
 
@@ -92,6 +91,19 @@ class IncidentBook:
             if common is not None:
                 found.append((rule, common, rule.grouping(common)))
         return found
+
+    def _joined(
+        self, connection: Connection, groups: Sequence[Group], seen: Seen
+    ) -> tuple[str | None, Sequence[Group]]:
+        """Join the first open incident that is for an alarm; return it, and the rules that come before it.
+
+        Those may take it from there: an incident of a broad rule does not keep what a narrow one finds.
+        """
+        for number, group in enumerate(groups):
+            if found := self._open_group(connection, group, seen):
+                self._join(connection, found, seen)
+                return str(found.id), groups[:number]
+        return None, groups
 
     def _open_group(self, connection: Connection, group: Group, seen: Seen) -> Row[Any] | None:
         """Return the open incident that the alarm is part of; one in which nothing happens is let go."""
@@ -119,30 +131,51 @@ class IncidentBook:
         return str(found.id)
 
     def _gather(self, connection: Connection, group: Group, seen: Seen, incident_id: str) -> bool:
-        """Note a single incident for a rule; bring it together with others where they are enough."""
+        """Note an alarm's source for a rule; bring it together with others where they are enough."""
+        rule, _, grouping = group
+        received_ms = seen.alarm.received_ms
+        fresh = Candidate(incident_id, seen.source, seen.at_ms, seen.place)
+        rows.note_candidate(connection, grouping, fresh, received_ms, received_ms - rule.within_ms)
+        names = [each.name for each in self._rules]
+        broader = [SINGLE, *names[names.index(rule.name) + 1 :]]
+        most = self._life.candidates_max
+        others = rows.other_candidates(connection, grouping, seen.source, broader, most)
+        together = rule.gathered(fresh, others)
+        if together:
+            self._bring_together(connection, group, seen, together)
+        return bool(together)
+
+    def _bring_together(
+        self, connection: Connection, group: Group, seen: Seen, together: Sequence[Candidate]
+    ) -> None:
+        """Open an incident and give it the members of these sources; incidents that had them have less."""
         rule, common, grouping = group
         received_ms = seen.alarm.received_ms
-        fresh = Candidate(incident_id, seen.at_ms, seen.place)
-        rows.note_candidate(connection, grouping, fresh, received_ms, received_ms - rule.within_ms)
-        others = rows.other_candidates(connection, grouping, incident_id, self._life.candidates_max)
-        together = rule.gathered(fresh, others)
-        if not together:
-            return False
-        ids = [each.incident_id for each in together]
-        singles = rows.by_id(connection, ids)
-        opened_ms = min(row.opened_ms for row in singles)
-        key = grouping if rule.distance_m is None else f"{grouping}@{incident_id}"
+        before = rows.by_id(connection, {each.incident_id for each in together})
+        singles = [row for row in before if row.rule == SINGLE]
+        opened_ms = min((row.opened_ms for row in singles), default=received_ms)
+        key = grouping if rule.distance_m is None else f"{grouping}@{seen.source}/{seen.alarm.id}"
         group_id = self._open(connection, rule.name, key, grouping, seen, common, opened_ms, {})
-        rows.move_members(connection, ids, group_id, received_ms)
-        rows.forget_candidates(connection, ids)
-        priority = singles[0].priority
-        for row in singles:
-            priority = rows.higher(priority, row.priority)
+        sources = [each.source for each in together]
+        left = rows.move_members(connection, [row.id for row in before], sources, group_id, received_ms)
+        rows.candidates_moved(connection, sources, group_id)
         counts = rows.counted(connection, group_id)
         places = [each.place for each in together if each.place]
-        values = counts | rows.sides(Box.around(places)) | {"priority": priority, "last_ms": received_ms}
+        values = counts | rows.sides(Box.around(places)) | {"last_ms": received_ms}
+        values["priority"] = rows.priority_of(connection, group_id)
         rows.change(connection, group_id, values | self._group_title(rule, counts["sources"], common))
-        return True
+        for row in before:
+            if row.id in left:
+                self._fewer(connection, row, received_ms)
+
+    def _fewer(self, connection: Connection, incident: Row[Any], now_ms: int) -> None:
+        """Count an incident anew that some of its members left."""
+        counts = rows.counted(connection, incident.id)
+        values = counts | {"idle_ms": None if counts["active"] else now_ms, "revision": incident.revision + 1}
+        values["priority"] = rows.priority_of(connection, incident.id)
+        if rule := self._by_name.get(incident.rule):
+            values |= self._group_title(rule, counts["sources"], json.loads(incident.labels))
+        rows.change(connection, incident.id, values)
 
     def _open(
         self,

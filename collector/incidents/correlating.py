@@ -3,12 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import NamedTuple
 
 from collector.alarms.labels import Matcher, hold
 from toml_files import Title
 
 EARTH_RADIUS_M = 6_371_000.0
+GROUPING_CHARACTERS_MAX = 500
 
 
 class Place(NamedTuple):
@@ -50,9 +52,10 @@ class Box(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A single incident that may be part of something larger."""
+    """A source in alarm that may be part of something larger; it is in an incident so far."""
 
     incident_id: str
+    source: str
     at_ms: int
     place: Place | None
 
@@ -80,8 +83,11 @@ class Rule:
         return found if all(found.values()) else None
 
     def grouping(self, common: Mapping[str, str]) -> str:
-        """Return the rule and the labels as one text, other for others."""
-        return "/".join([self.name, *(f"{label}={value}" for label, value in common.items())])
+        """Return the rule and the labels as one text of bounded length, other for others."""
+        text = "/".join([self.name, *(f"{label}={value}" for label, value in common.items())])
+        if len(text) <= GROUPING_CHARACTERS_MAX:
+            return text
+        return f"{self.name}/{blake2b(text.encode(), digest_size=16).hexdigest()}"
 
     def reaches(self, box: Box | None, place: Place | None) -> bool:
         """Say whether a place is near enough to those of an open incident."""

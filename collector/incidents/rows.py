@@ -13,6 +13,7 @@ from collector.incidents.labels import Seen
 from collector.incidents.tables import incident_candidates as candidates
 from collector.incidents.tables import incident_members as members
 from collector.incidents.tables import incidents
+from collector.tables import alarms
 from contract.events import Priority
 
 PRIORITIES = list(Priority)
@@ -145,6 +146,7 @@ def note_candidate(
     statement = insert(connection, candidates).values(
         grouping=grouping,
         incident_id=candidate.incident_id,
+        source=candidate.source,
         at_ms=candidate.at_ms,
         noted_ms=noted_ms,
         lon=place.lon if place else None,
@@ -152,31 +154,43 @@ def note_candidate(
     )
     connection.execute(
         statement.on_conflict_do_update(
-            index_elements=["grouping", "incident_id"],
-            set_={"at_ms": candidate.at_ms, "noted_ms": noted_ms},
+            index_elements=["grouping", "source"],
+            set_={"incident_id": candidate.incident_id, "at_ms": candidate.at_ms, "noted_ms": noted_ms},
         )
     )
 
 
 def other_candidates(
-    connection: Connection, grouping: str, incident_id: str, count_max: int
+    connection: Connection, grouping: str, source: str, from_rules: Collection[str], count_max: int
 ) -> list[Candidate]:
-    """Return the others that are noted, the newest so many."""
+    """Return the other sources that are noted, the newest so many.
+
+    They are in open incidents of ``from_rules``: from others nothing is taken away.
+    """
     query = (
         select(candidates)
-        .where(candidates.c.grouping == grouping, candidates.c.incident_id != incident_id)
+        .join(incidents, incidents.c.id == candidates.c.incident_id)
+        .where(candidates.c.grouping == grouping, candidates.c.source != source)
+        .where(incidents.c.closed_ms.is_(None), incidents.c.rule.in_(from_rules))
         .order_by(candidates.c.noted_ms.desc(), candidates.c.row.desc())
         .limit(count_max)
     )
     return [
-        Candidate(row.incident_id, row.at_ms, None if row.lon is None else Place(row.lon, row.lat))
+        Candidate(
+            row.incident_id, row.source, row.at_ms, None if row.lon is None else Place(row.lon, row.lat)
+        )
         for row in connection.execute(query)
     ]
 
 
 def forget_candidates(connection: Connection, incident_ids: Collection[str]) -> None:
-    """Forget what is no single incident any more."""
+    """Forget what incidents that are closed were noted for."""
     connection.execute(delete(candidates).where(candidates.c.incident_id.in_(incident_ids)))
+
+
+def candidates_moved(connection: Connection, sources: Collection[str], into: str) -> None:
+    """Note that sources are in another incident now."""
+    connection.execute(update(candidates).where(candidates.c.source.in_(sources)).values(incident_id=into))
 
 
 def by_id(connection: Connection, incident_ids: Collection[str]) -> Sequence[Row[Any]]:
@@ -185,16 +199,23 @@ def by_id(connection: Connection, incident_ids: Collection[str]) -> Sequence[Row
     return connection.execute(query).all()
 
 
-def move_members(connection: Connection, incident_ids: Collection[str], into: str, now_ms: int) -> None:
-    """Give the members of single incidents to another one; the single ones are closed for that."""
-    connection.execute(
-        update(members).where(members.c.incident_id.in_(incident_ids)).values(incident_id=into)
-    )
+def move_members(
+    connection: Connection, from_ids: Collection[str], sources: Collection[str], into: str, now_ms: int
+) -> list[str]:
+    """Give the members of some sources to another incident; return those that have others left.
+
+    What has none left is closed for that.
+    """
+    theirs = [members.c.incident_id.in_(from_ids), members.c.source.in_(sources)]
+    connection.execute(update(members).where(*theirs).values(incident_id=into))
+    left = select(members.c.incident_id).where(members.c.incident_id.in_(from_ids)).distinct()
+    remaining = list(connection.scalars(left))
     connection.execute(
         update(incidents)
-        .where(incidents.c.id.in_(incident_ids))
-        .values(closed_ms=now_ms, merged_into=into, members=0, active=0, **_ANEW)
+        .where(incidents.c.id.in_(set(from_ids) - set(remaining)))
+        .values(closed_ms=now_ms, merged_into=into, sources=0, members=0, active=0, **_ANEW)
     )
+    return remaining
 
 
 def counted(connection: Connection, incident_id: str) -> dict[str, Any]:
@@ -206,6 +227,17 @@ def counted(connection: Connection, incident_id: str) -> dict[str, Any]:
     ).where(members.c.incident_id == incident_id)
     sources, all_of_them, active = connection.execute(query).one()
     return {"sources": sources, "members": all_of_them, "active": active}
+
+
+def priority_of(connection: Connection, incident_id: str) -> str:
+    """Return the highest priority of an incident's alarms."""
+    query = (
+        select(alarms.c.priority)
+        .join(members, (members.c.gateway == alarms.c.gateway) & (members.c.alarm_id == alarms.c.id))
+        .where(members.c.incident_id == incident_id)
+        .distinct()
+    )
+    return str(max(connection.scalars(query), key=lambda each: PRIORITIES.index(Priority(each))))
 
 
 def keys_of(connection: Connection, incident_id: str) -> list[tuple[str, str]]:

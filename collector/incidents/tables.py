@@ -74,12 +74,13 @@ incident_candidates = Table(
     STATE,
     Column("row", BigId, primary_key=True),
     Column("grouping", String(600), nullable=False),  # of the rule that may bring it together with others
-    Column("incident_id", String(32), nullable=False),  # the single incident that it is so far
+    Column("incident_id", String(32), nullable=False),  # what its source's newest alarm is in so far
+    Column("source", String(32), nullable=False),
     Column("at_ms", BigInteger, nullable=False),  # of its newest member
     Column("noted_ms", BigInteger, nullable=False),  # by the centre's clock
     Column("lon", Float),
     Column("lat", Float),
-    UniqueConstraint("grouping", "incident_id", name="incident_candidates_once"),
+    UniqueConstraint("grouping", "source", name="incident_candidates_once"),
 )
 Index("incident_candidates_old", incident_candidates.c.grouping, incident_candidates.c.noted_ms)
 Index("incident_candidates_of", incident_candidates.c.incident_id)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
+from sqlalchemy import Connection
 
 from collector import queries
 from collector.database import Database
@@ -27,6 +28,7 @@ from collector.parts.views import (
     near_view,
     part_view,
 )
+from collector.people import audit
 from collector.people.acting import allowed
 from collector.people.roles import Actor, Role
 from collector.views import Page, RefusalView
@@ -49,7 +51,7 @@ Radius = Annotated[float, Query(gt=0, le=RADIUS_M_MAX, allow_inf_nan=False, desc
 PartCode = Annotated[str, Path(pattern="^[0-9]{16}$")]
 GridCode = Annotated[str, Path(pattern="^[0-9]{14,15}$")]
 Administrator = Annotated[Actor, Depends(allowed(Role.ADMINISTRATOR))]
-DryRun = Annotated[bool, Query(description="Look at the file, and write nothing.")]
+DryRun = Annotated[bool, Query(description="Look at the file, and write nothing but a note of it.")]
 Gcj02 = Annotated[bool, Query(description="The file's places are GCJ-02.")]
 RemoveGone = Annotated[bool, Query(description="Remove what is not in the file.")]
 Source = Annotated[
@@ -212,13 +214,17 @@ async def _imported(sources: Sources, request: Request, asked: _Asked) -> Import
                 report: Report = await sources.state.read(work.look)
                 if report.bad and not asked.dry_run:
                     raise HTTPException(422, _refusal(report))
-                if not asked.dry_run:
-                    report = await sources.state.write(
-                        lambda db: work.write(
-                            db, asked.actor, sources.now_ms(), asked.source, remove_gone=asked.remove_gone
-                        )
-                    )
+                report = await sources.state.write(lambda db: _done(db, work, asked, sources.now_ms()))
     return import_view(report)
+
+
+def _done(connection: Connection, work: Import[Any], asked: _Asked, at_ms: int) -> Report:
+    """Write what was looked at; of a dry run only the note that there was one."""
+    if not asked.dry_run:
+        return work.write(connection, asked.actor, at_ms, asked.source, remove_gone=asked.remove_gone)
+    told = {name: getattr(work.report, name) for name in ("rows", "added", "changed", "gone", "bad")}
+    audit.note(connection, asked.actor, at_ms, f"{asked.register.name}.check", asked.source, told)
+    return work.report
 
 
 async def _received(request: Request, file: BinaryIO, bytes_max: int) -> None:

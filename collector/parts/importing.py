@@ -132,6 +132,11 @@ class Import(Generic[T]):
         )
         return self._report
 
+    @property
+    def report(self) -> Report:
+        """Return what was found, or done, last."""
+        return self._report
+
     def write(
         self, connection: Connection, actor: Actor, at_ms: int, source: str, *, remove_gone: bool = False
     ) -> Report:

@@ -78,7 +78,7 @@ def problems(password: str, *names: str) -> list[str]:
         return ["it holds what nobody can type again, such as a line's end; leave that out"]
     if len(set(told)) < DIFFERENT_MIN:
         return [f"it has fewer than {DIFFERENT_MIN} different characters; use more"]
-    lowered = told.lower()
+    lowered = re.sub(r"(19|20)\d\d", " ", told.lower())
     for form in (lowered, lowered.translate(LOOKALIKES)):
         left = _without_common(form, [name.lower() for name in names])
         if len(left) < LEFT_CHARACTERS_MIN or len(set(left)) < LEFT_DIFFERENT_MIN:
@@ -90,11 +90,10 @@ def problems(password: str, *names: str) -> list[str]:
 
 
 def _without_common(text: str, names: list[str]) -> str:
-    """Return what is left without words, names, years, rows of keys and repetitions."""
+    """Return what is left without words, names, rows of keys and repetitions."""
     words = sorted({*WORDS, *(name for name in names if len(name) >= RUN_MIN)}, key=len, reverse=True)
     for word in words:
         text = text.replace(word, " ")
-    text = re.sub(r"(19|20)\d\d", " ", text)
     text = re.sub(r"(.{1,4}?)\1{2,}", r" ", text)
     kept, start = [], 0
     while start < len(text):

@@ -27,6 +27,7 @@ from collector.platforms.templates import MISSING, Missing, text_at, value_at
 ITEMS_MAX = 1000
 CONFLICT = 409
 NUMBER_CHARACTERS_MAX = 100
+TIME_MS_MAX = 1e14
 NOTE_CHARACTERS_MAX = 500
 
 
@@ -174,14 +175,14 @@ def _number(told: Any, path: str) -> str:
 def _time_ms(value: Any, form: str, offset_min: int) -> int | None:
     try:
         if form in ("ms", "s"):
-            number = float(value)
-            told = number * (1 if form == "ms" else 1000)
-            return round(told) if math.isfinite(told) and 0 <= told < 1e14 else None
-        at = datetime.fromisoformat(str(value)) if form == "iso" else _parsed(str(value), form)
+            told_ms = float(value) * (1 if form == "ms" else 1000)
+        else:
+            at = datetime.fromisoformat(str(value)) if form == "iso" else _parsed(str(value), form)
+            at = at if at.tzinfo else at.replace(tzinfo=timezone(timedelta(minutes=offset_min)))
+            told_ms = at.timestamp() * 1000
     except (ValueError, TypeError, OverflowError):
         return None
-    at = at if at.tzinfo else at.replace(tzinfo=timezone(timedelta(minutes=offset_min)))
-    return round(at.timestamp() * 1000)
+    return round(told_ms) if math.isfinite(told_ms) and 0 <= told_ms < TIME_MS_MAX else None
 
 
 def _parsed(value: str, form: str) -> datetime:

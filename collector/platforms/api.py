@@ -29,7 +29,9 @@ from collector.views import Page, RefusalView, TitleView
 Limit = Annotated[int, Query(ge=1, le=1_000, description="At most so many items.")]
 Cursor = Annotated[str, Query(pattern="^[0-9]{0,18}$", description="`next` of the page before.")]
 Name = Annotated[str, Path(max_length=64)]
-Filter = Annotated[str, Query(max_length=100, description="Only of this one; empty for all.")]
+TEXT = r"^[^\x00]*$"
+"""What a database can be asked for."""
+Filter = Annotated[str, Query(max_length=100, pattern=TEXT, description="Only of this one; empty for all.")]
 MESSAGES_MAX = 1000
 
 
@@ -46,8 +48,8 @@ class ResolveRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     decision: Decision
-    number: str = Field(default="", max_length=100)
-    note: str = Field(default="", max_length=500)
+    number: str = Field(default="", max_length=100, pattern=TEXT)
+    note: str = Field(default="", max_length=500, pattern=TEXT)
 
 
 class CapabilitiesView(BaseModel):
@@ -175,7 +177,9 @@ def _add_reading(routes: APIRouter, sources: Sources) -> None:
         return queries.page([_waiting(row) for row in rows], limit, lambda item: str(item.id))
 
     @routes.get("/messages")
-    async def get_messages(case: Annotated[str, Query(min_length=1, max_length=100)]) -> Page[MessageView]:
+    async def get_messages(
+        case: Annotated[str, Query(min_length=1, max_length=100, pattern=TEXT)],
+    ) -> Page[MessageView]:
         """The messages of one case, by its id or number, in the order in which they go out."""
         rows = await sources.state.read(lambda db: _messages(db, case))
         return Page(items=[_message(row) for row in rows], next=None)

@@ -65,6 +65,8 @@ class DeskStages:
     ) -> None:
         case = self._desk.case(connection, case_id)
         here = Stage(case.stage)
+        if here is to and told["department"] in ("", case.dispatched_to):
+            return  # its class dispatches by itself, and did just now
         if here is Stage.FILED and case.waits_for and to is Stage.DISPATCHED:
             wanted = told["department"] or department_by_table(connection, case)
             self._desk.dispatch_later(connection, case_id, wanted, actor, at_ms)

@@ -58,10 +58,7 @@ def decide(stage: str, told: str, at_ms: int | None, last_at_ms: int | None) -> 
     stage is a step of its own (dispatched again, done again) only where the platform's clock says that it
     came after what was heard last.
     """
-    if Stage.VOIDED in (
-        stage,
-        told,
-    ):  # it has no place in the order: a case is voided from anywhere, for good
+    if Stage.VOIDED in (stage, told):  # from anywhere, and for good
         return () if stage == told else (told,) if stage != Stage.VOIDED else Backwards()
     here, there = ORDER.index(stage), ORDER.index(told)
     if here == there:

@@ -1,6 +1,6 @@
 """A platform's mapping file: which requests it takes, in whose words, and how it answers. One TOML file.
 
-``mappings/example.toml`` beside this module is its manual.
+``mapping.example.toml`` beside this module is its manual.
 """
 
 from typing import Annotated, Any, Literal
@@ -28,7 +28,6 @@ FIELDS = frozenset(
     )
 )
 """What a template may name of a case; beside these, anything under ``detail`` and ``evidence``."""
-DEPTH_MAX = 8
 _FORM = {"form": "letters, digits and -"}
 
 
@@ -134,7 +133,7 @@ class LookUp(Strict):
     number: JsonPath = "number"
     found: JsonPath = ""
     """Where the list of what was found stands: empty or null, it does not have it."""
-    absent_statuses: list[StatusCode] = Field(default=[404])
+    absent_statuses: list[StatusCode] = Field(default=[])
     absent: Values = Field(default=[])
     settle_s: float = Field(default=30, ge=0, le=86_400)
     status: StatusFields | None = None

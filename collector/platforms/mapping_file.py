@@ -29,6 +29,9 @@ def _mistakes(mapping: PlatformMapping, file: TomlFile) -> Iterator[Problem]:
         yield from _of_request(request, ("messages", kind), file, words, _is_case_field)
     if mapping.look_up:
         yield from _of_request(mapping.look_up.request, ("look_up", "request"), file, words, _is_case_field)
+        if not (mapping.look_up.found or mapping.look_up.absent or mapping.look_up.absent_statuses):
+            what = "does not say how the platform says that it does not have a case"
+            yield file.problem(("look_up",), what, "write found, absent or absent_statuses")
     if mapping.poll:
         yield from _of_request(
             mapping.poll.request, ("poll", "request"), file, words, {"cursor"}.__contains__

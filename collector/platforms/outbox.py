@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import TypeVar
@@ -123,7 +123,7 @@ class Outbox:
         return bool(queue.due(connection, self.name, self.tools.now_ms(), 1, tuple(self._under_way)))
 
     async def _deal(self, due: Due) -> None:
-        """Send or ask, and settle; where there is more that waits, go on with it at once."""
+        """Send or ask, and settle."""
         abilities = self.connector.capabilities
         if due.asks:
             looked = await self.connector.look_up(due.message, due.key)
@@ -155,7 +155,8 @@ class Outbox:
                 if due.n == 1:
                     self.tools.stages.file(connection, due.case_id, number[:100], self.hearing.actor, now_ms)
                 if status:
-                    heard = self.hearing.hear(connection, status, Source.ANSWER, now_ms)
+                    told = replace(status, case=due.case_id)
+                    heard = self.hearing.hear(connection, told, Source.ANSWER, now_ms)
                     if heard.outcome not in (Outcome.APPLIED, Outcome.KNOWN):
                         _log.warning("platform %s, case %s: %s", self.name, due.case_id, heard.reason)
             case Skipped():

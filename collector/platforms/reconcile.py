@@ -5,7 +5,8 @@
 
 import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,8 @@ from collector.tables import cases, outbox
 
 _log = logging.getLogger(__name__)
 
+AT_ONCE_MAX = 50
+"""Of what was polled, so many events a transaction: commits of what arrives wait for the same thread."""
 GONE = "the platform has said that it has this case, and now says that it has not; look there"
 
 
@@ -46,11 +49,21 @@ class Other:
 
 
 @dataclass(frozen=True, slots=True)
+class Called:
+    """It has not said yet what it calls the case."""
+
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
 class Nothing:
     """All is as it is known, or nobody can say."""
 
 
-def decide(number: str, looked: LookedUp) -> Hear | Missing | Other | Nothing:
+Follows = Hear | Missing | Other | Called | Nothing
+
+
+def decide(number: str, looked: LookedUp) -> Follows:
     """Say what follows from what the platform says of a case that it took under ``number`` (or none)."""
     match looked:
         case NotThere():
@@ -58,7 +71,9 @@ def decide(number: str, looked: LookedUp) -> Hear | Missing | Other | Nothing:
         case Found(theirs, status):
             if number and theirs != number:
                 return Other(theirs)
-            return Hear(status) if status else Nothing()
+            if status:
+                return Hear(replace(status, number=theirs))
+            return Called(theirs) if theirs and not number else Nothing()
         case CannotSay():
             return Nothing()
 
@@ -96,19 +111,17 @@ class Reconciler:
         rows = list(connection.execute(query))
         return (rows[-1].row if len(rows) == self._cases_max else 0), rows
 
-    def _apply(self, connection: Connection, row: Any, found: Hear | Missing | Other) -> None:
+    def _apply(self, connection: Connection, row: Any, found: Follows) -> None:
         now_ms = self._tools.now_ms()
         match found:
             case Hear(status):
-                told = Status(
-                    status.event_id, status.code, status.stage, row.case_id, status.number, status.at_ms,
-                    status.department, status.note,
-                )  # fmt: skip
-                self._count(
-                    self._outbox.hearing.hear(connection, told, Source.LOOK_UP, now_ms), Source.LOOK_UP
-                )
+                told = replace(status, case=row.case_id)
+                heard = self._outbox.hearing.hear(connection, told, Source.LOOK_UP, now_ms)
+                self._count(heard, Source.LOOK_UP)
             case Missing():
                 self._to_person(connection, row, GONE)
+            case Called(number):
+                self._tools.stages.file(connection, row.case_id, number, self._outbox.hearing.actor, now_ms)
             case Other(number):
                 told_number = f"the platform calls it {row.platform_number}, and now {number}"
                 self._to_person(connection, row, f"{told_number}: it may be there twice; look there")
@@ -127,18 +140,20 @@ class Reconciler:
             _log.info("platform %s: polled: %s", self._outbox.name, page.reason)
             return False
 
-        def take(connection: Connection) -> list[Heard]:
-            now_ms = self._tools.now_ms()
-            heard = [self._outbox.hearing.hear(connection, it, Source.POLL, now_ms) for it in page.items]
-            self._keep(connection, cursor=page.cursor, polled_ms=now_ms)
-            return heard
-
-        for heard in await self._tools.database.write(take):
-            self._count(heard, Source.POLL)
+        for first in range(0, len(page.items), AT_ONCE_MAX):  # each is taken once, so nothing is lost between
+            some = page.items[first : first + AT_ONCE_MAX]
+            for heard in await self._tools.database.write(partial(self._hear, some=some)):
+                self._count(heard, Source.POLL)
+        now_ms = self._tools.now_ms()
+        await self._tools.database.write(partial(self._keep, cursor=page.cursor, polled_ms=now_ms))
         for problem in page.problems:
             self._tools.metrics.platform_statuses.labels(self._outbox.name, "poll", "malformed").inc()
             _log.warning("platform %s: polled: %s", self._outbox.name, problem)
         return page.more
+
+    def _hear(self, connection: Connection, some: Sequence[Status]) -> list[Heard]:
+        now_ms = self._tools.now_ms()
+        return [self._outbox.hearing.hear(connection, it, Source.POLL, now_ms) for it in some]
 
     def _count(self, heard: Heard, source: Source) -> None:
         self._tools.metrics.platform_statuses.labels(self._outbox.name, str(source), str(heard.outcome)).inc()

@@ -15,6 +15,7 @@ from toml_files import Problem, Strict, TomlFile, TomlFileError
 
 PLATFORMS_MAX = 16
 MATCHERS_MAX = 100
+DESK_NAME = "desk"
 OLD_NAME = "city"
 """What the platform of ``[platform]`` is called."""
 
@@ -88,6 +89,8 @@ class CityPlatform(Sending):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
+        if self.kind == "rest" and self.name == DESK_NAME:
+            raise ValueError(f"{DESK_NAME!r} is the name of the built-in desk; give it another name")
         if self.kind == "rest" and self.url is None:
             raise ValueError('needs a url; only the built-in desk (kind = "desk") has none')
         if self.kind == "desk" and (self.url or self.mapping_file or self.secret_file):
@@ -106,7 +109,7 @@ class LoadedPlatform(Strict):
     callback_secret: str = Field(default="", repr=False)
 
 
-DESK = LoadedPlatform(settings=CityPlatform(name="desk", kind="desk"))
+DESK = LoadedPlatform(settings=CityPlatform(name=DESK_NAME, kind="desk"))
 """What a city without a platform has."""
 
 

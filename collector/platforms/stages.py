@@ -2,14 +2,13 @@
 
 from typing import Protocol
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection
 
-from collector.cases.book import Stage
+from collector.cases.life import Stage
 from collector.people.roles import Actor
-from collector.tables import cases
 
-ORDER = tuple(str(stage) for stage in Stage)
-CLOSED_FROM = ORDER.index(Stage.VERIFIED)
+ORDER = tuple(str(stage) for stage in Stage if stage is not Stage.VOIDED)
+"""The seven stages; a case that was voided has left them."""
 
 
 class StageError(Exception):
@@ -26,39 +25,4 @@ class Stages(Protocol):
         self, connection: Connection, case_id: str, stage: str, actor: Actor, at_ms: int, *,
         note: str = "", department: str = "",
     ) -> None:  # fmt: skip
-        """The case goes to ``stage``; StageError where it may not."""
-
-
-class PlainStages:
-    """Writes stages as they are told."""
-
-    def file(self, connection: Connection, case_id: str, number: str, actor: Actor, at_ms: int) -> None:  # noqa: ARG002
-        """See Stages."""
-        if number:
-            connection.execute(
-                update(cases)
-                .where(cases.c.id == case_id, cases.c.platform_number == "")
-                .values(platform_number=number)
-            )
-        connection.execute(
-            update(cases)
-            .where(cases.c.id == case_id, cases.c.stage == Stage.COLLECTED)
-            .values(stage=Stage.FILED.value, filed_ms=at_ms)
-        )
-
-    def step(
-        self,
-        connection: Connection,
-        case_id: str,
-        stage: str,
-        actor: Actor,  # noqa: ARG002
-        at_ms: int,  # noqa: ARG002
-        *,
-        note: str = "",  # noqa: ARG002
-        department: str = "",  # noqa: ARG002
-    ) -> None:
-        """See Stages."""
-        before = connection.scalar(select(cases.c.stage).where(cases.c.id == case_id))
-        if ORDER.index(str(before)) >= CLOSED_FROM and ORDER.index(stage) < CLOSED_FROM:
-            raise StageError("the case is closed")
-        connection.execute(update(cases).where(cases.c.id == case_id).values(stage=stage))
+        """The case goes to ``stage``, the next or an earlier one; StageError where it may not."""

@@ -59,7 +59,7 @@ def text_at(data: Any, path: str) -> str:
     found = value_at(data, path) if path else MISSING
     if isinstance(found, bool) or not isinstance(found, str | int | float):
         return ""
-    return str(found)[:1000].encode(errors="replace").decode()  # JSON may hold half a character
+    return str(found)[:1000].replace("\0", "?").encode(errors="replace").decode()  # or half a character
 
 
 def fields_of(template: str) -> list[tuple[str, str, str]]:

@@ -37,7 +37,7 @@ def load(people_path: Path, channels_path: Path) -> Standing:
         problems += error.problems
     try:
         channels, keys = load_channels(channels_path)
-        problems += _unknown_to_apprise(channels_path, channels)
+        problems += unknown_to_apprise(channels_path, channels)
     except TomlFileError as error:
         problems += error.problems
     if directory and channels:
@@ -87,7 +87,10 @@ class Files:
         return tuple(stamps)
 
 
-def _unknown_to_apprise(path: Path, channels: Channels) -> list[Problem]:
+def unknown_to_apprise(path: Path, channels: Channels) -> list[Problem]:
+    """Return the channels of which Apprise makes nothing."""
+    if not any(isinstance(channel, AppriseChannel) for channel in channels.channels):
+        return []
     from collector.telling.apprise_channel import is_known  # noqa: PLC0415 - it takes a second to import
 
     return [

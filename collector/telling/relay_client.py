@@ -42,7 +42,9 @@ class RelaySender:
         nonce = secrets.token_hex(relay_signing.NONCE_CHARACTERS // 2)
         signed = relay_signing.headers(self._key, "request", self._now_ms() // 1000, nonce, body)
         url = f"{self._channel.url.rstrip('/')}/relay/v1/messages"
-        request = self._client.build_request("POST", url, content=body, headers=signed | _HEADERS)
+        request = self._client.build_request(
+            "POST", url, content=body, headers=signed | _HEADERS, timeout=self._channel.timeout_s
+        )
         try:
             answer = await heard(self._client, request, self._channel.timeout_s)
         except NoAnswerError as error:

@@ -23,11 +23,11 @@ class Senders:
 
     def made(self, channels: Channels, keys: Mapping[str, bytes]) -> dict[str, Channel]:
         """Return them by name."""
-        from collector.telling.apprise_channel import AppriseSender  # noqa: PLC0415 - it takes a while
-
         found: dict[str, Channel] = {}
         for channel in channels.channels:
             if isinstance(channel, AppriseChannel):
+                from collector.telling.apprise_channel import AppriseSender  # noqa: PLC0415 - slow to import
+
                 url = channel.url.get_secret_value()
                 found[channel.name] = AppriseSender(channel.name, url, channel.timeout_s, self._threads)
             elif isinstance(channel, SmsChannel):

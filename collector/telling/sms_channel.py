@@ -43,6 +43,7 @@ class SmsSender:
             data=parameters if channel.encode == "form" else None,
             content=json.dumps(parameters, ensure_ascii=False) if channel.encode == "json" else None,
             headers=_HEADERS[channel.encode] | headers,
+            timeout=channel.timeout_s,
         )
         try:
             answer = await heard(self._client, request, channel.timeout_s)

@@ -1,12 +1,13 @@
 """What messages say, in English and Chinese. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Literal
 
 from collector.telling.facts import RANKS, IncidentFacts, Kind
-from collector.telling.on_call import at
+from collector.telling.on_call import FALLBACK, at
 from collector.telling.packing import Item
 from collector.telling.planning import Message
 from contract.events import Priority
@@ -20,6 +21,7 @@ LISTED_MAX = 10
 LATE_MS = 300_000
 """So long after its beginning a first message says that it comes late."""
 
+_LEVEL = re.compile(r"(.*), level ([0-9]+)(, nobody acknowledged)?")
 _PRIORITIES = {
     Priority.LOW: ("low", "低"),
     Priority.MEDIUM: ("medium", "中"),
@@ -40,7 +42,10 @@ _TEXTS = {
     "closed": ("Ended: {closed}", "结束：{closed}"),
     "members": ("Alarms: {members}, of which active: {active}", "报警 {members} 条，其中 {active} 条未恢复"),
     "over": ("It is over by now.", "目前已恢复。"),
-    "why": ("You are told as of: {reason}", "通知依据：{reason}"),
+    "why": ("Why you: {reason}", "通知依据：{reason}"),
+    "level": ("{table}, level {level}", "{table}，第 {level} 级"),
+    "level_again": ("{table}, level {level}; nobody acknowledged", "{table}，第 {level} 级，无人确认"),
+    "fallback": ("fallback", "后备名单"),
     "page": ("Acknowledge, signed in, at: {link}", "登录后确认：{link}"),
     "see": ("See: {link}", "查看：{link}"),
     "summary": ("{count} incidents, {over} of them over", "{count} 起事件，其中 {over} 起已结束"),
@@ -51,6 +56,14 @@ _TEXTS = {
         "{who} sent this at {at} to see that it arrives. Nothing is to be done.",
         "{who} 于 {at} 发送，仅用于检验通道，无需处理。",
     ),
+}
+
+
+_REASONS = {
+    "priority": ("its priority rose", "优先级升高"),
+    "members": ("more alarms belong to it", "报警增多"),
+    "still open": ("nobody acknowledged it yet", "仍无人确认"),
+    "held back until it was over": ("held back until it was over", "推迟至结束后通知"),
 }
 
 
@@ -101,7 +114,7 @@ class Writer:
         if message.kind is not Kind.ALL_CLEAR and not facts.active:
             lines.append(_say("over", language))
         if message.kind is not Kind.ALL_CLEAR:
-            lines.append(_say("why", language, reason=message.reason))
+            lines.append(_say("why", language, reason=_reason(message.reason, language)))
         if link := self.link(facts.id):
             key = "see" if message.kind is Kind.ALL_CLEAR else "page"
             lines.append(_say(key, language, link=link))
@@ -135,6 +148,14 @@ def _headline(key: str, item: Item, facts: IncidentFacts, language: Language) ->
     mark = _MARKS[item.kind][language == "zh"]
     told = _say(key, language, priority=priority, mark=mark, title=_title(facts, language))
     return " ".join(told.split())[:SUBJECT_CHARACTERS_MAX]  # a subject is one line, whatever a title holds
+
+
+def _reason(reason: str, language: Language) -> str:
+    """Return the planner's reason in words of a language."""
+    if found := _LEVEL.fullmatch(reason):
+        table = _say("fallback", language) if found[1] == FALLBACK else found[1]
+        return _say("level_again" if found[3] else "level", language, table=table, level=found[2])
+    return _REASONS.get(reason, (reason, reason))[language == "zh"]
 
 
 def _title(facts: IncidentFacts, language: Language) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from device_profiles.schema import Point, Profile
-from edge.controls.settings import Control
-from edge.rule_checks import too_rare
+from edge.controls.settings import Control, Inhibit
+from edge.rule_checks import other_unit, too_rare
 from edge.rules.settings import Condition
 from edge.settings import Ref, Settings, ref
 from toml_files import Problem, TomlFile
@@ -36,6 +36,8 @@ def problems(settings: Settings, points: Points, file: TomlFile) -> Iterator[Pro
         for key, name in named.items():
             yield from points.missing(name, (*at, *key), file)
         yield from _discrete(control, points, at, file)
+        for key, limit in _written(control):
+            yield from other_unit(limit.unit, limit.point, points, (*at, *key, "unit"), file)
         yield from _limits(control, at, file)
         keys: list[Key] = [("output",), ("lag", "output")]
         for key, name in zip(keys, control.outputs, strict=False):
@@ -45,16 +47,19 @@ def problems(settings: Settings, points: Points, file: TomlFile) -> Iterator[Pro
 
 def _inputs(control: Control) -> Iterator[tuple[Key, str]]:
     """Yield every point that it looks at, with its key."""
-    conditions: dict[Key, Condition | None] = {("start",): control.start, ("stop",): control.stop}
-    if control.lag:
-        conditions |= {("lag", "start"): control.lag.start, ("lag", "stop"): control.lag.stop}
-    for key, condition in conditions.items():
-        if condition:
-            yield (*key, "point"), condition.point
-    for number, inhibit in enumerate(control.inhibits):
-        yield ("inhibits", number, "point"), inhibit.point
+    for key, limit in _written(control):
+        yield (*key, "point"), limit.point
     if control.proves:
         yield ("proves", "point"), control.proves.point
+
+
+def _written(control: Control) -> Iterator[tuple[Key, Condition | Inhibit]]:
+    """Yield everything of it that has a limit, with its key."""
+    lag = control.lag
+    conditions: dict[Key, Condition | None] = {("start",): control.start, ("stop",): control.stop}
+    conditions |= {("lag", "start"): lag.start, ("lag", "stop"): lag.stop} if lag else {}
+    yield from ((key, condition) for key, condition in conditions.items() if condition)
+    yield from ((("inhibits", number), inhibit) for number, inhibit in enumerate(control.inhibits))
 
 
 def _driven_twice(settings: Settings, file: TomlFile) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from contract.events import Priority
-from edge.rules.settings import Condition
+from edge.rules.settings import Condition, UnitName
 from edge.setting_forms import Name, PointName, Seconds, SecondsOrNone
 from toml_files import Strict
 
@@ -13,9 +13,10 @@ PROOFS = ("rises_by", "falls_by", "rises_by_percent", "falls_by_percent", "above
 
 
 class Inhibit(Strict):
-    """Keeps a control off; the limit itself inhibits too."""
+    """Keeps a control off; the limit itself inhibits too. ``unit``, where it is given, is the limit's."""
 
     point: PointName
+    unit: UnitName = ""
     at_or_below: float | None = None
     at_or_above: float | None = None
     equals: bool | int | None = None

@@ -21,12 +21,17 @@ TimeOfDay = Annotated[
 Percent = Annotated[float, Field(gt=0, le=1000)]
 
 
+UnitName = Annotated[str, Field(max_length=32)]
+"""A unit (UCUM) that what is written here is in: it must be the point's own."""
+
+
 class Condition(Strict):
-    """A point, or its moving mean, held against a limit."""
+    """A point, or its moving mean, held against a limit; ``unit``, where it is given, is the limit's."""
 
     point: PointName
     above: float | None = None
     below: float | None = None
+    unit: UnitName = ""
     mean_s: SecondsOrNone = 0
     held_s: SecondsOrNone = 0
 
@@ -82,6 +87,7 @@ class AlarmForm(Strict):
     condition: ClassVar[str]
     name: Name
     points: list[PointName] = Field(min_length=1, max_length=1000)
+    unit: UnitName = ""
     off_delay_s: SecondsOrNone = 0
     stale_s: Seconds = 60
     latching: bool = False

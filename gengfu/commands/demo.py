@@ -24,7 +24,7 @@ def demo(
             "--for",
             min=1,
             max=86_400,
-            help="Run so many seconds, without the live picture; the story takes about 45 s.",
+            help="Run so many seconds, without the live picture; the story takes about 70 s.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
@@ -39,6 +39,13 @@ def demo(
             "lamps: they switch lamps and do not dim them, which is not what the preview says."
         ),
     ] = "none",
+    smtp: Annotated[
+        str,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Mail what people are told of incidents to this server, as duty@example.org.",
+        ),
+    ] = "",
 ) -> None:
     """Show a city block at work: dust and a sprinkler, a tilted manhole cover, a burst main, a killed broker.
 
@@ -54,7 +61,7 @@ def demo(
         typer.echo(f"{EXTRAS} (missing: {error.name})", err=True)
         raise typer.Exit(1) from error
     live = sys.stdout.isatty() and for_s is None and not as_json
-    options = Options(folder, for_s, live, seed, weaken, language(os.environ), quiet=as_json)
+    options = Options(folder, for_s, live, seed, weaken, language(os.environ), smtp, quiet=as_json)
     try:
         outcome, figures = asyncio.run(play(options))
     except (DemoError, BrokerError) as error:

@@ -6,7 +6,7 @@ import fcntl
 import shutil
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -30,20 +30,29 @@ GATEWAYS = (*CABINETS, "site", "street")
 OUTAGE_S = 1.5
 PLATFORM_TIMEOUTS = 0.5
 RELAY_1 = 0
+_TELLING = """[telling]
+people_file = "people.toml"
+channels_file = "channels.toml"
+group_wait_s = 1         # real: 30
+"""
 
 
 class Block:
     """Five cabinets, their gateways, broker, centre and city platform on loopback, all in one folder."""
 
-    def __init__(self, folder: Path, *, seed: int, weaken: str) -> None:
-        """Empty the folder, if it is a demo's own; DemoError if it holds something else."""
+    def __init__(self, folder: Path, *, seed: int, weaken: str, smtp: str = "") -> None:
+        """Empty the folder, if it is a demo's own; DemoError if it holds something else.
+
+        ``smtp`` is host:port of who takes the mails; empty, and nobody is told.
+        """
+        self._smtp = smtp
         self._lock = _prepare(folder)
         self.folder, self.seed, self.weaken = folder, seed, weaken
         self.broker = Broker(folder / "broker")
         self.http_port = free_port()
         self.children: dict[str, Child] = {}
         self.centre_up = False
-        self._last: dict[str, Any] = {"values": {}, "alarms": [], "cases": [], "newest_ms": 0}
+        self._last: dict[str, Any] = {"values": {}, "alarms": [], "cases": [], "lives": [], "newest_ms": 0}
         self._started_s = time.monotonic()
         self._profiles: dict[str, dict[str, Profile]] = {}
         self.reader = Reader(f"http://127.0.0.1:{self.http_port}")
@@ -75,7 +84,16 @@ class Block:
         starting("platform")
         platform = await self._child("platform", "gengfu.main", "sim", "platform", *faults)
         self.reader.platform = platform["url"]
-        self._write("collector.toml", platform_url=platform["url"], http_port=self.http_port)
+        self._write(
+            "collector.toml",
+            platform_url=platform["url"],
+            http_port=self.http_port,
+            telling=_TELLING if self._smtp else "",
+        )
+        if self._smtp:
+            shutil.copy(_file("people.toml"), self.folder / "people.toml")
+            (self.folder / "channels.toml").touch(mode=0o600)
+            self._write("channels.toml", smtp=self._smtp)
         shutil.copy(_file("parts.csv"), self.folder / "parts.csv")
         starting("centre")
         self._public_key = await asyncio.to_thread(self.lighting.make_key)
@@ -138,6 +156,7 @@ class Block:
                     newest[row["gateway"]] = max(newest[row["gateway"]], row["time_ms"])
                 self._last["newest_ms"] = min(newest.values())
                 self._last["alarms"] = await self.reader.items("alarms")
+                self._last["lives"] = await self.reader.items("cases")
                 await self._hear_plans()
         return View(
             self.at_s,
@@ -180,6 +199,10 @@ class Block:
     async def finish(self) -> dict[str, int]:
         """Stop the gateways, let the centre take the rest, and count on both ends."""
         self.check()
+        cases = await self.reader.platform_cases()  # before gateways end, which is what a case is made of
+        alarms = await self.reader.items("alarms")
+        lives = await self.reader.items("cases")
+        await self.reader.silence('problem="gateway_offline"', "the demo is over")
         ends = await asyncio.gather(*(asyncio.to_thread(self.children[name].end) for name in GATEWAYS))
         for name, status in zip(GATEWAYS, ends, strict=True):
             if status:
@@ -194,19 +217,18 @@ class Block:
             served = audit.served(self._ledger(name), self._profiles[name], wanted)
             stored = {series: await self.reader.history(name, *series) for series in wanted}
             figures += audit.compare(served, stored)
-        cases = await self.reader.platform_cases()
-        alarms = await self.reader.items("alarms")
-        problems = {(case["case"]["part"]["code"], case["case"]["problem"]) for case in cases}
+        problems = {_problem(case["case"]) for case in cases}
         return {
             **vars(figures),
             "alarms_raised": len(alarms),
             "cases_raised": len(cases),
             "cases_duplicated": len(cases) - len(problems),
+            "cases_verified": sum(life["closed_how"] == "sensor" for life in lives),
             "sprinkler_runs": audit.runs(self._ledger("site"), "relays", RELAY_1),
             "broker_kills": self.broker.kills,
             "queued_at_kill": self.broker.queued_at_kill,
             **self.lighting.figures(),
-            "lamp_alarms": sum(alarm["gateway"] in CABINETS for alarm in alarms),
+            "lamp_alarms": sum(alarm["problem"] == "lamp_failure" for alarm in alarms),
         }
 
     async def close(self) -> None:
@@ -250,6 +272,11 @@ class Block:
             for device in settings.devices
             for point in device.points or profiles[device.name].names
         ]
+
+
+def _problem(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what there is one case of: a problem of a part, or of a gateway."""
+    return body["part"]["code"] or body["source"]["gateway"], body["problem"]
 
 
 def _file(name: str) -> Path:

@@ -21,7 +21,7 @@ from gengfu.language import Language
 LOOK_INTERVAL_S = 0.5
 PUSH_AT_S = 2.0
 OUTAGE_AT_S = 33.0
-STORY_ENDS_S = 75.0
+STORY_ENDS_S = 90.0
 """Without a terminal and without --for: by then the story is over."""
 
 
@@ -35,6 +35,8 @@ class Options:
     seed: int
     weaken: str
     language: Language
+    smtp: str = ""
+    """Who takes the mails, as host:port."""
     quiet: bool = False
     """Tell the story on standard error, so that standard output is one line of JSON."""
 
@@ -46,7 +48,8 @@ async def play(options: Options) -> tuple[Outcome, dict[str, int]]:
     """
     console = Console(stderr=options.quiet, highlight=False, markup=False, soft_wrap=not options.live)
     stop = _stop_on_signals()
-    block, story = Block(options.folder, seed=options.seed, weaken=options.weaken), Story()
+    block = Block(options.folder, seed=options.seed, weaken=options.weaken, smtp=options.smtp)
+    story = Story()
     try:
         console.print(text("title", options.language))
         await _start(block, options.language, console, stop)

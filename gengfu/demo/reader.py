@@ -54,6 +54,11 @@ class Reader:
                 return found
             from_ms = found[-1].time_ms + 1
 
+    async def silence(self, matcher: str, reason: str) -> None:
+        """Let nobody be told of what matches, for an hour."""
+        body = {"matchers": [matcher], "for_s": 3600, "comment": reason}
+        (await self._http.post(f"{self._api}/api/v1/silences", json=body)).raise_for_status()
+
     async def caught_up(self) -> None:
         """Wait until the centre has projected all that it took, and its cases are out; at most 45 s."""
         deadline = time.monotonic() + CATCH_UP_TIMEOUT_S

@@ -1,6 +1,6 @@
 """The demo's story: its steps in the order of telling, and when each has happened. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ COVER_PART = "5001030102000002"
 MAIN_PART = "5001030132000007"
 LIGHTING_CABINETS = 3
 LAMP_PART = "5001030118000114"
+SITE_PART = "5001030602000001"
 CAUGHT_UP_MS = 5_000
 """The centre has caught up when it has values so much newer than the kill."""
 
@@ -26,6 +27,8 @@ class View:
     values: dict[str, Any] = field(default_factory=dict)
     alarms: list[dict[str, Any]] = field(default_factory=list)
     cases: list[dict[str, Any]] = field(default_factory=list)
+    lives: list[dict[str, Any]] = field(default_factory=list)
+    """The centre's own cases."""
     broker_kills: int = 0
     waiting: int = 0
     queued_at_kill: int = 0
@@ -81,6 +84,14 @@ STEPS = (
     Step("cover_case", "its case is filed, with part, place and owner", "立案：部件、位置、权属齐全"),
     Step("burst_alarm", "a water main bursts: alarm", "自来水管爆裂：报警"),
     Step("burst_case", "its case is filed, too", "立案：部件、位置、权属齐全"),
+    Step(
+        "cover_verified",
+        "the cover is closed: its case is verified and closed by that",
+        "井盖复位：案卷据此核实结案",
+    ),
+    Step("burst_verified", "the pressure is back: its case, too", "水压恢复：案卷据此核实结案"),
+    Step("dust_case", "the dust's case is filed", "扬尘案卷立案"),
+    Step("gateway_case", "a gateway was gone: its case is filed", "网关离线：立案"),
     Step("lamp_alarm", "a lamp stays dark: alarm", "一盏灯不亮：报警"),
     Step("lamp_case", "its case is filed", "立案：部件、位置、权属齐全"),
     Step(
@@ -136,10 +147,32 @@ class Story:
             "cover_case": any(_is_filed(case, COVER_PART) for case in view.cases),
             "burst_alarm": "pipe_burst" in problems,
             "burst_case": any(_is_filed(case, MAIN_PART) for case in view.cases),
+            "cover_verified": _is_verified(view.lives, COVER_PART),
+            "burst_verified": _is_verified(view.lives, MAIN_PART),
+            "dust_case": any(_is_filed(case, SITE_PART) for case in view.cases),
+            "gateway_case": any(_is_of_gateway(case) for case in view.cases),
             "broker_killed": killed and view.queued_at_kill > 0,
             "caught_up": killed and view.centre_up and view.newest_ms > view.killed_ms + CAUGHT_UP_MS,
         }
         return shown[name]
+
+
+def _is_verified(lives: Iterable[Mapping[str, Any]], part: str) -> bool:
+    """Say whether the part's case was closed by its sensor's return to normal."""
+    return any(
+        life["part"] == part and life["stage"] == "verified" and life["closed_how"] == "sensor"
+        for life in lives
+    )
+
+
+def _is_of_gateway(case: dict[str, Any]) -> bool:
+    """Say whether the platform's case is of a gateway that was gone, with its class and deadline."""
+    body = case["case"]
+    return bool(
+        body["problem"] == "gateway_offline"
+        and body["class"]["code"]
+        and body["deadline_ms"] > body["opened_ms"]
+    )
 
 
 def _is_filed(case: dict[str, Any], part: str) -> bool:

@@ -83,7 +83,8 @@ def verdict(figures: dict[str, int], missing: Sequence[Step], language: Language
         f"samples taken {figures['samples_taken']}, stored {figures['samples_stored']}, "
         f"lost {figures['lost']}, duplicated {figures['duplicated']}",
         f"alarms {figures['alarms_raised']}, cases {figures['cases_raised']} "
-        f"(duplicated {figures['cases_duplicated']}), sprinkler runs {figures['sprinkler_runs']}, "
+        f"(duplicated {figures['cases_duplicated']}, verified by sensors {figures['cases_verified']}), "
+        f"sprinkler runs {figures['sprinkler_runs']}, "
         f"broker kills {figures['broker_kills']} with {figures['queued_at_kill']} batches waiting",
         f"lamp plans in force {figures['lamp_plans_in_force']}, lamp checks {figures['lamp_checks']}, "
         f"not as previewed {figures['lamp_deviations']}, lamp alarms {figures['lamp_alarms']}",
@@ -93,7 +94,8 @@ def verdict(figures: dict[str, int], missing: Sequence[Step], language: Language
             f"采样 {figures['samples_taken']}，入库 {figures['samples_stored']}，"
             f"丢失 {figures['lost']}，重复 {figures['duplicated']}",
             f"报警 {figures['alarms_raised']}，案卷 {figures['cases_raised']}"
-            f"（重复 {figures['cases_duplicated']}），喷淋 {figures['sprinkler_runs']} 次，"
+            f"（重复 {figures['cases_duplicated']}，传感器核实 {figures['cases_verified']}），"
+            f"喷淋 {figures['sprinkler_runs']} 次，"
             f"消息代理被终止 {figures['broker_kills']} 次（积压 {figures['queued_at_kill']} 批）",
             f"照明计划生效 {figures['lamp_plans_in_force']} 台，核对灯光 {figures['lamp_checks']} 次，"
             f"与预览不符 {figures['lamp_deviations']} 次，路灯报警 {figures['lamp_alarms']} 条",

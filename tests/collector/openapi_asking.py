@@ -19,6 +19,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import APIOperation, Case, GenerationMode, openapi
 from schemathesis.checks import load_all_checks, not_a_server_error
 from schemathesis.core.failures import FailureGroup
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -26,6 +27,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+Operation = APIOperation[Any, Any, Any, Any]
 BASE = "http://127.0.0.1:8780"
 CHECKS = [
     not_a_server_error,
@@ -82,6 +84,7 @@ class Asking:
         self._random = Random(seed_number)
         self._headers = {"Authorization": f"Bearer {token}"}
         self._known: dict[str, list[str]] = {}
+        self._items: dict[str, list[dict[str, Any]]] = {}
         self.report = Report()
 
     def run(self) -> Report:
@@ -92,7 +95,12 @@ class Asking:
             self._run = runner.run
             transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
             self._client = httpx.AsyncClient(transport=transport, base_url=BASE)
-            operations = [found.ok() for found in schema.get_all_operations()]
+            operations = []
+            for found in schema.get_all_operations():
+                if isinstance(found, Ok):
+                    operations.append(found.ok())
+                else:
+                    self.report.findings["description", "InvalidSchema"] = str(found.err())
             for operation in sorted(
                 operations, key=lambda it: (it.method.upper() != "GET", it.path.count("{"))
             ):
@@ -104,7 +112,7 @@ class Asking:
             runner.run(self._client.aclose())
         return self.report
 
-    def _ask(self, operation: APIOperation, mode: GenerationMode) -> None:
+    def _ask(self, operation: Operation, mode: GenerationMode) -> None:
         @seed(self._seed)
         @settings(
             max_examples=self._examples,
@@ -114,7 +122,7 @@ class Asking:
             suppress_health_check=list(HealthCheck),
         )
         @given(case=operation.as_strategy(generation_mode=mode))
-        def ask(case: Case) -> None:
+        def ask(case: Case[Any]) -> None:
             self._judge(case)
 
         try:
@@ -122,16 +130,14 @@ class Asking:
         except Unsatisfiable:
             return  # as where nothing can be wrong with a request without parameters
 
-    def _judge(self, case: Case) -> None:
-        for name in case.path_parameters or {}:
-            told = self._known.get(name, []) + (self._known.get("id", []) if name.endswith("_id") else [])
-            if told and self._random.random() < 0.5:
-                case.path_parameters[name] = self._random.choice(told)
+    def _judge(self, case: Case[Any]) -> None:
+        if case.path_parameters and self._random.random() < 0.6:
+            case.path_parameters.update(self._told(list(case.path_parameters), case.operation.path))
         if isinstance(case.body, dict):
             self._fill(case.body)
         prepared = requests.Request(**case.as_transport_kwargs(base_url=BASE)).prepare()
-        body = prepared.body.encode() if isinstance(prepared.body, str) else prepared.body or b""
-        headers = dict(prepared.headers.items()) | self._headers
+        body: Any = prepared.body.encode() if isinstance(prepared.body, str) else prepared.body or b""
+        headers = {str(key): str(value) for key, value in prepared.headers.items()} | self._headers
         request = httpx.Request(str(prepared.method), str(prepared.url), headers=headers, content=body)
         before = 0 if request.method in READING else self._notes()
         answer: httpx.Response = self._run(self._client.send(request))
@@ -144,7 +150,7 @@ class Asking:
                 told = f"{failure} [{prepared.method} {prepared.url} {body[:300]!r}]".replace("\n", " ")
                 self.report.findings.setdefault((name, type(failure).__name__), told[:1_500])
         if answer.is_success and request.method in READING:
-            self._learn(answer)
+            self._learn(case.operation.path, answer)
         elif answer.is_success and self._notes() == before:
             self.report.findings[name, "NotNoted"] = (
                 f"{prepared.method} {prepared.url} changed without a note"
@@ -162,25 +168,43 @@ class Asking:
             elif isinstance(value, list) and self._known.get(key.removesuffix("s")):
                 body[key] = [self._random.choice(self._known[key.removesuffix("s")])]
 
-    def _learn(self, answer: httpx.Response) -> None:
+    def _told(self, names: list[str], path: str) -> dict[str, Any]:
+        """Return what one thing that a list told is asked by, or nothing where none has these names."""
+        found = []
+        for source, items in self._items.items():
+            beside = path.startswith(source)
+            for item in items:
+                told = {
+                    name: item.get(name, item.get("id") if beside and name.endswith("_id") else None)
+                    for name in names
+                }
+                if all(value not in (None, "") for value in told.values()):
+                    found.append(told)
+        return self._random.choice(found) if found else {}
+
+    def _learn(self, path: str, answer: httpx.Response) -> None:
         """Keep what an answer calls things by, for requests that name them."""
         try:
             told = answer.json()
         except ValueError:
             return
-        for item in told.get("items", []) if isinstance(told, dict) else []:
-            for key, value in item.items() if isinstance(item, dict) else ():
+        items = told.get("items", []) if isinstance(told, dict) else []
+        for item in [each for each in items if isinstance(each, dict)][:NAMES_TOLD_MAX]:
+            kept = self._items.setdefault(path, [])
+            if len(kept) < NAMES_TOLD_MAX and item not in kept:
+                kept.append(item)
+            for key, value in item.items():
                 known = self._known.setdefault(key, [])
                 if isinstance(value, str) and value and value not in known and len(known) < NAMES_TOLD_MAX:
                     known.append(value)
 
 
-def _lists_first(operation: APIOperation) -> tuple[bool, int]:
+def _lists_first(operation: Operation) -> tuple[bool, int]:
     """They tell the names that others are asked by."""
     return operation.method.upper() != "GET", operation.path.count("{")
 
 
-def _is_endless(operation: APIOperation) -> bool:
+def _is_endless(operation: Operation) -> bool:
     """Say whether a good answer of it never ends."""
     good = operation.definition.raw.get("responses", {}).get("200", {})
     return "text/event-stream" in good.get("content", {})

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -225,7 +226,7 @@ def test_a_text_with_a_zero_in_it_is_kept_without(place: Postgresql) -> None:
 def test_a_centre_runs_on_it_and_says_what_it_leaves_to_postgresql(
     durable: Postgres, place: Postgresql, tmp_path: Path
 ) -> None:
-    """Started as an operator does; a second on the same database is refused with a remedy."""
+    """A second on the same database is refused; while the server is gone, the interface says so."""
     secret = tmp_path / "password"
     secret.write_text(place.password)
     secret.chmod(0o600)
@@ -237,7 +238,12 @@ def test_a_centre_runs_on_it_and_says_what_it_leaves_to_postgresql(
     running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert running.stdout is not None
     try:
-        assert "url" in json.loads(running.stdout.readline())
+        url = json.loads(running.stdout.readline())["url"]
+        durable.kill()
+        gone = httpx.get(f"{url}/api/v1/gateways", timeout=WAIT_S)
+        assert (gone.status_code, "the database does not answer now" in gone.text) == (503, True)
+        durable.start()
+        assert httpx.get(f"{url}/api/v1/gateways", timeout=WAIT_S).json()["items"] == []
         refused = typed("run", "--settings", second)
         assert refused.returncode == 1
         assert "in use by another collector; stop that one" in refused.stderr

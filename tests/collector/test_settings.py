@@ -58,6 +58,9 @@ def test_the_example_tells_every_key_with_its_default() -> None:
         ("limits", full.limits),
         ("cases", full.cases),
         ("people", full.people),
+        ("telling", full.telling),
+        ("state", full.state),
+        ("exchange", full.exchange),
     ):
         assert set(written[table]) == set(type(model).model_fields)
         assert model == getattr(plain, table)
@@ -134,14 +137,14 @@ def test_mistakes_of_the_state_s_address_are_told_without_the_password(
     [
         ("missing", 0o600, "missing: no such file"),
         ("open", 0o640, "open: has mode 0640, so others can read it"),
-        ("words", 0o600, "words: holds no token"),
+        ("empty", 0o600, "empty: holds no password"),
     ],
 )
 def test_a_password_is_read_from_a_file_that_only_its_owner_can_read(
     name: str, mode: int, said: str, tmp_path: Path
 ) -> None:
     """Whoever else reads it reads the state."""
-    for file, text in (("open", "secret"), ("words", "my secret"), ("good", "secret\n")):
+    for file, text in (("open", "secret"), ("empty", "\n"), ("good", "secret\n")):
         (tmp_path / file).write_text(text)
         (tmp_path / file).chmod(mode)
     table = '[state]\nurl = "postgresql://u@127.0.0.1:1/d"\npassword_file = "{}"\n'

@@ -63,6 +63,14 @@ CAMPAIGNS = (
         minutes_max=10,
     ),
     Campaign(
+        "platforms",
+        "no case is lost or filed twice, whatever its platform does; who cannot know asks a person",
+        ["--alarms", "10000"],
+        ["--alarms", "300", "--kills", "3"],
+        minutes=12,
+        minutes_max=30,
+    ),
+    Campaign(
         "restores",
         "cloned cards and restored centres lose nothing that somebody still holds",
         ["--stories", "60"],
@@ -109,6 +117,14 @@ CAMPAIGNS = (
         ["--stories", "20", "--rounds", "1"],
         minutes=16,
         minutes_max=35,
+    ),
+    Campaign(
+        "telling",
+        "SIGKILL in the middle of telling people: nothing is missing, only the highest may double",
+        ["--kills", "60"],
+        ["--kills", "4", "--control-kills", "6"],
+        minutes=5,
+        minutes_max=15,
     ),
     Campaign(
         "wipes",

@@ -171,6 +171,7 @@ def main() -> None:
     parser.add_argument("--alarms", type=int, default=10_000)
     parser.add_argument("--kills", type=int, help=f"one for {ALARMS_PER_KILL} alarms, if it is left out")
     parser.add_argument("--control-alarms", type=int, default=CONTROL_ALARMS)
+    parser.add_argument("--without-controls", action="store_true", help="The campaign alone.")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     kills = max(2, given.alarms // ALARMS_PER_KILL) if given.kills is None else given.kills
@@ -185,8 +186,9 @@ def main() -> None:
         "platform_stages_wrong": told.stages_wrong,
         "platform_wrong_after_person": told.after_person_wrong,
     }
+    print(f"{figures} {told.conditions}", file=sys.stderr, flush=True)
     controls = []
-    for weakened in filter(None, WEAKENED):
+    for weakened in filter(None, () if given.without_controls else WEAKENED):
         print(f"control: {weakened}", file=sys.stderr, flush=True)
         control = played(given.control_alarms, CONTROL_KILLS, given.seed, weakened)
         harm = control.duplicated if weakened == "sends_blindly" else control.lost

@@ -1,6 +1,8 @@
 """``gengfu alarms``, as operators read it on 80 columns; the centre is stood in for."""
 
 import json
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -82,6 +84,16 @@ FIGURES = {
     "shares": {"low": 0.5, "medium": 0.3, "high": 0.15, "highest": 0.05},
     "beyond": ["per_10min_mean", "last_day", "floods", "chattering", "stale", "shares"],
 }
+
+
+@pytest.fixture(autouse=True)
+def _in_china(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Times are shown as this machine's clock does; here it is China's."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Shanghai")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 def said(

@@ -11,9 +11,15 @@ from typing import Any
 
 import pytest
 
-RUN_S = 80
+from tests.collector.telling.test_channels import smtp
+
+RUN_S = 95
 DIMMED_S = 55
 """By then lamps have been dimmed for a while, by their plan."""
+MAILS = sorted(
+    ["【高】网关离线", "【中】工地扬尘", "【高】井盖移位或开启", "【中】路灯不亮", "【最高】自来水管破裂"]
+)
+"""One for each incident."""
 
 
 def started(folder: Path, *arguments: str, for_s: int = RUN_S) -> "subprocess.Popen[str]":
@@ -45,17 +51,19 @@ def test_nothing_is_lost_or_doubled_no_lamp_strays_and_weakened_gateways_are_fou
     Gateways beside it that believe the broker, and others that do not dim, are the negative controls: the
     same audit must see what the ones lose, and how lamps of the others stray from the preview.
     """
-    sound = started(tmp_path / "sound")
-    weakened = started(tmp_path / "weakened", "--weaken", "puback")
-    undimmed = started(tmp_path / "undimmed", "--weaken", "lamps", for_s=DIMMED_S)
-    undimmed_status, undimmed_figures, undimmed_told = ended(undimmed)
-    status, figures, told = ended(sound)
-    weakened_status, weakened_figures, _ = ended(weakened)
+    with smtp() as (box, port):
+        sound = started(tmp_path / "sound", "--smtp", f"127.0.0.1:{port}")
+        weakened = started(tmp_path / "weakened", "--weaken", "puback")
+        undimmed = started(tmp_path / "undimmed", "--weaken", "lamps", for_s=DIMMED_S)
+        undimmed_status, undimmed_figures, undimmed_told = ended(undimmed)
+        status, figures, told = ended(sound)
+        weakened_status, weakened_figures, _ = ended(weakened)
     assert status == 0, (figures, told)
     assert (figures["lost"], figures["duplicated"], figures["cases_duplicated"]) == (0, 0, 0)
     assert figures["samples_taken"] > 1000
     assert figures["sprinkler_runs"] >= 1
-    assert figures["cases_raised"] == 3
+    assert (figures["cases_raised"], figures["cases_verified"]) == (5, 2)
+    assert sorted(mail["subject"].partition("：")[0] for mail in box.mails) == MAILS
     assert (figures["lamp_plans_in_force"], figures["lamp_alarms"], figures["lamp_deviations"]) == (3, 1, 0)
     assert figures["lamp_checks"] > 500
     assert "lighting-3    1  sent, no answer" in told

@@ -10,10 +10,30 @@ depends_on: str | None = None
 
 _BIG_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
+_WHAT_IS_ACTIVE = """
+INSERT INTO conditions (
+    gateway, rule, device, point, condition, alarm_id, problem, priority, part, line, area, message,
+    source_active, active, acked, latched, shelving, suppressed, out_of_service, set_aside, activations,
+    raised_ms, activated_ms, changed_ms, changed_by, change, occurrences, version
+)
+SELECT
+    gateway, rule, device, point, condition, id, problem, priority, part, '', '', message,
+    true, true, false, false, 'unshelved', CASE WHEN planned THEN '["planned"]' ELSE '[]' END,
+    false, '{}', '[]',
+    raised_ms, received_ms, received_ms, gateway, 'raised', 1, 1
+FROM alarms
+WHERE "row" IN (
+    SELECT MAX("row") FROM alarms
+    WHERE cleared_ms IS NULL AND raised_ms IS NOT NULL AND NOT waits
+    GROUP BY gateway, rule, device, point, condition
+)
+"""
+"""What was active before there were conditions is on the operators' list at once."""
 
-def _index(name: str, table: str, column: str, where: str = "") -> None:
-    said = sa.text(where) if where else None
-    op.create_index(name, table, [column], sqlite_where=said, postgresql_where=said)
+
+def _index(name: str, table: str, column: str, where: str = "", sqlite: str = "") -> None:
+    partial = {"sqlite_where": sa.text(sqlite or where), "postgresql_where": sa.text(where)} if where else {}
+    op.create_index(name, table, [column], **partial)  # type: ignore[arg-type] # of the dialects
 
 
 def upgrade() -> None:
@@ -58,12 +78,12 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.UniqueConstraint("gateway", "rule", "device", "point", "condition", name="conditions_source"),
     )
-    _index("conditions_active", "conditions", "gateway", "active")
-    _index("conditions_active_rule", "conditions", "rule", "active")
-    _index("conditions_unacked", "conditions", "row", "NOT acked")
+    _index("conditions_active", "conditions", "gateway", "active", "active = 1")
+    _index("conditions_active_problem", "conditions", "problem", "active", "active = 1")
+    _index("conditions_unacked", "conditions", "row", "NOT acked", "acked = 0")
     _index("conditions_shelved", "conditions", "row", "shelving <> 'unshelved'")
     _index("conditions_suppressed", "conditions", "row", "suppressed <> '[]'")
-    _index("conditions_out_of_service", "conditions", "row", "out_of_service")
+    _index("conditions_out_of_service", "conditions", "row", "out_of_service", "out_of_service = 1")
     _index("conditions_chattering", "conditions", "row", "chattering_since_ms IS NOT NULL")
     op.create_table(
         "silences",
@@ -75,9 +95,9 @@ def upgrade() -> None:
         sa.Column("created_by", sa.String(100), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("comment", sa.String(500), nullable=False),
-        sa.Column("over", sa.Boolean(), nullable=False),
+        sa.Column("ended", sa.Boolean(), nullable=False),
     )
-    _index("silences_ends", "silences", "ends_at_ms")
+    _index("silences_running", "silences", "ends_at_ms", "NOT ended", "ended = 0")
     op.create_table(
         "annunciations",
         sa.Column("row", _BIG_ID, primary_key=True),
@@ -97,6 +117,7 @@ def upgrade() -> None:
         sa.Column("summary", sa.Text(), nullable=False),
     )
     _index("alarm_floods_open", "alarm_floods", "began_ms", "ended_ms IS NULL")
+    op.execute(_WHAT_IS_ACTIVE)
 
 
 def downgrade() -> None:

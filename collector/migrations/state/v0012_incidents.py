@@ -31,11 +31,12 @@ def upgrade() -> None:
         sa.Column("row", _BIG_ID, primary_key=True),
         sa.Column("grouping", sa.String(600), nullable=False),
         sa.Column("incident_id", sa.String(32), nullable=False),
+        sa.Column("source", sa.String(32), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.Column("noted_ms", sa.BigInteger(), nullable=False),
         sa.Column("lon", sa.Float()),
         sa.Column("lat", sa.Float()),
-        sa.UniqueConstraint("grouping", "incident_id", name="incident_candidates_once"),
+        sa.UniqueConstraint("grouping", "source", name="incident_candidates_once"),
     )
     op.create_index("incident_candidates_old", "incident_candidates", ["grouping", "noted_ms"])
     op.create_index("incident_candidates_of", "incident_candidates", ["incident_id"])

@@ -8,26 +8,21 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.types import Receive, Scope, Send
 
 from collector.people.roles import Actor, Role
 from collector.service import Collector
-from collector.tables import audit
 from contract.events import Priority
 from contract.topics import Lane
 from tests.collector.making import (
     NOW_MS,
-    Clock,
     cleared,
     given,
     happened,
     projected,
     raised,
-    rows,
-    settings,
-    standing,
     up,
 )
+from tests.collector.people.making import House, house
 
 WANG = Actor("wang", Role.COMMAND)
 LI = Actor("li", Role.COMMAND)
@@ -38,8 +33,12 @@ READER = Actor("sun", Role.READ_ONLY)
 class Centre:
     """A centre that stands, and what people ask of it."""
 
-    def __init__(self, collector: Collector, clock: Clock) -> None:
-        self.collector, self.clock, self.sequence = collector, clock, 0
+    def __init__(self, house: House) -> None:
+        self.house, self.collector, self.clock, self.sequence = house, house.collector, house.clock, 0
+        house.people()
+        for actor in (WANG, LI, TECHNICIAN, READER):
+            assert house.add(actor.name, actor.role).status_code == 200
+            assert house.sign_in(actor.name).status_code == 200
 
     def happens(self, *events: Any) -> None:
         """Take events of a gateway and project them."""
@@ -47,22 +46,9 @@ class Centre:
         given(self.collector, [up(happened(self.sequence, *events), lane=Lane.EVENTS)])
         asyncio.run(projected(self.collector))
 
-    def asked(
-        self, method: str, path: str, actor: Actor = WANG, headers: dict[str, str] | None = None, **sent: Any
-    ) -> httpx.Response:
+    def asked(self, method: str, path: str, actor: Actor = WANG, **sent: Any) -> httpx.Response:
         """Send one request as somebody."""
-
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            scope.setdefault("state", {})["actor"] = actor
-            await self.collector.app(scope, receive, send)
-
-        async def ask() -> httpx.Response:
-            async with httpx.AsyncClient(
-                transport=httpx.ASGITransport(app), base_url="http://centre"
-            ) as client:
-                return await client.request(method, f"/api/v1{path}", headers=headers, **sent)
-
-        return asyncio.run(ask())
+        return self.house.ask(method, f"/api/v1{path}", session=actor.name, **sent)
 
     def told(self, method: str, path: str, actor: Actor = WANG, **sent: Any) -> Any:
         """Return what a good request is answered."""
@@ -74,9 +60,8 @@ class Centre:
 @contextmanager
 def opened(folder: Path) -> Iterator[Centre]:
     """Give a centre with the alarms of three sources: active, over, active with the highest priority."""
-    clock = Clock()
-    with standing(settings(folder), clock) as collector:
-        centre = Centre(collector, clock)
+    with house(folder) as lived_in:
+        centre = Centre(lived_in)
         centre.happens(raised(1), raised(2, device="pump"), cleared(2))
         centre.happens(raised(3, device="gas", priority=Priority.HIGHEST))
         yield centre
@@ -135,9 +120,8 @@ def test_who_has_acknowledged_already_is_the_answer(centre: Centre) -> None:
     centre.told("POST", "/conditions/1/acknowledge", json={"version": 1})
     second = centre.told("POST", "/conditions/1/acknowledge", LI, json={"version": 1})
     assert (second["acked_by"], second["acked_ms"], second["state"]) == ("wang", NOW_MS, "ACKED")
-    assert [(row[2], row[4]) for row in rows(centre.collector.state, audit)] == [
-        ("wang", "alarm.acknowledge")
-    ]
+    notes = [note[:2] for note in centre.house.notes() if note[1].startswith("alarm.")]
+    assert notes == [("wang", "alarm.acknowledge")]
 
 
 STEPS = [

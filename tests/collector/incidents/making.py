@@ -23,6 +23,20 @@ members_min = 3
 """
 
 
+WIDE = (
+    RULES
+    + """
+[[incidents.rules]]
+name = "wide"
+title = { en = "{count} alarms at once", zh = "{count} 条告警" }
+matchers = ['rule="burst"', 'priority=~"low|high"']
+within_s = 60
+members_min = 2
+"""
+)
+"""The first takes from the second, which needs fewer."""
+
+
 def alarm(number: int, **changes: Any) -> Alarm:
     """Return an alarm of a sensor of its own, by its number."""
     told: dict[str, Any] = {

@@ -14,7 +14,7 @@ from collector.incidents.tables import incident_candidates, incident_members, in
 from collector.service import Collector
 from collector.tables import alarms
 from contract.events import Priority
-from tests.collector.incidents.making import RULES, alarm, clear, raise_
+from tests.collector.incidents.making import WIDE, alarm, clear, raise_
 from tests.collector.making import NOW_MS, Clock, settings, standing
 
 Step = tuple[str, int, Priority, int]
@@ -33,7 +33,7 @@ def test_every_alarm_is_in_one_incident_whatever_comes() -> None:
     """Counts, priorities and open keys agree with the members, after each course and a replay of it."""
     with tempfile.TemporaryDirectory() as name:
         clock = Clock()
-        with standing(settings(Path(name), tables=RULES), clock) as collector:
+        with standing(settings(Path(name), tables=WIDE), clock) as collector:
 
             @tried(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
             @given(STEPS)
@@ -78,8 +78,8 @@ def compare(collector: Collector, told: list[str]) -> None:
     ordered = select(incident_members).order_by(incident_members.c.alarm_id)
     members = collector.state.read_now(lambda db: db.execute(ordered).all())
     assert [row.alarm_id for row in members] == sorted(told)
-    query = select(alarms.c.id, alarms.c.priority)
-    priorities = dict(collector.state.read_now(lambda db: db.execute(query).tuples().all()))
+    known = collector.state.read_now(lambda db: db.execute(select(alarms)).all())
+    priorities = {row.id: row.priority for row in known}
     rows = collector.state.read_now(lambda db: db.execute(select(incidents)).all())
     keys = [row.key for row in rows if row.closed_ms is None]
     assert len(keys) == len(set(keys))

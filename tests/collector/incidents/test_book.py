@@ -9,7 +9,7 @@ from collector.incidents.book import IncidentBook
 from collector.incidents.tables import incident_members
 from collector.parts.checking import PARTS_HEADER
 from contract.events import Priority
-from tests.collector.incidents.making import RULES, alarm, clear, found, members_of, raise_
+from tests.collector.incidents.making import RULES, WIDE, alarm, clear, found, members_of, raise_
 from tests.collector.making import NOW_MS, Clock, settings, standing
 
 
@@ -168,3 +168,33 @@ def test_what_nobody_is_told_of_brings_nothing_together(tmp_path: Path) -> None:
         raise_(collector, *(alarm(n, **stale | {"gateway": f"gw-{n}"}) for n in (7, 8, 9)))
         raise_(collector, alarm(10, device="d-10", **stale))
         assert [(each.rule, each.members) for each in found(collector)][-1] == ("neighbours", 4)
+
+
+def test_a_narrow_rule_takes_its_members_from_a_broad_one(tmp_path: Path) -> None:
+    """A flood that began before does not hide a burst: what is left of it says how many it still has."""
+    with standing(settings(tmp_path, tables=WIDE), Clock()) as collector:
+        others = [alarm(n, problem="x") for n in (7, 8)]
+        raise_(collector, *others, alarm(1), alarm(2, priority=Priority.MEDIUM), alarm(1, id="a" * 32))
+        wide = found(collector)[2]
+        assert (wide.rule, wide.sources, wide.members) == ("wide", 3, 4)
+        raise_(collector, alarm(3), alarm(4))
+        wide, narrow = found(collector)[2], found(collector)[-1]
+        assert (narrow.rule, narrow.title_en, narrow.members, narrow.active) == (
+            "neighbours",
+            "4 bursts",
+            5,
+            5,
+        )
+        assert (wide.title_en, wide.members, wide.active, wide.closed_ms) == ("2 alarms at once", 2, 2, None)
+        assert wide.revision > 1
+        raise_(collector, alarm(9, problem="x"), alarm(5))
+        assert [each.members for each in found(collector) if not each.merged_into] == [3, 6]
+
+
+def test_a_broad_rule_takes_nothing_from_a_narrow_one(tmp_path: Path) -> None:
+    """Though its members match that as well."""
+    with standing(settings(tmp_path, tables=WIDE), Clock()) as collector:
+        raise_(collector, *(alarm(n, priority=Priority.MEDIUM) for n in (1, 2, 3)))
+        raise_(collector, alarm(4), alarm(7, problem="x"), alarm(8, problem="x"))
+        left = [(each.rule, each.members) for each in found(collector) if not each.merged_into]
+        assert left == [("neighbours", 4), ("wide", 2)]

@@ -9,12 +9,13 @@ import httpx
 import pytest
 
 from collector.parts.places import distance_m
-from collector.people.roles import Actor, Role
+from collector.people.roles import Role
 from collector.service import Collector
 from collector.settings import load
 from collector.tables import audit
 from tests.collector import making as centre
 from tests.collector.parts.making import csv_text, geojson, grid, part, square
+from tests.collector.people.making import house
 
 IMPORT = "/api/v1/parts/import"
 
@@ -66,7 +67,8 @@ def test_an_import_is_looked_at_then_written_and_told(collector: Collector) -> N
     assert got(collector, "/parts/5001030132000001") == first
     assert (first["minor_name"]["zh"], first["maintainer"]) == ("供水器", "抢修队")
     assert 100 < distance_m(106.55, 29.56, first["gcj02"]["lon"], first["gcj02"]["lat"]) < 1_000
-    [row] = centre.rows(collector.state, audit)
+    checked, row = centre.rows(collector.state, audit)
+    assert checked[4:6] == ("parts.check", "import")
     assert row[2:6] == ("local", "administrator", "parts.import", "census.csv")
 
 
@@ -137,14 +139,16 @@ def test_imports_come_one_after_the_other(collector: Collector) -> None:
     assert posted(collector, csv_text(part(2))).json()["added"] == 1
 
 
-def test_only_an_administrator_imports(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_an_administrator_imports(tmp_path: Path) -> None:
     """Whoever commands may read, and no more."""
-    commander = Actor("wang", Role.COMMAND)
-    monkeypatch.setattr("collector.people.acting.LOCAL", commander)
-    refused = posted(collector, csv_text(part(1)))
-    assert refused.status_code == 403
-    assert refused.json()["detail"].startswith("wang is command; this is for administrator")
-    assert got(collector, "/parts")["items"] == []
+    with house(tmp_path) as centre_with_people:
+        token = centre_with_people.token("desk", Role.COMMAND)
+        kind = {"content-type": "text/csv"}
+        refused = centre_with_people.ask("POST", IMPORT, token=token, content=csv_text(part(1)), headers=kind)
+        assert refused.status_code == 403
+        assert "this is for administrator" in refused.json()["detail"]
+        listed = centre_with_people.ask("GET", "/api/v1/parts", token=token)
+        assert (listed.status_code, len(listed.json()["items"])) == (200, 1)  # of its parts_file
 
 
 def test_parts_are_found_by_filter_and_place(collector: Collector) -> None:

@@ -91,6 +91,7 @@ class House:
     def notes(self) -> list[tuple[str, str, str]]:
         """Return who did what to what, in order."""
         query = select(audit.c.who, audit.c.action, audit.c.target).order_by(audit.c.row)
+        query = query.where(audit.c.action != "parts.import")  # the settings' register, at the start
         return [tuple(row) for row in self.collector.state.read_now(lambda db: db.execute(query).all())]
 
 

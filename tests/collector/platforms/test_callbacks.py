@@ -67,11 +67,9 @@ def queue_filed(number: str) -> Any:
     return Filed(number)
 
 
-def event(
-    stage: str, *, row: int = 1, number: int = 1, at_ms: int = NOW_MS, **changes: Any
-) -> dict[str, Any]:
+def event(stage: str, *, row: int = 1, n: int = 1, at_ms: int = NOW_MS, **changes: Any) -> dict[str, Any]:
     """Return an event as the platform tells it."""
-    told = {"eventId": f"e{number}", "number": f"SIM-{row}", "stage": stage, "timeMs": at_ms}
+    told = {"eventId": f"e{n}", "number": f"SIM-{row}", "stage": stage, "timeMs": at_ms}
     return told | changes
 
 
@@ -119,7 +117,7 @@ def test_a_case_follows_what_its_platform_tells(tmp_path: Path) -> None:
     """Each event once, however often it comes."""
     with centre(tmp_path) as (collector, _):
         assert stage_of(collector) == "filed"
-        told = [event(code, number=number, at_ms=NOW_MS - 100 + number) for number, code in
+        told = [event(code, n=number, at_ms=NOW_MS - 100 + number) for number, code in
                 enumerate(["filed", "dispatched", "processing", "done", "closed"], 1)]  # fmt: skip
         assert posted(collector, told[0]) == (200, {"outcomes": ["known"]})
         for each in told[1:]:
@@ -132,12 +130,12 @@ def test_a_case_follows_what_its_platform_tells(tmp_path: Path) -> None:
 def test_a_stage_that_was_lost_is_passed_through_and_what_comes_late_moves_nothing(tmp_path: Path) -> None:
     """It is recorded as what it is."""
     with centre(tmp_path) as (collector, _):
-        assert posted(collector, event("done", number=4, at_ms=NOW_MS - 1)) == (
+        assert posted(collector, event("done", n=4, at_ms=NOW_MS - 1)) == (
             200,
             {"outcomes": ["applied"]},
         )
         assert stage_of(collector) == "reported"
-        late = event("dispatched", number=2, at_ms=NOW_MS - 50)
+        late = event("dispatched", n=2, at_ms=NOW_MS - 50)
         assert posted(collector, late) == (200, {"outcomes": ["backwards"]})
         assert posted(collector, late) == (200, {"outcomes": ["known"]})
         assert stage_of(collector) == "reported"
@@ -182,7 +180,7 @@ def test_who_does_not_sign_is_refused_whatever_it_says(tmp_path: Path) -> None:
         assert posted(collector, b"[" * 60_000, secret="other")[0] == 401
         assert stage_of(collector) == "filed"
         assert posted(collector, told, nonce="once")[0] == 200
-        code, answer = posted(collector, event("processing", number=2), nonce="once")
+        code, answer = posted(collector, event("processing", n=2), nonce="once")
         assert (code, answer["detail"]) == (409, "this nonce was used already; sign each request anew")
         assert counted(collector, "platform_callbacks_refused") == {
             "forged": 2.0, "unsigned": 1.0, "late": 1.0, "replayed": 1.0,
@@ -195,10 +193,10 @@ def test_nonces_are_forgotten_when_nothing_could_be_replayed_any_more(tmp_path: 
     """After twice the window: by then the timestamp is too old, whichever clock is wrong."""
     with centre(tmp_path) as (collector, clock):
         for number in range(5):
-            posted(collector, event("dispatched", number=number))
+            posted(collector, event("dispatched", n=number))
         assert len(rows(collector.state, platform_nonces)) == 5
         clock.now_ms += 600_001
-        posted(collector, event("dispatched", number=9), at_ms=clock.now_ms)
+        posted(collector, event("dispatched", n=9), at_ms=clock.now_ms)
         assert len(rows(collector.state, platform_nonces)) == 1
 
 
@@ -208,7 +206,7 @@ def test_a_list_of_events_is_taken_as_a_whole_or_not_at_all(tmp_path: Path) -> N
         "[callbacks.status]", 'items = "events"\nanswer = { code = 0 }\n[callbacks.status]'
     )
     with centre(tmp_path, tables=tables, alarms=2) as (collector, _):
-        good = [event("dispatched", row=row, number=row, eventId=f"{row}") for row in (1, 2)]
+        good = [event("dispatched", row=row, n=row, eventId=f"{row}") for row in (1, 2)]
         code, _answer = posted(collector, {"events": [*good, event("done", row=77)]})
         assert code == 404
         assert rows(collector.state, platform_statuses) == []
@@ -254,7 +252,7 @@ def test_events_in_any_order_repeated_or_lost_end_where_the_last_one_says(tmp_pa
         reached = {}
         for row in range(1, 13):
             told = [
-                event(code, row=row, number=number, eventId=f"{row}-{number}", at_ms=NOW_MS - 100 + number)
+                event(code, row=row, n=number, eventId=f"{row}-{number}", at_ms=NOW_MS - 100 + number)
                 for number, code in enumerate(codes)
             ]
             arriving = [it for it in told[:-1] if chance.random() < 0.7] + told[-1:]

@@ -115,7 +115,7 @@ def desk() -> Bench:
 
 
 def test_the_built_in_desk_conforms() -> None:
-    """It takes everything, under the case's own number, and dispatches where the register says to whom."""
+    """It takes every case, and is told of nothing else: what happens to a case happens there."""
 
     async def scenario() -> None:
         assert await conformance.says_what_is_true(desk(), 3) == ["Taken"] * 3

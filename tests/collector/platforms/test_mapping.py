@@ -162,6 +162,10 @@ def test_what_is_filled_into_a_path_cannot_leave_it_and_headers_stay_headers() -
             "m.toml:5: callbacks.status: names neither case nor number",
         ),
         ("[messages.opened]\n[look_up]\nfound = 'x'\n", "m.toml:3: look_up.request: is missing"),
+        (
+            '[messages.opened]\n[look_up]\nrequest = { method = "GET", path = "/x" }\n',
+            "m.toml:3: look_up: does not say how the platform says that it does not have a case",
+        ),
     ],
 )
 def test_mistakes_are_told_by_line_and_key(text: str, said: str, tmp_path: Path) -> None:

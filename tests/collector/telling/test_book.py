@@ -133,3 +133,18 @@ def test_what_is_done_is_looked_at_no_more(tmp_path: Path) -> None:
         each.look()
         kept = each.state.read_now(lambda db: db.execute(select(told_table)).all())
         assert [(row.done, row.due_ms) for row in kept] == [(True, None), (True, None)]
+
+
+def test_why_somebody_is_told_is_said_in_their_language(tmp_path: Path) -> None:
+    """Table and level, and that nobody acknowledged."""
+    people = directory(person("wang", language="zh"), person("li"))
+    with centre(tmp_path, people) as each:
+        each.incidents.put(incident())
+        each.forward(30 * SECOND)
+        each.look()
+        each.forward(15 * MINUTE)
+        each.look()
+        bodies = each.rows("person", "body")
+        assert "后备名单，第 1 级\n" in dict(bodies[:2])["wang"]
+        assert "fallback, level 1\n" in dict(bodies[:2])["li"]
+        assert "后备名单，第 1 级，无人确认" in dict(bodies[2:])["wang"]

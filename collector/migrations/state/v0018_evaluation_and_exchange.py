@@ -1,4 +1,4 @@
-"""What figures of evaluation are made from, and what is left out of them."""
+"""What figures of evaluation are made from; what was told upward."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -62,6 +62,35 @@ def upgrade() -> None:
         sa.Column("withdrawn_ms", sa.BigInteger(), nullable=True),
     )
     op.create_index("evaluation_exclusions_from", "evaluation_exclusions", ["from_ms"])
+    _exchange()
+
+
+def _exchange() -> None:
+    op.create_table(
+        "exchange_feeds",
+        sa.Column("feed", sa.String(16), primary_key=True),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.String(64), nullable=False),
+        sa.Column("sm3", sa.String(64), nullable=False),
+        sa.Column("items", sa.BigInteger(), nullable=False),
+        sa.Column("compared_ms", sa.BigInteger(), nullable=True),
+    )
+    op.create_table(
+        "exchange_lines",
+        sa.Column("feed", sa.String(16), primary_key=True),
+        sa.Column("sequence", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("line", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.String(64), nullable=False),
+        sa.Column("sm3", sa.String(64), nullable=False),
+    )
+    op.create_table(
+        "exchange_items",
+        sa.Column("feed", sa.String(16), primary_key=True),
+        sa.Column("key", sa.String(200), primary_key=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(64), nullable=False),
+    )
 
 
 _ADDED = (
@@ -76,6 +105,8 @@ _SPENT = ("collected_ms", "filing_ms", "dispatched_ms", "in_hand_ms", "verifying
 
 def downgrade() -> None:
     """Remove them."""
+    for name in ("exchange_items", "exchange_lines", "exchange_feeds"):
+        op.drop_table(name)
     op.drop_table("evaluation_exclusions")
     op.drop_table("evaluation_cursor")
     op.drop_table("evaluation_days")

@@ -1,0 +1,49 @@
+"""Keeps the feeds up with what there is."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from collector.database import Database
+from collector.exchange import telling
+from collector.exchange.settings import Exchange
+from collector.exchange.sources import Feed
+
+_log = logging.getLogger(__name__)
+
+
+class Exporter:
+    """Compares all that is to be told with what was told, feed by feed, in small transactions."""
+
+    def __init__(self, state: Database, settings: Exchange, *, now_ms: Callable[[], int]) -> None:
+        """Nothing is compared where ``settings`` name no feed."""
+        self._state, self._settings, self._now_ms = state, settings, now_ms
+        self.feeds = [Feed(name) for name in settings.feeds]
+
+    async def run(self) -> None:
+        """Go round until cancelled; a round that fails is the next one's work."""
+        while True:
+            try:
+                await self.round()
+            except SQLAlchemyError:
+                _log.exception("the exchange cannot be brought up to date and is tried again")
+            await asyncio.sleep(self._settings.compare_interval_s)
+
+    async def round(self) -> None:
+        """Tell what is new, changed or gone in each feed."""
+        for feed in self.feeds:
+            await self._state.write(partial(self._renew_if_worn, feed=feed))
+            after: str | None = ""
+            while after is not None:
+                now_ms = self._now_ms()
+                after = await self._state.write(
+                    partial(telling.compare, feed=feed, after=after, now_ms=now_ms)
+                )
+
+    def _renew_if_worn(self, connection: Connection, feed: Feed) -> None:
+        if telling.is_worn(connection, feed, self._settings.lines_max):
+            telling.begin_anew(connection, feed)
