@@ -1,7 +1,10 @@
 """Exactly one case for each problem, under any order of alarms, people, time, restarts and replays."""
 
-from typing import Any
+from collections.abc import Sequence
+from random import Random
+from typing import Any, TypeVar
 
+import pytest
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -30,6 +33,13 @@ CLASSES = [
 ]
 STEPS = [step for step in Step if step not in (Step.MERGE, Step.REWORK, Step.RELAPSE)]
 
+T = TypeVar("T")
+
+
+def picked(data: st.DataObject | Random, among: Sequence[T]) -> T:
+    """Return one of them, by Hypothesis or by the seed."""
+    return data.choice(among) if isinstance(data, Random) else data.draw(st.sampled_from(among))
+
 
 class Problems(RuleBasedStateMachine):
     """A street of parts whose alarms come and go, and a desk at work: never a second case of a problem."""
@@ -57,10 +67,10 @@ class Problems(RuleBasedStateMachine):
         self.told.append((self.count, told))
 
     @rule(data=st.data())
-    def normal(self, data: st.DataObject) -> None:
+    def normal(self, data: st.DataObject | Random) -> None:
         """One returns to normal."""
         if self.active:
-            number = data.draw(st.sampled_from(sorted(self.active)))
+            number = picked(data, sorted(self.active))
             del self.active[number]
             self.rig.cleared(number)
 
@@ -86,28 +96,28 @@ class Problems(RuleBasedStateMachine):
         self.rig.wait(minutes * MINUTE_MS)
 
     @rule(data=st.data(), step=st.sampled_from(STEPS), by_platform=st.booleans())
-    def person(self, data: st.DataObject, step: Step, by_platform: bool) -> None:
+    def person(self, data: st.DataObject | Random, step: Step, by_platform: bool) -> None:
         """Somebody takes a step with some case; what is not allowed is refused, and changes nothing."""
         if found := self.rig.rows(cases):
-            case = data.draw(st.sampled_from(found))
+            case = picked(data, found)
             actor = PLATFORM if by_platform else CHIEF
             later = {"deadline_ms": case.deadline_ms + 1} if "extension" in step or step == "extend" else {}
             self._try(step, actor, case.id, **({"reason": "so"} | NEEDS.get(step, {}) | later))
 
     @rule(data=st.data())
-    def closing(self, data: st.DataObject) -> None:
+    def closing(self, data: st.DataObject | Random) -> None:
         """A department is quick: one case goes all the way to its end."""
         open_ = [case for case in self.rig.rows(cases) if case.closed_ms is None]
         if open_:
-            case_id = data.draw(st.sampled_from(open_)).id
+            case_id = picked(data, open_).id
             for step in (Step.FILE, Step.DISPATCH, Step.TAKE_IN_HAND, Step.REPORT, Step.VERIFY):
                 self._try(step, CHIEF, case_id, **NEEDS.get(step, {}))
 
     @rule(data=st.data())
-    def merging(self, data: st.DataObject) -> None:
+    def merging(self, data: st.DataObject | Random) -> None:
         """Two cases become one."""
         if found := self.rig.rows(cases):
-            one, other = (data.draw(st.sampled_from(found)).id for _ in range(2))
+            one, other = (picked(data, found).id for _ in range(2))
             self._try(Step.MERGE, CHIEF, one, other=other)
 
     @rule(name=st.sampled_from([None, "1" * 32, "2" * 32]))
@@ -182,5 +192,47 @@ class Problems(RuleBasedStateMachine):
             assert case.problem_key in newest
 
 
-Problems.TestCase.settings = hypothesis_settings(max_examples=40, stateful_step_count=40, deadline=None)
+Problems.TestCase.settings = hypothesis_settings(max_examples=25, stateful_step_count=40, deadline=None)
 TestProblems = Problems.TestCase
+
+ACTIONS = {
+    Problems.alarm: 8,
+    Problems.normal: 6,
+    Problems.wait: 5,
+    Problems.person: 6,
+    Problems.closing: 3,
+    Problems.merging: 1,
+    Problems.correlate: 1,
+    Problems.keep_out: 1,
+    Problems.restart: 0.5,
+    Problems.replay: 0.3,
+}
+SEEDS, ACTIONS_EACH = 30, 120
+
+
+def acted(street: Problems, action: Any, random: Random) -> None:
+    """Do one thing on the street, as the seed says."""
+    arguments: dict[Any, tuple[Any, ...]] = {
+        Problems.alarm: (random.choice(PLACES), random.random() < 0.5),
+        Problems.wait: (random.choice([0, 1, 5, 31, 61, 1500]),),
+        Problems.person: (random, random.choice(STEPS), random.random() < 0.3),
+        Problems.correlate: (random.choice([None, "1" * 32, "2" * 32]),),
+        Problems.keep_out: (random.random() < 0.4,),
+        Problems.restart: (),
+        Problems.replay: (),
+    }
+    action(street, *arguments.get(action, (random,)))
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, 10))
+def test_long_days_on_the_street_by_seed(first: int) -> None:
+    """Longer than Hypothesis makes them: what it takes for cases to be closed, to come back and to meet."""
+    for seed in range(first, first + 10):
+        random, street = Random(seed), Problems()
+        street.begin(random.random() < 0.5)
+        for _ in range(ACTIONS_EACH):
+            acted(street, random.choices(list(ACTIONS), list(ACTIONS.values()))[0], random)
+            street.one_open_case_for_each_problem()
+            street.every_active_alarm_has_a_case_or_a_reason()
+            street.lives_are_whole()
+        street.rig.db.close()
