@@ -5,6 +5,7 @@ Here everything is read-only; what is written stands in the rooms. Who asks is f
 """
 
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -13,6 +14,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.routing import APIRoute
+from sqlalchemy.exc import DataError
 
 from collector import queries
 from collector.database import Database
@@ -41,6 +43,8 @@ from contract.errors import ContractError
 from contract.limits import TIME_MS_MAX
 from contract.names import checked_name
 from device_profiles.schema import Derived, Point, Profile
+
+_log = logging.getLogger(__name__)
 
 PREFIX = "/api/v1"
 LISTS = (
@@ -102,6 +106,7 @@ def application(sources: Sources, *routers: APIRouter) -> FastAPI:
         redoc_url=None,
     )
     app.add_exception_handler(RequestValidationError, _told_without_input)
+    app.add_exception_handler(DataError, _told_as_no_value)
     lists = APIRouter(prefix=PREFIX, dependencies=[Depends(_known_only)], responses=REFUSALS)
     _add_registry(lists, sources)
     _add_series(lists, sources)
@@ -120,6 +125,13 @@ async def _told_without_input(_request: Request, error: Exception) -> Response:
     found = error.errors() if isinstance(error, RequestValidationError) else []
     told = [{key: each[key] for key in ("type", "loc", "msg")} for each in found]
     return Response(json.dumps({"detail": told}), 422, media_type="application/json")
+
+
+async def _told_as_no_value(_request: Request, error: Exception) -> Response:
+    """Refuse what the database takes for no value, as PostgreSQL does with a NUL; nothing was changed."""
+    _log.info("a request held what the database does not take: %s", error)
+    told = "it holds what the database cannot keep, such as a NUL or a number out of bounds"
+    return JSONResponse({"detail": told}, 422)
 
 
 def _known_only(request: Request) -> None:

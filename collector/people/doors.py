@@ -23,6 +23,8 @@ SIGN_IN_PAGE, PAGES, PAGES_FILES = "/console/sign-in", "/console", "/console/sta
 PUBLIC = frozenset({("GET", "/healthz"), ("POST", "/api/v1/session"), ("GET", SIGN_IN_PAGE)})
 CALLBACK = re.compile(r"/api/v1/platforms/[a-z0-9_-]{1,64}/callback")
 """City platforms do not sign in: each callback is signed, and the route checks that."""
+SIGN_IN_BYTES_MAX = 8192
+"""Of a request by somebody whom nobody knows yet."""
 READING = ("GET", "HEAD", "OPTIONS")
 COOKIE, SECURE_COOKIE = "gengfu_session", "__Host-gengfu_session"
 OWN_HEADER = "x-gengfu-request"
@@ -87,6 +89,8 @@ class Doors:
         headers, state = Headers(scope=scope), scope.setdefault("state", {})
         state["address"] = address(scope, headers, self._site)
         is_public = _is_public(scope["method"].replace("HEAD", "GET"), scope["path"])
+        if (scope["method"], scope["path"]) == ("POST", "/api/v1/session"):
+            _check_length(headers.get("content-length", ""))
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme:
             found = await self._desk.found(token=given.strip()) if scheme.lower() == "bearer" else None
@@ -174,6 +178,14 @@ def _is_public(method: str, path: str) -> bool:
         or (method == "POST" and CALLBACK.fullmatch(path) is not None)
         or (method == "GET" and path.startswith(PAGES_FILES))
     )
+
+
+def _check_length(told: str) -> None:
+    """RefusedError where a sign-in does not say how long it is, or is longer than any."""
+    if not told.isdigit():
+        raise RefusedError(411, "say how long the request is (Content-Length)")
+    if int(told[:12]) > SIGN_IN_BYTES_MAX:
+        raise RefusedError(413, f"a sign-in takes {SIGN_IN_BYTES_MAX} bytes at most")
 
 
 def _is_page(path: str) -> bool:

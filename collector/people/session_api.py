@@ -31,7 +31,7 @@ def _add_signing_in(routes: APIRouter, desk: PeopleDesk, site: Site) -> None:
     @routes.post(
         "",
         dependencies=[Depends(OPEN)],
-        responses={code: {"model": RefusalView} for code in (429, 503)},
+        responses={code: {"model": RefusalView} for code in (411, 413, 429, 503)},
     )
     async def post_session(asked: SignInRequest, request: Request, response: Response) -> SessionView:
         """Sign in: the answer sets a cookie, which every later request brings. 429 says how long to wait."""

@@ -33,7 +33,7 @@ class Asked(BaseModel):
 class SignInRequest(Asked):
     """Who signs in."""
 
-    name: str = Field(min_length=1, max_length=64)
+    name: str = Field(pattern=Line, min_length=1, max_length=64)
     password: Password
 
 

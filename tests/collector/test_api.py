@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy.exc import DataError
 
 from collector.api import LISTS
 from collector.service import Collector
@@ -256,3 +257,16 @@ def test_the_description_of_the_interface_is_complete(tmp_path: Path) -> None:
                 or path.endswith("/live")
                 or "$ref" in content["application/json"]["schema"]
             )
+
+
+def test_what_the_database_takes_for_no_value_is_refused(tmp_path: Path) -> None:
+    """PostgreSQL keeps no NUL; that is a mistake of the request, and none of the centre."""
+    with standing(settings(tmp_path), Clock()) as collector:
+
+        @collector.app.get("/nul")
+        async def get_nul() -> None:
+            """Fail as a database does."""
+            raise DataError("SELECT 1", {}, ValueError("cannot contain NUL"))
+
+        response = asked(collector, "/nul")
+        assert (response.status_code, "such as a NUL" in response.json()["detail"]) == (422, True)

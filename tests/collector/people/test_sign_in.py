@@ -286,3 +286,13 @@ def test_a_password_is_hashed_anew_once_the_parameters_change(tmp_path: Path) ->
         [after] = [row[4] for row in rows(centre.collector.state, users)]
         assert ("t=1," in before, "t=2," in after) == (True, True)
         assert centre.sign_in("boss").status_code == 200
+
+
+def test_a_stranger_sends_no_more_than_a_sign_in_takes(tmp_path: Path) -> None:
+    """It is refused before it is read; and names that no database keeps are told as such."""
+    with house(tmp_path) as centre:
+        long = centre.sign_in("boss", "x" * 10_000)
+        assert (long.status_code, "8192 bytes" in long.text) == (413, True)
+        headers = {"Content-Length": "many"}
+        assert centre.ask("POST", SESSION, headers=headers).status_code == 411
+        assert centre.sign_in("bo\x00ss").status_code == 422
