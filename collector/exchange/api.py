@@ -71,7 +71,7 @@ def router(sources: Sources) -> APIRouter:
         """Where each feed stands."""
         return await sources.state.read(lambda db: [_view(db, feed) for feed in sources.exporter.feeds])
 
-    @routes.get("/{feed}", response_class=Lines, responses=refusals)
+    @routes.get("/{feed}", responses=refusals | {200: {"content": {LINES_TYPE: {}}}})
     async def get_lines(
         feed: Feed,
         after: After = "",
