@@ -211,7 +211,8 @@ class Life(RuleBasedStateMachine):
             self.asked = True
         elif step in (Step.EXTEND, Step.REFUSE_EXTENSION, Step.REDISPATCH, Step.REPORT, Step.VOID):
             self.asked = False
-        if step in (Step.DISPATCH, Step.REDISPATCH) or (step is Step.REWORK and not self.department):
+        back = step in (Step.REWORK, Step.RETURN_FOR_REWORK)
+        if step in (Step.DISPATCH, Step.REDISPATCH) or (back and not self.department):
             self.department = told["department"]
 
     @precondition(lambda self: self.model[-1] is not Stage.VOIDED)
