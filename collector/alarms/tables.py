@@ -101,6 +101,8 @@ annunciations = Table(
     Column("area", String(64), nullable=False),
     Column("priority", String(16), nullable=False),
 )
+Index("conditions_changed", conditions.c.changed_ms)
+Index("silences_ended", silences.c.ends_at_ms)
 Index("annunciations_at", annunciations.c.at_ms)
 
 floods = Table(
@@ -113,4 +115,5 @@ floods = Table(
     Column("summary", Text, nullable=False),  # JSON: the most frequent problems and areas with their counts
 )
 _LASTS = text("ended_ms IS NULL")
+Index("alarm_floods_ended", floods.c.ended_ms)
 Index("alarm_floods_open", floods.c.began_ms, sqlite_where=_LASTS, postgresql_where=_LASTS)

@@ -23,7 +23,14 @@ Lists = Literal["active", "unacked", "latched", "shelved", "suppressed", "out_of
 
 @app.command("list", short_help="The alarms of a list, those raised last first.")
 def list_(
-    state: Annotated[Lists, typer.Option("--state", help="Which list.")] = "active",
+    state: Annotated[
+        Lists,
+        typer.Option(
+            "--state",
+            metavar="LIST",
+            help="active, unacked, latched, shelved, suppressed, out_of_service or all.",
+        ),
+    ] = "active",
     gateway: Annotated[str, typer.Option("--gateway", metavar="GATEWAY", help="Only of this one.")] = "",
     problem: Annotated[str, typer.Option("--problem", metavar="PROBLEM", help="Only of this one.")] = "",
     count: Count = 50,
@@ -128,7 +135,7 @@ def service(
 def silence(
     matchers: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MATCHER]", help='gateway="gw-1", with =, !=, =~ or !~; all must hold.'),
+        typer.Argument(metavar="MATCHER", help='gateway="gw-1", with =, !=, =~ or !~; all must hold.'),
     ] = None,
     duration: Annotated[str, typer.Option("--for", metavar="DURATION", help="Such as 2h.")] = "",
     comment: Comment = "",
@@ -157,7 +164,8 @@ def silence(
 @app.command(short_help="The silences.")
 def silences(
     state: Annotated[
-        Literal["pending", "active", "expired", "all"], typer.Option("--state", help="Which.")
+        Literal["pending", "active", "expired", "all"],
+        typer.Option("--state", metavar="STATE", help="pending, active, expired or all."),
     ] = "active",
     count: Count = 50,
     url: Url = DEFAULT_URL,

@@ -16,7 +16,7 @@ def list_(
     person: Annotated[str, typer.Option("--person", metavar="NAME", help="Only theirs.")] = "",
     incident: Annotated[str, typer.Option("--incident", metavar="ID", help="Only of this one.")] = "",
     state: Annotated[
-        str, typer.Option("--state", metavar="STATE", help="waiting, sent, perhaps_sent, failed ...")
+        str, typer.Option("--state", metavar="STATE", help="Such as waiting, sent, failed.")
     ] = "",
     count: Annotated[int, typer.Option("--count", metavar="N", min=1, max=1_000, help="How many.")] = 20,
     url: Url = DEFAULT_URL,

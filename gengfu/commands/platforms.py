@@ -14,9 +14,7 @@ from gengfu.language import language
 
 PAGE = 1_000
 
-app = typer.Typer(
-    help="City platforms: what waits, what a person decides, what would be sent.", no_args_is_help=True
-)
+app = typer.Typer(help="City platforms: what waits, and what a person decides.", no_args_is_help=True)
 
 Settings = Annotated[Path, typer.Option("--settings", metavar="FILE", help="The centre's settings file.")]
 
@@ -67,7 +65,7 @@ def list_(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
 
 @app.command(short_help="What a person has to decide on.")
 def waiting(
-    platform: Annotated[str, typer.Option("--platform", help="Only of this one.")] = "",
+    platform: Annotated[str, typer.Option("--platform", metavar="NAME", help="Only of this one.")] = "",
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -104,8 +102,10 @@ def resolve(
     decision: Annotated[
         Literal["taken", "again"], typer.Argument(help="The platform has it, or has it not.")
     ],
-    number: Annotated[str, typer.Option("--number", help="What the platform calls the case.")] = "",
-    note: Annotated[str, typer.Option("--note", help="For the audit trail.")] = "",
+    number: Annotated[
+        str, typer.Option("--number", metavar="NUMBER", help="What the platform calls the case.")
+    ] = "",
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="For the audit trail.")] = "",
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:

@@ -18,7 +18,7 @@ PLAN = (Path(str(files("gengfu.demo"))) / "files" / "lamp-plan.toml").read_text(
 TITLES = {"cover_open": {"en": "Manhole cover open or displaced", "zh": "井盖移位或开启"}}
 FIGURES = {
     "samples_taken": 466, "samples_stored": 466, "lost": 0, "duplicated": 0, "failed_reads": 0,
-    "alarms_raised": 1, "cases_raised": 1, "cases_duplicated": 0, "sprinkler_runs": 1,
+    "alarms_raised": 1, "cases_raised": 1, "cases_duplicated": 0, "cases_verified": 0, "sprinkler_runs": 1,
     "broker_kills": 0, "queued_at_kill": 0,
     "lamp_plans_in_force": 3, "lamp_checks": 1570, "lamp_deviations": 0, "lamp_alarms": 1,
 }  # fmt: skip
@@ -92,14 +92,14 @@ def told(steps: int) -> Story:
 
 
 @pytest.mark.parametrize("language", get_args(Language))
-@pytest.mark.parametrize("steps", [0, 6, 15])
+@pytest.mark.parametrize("steps", [0, 6, len(STEPS)])
 def test_picture_fits_80_columns_and_24_lines(language: Language, steps: int) -> None:
     """With everything at its longest, in both languages, nothing is cut off."""
     picture = drawn(busy(), told(steps), language)
     assert len(picture.splitlines()) <= 24
     assert "…" not in picture
     assert picture.count("市自来水公司") == 2, "the owners of the newest two cases"
-    assert f"{steps}/15" in picture
+    assert f"{steps}/{len(STEPS)}" in picture
 
 
 def test_picture_tells_active_alarms_from_ended_ones() -> None:
@@ -147,21 +147,21 @@ def test_last_line_says_what_to_do() -> None:
     """Before the first values, during the story, after it."""
     assert "waiting for the first values …" in drawn(View(1.0), told(0), "en")
     assert "Ctrl-C ends it" in drawn(busy(), told(14), "en")
-    assert "the story is complete; Ctrl-C counts both ends" in drawn(busy(), told(15), "en")
+    assert "the story is complete; Ctrl-C counts both ends" in drawn(busy(), told(len(STEPS)), "en")
 
 
 def test_early_is_not_bad() -> None:
     """Missing steps alone are early, said in one line; a loss is bad however far the story came."""
-    assert judged(FIGURES, told(15)) == "good"
+    assert judged(FIGURES, told(len(STEPS))) == "good"
     assert judged(FIGURES, told(5)) == "early"
     for key in ("lost", "duplicated", "cases_duplicated", "lamp_deviations"):
-        assert {judged({**FIGURES, key: 1}, told(steps)) for steps in (5, 15)} == {"bad"}
+        assert {judged({**FIGURES, key: 1}, told(steps)) for steps in (5, len(STEPS))} == {"bad"}
     missing = told(5).missing
     lines = verdict(FIGURES, missing, "en", "early").splitlines()
     assert lines[-2:] == [
-        "5 of 15 steps of the story happened",
+        f"5 of {len(STEPS)} steps of the story happened",
         "Ended before the story was over; until then nothing was lost or doubled, no lamp strayed.",
     ]
     bad = verdict(FIGURES, missing, "en", "bad")
-    assert bad.count("did not happen: ") == 10
+    assert bad.count("did not happen: ") == len(STEPS) - 5
     assert bad.endswith("NOT as it should be.")

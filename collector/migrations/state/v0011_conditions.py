@@ -97,6 +97,8 @@ def upgrade() -> None:
         sa.Column("comment", sa.String(500), nullable=False),
         sa.Column("ended", sa.Boolean(), nullable=False),
     )
+    op.create_index("conditions_changed", "conditions", ["changed_ms"])
+    op.create_index("silences_ended", "silences", ["ends_at_ms"])
     _index("silences_running", "silences", "ends_at_ms", "NOT ended", "ended = 0")
     op.create_table(
         "annunciations",
@@ -116,6 +118,7 @@ def upgrade() -> None:
         sa.Column("alarms", sa.Integer(), nullable=False),
         sa.Column("summary", sa.Text(), nullable=False),
     )
+    op.create_index("alarm_floods_ended", "alarm_floods", ["ended_ms"])
     _index("alarm_floods_open", "alarm_floods", "began_ms", "ended_ms IS NULL")
     op.execute(_WHAT_IS_ACTIVE)
 

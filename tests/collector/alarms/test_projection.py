@@ -75,11 +75,12 @@ def test_an_alarm_opens_a_case_with_part_owner_place_and_deadline(tmp_path: Path
 
 def test_further_alarms_of_the_same_part_and_problem_attach_to_the_open_case(tmp_path: Path) -> None:
     """Another device that watches the same part as well; another part opens a case of its own."""
+    bare = [raised(number, part="", device="bare-meter") for number in (4, 5)]
     with standing(settings(tmp_path), Clock()) as collector:
         deliver(
             collector,
             happened(1, raised(1), cleared(1), raised(2)),
-            happened(2, raised(3, device="other-meter"), raised(4, part=""), raised(5, part="")),
+            happened(2, raised(3, device="other-meter"), *bare),
         )
         attached = [row[-1] for row in rows(collector.state, alarms)]
         assert attached[0] == attached[1] == attached[2] != attached[3] == attached[4]
@@ -128,7 +129,10 @@ def test_a_long_backfill_makes_its_cases_in_small_steps_also_over_a_restart(
 ) -> None:
     """Neither memory nor a commit that waits for the same thread grows with how many alarms there are."""
     monkeypatch.setattr("collector.alarms.projection.TOLD_AT_ONCE_MAX", 2)
-    batch = [happened(number, raised(number, part=f"{number}"), backfill=True) for number in range(1, 6)]
+    batch = [
+        happened(number, raised(number, part=f"{number}", device=f"meter-{number}"), backfill=True)
+        for number in range(1, 6)
+    ]
     loaded, steps = settings(tmp_path), []
     with standing(loaded, Clock()) as collector:
         given(collector, [event_batch(data) for data in batch])
@@ -174,7 +178,7 @@ def test_a_replay_from_the_beginning_leaves_identical_tables(chunk: int, tmp_pat
             collector,
             happened(1, raised(1), raised(2), spray),
             happened(2, cleared(1), power),
-            happened(3, raised(3, part=""), backfill=True),
+            happened(3, raised(3, part="", device="bare-meter"), backfill=True),
             broken,
             happened(5, cleared(2), cleared(9)),
         )
@@ -203,7 +207,7 @@ def test_a_storm_of_alarms_is_projected_in_small_transactions(tmp_path: Path) ->
 def test_a_class_of_cases_that_is_gone_makes_no_case_of_what_waited_for_one(tmp_path: Path) -> None:
     """A backfilled alarm was on record, then the settings changed, then the end of the backfill came."""
     with standing(settings(tmp_path), Clock()) as collector:
-        deliver(collector, happened(1, raised(1, problem="noise"), backfill=True))
+        deliver(collector, happened(1, raised(1, problem="noise", device="microphone"), backfill=True))
         collector.state.write_now(lambda db: db.execute(alarms.update().values(waits=True)))
         deliver(collector, happened(2, raised(2)))
         assert [row[-1] is not None for row in rows(collector.state, alarms)] == [False, True]

@@ -79,11 +79,11 @@ async def alarm_now(speaker: Gateway) -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "acknowledge", "dispatched"),
-    [("zh-CN", "确认", "任务派遣"), ("en-US", "Acknowledge", "dispatched")],
+    ("language", "acknowledge", "filed"),
+    [("zh-CN", "确认", "案卷建立"), ("en-US", "Acknowledge", "filed")],
 )
 def test_an_alarm_appears_is_acknowledged_and_its_case_is_followed(
-    broker: Mosquitto, tmp_path: Path, language: str, acknowledge: str, dispatched: str
+    broker: Mosquitto, tmp_path: Path, language: str, acknowledge: str, filed: str
 ) -> None:
     """Without anybody loading the page again; the trend shows what the sensor measured."""
 
@@ -111,7 +111,7 @@ def test_an_alarm_appears_is_acknowledged_and_its_case_is_followed(
             await expect(page.locator("svg.trend polyline")).to_have_count(1, timeout=WAIT_MS)
             [case] = collector.state.read_now(lambda db: db.execute(cases.select()).all())
             await page.get_by_role("link", name=case.number).click()
-            await expect(page.locator(".stages .now")).to_have_text(dispatched, timeout=WAIT_MS)
+            await expect(page.locator(".stages .now")).to_have_text(filed, timeout=WAIT_MS)
             await expect(page.locator("dd", has_text="抢修队")).to_have_count(1)
 
     asyncio.run(scenario())
@@ -127,6 +127,10 @@ def test_a_case_goes_on_by_the_steps_that_its_page_offers(broker: Mosquitto, tmp
             await page.goto(f"{collector.url}/console/cases")
             await page.locator("a.card").click()
             step = page.locator("form.step")
+            await expect(page.locator(".stages .now")).to_have_text("案卷建立", timeout=WAIT_MS)
+            await step.locator("select").select_option("dispatch")
+            await step.locator("[name=department]").fill("抢修队")
+            await step.get_by_role("button").click()
             await expect(page.locator(".stages .now")).to_have_text("任务派遣", timeout=WAIT_MS)
             await step.locator("select").select_option("take_in_hand")
             await step.get_by_role("button").click()
