@@ -142,6 +142,7 @@ def test_imports_come_one_after_the_other(collector: Collector) -> None:
 def test_only_an_administrator_imports(tmp_path: Path) -> None:
     """Whoever commands may read, and no more."""
     with house(tmp_path) as centre_with_people:
+        centre_with_people.people()
         token = centre_with_people.token("desk", Role.COMMAND)
         kind = {"content-type": "text/csv"}
         refused = centre_with_people.ask("POST", IMPORT, token=token, content=csv_text(part(1)), headers=kind)
