@@ -13,10 +13,11 @@ def test_no_case_is_lost_or_filed_twice_and_what_cannot_be_known_waits_for_a_per
     assert told.ambiguous == told.ambiguous_listed > 0
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("weakened", "harm"), [("sends_blindly", "duplicated"), ("done_before_sent", "lost")]
 )
 def test_a_centre_that_leaves_something_out_is_found_out(weakened: str, harm: str) -> None:
-    """The account would not see what it does not count."""
-    told = played(60, CONTROL_KILLS, seed=3, weakened=weakened)
-    assert getattr(told, harm) > 0
+    """A kill has to fall in between, so there are several tries."""
+    tries = (played(60, CONTROL_KILLS, seed=seed, weakened=weakened) for seed in (3, 4, 5, 6))
+    assert any(getattr(told, harm) for told in tries)

@@ -8,7 +8,7 @@ import pytest
 from tests.faults.__main__ import CAMPAIGNS
 from tests.faults.running import Campaign, run, run_all
 
-WHOLE_MINUTES_MAX = 150
+WHOLE_MINUTES_MAX = 175
 PROGRAMS = {
     "good": """
 import sys

@@ -185,5 +185,5 @@ def test_an_early_end_is_no_bad_end(tmp_path: Path) -> None:
     )
     assert (ran.returncode, json.loads(ran.stdout)["verdict"]) == (1, "early")
     assert "starting: gateway of the street …" in ran.stderr
-    assert "0 of 15 steps of the story happened" in ran.stderr
+    assert "0 of 19 steps of the story happened" in ran.stderr
     assert ran.stderr.endswith(f"files: {tmp_path / 'a'}/\n")
