@@ -246,6 +246,7 @@ class Bounded(Held):
 
     def _begin(self, output: Output, run: Run, reason: str, now: Moment) -> list[RuleEffect]:
         """See Held._begin."""
+        self.budget.look(now)  # it may have rested over midnight
         self.proving.begins(run, self.start, now)
         return super()._begin(output, run, reason, now)
 

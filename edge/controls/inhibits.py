@@ -42,6 +42,7 @@ class Inhibits:
 
     def now(self, now_s: float) -> Inhibited | None:
         """Return why the output must stay off now, what is known before what is not; or None."""
+        self.see(now_s)  # of each, whichever is told
         unknown: Inhibited | None = None
         for index, (inhibit, window) in enumerate(zip(self.declared, self.windows, strict=True)):
             value = window.value(now_s)

@@ -159,6 +159,32 @@ def test_rain_that_fell_while_nothing_asked_for_a_run_still_keeps_it_off() -> No
     assert bench.on()
 
 
+def test_an_inhibit_that_lasts_is_remembered_behind_another_that_is_told() -> None:
+    """Frost stands first in the list, and the door was open meanwhile."""
+    door = {"point": "sensor/door", "equals": True, "reason": "door open", "lasts_s": 60.0}
+    bench = Bench(SPRAY | {"inhibits": [FROST, door]})
+    bench.step(5, value=200.0, cold=1.0, door=True)
+    bench.step(1, door=False)
+    bench.step(40, cold=10.0)
+    assert not bench.on()
+    bench.step(30)
+    assert bench.on()
+
+
+def test_a_run_by_hand_after_a_night_of_rest_counts_for_the_new_day() -> None:
+    """Yesterday's budget was spent; nobody looked at midnight."""
+    bench = Bench(SPRAY | {"runs_per_day_max": 1}, at_s=16 * 3600 - 200)
+    bench.step(20, value=200.0)
+    bench.step(20, value=100.0)
+    assert bench.control.rests
+    bench.now_s += 86_400
+    bench.said(bench.engine.manual(OUT, True, bench.now.wall_ms + 60_000, Holder.LOCAL, "wang", bench.now))
+    bench.step(10)
+    assert bench.on()
+    assert bench.orders[-1][1].self_off_s is None or bench.orders[-1][1].self_off_s > 10
+    assert bench.control.budget.runs == 1
+
+
 def test_a_control_at_rest_wakes_for_its_start_for_its_output_and_for_a_hand() -> None:
     """Each of them alone ends the rest; what it ran is counted from its start, not from the last look."""
     bench = Bench(SPRAY)
