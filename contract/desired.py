@@ -22,6 +22,7 @@ class DesiredKind(StrEnum):
     LAMP_PLAN = "lamp_plan"
     LAMP_OVERRIDES = "lamp_overrides"
     LAMP_CONDITIONS = "lamp_conditions"
+    CONFIGURATION = "configuration"  # a gateway's settings, as TOML
 
 
 class Outcome(StrEnum):
@@ -32,6 +33,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     ROLLED_BACK = "rolled_back"  # it could not be executed: the former is in force again
     EXPIRED = "expired"  # it was in force until its end; nothing has followed it
+    OVERRIDDEN = "overridden"  # somebody has changed the settings at the gateway since: those hold
 
 
 class Refusal(StrEnum):
