@@ -65,7 +65,7 @@ from collector.settings import Http, Loaded, SeriesStore
 from collector.telling import api as telling_api
 from collector.telling.desk import TellingDesk
 from collector.world import World
-from contract.desired import DesiredKind, object_problems
+from contract.desired import DesiredKind, configuration_problems, object_problems
 from contract.signing import SigningKey
 
 __all__ = ["Collector", "CollectorError", "World", "people_offline", "redo", "running"]
@@ -215,7 +215,8 @@ class Collector:
                 desired_api.Desk(
                     state,
                     desired,
-                    dict.fromkeys(DesiredKind, object_problems),
+                    dict.fromkeys(DesiredKind, object_problems)
+                    | {DesiredKind.CONFIGURATION: configuration_problems},
                     settings.desired.push_bytes_max,
                     world.now_ms,
                 )

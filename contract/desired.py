@@ -4,6 +4,7 @@ They travel signed (``contract.signing``). What a body means is for whoever exec
 """
 
 import json
+import tomllib
 from enum import StrEnum
 
 import msgspec
@@ -92,6 +93,15 @@ def object_problems(body: str) -> list[str]:
     except (ValueError, RecursionError) as error:
         return [f"is no JSON: {error}"]
     return [] if isinstance(told, dict) else ["is no JSON object"]
+
+
+def configuration_problems(body: str) -> list[str]:
+    """Return what is wrong with a body that must be TOML; only its gateway knows whether it can run so."""
+    try:
+        tomllib.loads(body)
+    except (ValueError, RecursionError) as error:
+        return [f"is no TOML: {error}"]
+    return []
 
 
 def _check(document: Desired) -> None:

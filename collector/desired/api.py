@@ -25,7 +25,9 @@ from contract.names import checked_name
 Validator = Callable[[str], Sequence[str]]
 """Takes a body and returns what is wrong with it, in sentences."""
 
-PUSHERS = allowed(Role.LIGHTING)
+PUSHERS = allowed(Role.LIGHTING, Role.TECHNICIAN)
+PUSHER_OF = {DesiredKind.CONFIGURATION: Role.TECHNICIAN}
+"""What is for the lighting team unless it stands here; an administrator may push all."""
 GATEWAYS_PER_PUSH_MAX = 2_000
 PROBLEMS_TOLD_MAX = 100
 
@@ -107,6 +109,11 @@ def router(desk: Desk) -> APIRouter:
         kind: DesiredKind, asked: PushRequest, actor: Annotated[Actor, Depends(PUSHERS)]
     ) -> Page[DesiredView]:
         """Push a document to each of the gateways, or to none of them if one is refused."""
+        role = PUSHER_OF.get(kind, Role.LIGHTING)
+        if not actor.may(role):
+            raise HTTPException(403, f"{actor.name} is {actor.role}; a {kind} is pushed by a {role}")
+        if kind is DesiredKind.CONFIGURATION and asked.expires_ms is not None:
+            raise HTTPException(422, "a configuration holds until the next one; leave expires_ms out")
         if problems := _problems(asked, desk.validators[kind]):
             raise _refused(problems)
         who, now_ms = named(actor, asked.who), desk.now_ms()

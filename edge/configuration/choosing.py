@@ -75,7 +75,7 @@ def loaded_of(document: Document, settings_file: Path) -> Loaded:
 
 
 def given_up(settings_file: Path, chosen: Chosen, reason: str) -> Ended:
-    """End the trial that let the gateway fall; it blocks. Where the disk refuses, starts go on being counted."""
+    """End the trial that let the gateway fall; it blocks. If the disk refuses, its starts are counted on."""
     document = chosen.document
     if document is None:
         raise ValueError("nothing is on trial")
