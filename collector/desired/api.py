@@ -92,17 +92,12 @@ def router(desk: Desk) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix="/desired")
 
-    async def within_bounds(request: Request) -> None:
-        length = request.headers.get("content-length", "")
-        if not length.isdigit():
-            raise HTTPException(411, "say how long the request is (Content-Length)")
-        if int(length) > desk.push_bytes_max:
-            told = f"the request takes {length} bytes, {desk.push_bytes_max} at most (push_bytes_max)"
-            raise HTTPException(413, f"{told}; push to fewer gateways at once")
+    async def bounded(request: Request) -> None:
+        within_bounds(request, desk.push_bytes_max)
 
     @routes.put(
         "/{kind}",
-        dependencies=[Depends(within_bounds)],
+        dependencies=[Depends(bounded)],
         responses={code: {"model": RefusalView} for code in (409, 411, 413)},
     )
     async def put_desired(
@@ -114,8 +109,8 @@ def router(desk: Desk) -> APIRouter:
             raise HTTPException(403, f"{actor.name} is {actor.role}; a {kind} is pushed by a {role}")
         if kind is DesiredKind.CONFIGURATION and asked.expires_ms is not None:
             raise HTTPException(422, "a configuration holds until the next one; leave expires_ms out")
-        if problems := _problems(asked, desk.validators[kind]):
-            raise _refused(problems)
+        if problems := document_problems(asked.documents, desk.validators[kind]):
+            raise refused(problems)
         who, now_ms = named(actor, asked.who), desk.now_ms()
         push = Push(kind, asked.documents, who, asked.effective_ms, asked.expires_ms)
         names = sorted(asked.documents)
@@ -131,7 +126,7 @@ def router(desk: Desk) -> APIRouter:
         except PushError as error:
             if not error.problems:
                 raise HTTPException(409, str(error)) from error
-            raise _refused(error.problems) from error
+            raise refused(error.problems) from error
         return Page(items=items, next=None)
 
     @routes.get("/{kind}")
@@ -149,11 +144,21 @@ def router(desk: Desk) -> APIRouter:
     return routes
 
 
-def _problems(asked: PushRequest, validator: Validator) -> dict[str, str]:
+def within_bounds(request: Request, bytes_max: int) -> None:
+    """Refuse a request that does not say its length, or says too much, before it is read."""
+    length = request.headers.get("content-length", "")
+    if not length.isdigit():
+        raise HTTPException(411, "say how long the request is (Content-Length)")
+    if int(length) > bytes_max:
+        told = f"the request takes {length} bytes, {bytes_max} at most (push_bytes_max)"
+        raise HTTPException(413, f"{told}; push to fewer gateways at once")
+
+
+def document_problems(documents: Mapping[str, str], validator: Validator) -> dict[str, str]:
     """Return what is wrong, by gateway; equal bodies are looked at once."""
     found: dict[str, str] = {}
     judged: dict[str, str] = {}
-    for gateway, body in asked.documents.items():
+    for gateway, body in documents.items():
         try:
             checked_name(gateway, "gateway")
         except ContractError as error:
@@ -170,7 +175,7 @@ def _problems(asked: PushRequest, validator: Validator) -> dict[str, str]:
     return found
 
 
-def _refused(problems: Mapping[str, str]) -> HTTPException:
+def refused(problems: Mapping[str, str]) -> HTTPException:
     """Return a refusal in the form in which parameters out of bounds are told."""
     told: list[dict[str, Any]] = [
         {"type": "document", "loc": ["body", "documents", gateway], "msg": text}

@@ -183,7 +183,7 @@ class Site:
     def heard_ms(self, gateway: str) -> int:
         """Return when the centre has heard a gateway last, by the clock of both."""
         answer = httpx.get(f"{self.url}/api/v1/gateways", timeout=30, trust_env=False)
-        return max(item["heard_ms"] for item in answer.json()["items"] if item["gateway"] == gateway)
+        return max(int(item["heard_ms"]) for item in answer.json()["items"] if item["gateway"] == gateway)
 
     def standing(self, gateway: str) -> dict[str, Any]:
         """Return where its newest document stands."""

@@ -177,7 +177,7 @@ def wrong(folder: Path, seed: int, weaken: str = "") -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("seed", [1, 4])
+@pytest.mark.parametrize("seed", [1])
 def test_whenever_the_power_fails_a_gateway_comes_back_to_what_is_good(folder: Path, seed: int) -> None:
     """Whatever of the unsynced arrives, and also where nobody ever proves what was begun."""
     assert wrong(folder, seed) == []
