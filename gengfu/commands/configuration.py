@@ -25,9 +25,7 @@ OPTIONS = {
     "who": "--who",
 }
 
-app = typer.Typer(
-    help="Settings of gateways: pushed in waves, tried, rolled back by themselves.", no_args_is_help=True
-)
+app = typer.Typer(help="Settings of gateways, pushed in waves.", no_args_is_help=True)
 
 RolloutId = Annotated[str, typer.Argument(metavar="ROLLOUT", help="The first letters of its id will do.")]
 
@@ -36,12 +34,10 @@ RolloutId = Annotated[str, typer.Argument(metavar="ROLLOUT", help="The first let
 def push(
     files: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="FILE...", help="Files of settings, or folders of them; each names its gateway."
-        ),
+        typer.Argument(metavar="FILE", help="Files of settings, or folders of such; each names its gateway."),
     ],
     waves: Annotated[
-        str, typer.Option("--waves", metavar="N,N,...", help="So many gateways in each wave, then the rest.")
+        str, typer.Option("--waves", metavar="N,N", help="So many gateways in each wave, then the rest.")
     ] = "1",
     failures_max: Annotated[
         int, typer.Option("--failures-max", metavar="N", min=0, help="So many may fail before it stops.")

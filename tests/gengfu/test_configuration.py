@@ -1,4 +1,4 @@
-"""``gengfu configuration`` and ``gengfu edge configuration`` as people read them: 80 columns, both languages."""
+"""``gengfu configuration`` and ``gengfu edge configuration`` at a terminal, in both languages."""
 
 import asyncio
 import json
