@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, func, select
 
@@ -39,7 +39,6 @@ class Desk:
     state: Database
     book: DesiredBook
     validators: Mapping[DesiredKind, Validator]
-    push_bytes_max: int
     now_ms: Callable[[], int]
 
 
@@ -90,18 +89,9 @@ def router(desk: Desk) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix="/desired")
 
-    async def within_bounds(request: Request) -> None:
-        length = request.headers.get("content-length", "")
-        if not length.isdigit():
-            raise HTTPException(411, "say how long the request is (Content-Length)")
-        if int(length) > desk.push_bytes_max:
-            told = f"the request takes {length} bytes, {desk.push_bytes_max} at most (push_bytes_max)"
-            raise HTTPException(413, f"{told}; push to fewer gateways at once")
-
     @routes.put(
         "/{kind}",
-        dependencies=[Depends(within_bounds)],
-        responses={code: {"model": RefusalView} for code in (409, 411, 413)},
+        responses={409: {"model": RefusalView}},
     )
     async def put_desired(
         kind: DesiredKind, asked: PushRequest, actor: Annotated[Actor, Depends(PUSHERS)]
