@@ -101,7 +101,9 @@ def router(desk: Desk) -> APIRouter:
         """Push a document to each of the gateways, or to none of them if one is refused."""
         role = PUSHER_OF.get(kind, Role.LIGHTING)
         if not actor.may(role):
-            raise HTTPException(403, f"{actor.name} is {actor.role}; a {kind} is pushed by a {role}")
+            raise HTTPException(
+                403, f"{actor.name} is {actor.role}; this is for {role}, {Role.ADMINISTRATOR}"
+            )
         if kind is DesiredKind.CONFIGURATION and asked.expires_ms is not None:
             raise HTTPException(422, "a configuration holds until the next one; leave expires_ms out")
         if problems := document_problems(asked.documents, desk.validators[kind]):
