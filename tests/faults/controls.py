@@ -74,6 +74,8 @@ class Walk(World):
         if chance.random() < 0.01:
             name = chance.choice(ALL)
             self.breaks(name, broken=chance.random() < 0.3)
+        if chance.random() < 0.01:
+            self.disk_takes_s = chance.choice((0.0, 0.0, 0.4, 1.0))
         if chance.random() < 0.003:
             self.jumps(chance.choice(JUMPS_MS))
         if chance.random() < 0.005:
@@ -82,7 +84,9 @@ class Walk(World):
     def _people(self) -> None:
         chance, name = self.chance, self.chance.choice(ALL)
         dice = chance.random()
-        if dice < 0.006:
+        if self.waiting and dice < 0.1:
+            self.locks(self.waiting[0][1].output.point)  # somebody comes just then
+        elif dice < 0.006:
             self.locks(name)
         elif dice < 0.014:
             self.unlocks(name)
@@ -133,10 +137,16 @@ def _silent_end(usual: Callable[..., list[RuleEffect]]) -> Callable[..., list[Ru
     return lambda self, *given: [effect for effect in usual(self, *given) if not isinstance(effect, Emit)]
 
 
+def _waits_on(usual: Callable[..., list[RuleEffect]]) -> Callable[..., list[RuleEffect]]:
+    """Weakened: a lock leaves a start that waits for its record."""
+    return lambda self, *given: usual(self, *given)[:0]
+
+
 WEAKENED: Mapping[str, tuple[type, str, Callable[[Any], Any], str]] = {
     "inhibit_ignored_while_running": (Bounded, "_bounded", _no_inhibits, "on_while_inhibited"),
     "renewed_without_end": (Bounded, "_bounded", _no_longest, "longer_than_the_longest"),
     "lock_ignored_by_the_centre": (Held, "_refused", _centre_unlocks, "against_precedence"),
+    "lock_leaves_what_waits": (Held, "_left_as_it_is", _waits_on, "against_precedence"),
     "end_not_recorded": (Held, "_end", _silent_end, "not_in_the_audit"),
 }
 """What is weakened, and what must be found because of it."""

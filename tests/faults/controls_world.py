@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contract.events import ControlAction, ControlChanged, Holder
-from edge.rules.effects import Answer, Emit, RuleEffect, Switch
+from edge.newest import Newest
+from edge.rules.effects import Answer, Emit, RuleEffect, Switch, Withdraw
 from edge.settings import Ref, ref
 from tests.edge.controls.bench import Bench
 
@@ -114,6 +115,11 @@ class World(Bench):
         self.measured = dict(self.values)
         """What was read last."""
         self.sensors_answer = True
+        self.disk_takes_s = 0.0
+        """So long a start waits for its record, as in edge.gateway."""
+        self.waiting: list[tuple[float, Switch]] = []
+        """Starts that wait, and until when."""
+        self.newest = Newest()
         self.causes: Counter[tuple[str, str]] = Counter()
         self.unanswered: dict[str, float] = {}
         """Commands of the centre, and when they were given; a restart leaves them to who keeps them."""
@@ -129,33 +135,37 @@ class World(Bench):
         """Let time pass, look, and judge what is found."""
         self.tally.steps += 1
         self.now_s += seconds
+        self._recorded_by_now()
         self.look()
         self.judge()
 
     def do(self, effects: list[RuleEffect]) -> None:
         """See Bench.do: commands may be lost, and the record is held against them."""
-        events, switches = 0, []
+        events, switches, told = 0, [], set()
         for number, effect in enumerate(effects):
             match effect:
                 case Emit(ControlChanged() as event):
                     events += 1
+                    told.add(Ref(event.device, event.point))
                     self._recorded(event)
                 case Emit():
                     events += 1
                 case Answer(command_id):
                     if self.unanswered.pop(command_id, None) is None:
                         self.tally.found("answered_twice", f"{self.now_s:.1f} s: {effect}")
-                case Switch():
-                    switches.append(effect)
+                case Withdraw(output):
+                    self.newest.withdraw(output)
+                case Switch(output, on):
+                    self.newest.take(effect)
                     self._ordered(effect, effects[number + 1 :])
+                    if on and output in told and self.disk_takes_s:
+                        self.waiting.append((self.now_s + self.disk_takes_s, effect))
+                        continue
+                    switches.append(effect)
+                    self._sent(effect)
         if events:
             self.kept = json.loads(json.dumps(self.engine.remembered()))
-        if self.answers and switches:
-            back = [
-                self._sample(*at, self.relays[at].reads(self.now_s))
-                for at in {each.output for each in switches}
-            ]
-            self.do(self.engine.observe(back, self.now))
+        self._read_back(switches)
 
     def look(self) -> None:
         """Read some of it: whatever the line gives."""
@@ -222,10 +232,12 @@ class World(Bench):
             self.do(self.engine.shut_down(self.now))
             for _ in range(3):
                 self.now_s += 0.5
+                self._recorded_by_now()
                 self.look()
                 self._mark()
             self.kept = json.loads(json.dumps(self.engine.remembered()))
-        self.present = present
+        self.present, self.newest = present, Newest()
+        self.waiting.clear()
         self.unanswered.clear()
         fresh = Bench(*SETTINGS[self.present], first_id=next(self._numbers))
         self.settings, self.engine, self._numbers = fresh.settings, fresh.engine, fresh._numbers
@@ -286,10 +298,7 @@ class World(Bench):
             watch.run = ""
 
     def _ordered(self, switch: Switch, after: list[RuleEffect]) -> None:
-        """Hold a command against the record and the precedence; give it to the board, or lose it.
-
-        A start is on record before its command, a stop right ``after`` it.
-        """
+        """Hold a command against the record: a start is on it before, a stop right ``after`` it."""
         at, watch = switch.output, self.watches[switch.output]
         self.tally.orders += 1
         where = f"{self.now_s:.1f} s: {at} {'on' if switch.on else 'off'}"
@@ -301,12 +310,35 @@ class World(Bench):
         )
         if switch.on is not (bool(watch.run) and not (ends and not switch.on)):
             self.tally.found("not_in_the_audit", where)
+        if switch.on and self._must_be_off(at):
+            self.tally.found("on_while_inhibited", f"{where} ordered")
+
+    def _recorded_by_now(self) -> None:
+        """Send what has waited for its record, if it still stands."""
+        due = [switch for at_s, switch in self.waiting if at_s <= self.now_s]
+        self.waiting = [(at_s, switch) for at_s, switch in self.waiting if at_s > self.now_s]
+        sent = [switch for switch in due if self.newest.stands(switch)]
+        for switch in sent:
+            self._sent(switch)
+        self._read_back(sent)
+
+    def _read_back(self, switches: list[Switch]) -> None:
+        """Let the rules see what the outputs read after commands."""
+        if self.answers and switches:
+            back = [
+                self._sample(*at, self.relays[at].reads(self.now_s))
+                for at in {each.output for each in switches}
+            ]
+            self.do(self.engine.observe(back, self.now))
+
+    def _sent(self, switch: Switch) -> None:
+        """Hold what is sent against the precedence; give it to the board, or lose it."""
+        at, watch = switch.output, self.watches[switch.output]
+        where = f"{self.now_s:.1f} s: {at} {'on' if switch.on else 'off'}"
         if switch.on and watch.locked:
             self.tally.found("against_precedence", f"{where} under lock")
         if switch.on and watch.off_until_s > self.now_s:
             self.tally.found("against_precedence", f"{where}, and somebody holds it off")
-        if switch.on and self._must_be_off(at):
-            self.tally.found("on_while_inhibited", f"{where} ordered")
         if self.answers and self.takes():
             self.relays[at].take(switch, self.now_s)
             self._mark()
