@@ -98,6 +98,8 @@ class Watch:
     until_ms: int = 0
     """Either, by the wall clock: that is what a restart goes by."""
     stopped_s: float = float("-inf")
+    stopped_ahead_ms: int = 0
+    """By how much the wall clock was ahead then: another process knows of that rest by the wall clock alone."""
     run: str = ""
     """The cause of the run that is under way by the record."""
 
@@ -249,6 +251,8 @@ class World(Bench):
                 watch.unclear_until_s = max(watch.unclear_until_s, self.now_s + RETRY_S)
             if at not in self._declared or not self._held_off(at):
                 watch.off_until_s = watch.local_until_s = -1
+            watch.stopped_s -= max(0, self.wall_ms_ahead - watch.stopped_ahead_ms) / 1000
+            watch.stopped_ahead_ms = self.wall_ms_ahead
             left_s = (watch.until_ms - self.now.wall_ms) / 1000
             watch.off_until_s = self.now_s + left_s if watch.off_until_s > 0 else -1
             watch.local_until_s = self.now_s + left_s if watch.local_until_s > 0 else -1
@@ -293,7 +297,7 @@ class World(Bench):
             event.action is ControlAction.RELEASED and "settings have changed" in event.reason
         )
         if event.action is ControlAction.STOPPED:
-            watch.stopped_s = self.now_s
+            watch.stopped_s, watch.stopped_ahead_ms = self.now_s, self.wall_ms_ahead
         if ended and event.cause in (watch.run, ""):
             watch.run = ""
 
