@@ -99,7 +99,7 @@ class Watch:
     """Either, by the wall clock: that is what a restart goes by."""
     stopped_s: float = float("-inf")
     stopped_ahead_ms: int = 0
-    """By how much the wall clock was ahead then: another process knows of that rest by the wall clock alone."""
+    """By how much the wall clock was ahead then: another process knows of the rest by it alone."""
     run: str = ""
     """The cause of the run that is under way by the record."""
 
