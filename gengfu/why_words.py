@@ -24,9 +24,10 @@ _STATES = {
     "locked_out": ("locked out after runs without effect", "多次运行无效，已停用"),
     "over_budget": ("over its daily budget", "当日额度用完"),
     "resting": ("resting", "间歇中"),
+    "left": ("left on by former settings, brought off", "旧配置遗留，正在关闭"),
     "unknown": ("not known", "未知"),
 }
-_KINDS = {"alarm": ("alarm", "报警"), "control": ("control", "控制")}
+_KINDS = {"alarm": ("alarm", "报警"), "control": ("control", "控制"), "output": ("output", "输出")}
 _HOLDERS = {
     "lock": ("the maintenance lock", "检修锁"),
     "inhibit": ("an inhibit", "安全闭锁"),
@@ -59,6 +60,10 @@ _FACTS = {
     "without_effect": (
         "{value} runs without effect, locked out at {limit}",
         "连续 {value} 次运行无效，{limit} 次后停用",
+    ),
+    "left": (
+        "no control has it any more ({name} had it); `gengfu edge release` leaves it as it is",
+        "已无控制使用它（原为 {name}）；用 gengfu edge release 保持现状",
     ),
     "alarm": ("its own alarm is active (output {name})", "自身报警中（{name}）"),
 }

@@ -9,16 +9,21 @@ import typer
 from gengfu.commands.edge_socket import DEFAULT_SETTINGS, AsJson, Settings, fail, told
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edge.local.words import Answer
 
-Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="device/point, or the name of its control.")]
+Output = Annotated[
+    str, typer.Argument(metavar="OUTPUT", help="device/point, or the name of its control: all its outputs.")
+]
 Who = Annotated[str, typer.Option("--who", metavar="NAME", help="Who does it; your user name by default.")]
 
 _TEXTS = {
-    "lock": ("{0} is locked until it is unlocked here", "{0} 已锁定，须在现场解锁"),
-    "unlock": ("{0} is unlocked", "{0} 已解锁"),
-    "manual": ("{0} is held {1} until {2}", "{0} 保持{1}，至 {2}"),
-    "release": ("{0} is released", "{0} 已释放"),
+    "lock": ("{0}: locked until unlocked here", "{0} 已锁定，须在现场解锁"),
+    "unlock": ("{0}: unlocked", "{0} 已解锁"),
+    "manual": ("{0}: held {1} until {2}", "{0} 保持{1}，至 {2}"),
+    "release": ("{0}: released", "{0} 已释放"),
+    "and": (", ", "、"),
     "maintain": ("{0}: planned work until {1}", "{0}：计划检修至 {1}"),
     "maintained": ("{0}: planned work has ended", "{0}：计划检修结束"),
     "reset": ("{0} is reset", "{0} 已复位"),
@@ -36,7 +41,7 @@ def lock(
     """
     from edge.local.words import Lock
 
-    told(settings, Lock(output, _who(who)), lambda _: _text("lock").format(output), as_json=as_json)
+    told(settings, Lock(output, _who(who)), _about("lock"), as_json=as_json)
 
 
 def unlock(
@@ -45,7 +50,7 @@ def unlock(
     """Unlock an output: its rules have it again."""
     from edge.local.words import Unlock
 
-    told(settings, Unlock(output, _who(who)), lambda _: _text("unlock").format(output), as_json=as_json)
+    told(settings, Unlock(output, _who(who)), _about("unlock"), as_json=as_json)
 
 
 def manual(
@@ -63,7 +68,7 @@ def manual(
     from gengfu.why_words import until
 
     def words(answer: "Answer") -> str:
-        return _text("manual").format(output, _text(state), until(answer.until_ms, answer))
+        return _text("manual").format(_outputs(answer), _text(state), until(answer.until_ms, answer))
 
     told(settings, Manual(output, state == "on", _seconds(duration), _who(who)), words, as_json=as_json)
 
@@ -74,7 +79,7 @@ def release(
     """Let go of an output that is held here: its rules have it again."""
     from edge.local.words import Release
 
-    told(settings, Release(output, _who(who)), lambda _: _text("release").format(output), as_json=as_json)
+    told(settings, Release(output, _who(who)), _about("release"), as_json=as_json)
 
 
 def maintenance(
@@ -144,6 +149,14 @@ def _seconds(duration: str) -> float:
     if not found:
         fail("--for: give more than nothing")
     return found
+
+
+def _about(key: str) -> "Callable[[Answer], str]":
+    return lambda answer: _text(key).format(_outputs(answer))
+
+
+def _outputs(answer: "Answer") -> str:
+    return _text("and").join(answer.outputs)
 
 
 def _text(key: str) -> str:

@@ -55,7 +55,7 @@ def said(
 
 def test_each_command_says_what_it_has_done(hand: Hand, tmp_path: Path) -> None:
     """In words, in the language of the terminal, or as JSON."""
-    assert said(tmp_path, "lock", OUTPUT, "--who", "li") == f"{OUTPUT} is locked until it is unlocked here\n"
+    assert said(tmp_path, "lock", OUTPUT, "--who", "li") == f"{OUTPUT}: locked until unlocked here\n"
     assert "已解锁" in said(tmp_path, "unlock", OUTPUT, env=CHINESE)
     assert "held on until" in said(tmp_path, "manual", OUTPUT, "on", "--for", "10min")
     assert "released" in said(tmp_path, "release", "dust-spray")

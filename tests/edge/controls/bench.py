@@ -155,7 +155,7 @@ class Bench:
         again._numbers = itertools.count(next(self._numbers) + 10_000)
         again.relays |= self.relays
         again.now_s, again.values = self.now_s + after_s, dict(self.values)
-        again.wall_ms_ahead, again.events = self.wall_ms_ahead, self.events
+        again.wall_ms_ahead, again.events, again.answers = self.wall_ms_ahead, self.events, self.answers
         again.do(again.engine.recall(self.engine.remembered() if kept is None else kept, again.now))
         return again
 
