@@ -81,6 +81,11 @@ class Controls(RuleBasedStateMachine):
         """Or is mended."""
         self.world.breaks(name, broken=broken)
 
+    @rule(name=_names, welded=st.booleans())
+    def relay_welds(self, name: str, welded: bool) -> None:
+        """Or is mended."""
+        self.world.welds(name, welded=welded)
+
     @rule(name=_names)
     def locked(self, name: str) -> None:
         """For maintenance."""

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from contract.events import ControlAction, ControlChanged, Holder
+from contract.events import AlarmCleared, AlarmRaised, ControlAction, ControlChanged, Holder
 from edge.newest import Newest
 from edge.rules.effects import Answer, Emit, RuleEffect, Switch, Withdraw
 from edge.settings import Ref, ref
@@ -61,6 +61,8 @@ SETTINGS: tuple[tuple[dict[str, Any], ...], ...] = (
     (SPRAY | {"output": "relay/moved"}, PUMPS | {"lag": None}, VALVE | {"name": "drain"}, LIGHT),
 )
 """Of the second, controls have moved, lost an output, another name, or are gone."""
+LEFT_S = 30.0 + PROOF_S + SLACK_S
+"""So long after new settings an output may be on that has no control any more, and nobody is told."""
 ALL = ("spray", "moved", "pump_1", "pump_2", "valve", "storm", "light")
 OPENS = (ControlAction.STARTED,)
 
@@ -91,6 +93,8 @@ class Watch:
     unclear_until_s: float = float("-inf")
     """A command was lost or the board did not answer: it may be late so long."""
     locked: bool = False
+    theirs: bool = False
+    """Another process has taken up its lock: nothing is sent, and whoever locked it may have switched it."""
     off_until_s: float = float("-inf")
     """Somebody holds it off until then."""
     local_until_s: float = float("-inf")
@@ -100,6 +104,12 @@ class Watch:
     stopped_s: float = float("-inf")
     stopped_ahead_ms: int = 0
     """By how much the wall clock was ahead then: another process knows of the rest by it alone."""
+    stuck_s: float = float("-inf")
+    """When it could not be switched off last."""
+    left_s: float = float("inf")
+    """Since when it is to be brought off although no control has it."""
+    alarms: set[str] = field(default_factory=set)
+    """Ids of those that are active."""
     run: str = ""
     """The cause of the run that is under way by the record."""
 
@@ -126,6 +136,7 @@ class World(Bench):
         self.unanswered: dict[str, float] = {}
         """Commands of the centre, and when they were given; a restart leaves them to who keeps them."""
         self.kept: Any = {}
+        self.started_s = 0.0
         self.present = 0
         self._all_relays()
 
@@ -150,6 +161,9 @@ class World(Bench):
                     events += 1
                     told.add(Ref(event.device, event.point))
                     self._recorded(event)
+                case Emit(AlarmRaised() | AlarmCleared() as event):
+                    events += 1
+                    self._alarmed(event)
                 case Emit():
                     events += 1
                 case Answer(command_id):
@@ -193,6 +207,10 @@ class World(Bench):
         """A relay sticks, or is mended."""
         self.relays[Ref("relay", name)].broken = broken
 
+    def welds(self, name: str, *, welded: bool) -> None:
+        """Contacts weld, or are mended."""
+        self.relays[Ref("relay", name)].welded = welded
+
     def locks(self, name: str) -> None:
         """Somebody locks an output for maintenance."""
         if self.said(self.engine.lock(f"relay/{name}", "wang", self.now)) == "":
@@ -201,8 +219,12 @@ class World(Bench):
 
     def unlocks(self, name: str) -> None:
         """They are done."""
-        if self.said(self.engine.unlock(f"relay/{name}", "wang", self.now)) == "":
-            self.watches[Ref("relay", name)].locked = False
+        refusal, effects = self.engine.unlock(f"relay/{name}", "wang", self.now)
+        if not refusal:
+            watch = self.watches[Ref("relay", name)]
+            watch.locked, watch.left_s = False, max(self.now_s, watch.left_s)
+            watch.theirs, watch.unclear_until_s = False, self.now_s + RETRY_S
+        self.do(effects)
 
     def holds(self, name: str, *, by: Holder, on: bool, for_s: float, command: str = "") -> None:
         """Somebody holds an output by hand; ``command`` is the id of the centre's."""
@@ -226,6 +248,7 @@ class World(Bench):
         if self.said(self.engine.release(f"relay/{name}", Holder.LOCAL, "wang", self.now)) == "":
             watch = self.watches[Ref("relay", name)]
             watch.off_until_s = watch.local_until_s = -1
+            watch.left_s = float("inf")
 
     def restarts(self, *, orderly: bool, present: int, after_s: float) -> None:
         """Another process: after an orderly stop or a crash, perhaps with other settings."""
@@ -247,6 +270,8 @@ class World(Bench):
         self.now_s += after_s
         self._mark()
         for at, watch in self.watches.items():
+            watch.theirs = watch.locked
+            watch.left_s = min(watch.left_s, self.now_s) if self._is_left(at) else float("inf")
             if at not in self._declared or not orderly:
                 watch.unclear_until_s = max(watch.unclear_until_s, self.now_s + RETRY_S)
             if at not in self._declared or not self._held_off(at):
@@ -256,6 +281,7 @@ class World(Bench):
             left_s = (watch.until_ms - self.now.wall_ms) / 1000
             watch.off_until_s = self.now_s + left_s if watch.off_until_s > 0 else -1
             watch.local_until_s = self.now_s + left_s if watch.local_until_s > 0 else -1
+        self.started_s = self.now_s
         self.do(self.engine.recall(self.kept, self.now))
 
     def _held_off(self, at: Ref) -> bool:
@@ -263,6 +289,13 @@ class World(Bench):
         owner = next(each.name for each in self.settings.controls if str(at) in each.outputs)
         state = self.kept.get("controls", {}).get(owner, {}).get("outputs", {}).get(str(at), {})
         return "manual" in state and not state["manual"][0]
+
+    def _is_left(self, at: Ref) -> bool:
+        """Say whether it was kept that an output may be on which failed off and has no control now."""
+        if at in self._declared or at.point in ("storm", "light"):
+            return False
+        states = (each.get("outputs", {}) for each in self.kept.get("controls", {}).values())
+        return any({"run", "left", "alarm"} & state.get(str(at), {}).keys() for state in states)
 
     @property
     def _declared(self) -> set[Ref]:
@@ -272,6 +305,11 @@ class World(Bench):
         """The board has all its relays, whatever the settings name."""
         for name in ALL:
             self.relays.setdefault(Ref("relay", name), type(next(iter(self.relays.values())))())
+
+    def _alarmed(self, event: AlarmRaised | AlarmCleared) -> None:
+        """Follow the alarms of outputs by the record."""
+        if watch := self.watches.get(Ref(event.device, event.point)):
+            (watch.alarms.add if isinstance(event, AlarmRaised) else watch.alarms.discard)(event.id)
 
     def _recorded(self, event: ControlChanged) -> None:
         """Follow the runs by the record alone."""
@@ -341,6 +379,8 @@ class World(Bench):
         where = f"{self.now_s:.1f} s: {at} {'on' if switch.on else 'off'}"
         if switch.on and watch.locked:
             self.tally.found("against_precedence", f"{where} under lock")
+        if watch.locked and at not in self._declared:
+            self.tally.found("against_precedence", f"{where} under lock, and no control has it")
         if switch.on and watch.off_until_s > self.now_s:
             self.tally.found("against_precedence", f"{where}, and somebody holds it off")
         if self.answers and self.takes():
@@ -379,13 +419,20 @@ class World(Bench):
         for at, relay in self.relays.items():
             watch, on = self.watches[at], relay.reads(self.now_s)
             control = next((each for each in self.settings.controls if str(at) in each.outputs), None)
-            if not self.answers:
+            if not self.answers or relay.welded or watch.theirs:
                 watch.unclear_until_s = self.now_s + RETRY_S
+            if relay.welded or watch.theirs:
+                watch.stuck_s = self.now_s
+            left_for_s = self.now_s - max(watch.left_s, self.started_s)
+            if on and left_for_s > LEFT_S and not watch.locked and not watch.alarms:
+                self.tally.found(
+                    "left_on", f"{self.now_s:.1f} s: {at}, without control since {watch.left_s:.1f} s"
+                )
             if control is None or not control.fails_off or not on or watch.on_since_s is None:
                 continue
             where = f"{self.now_s:.1f} s: {at} on since {watch.on_since_s:.1f} s"
             longest_s = control.longest_run_s or 0.0
-            if self.now_s - watch.on_since_s > longest_s + SELF_OFF_S + SLACK_S:
+            if self.now_s - max(watch.on_since_s, watch.stuck_s) > longest_s + SELF_OFF_S + SLACK_S:
                 self.tally.found("longer_than_the_longest", where)
             if self.now_s > watch.unclear_until_s and self._must_be_off(at):
                 self.tally.found("on_while_inhibited", where)

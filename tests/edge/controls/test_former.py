@@ -17,23 +17,12 @@ ELSEWHERE: dict[str, Any] = SPRAY | {
 HOUR_S = 3600.0
 
 
-class Welded(Relay):
-    """Its contacts are."""
-
-    welded = True
-
-    def take(self, switch: Switch, now_s: float) -> None:
-        """See Relay.take."""
-        super().take(switch, now_s)
-        if self.welded:
-            self.on, self.off_at_s = True, float("inf")
-
-
-def stuck(**changes: Any) -> tuple[Bench, Welded]:
+def stuck(**changes: Any) -> tuple[Bench, Relay]:
     """Return a bench whose control is gone in the middle of a run, and the relay that does not go off."""
-    bench, relay = Bench(SPRAY | changes), Welded()
-    bench.relays[target()] = relay
+    bench = Bench(SPRAY | changes)
     bench.step(10, value=200.0)
+    relay = bench.relays[target()]
+    relay.welded = True
     return bench.restarted(ELSEWHERE), relay
 
 
@@ -84,9 +73,10 @@ def test_one_that_cannot_be_read_is_told_of_too() -> None:
 
 def test_an_alarm_that_stands_when_its_control_goes_stays_until_the_output_reads_off() -> None:
     """The run is over, the valve is not: it is what the settings forgot, and still open."""
-    bench, relay = Bench(SPRAY), Welded()
-    bench.relays[target()] = relay
+    bench = Bench(SPRAY)
     bench.step(10, value=200.0)
+    relay = bench.relays[target()]
+    relay.welded = True
     bench.step(20, value=100.0)
     assert len(bench.alarms) == 1
     without = bench.restarted(ELSEWHERE, kept=kept(bench))
@@ -217,9 +207,9 @@ def test_its_own_control_that_is_back_takes_it_over_with_its_alarm() -> None:
 
 def test_an_alarm_of_what_does_not_fail_off_ends_with_its_control() -> None:
     """It stays as it is, and nobody looks at it any more."""
-    bench, relay = Bench(SPRAY | CONTACTOR | {"fail_state": "hold"}), Welded()
-    bench.relays[target()] = relay
+    bench = Bench(SPRAY | CONTACTOR | {"fail_state": "hold"})
     bench.step(10, value=200.0)
+    bench.relays[target()].welded = True
     bench.step(20, value=100.0)
     assert len(bench.alarms) == 1
     without = bench.restarted(ELSEWHERE, kept=kept(bench))
