@@ -27,6 +27,9 @@ class Rules(Protocol):
     def owners(self) -> dict[str, str]:
         """Return every output that may be asked for with its control; "" where it has none any more."""
 
+    def locks(self) -> Mapping[str, tuple[str, int]]:
+        """Return what is locked: output, by whom, and when (UTC ms)."""
+
     def lock(self, output: str, who: str, now: Moment) -> tuple[str, Effects]:
         """Keep an output as it is, whatever wants otherwise."""
 
@@ -89,7 +92,15 @@ class ByHand:
         return self._each(name, lambda output: self._rules.lock(output, who, self._now()))
 
     def unlock(self, name: str, who: str) -> list[str]:
-        """Unlock an output, or those of a control; return all that are not locked now; Refusal."""
+        """Unlock an output, or those of a control; return all that are not locked now; Refusal.
+
+        Where several people have locked them, each output has to be named: nobody's lock ends by the way.
+        """
+        locks = self._rules.locks()
+        lockers = {output: locks[output][0] for output in self._outputs(name) if output in locks}
+        if len(set(lockers.values())) > 1:
+            told = ", ".join(f"{output} by {whose}" for output, whose in lockers.items())
+            raise Refusal(f"{name} has locks of several people ({told}); write the output")
         return self._each(name, lambda output: self._rules.unlock(output, who, self._now()))
 
     def manual(self, name: str, who: str, *, on: bool, for_s: float) -> tuple[str, int]:
@@ -198,6 +209,7 @@ class ByHand:
 
 
 def _unknown(what: str, name: str, known: list[str]) -> str:
-    nearest = get_close_matches(name, known, NEAREST_MAX, 0.5) or known[:NEAREST_MAX]
+    same = [each for each in known if each.endswith(f"/{name}")]
+    nearest = same or get_close_matches(name, known, NEAREST_MAX, 0.5) or known[:NEAREST_MAX]
     there = f"; write {' or '.join(nearest)}" if nearest else "; the settings name none"
     return f"there is no {what} {name[:80]!r} here{there}"

@@ -64,6 +64,10 @@ class Rules:
         """See edge.by_hand.Rules; they are in the way of nobody who looks at what was asked."""
         return {each: control.name for control in SETTINGS.controls for each in control.outputs}
 
+    def locks(self) -> dict[str, tuple[str, int]]:
+        """See edge.by_hand.Rules."""
+        return {}
+
     def __getattr__(self, name: str) -> Any:
         def ask(*given: Any) -> Any:
             self.asked.append((name, *(each for each in given if each is not NOW)))
@@ -121,6 +125,7 @@ def test_an_unknown_name_is_told_with_the_nearest() -> None:
     hand = Hand()
     for ask, told in (
         (lambda: hand.by_hand.lock("relays/relay_2", "li"), "write relays/relay_1"),
+        (lambda: hand.by_hand.lock("relay_1", "li"), "write relays/relay_1$"),
         (lambda: hand.by_hand.maintain("relais", "li", 5), "write relays"),
         (lambda: hand.by_hand.reset("brust", "li"), "write burst"),
         (lambda: hand.by_hand.explain("dust-spry"), "write dust-spray"),
@@ -190,7 +195,10 @@ def test_of_two_outputs_each_can_be_asked_for_and_the_name_of_their_control_mean
     assert at.holders() == {OUT: "lock", OTHER: "lock"}
     with pytest.raises(Refusal, match=f"{OUT} is locked already, by li; {OTHER} is locked already, by wang"):
         at.by_hand.lock("pumps", "li")
-    assert at.by_hand.unlock("pumps", "wang") == [OUT, OTHER]
+    with pytest.raises(Refusal, match=f"locks of several people .{OUT} by li, {OTHER} by wang.; write the"):
+        at.by_hand.unlock("pumps", "li")
+    assert at.by_hand.unlock(OTHER, "wang") == [OTHER]
+    assert at.by_hand.unlock("pumps", "li") == [OUT, OTHER]
     assert at.by_hand.manual(OTHER, "wang", on=True, for_s=60)[0] == OTHER
     bench.step(3)
     assert (bench.on(), bench.on(OTHER)) == (False, True)

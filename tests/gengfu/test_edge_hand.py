@@ -138,7 +138,7 @@ def test_reasons_are_sentences_with_their_values() -> None:
         FactTold("start", "station/pm10", 163.2, 150.0, None, "> 300 0"),
         FactTold("stop", "station/pm10", None, 120.0, None, "< 0 30"),
         FactTold("inhibit", "station/temperature", 1.4, 2.0, None, "frost"),
-        FactTold("run", OUTPUT, None, 1800.0, 12.0, "7f3a"),
+        FactTold("run", OUTPUT, None, 1800.0, 12.0, "7f3a" * 8),
         FactTold("newer", "x", 3),
     )
     lines = list(sentences(told, "en"))
@@ -149,14 +149,14 @@ def test_reasons_are_sentences_with_their_values() -> None:
     assert lines[3] == "  starts when the mean of station/pm10 over 300 s > 150; it is 163.2 now"
     assert lines[4] == "  stops when station/pm10 < 120 for 30 s; it is not known now"
     assert lines[5] == "  inhibited by frost: station/temperature is 1.4, limit 2"
-    assert lines[6].startswith("  runs, at most 1800 s (run 7f3a), since ")
+    assert lines[6].startswith("  runs, at most 1800 s (run 7f3a7f3a), since ")
     assert lines[7] == "  newer x 3"
     chinese = list(sentences(told, "zh"))
     assert chinese[0].startswith("控制 dust-spray：运行中，自 ")
     assert chinese[3] == "  启动条件：station/pm10 的 300 秒平均值 > 150；当前 163.2"
     assert chinese[5] == "  闭锁（frost）：station/temperature 当前 1.4，限值 2"
-    [brief] = sentences(told, "en", brief=True)
-    assert "held by a hand at the cabinet" in brief
+    _, brief = sentences(told, "en", brief=True)
+    assert brief.startswith(f"  {OUTPUT}: on, held by a hand at the cabinet, li, until ")
     [unset, *_] = sentences(answer(clock=ClockState.UNSET), "en")
     assert unset == "control dust-spray: running, for 1 min"
     assert list(sentences(Answer("g", 1, ClockState.UNSET), "en")) == [
