@@ -54,6 +54,7 @@ _FACTS = {
         "inhibited by {text}: {name} is {value}, limit {limit}",
         "闭锁（{text}）：{name} 当前 {value}，限值 {limit}",
     ),
+    "lasting": ("still inhibited by {text}", "闭锁延时未到：{text}"),
     "run": ("runs, at most {limit} s (run {text})", "运行中，最长 {limit} 秒（运行号 {text}）"),
     "endless": ("runs (run {text})", "运行中（运行号 {text}）"),
     "rest": ("rests for another {value} s", "还需间歇 {value} 秒"),

@@ -14,9 +14,9 @@ class Fact(NamedTuple):
     ``name``), latched, maintenance (until ``value``, UTC ms, by ``text``), instance (``text`` is its state).
 
     Of controls: start, stop, join, leave (``value`` of ``name`` against ``limit``; ``text`` is > or <, over
-    how many seconds it is a mean, for how many it has to hold), inhibit (``text`` is its reason), holder,
-    output (reads ``value``, wanted ``limit``), run, rest, budget, without_effect, alarm. Of an output that
-    has no control any more also left (``name`` had it).
+    how many seconds it is a mean, for how many it has to hold), inhibit (``text`` is its reason), lasting,
+    holder, output (reads ``value``, wanted ``limit``), run, rest, budget, without_effect, alarm. Of an output
+    that has no control any more also left (``name`` had it).
     """
 
     kind: str
