@@ -145,6 +145,12 @@ class ByHand:
             raise Refusal(_unknown("alarm or control", name, known))
         return why
 
+    def about(self, outputs: Iterable[str]) -> list[Why]:
+        """Return how the controls of these outputs are, each once; nothing of an output that is nobody's."""
+        now = self._now()
+        told = {why.name: why for output in outputs if (why := self._rules.explain(output, now))}
+        return list(told.values())
+
     def state(self) -> list[Why]:
         """Return how all alarms and controls are, in the order of the settings; then outputs without any."""
         now = self._now()

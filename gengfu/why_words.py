@@ -1,6 +1,6 @@
 """Why an alarm or control is in its state, and what was done by hand, in sentences of either language."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -108,7 +108,7 @@ def sentences(answer: "Answer", language: Language, *, brief: bool = False) -> I
         work = _work(why, answer, language) if brief else ""
         yield head + _since(why.since_s, answer, language) + work
         if brief:
-            yield from _outputs(why, answer, language)
+            yield from outputs(why, answer, language)
             continue
         for fact in why.facts:
             yield _text("fact", language).format(sentence(fact, answer, language))
@@ -144,12 +144,19 @@ def _condition(fact: "FactTold", language: Language) -> str:
     return f"{what} {sign} {_value(fact.limit, language)}{held}{now}"
 
 
-def _outputs(why: "WhyTold", answer: "Answer", language: Language) -> Iterator[str]:
-    """Yield each output by the name that people ask for it: what it reads, and who holds it but its rule."""
+def outputs(
+    why: "WhyTold", answer: "Answer", language: Language, only: Collection[str] = ()
+) -> Iterator[str]:
+    """Yield each output by the name that people ask for it: what it reads, and who holds it but its rule.
+
+    Where ``only`` names some, those alone.
+    """
     holders = {fact.value: fact for fact in why.facts if fact.kind == "holder"}
     reads = {fact.name: fact for fact in why.facts if fact.kind == "output"}
     alarms = {fact.name for fact in why.facts if fact.kind == "alarm"}
     for name, held in holders.items():
+        if only and name not in only:
+            continue
         output = reads.get(str(name))
         told = _value(output.value if output else None, language)
         if output and output.limit not in (None, output.value):

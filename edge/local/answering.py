@@ -49,17 +49,18 @@ class Answering:
             return self._told(refused=str(refused))
 
     def _of_outputs(self, request: Lock | Unlock | Manual | Release) -> Answer:
-        by_hand = self._by_hand
+        by_hand, until_ms = self._by_hand, 0
         match request:
             case Lock(name, who):
-                return self._told(outputs=by_hand.lock(name, who))
+                outputs = by_hand.lock(name, who)
             case Unlock(name, who):
-                return self._told(outputs=by_hand.unlock(name, who))
+                outputs = by_hand.unlock(name, who)
+            case Release(name, who):
+                outputs = by_hand.release(name, who)
             case Manual(name, on, for_s, who):
                 output, until_ms = by_hand.manual(name, who, on=on, for_s=for_s)
-                return self._told(outputs=[output], until_ms=until_ms)
-            case Release(name, who):
-                return self._told(outputs=by_hand.release(name, who))
+                outputs = [output]
+        return self._told(outputs=outputs, until_ms=until_ms, rules=by_hand.about(outputs))
 
     def refused(self, text: str) -> Answer:
         """Return an answer to what is no request."""

@@ -100,7 +100,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """What came of a request: ``refused`` says why nothing was done, empty where it was.
 
     ``until_ms`` is when a hold or planned work ends, by the gateway's clock, which says ``time_ms``;
-    ``outputs`` are those that a lock, a hold or the end of one was about.
+    ``outputs`` are those that a lock, a hold or the end of one was about, ``rules`` tells of their controls.
     """
 
     gateway: str

@@ -1,6 +1,7 @@
 """``gengfu edge lock|unlock|manual|release|maintenance|reset``: what a hand at the cabinet asks for."""
 
 import getpass
+import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,7 +10,7 @@ import typer
 from gengfu.commands.edge_socket import DEFAULT_SETTINGS, AsJson, Settings, fail, told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from edge.local.words import Answer
 
@@ -68,7 +69,8 @@ def manual(
     from gengfu.why_words import until
 
     def words(answer: "Answer") -> str:
-        return _text("manual").format(_outputs(answer), _text(state), until(answer.until_ms, answer))
+        held = _text("manual").format(_outputs(answer), _text(state), until(answer.until_ms, answer))
+        return "\n".join([held, *_reads(answer)])
 
     told(settings, Manual(output, state == "on", _seconds(duration), _who(who)), words, as_json=as_json)
 
@@ -152,7 +154,16 @@ def _seconds(duration: str) -> float:
 
 
 def _about(key: str) -> "Callable[[Answer], str]":
-    return lambda answer: _text(key).format(_outputs(answer))
+    return lambda answer: "\n".join([_text(key).format(_outputs(answer)), *_reads(answer)])
+
+
+def _reads(answer: "Answer") -> "Iterator[str]":
+    """Yield what the outputs read, and who holds them now."""
+    from gengfu import why_words
+    from gengfu.language import language
+
+    for why in answer.rules:
+        yield from why_words.outputs(why, answer, language(os.environ), answer.outputs)
 
 
 def _outputs(answer: "Answer") -> str:

@@ -14,14 +14,19 @@ from typer.testing import CliRunner
 from contract.samples import ClockState
 from edge.local.answering import Answering
 from edge.local.server import LocalServer
-from edge.local.words import Answer, FactTold, WhyTold
+from edge.local.words import Answer, FactTold, Lock, Manual, WhyTold
+from gengfu import why_words
 from gengfu.commands.edge import app
+from gengfu.commands.edge_hand import _about
 from gengfu.durations import until_s
 from gengfu.why_words import sentences
-from tests.edge.test_by_hand import Clock, Hand
+from tests.edge.controls.bench import CONTACTOR, OTHER, OUT, Bench
+from tests.edge.controls.test_runs import PUMPS
+from tests.edge.test_by_hand import At, Clock, Hand
 from tests.gengfu.test_edge_lines import CHINESE, ENGLISH, SETTINGS
 
 OUTPUT = "relays/relay_1"
+STORM = {key: value for key, value in PUMPS.items() if key not in CONTACTOR} | {"fail_state": "on"}
 
 
 @pytest.fixture
@@ -64,7 +69,7 @@ def test_each_command_says_what_it_has_done(hand: Hand, tmp_path: Path) -> None:
     assert "is reset" in said(tmp_path, "reset", "burst")
     told = json.loads(said(tmp_path, "manual", OUTPUT, "off", "--for", "1h", "--json"))
     assert (told["gateway"], told["until_ms"] - told["time_ms"]) == ("site-1", 3_600_000)
-    assert [each[0] for each in hand.rules.asked] == [
+    assert [each[0] for each in hand.rules.asked if each[0] != "explain"] == [
         "lock",
         "unlock",
         "manual",
@@ -76,6 +81,21 @@ def test_each_command_says_what_it_has_done(hand: Hand, tmp_path: Path) -> None:
     ]
     assert "burst: normal" in said(tmp_path, "explain", "burst")
     assert "burst" in said(tmp_path, "state")
+
+
+def test_a_lock_is_told_with_what_its_outputs_read() -> None:
+    """A storm pump that is locked while it runs runs on: nobody is to learn that with a hand on it."""
+    bench = Bench(STORM)
+    bench.step(10, value=200.0)
+    answering = Answering("site-1", At(bench).by_hand, At(bench))
+    locked = answering.answer(Lock(OUT, "wang"))
+    assert _about("lock")(locked) == (
+        f"{OUT}: locked until unlocked here\n  {OUT}: on, held by the maintenance lock, wang"
+    )
+    held = answering.answer(Manual(OTHER, True, 60.0, "li"))
+    assert next(why_words.outputs(held.rules[0], held, "zh", held.outputs)).startswith(
+        f"  {OTHER}：开，由现场手动控制，li，至 "
+    )
 
 
 def test_what_cannot_be_done_is_told_and_ends_with_1(hand: Hand, tmp_path: Path) -> None:
