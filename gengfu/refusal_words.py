@@ -42,6 +42,7 @@ _CHINESE = [
         (r"([^;]+): (\S+/\S+) (\S+)", "被闭锁（{0}）：{1} 当前 {2}"),
         (r"there is no ([a-z ]+) '([^;]+)' here; write ([^;]+)", "没有名为 {1} 的{0}；请写 {2}"),
         (r"there is no ([a-z ]+) '([^;]+)' here; the settings name none", "没有名为 {1} 的{0}；配置中没有"),
+        (r"(\S+) has no control any more; lock it, or release it", "{0} 已无控制使用；请锁定或释放它"),
         (r"no control has the output '([^;]+)'", "没有控制使用输出 {0}"),
         (r"([^;]+) is not active; there is nothing to reset", "{0} 未报警，无需复位"),
         (r"(\S+): its condition still shows", "{0}：报警条件仍在"),

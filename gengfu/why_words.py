@@ -24,7 +24,7 @@ _STATES = {
     "locked_out": ("locked out after runs without effect", "多次运行无效，已停用"),
     "over_budget": ("over its daily budget", "当日额度用完"),
     "resting": ("resting", "间歇中"),
-    "left": ("left on by former settings, brought off", "旧配置遗留，正在关闭"),
+    "left": ("left on by former settings, being switched off", "旧配置遗留，正在关闭"),
     "unknown": ("not known", "未知"),
 }
 _KINDS = {"alarm": ("alarm", "报警"), "control": ("control", "控制"), "output": ("output", "输出")}
@@ -151,17 +151,17 @@ def outputs(
 
     Where ``only`` names some, those alone.
     """
-    holders = {fact.value: fact for fact in why.facts if fact.kind == "holder"}
+    holders = {str(fact.value): fact for fact in why.facts if fact.kind == "holder"}
     reads = {fact.name: fact for fact in why.facts if fact.kind == "output"}
     alarms = {fact.name for fact in why.facts if fact.kind == "alarm"}
-    for name, held in holders.items():
+    for name in dict.fromkeys([*holders, *reads]):
         if only and name not in only:
             continue
-        output = reads.get(str(name))
+        output, held = reads.get(name), holders.get(name)
         told = _value(output.value if output else None, language)
         if output and output.limit not in (None, output.value):
             told += _text("wanted", language).format(_value(output.limit, language))
-        if held.name not in ("rule", "inhibit"):
+        if held and held.name not in ("rule", "inhibit"):
             told += _text("held", language).format(_holder(held, answer, language))
         told += _text("failing", language) if name in alarms else ""
         yield _text("reads", language).format(name, told)

@@ -99,6 +99,8 @@ class Desk:
         self, output: str, on: bool, until_ms: int, source: Holder, who: str, now: Moment, command_id: str
     ) -> Said:
         """See Engine.manual."""
+        if self._leftover(output):
+            return f"{output} has no control any more; lock it, or release it", []
         if not (found := self.outputs.get(ref(output))):
             return _unknown(output)
         control, target = found

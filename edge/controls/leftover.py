@@ -114,9 +114,8 @@ class Leftover:
         """Say what is known of it."""
         output, name = self.output, str(self.output.target)
         lock = output.lock
-        holder = Holder.LOCK if lock else Holder.RULE
-        facts = [
-            Fact("holder", holder.value, name, text=lock.who if lock else ""),
+        facts = [Fact("holder", Holder.LOCK.value, name, text=lock.who)] if lock else []
+        facts += [
             Fact("output", name, output.actual, output.desired),
             Fact("left", self.name),
         ]

@@ -42,6 +42,10 @@ def of_rules() -> Iterator[str]:
     yield bench.said(engine.lock(OUT, "li", bench.now))
     yield bench.manual(on=True)
     yield bench.said(engine.lock("relay/none", "li", bench.now))
+    left = Bench()
+    left.step(5, value=200.0)
+    left.answers = False
+    yield left.restarted(SPRAY | {"name": "other", "output": OTHER}).manual(on=True)
 
 
 def of_names() -> Iterator[str]:

@@ -120,6 +120,7 @@ def test_somebody_who_releases_it_has_it_for_good() -> None:
     bench.step(60)
     refusal = bench.said(bench.engine.release(OUT, Holder.CENTRE, "centre/li", bench.now))
     assert "somebody at the cabinet has to see to it" in refusal
+    assert bench.manual(on=False) == "relay/out has no control any more; lock it, or release it"
     assert bench.said(bench.engine.release(OUT, Holder.LOCAL, "wang", bench.now)) == ""
     before = sent(bench)
     bench.step(HOUR_S)
