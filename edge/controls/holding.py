@@ -11,7 +11,7 @@ from edge.controls.output import Output
 from edge.controls.settings import Control
 from edge.controls.states import Lock, Manual, Run
 from edge.controls.telling import Teller
-from edge.rules.effects import Answer, Emit, Ids, RuleEffect
+from edge.rules.effects import Answer, Emit, Ids, RuleEffect, Withdraw
 from edge.settings import Ref, ref
 
 Said = tuple[str, list[RuleEffect]]
@@ -81,7 +81,7 @@ class Held:
         if output.run and self.control.fails_off:
             effects += self._end(output, f"locked by {who}", now)
         elif not self.control.fails_off:
-            output.let_be()
+            effects += self._left_as_it_is(output)
         return "", effects
 
     def unlock(self, output: Output, who: str, now: Moment) -> Said:
@@ -104,8 +104,7 @@ class Held:
         self._taken(output)
         if self.control.fails_off:
             return [*effects, *self._end(output, f"locked by {who} before the start", now)]
-        output.let_be()
-        return effects
+        return [*effects, *self._left_as_it_is(output)]
 
     def manual(
         self,
@@ -168,6 +167,11 @@ class Held:
         if command_id:
             effects.append(Answer(command_id, CommandOutcome.DONE, "released", output.actual))
         return "", effects
+
+    def _left_as_it_is(self, output: Output) -> list[RuleEffect]:
+        """Send nothing more to what is locked, nor what was sent off and has not reached it yet."""
+        output.let_be()
+        return [Withdraw(output.target)]
 
     def _former_over(self, output: Output, reason: str, now: Moment) -> list[RuleEffect]:
         """Put the end of a former process's run on record, before it was seen what became of it."""

@@ -22,13 +22,13 @@ class State(msgspec.Struct, frozen=True, tag_field="ask", tag="state"):
 
 
 class Explain(msgspec.Struct, frozen=True, tag_field="ask", tag="explain"):
-    """Why an alarm or control is in its state."""
+    """Why an alarm or control, by its name or its output's, is in its state."""
 
     name: Target
 
 
 class Lock(msgspec.Struct, frozen=True, tag_field="ask", tag="lock"):
-    """Lock an output: it stays as it is until it is unlocked."""
+    """Lock an output, or all of a control, until it is unlocked; one that fails off goes off first."""
 
     output: Target
     who: Who
@@ -99,7 +99,8 @@ class WhyTold(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """What came of a request: ``refused`` says why nothing was done, empty where it was.
 
-    ``until_ms`` is when a hold or planned work ends, by the gateway's clock, which says ``time_ms``.
+    ``until_ms`` is when a hold or planned work ends, by the gateway's clock, which says ``time_ms``;
+    ``outputs`` are those that a lock, a hold or the end of one was about, ``rules`` tells of their controls.
     """
 
     gateway: str
@@ -108,3 +109,4 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     refused: str = ""
     until_ms: TimeMs = 0
     rules: list[WhyTold] = []
+    outputs: list[str] = []

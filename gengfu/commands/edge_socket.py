@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from gengfu.language import language
+from gengfu.refusal_words import refusal
 
 if TYPE_CHECKING:
     from edge.local.words import Answer, Request
@@ -34,7 +35,7 @@ def told(settings: Path, request: "Request", words: "Callable[[Answer], str]", *
         typer.echo(words(answer))
     if answer.refused:
         if not as_json:
-            typer.echo(answer.refused, err=True)
+            typer.echo(refusal(answer.refused, language(os.environ)), err=True)
         raise typer.Exit(1)
 
 
