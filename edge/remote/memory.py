@@ -98,7 +98,7 @@ class Memory:
                 self.since = note
 
     def date(self, begun_ms: int, now_ms: int) -> bool:
-        """Say from when on commands are remembered, where nobody knows, or that cannot be; return if it is new.
+        """Say since when commands are remembered, if nobody knows, or it cannot be; return whether it is new.
 
         ``begun_ms`` is when this process began: a former one executed what was issued up to then by the
         centre's clock, which may be ahead. A beginning more than a command's life ahead of ``now_ms``, which
