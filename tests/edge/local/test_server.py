@@ -126,6 +126,7 @@ def test_what_cannot_be_done_is_told(folder: Path) -> None:
         b'{"ask":"shutdown"}\n',
         b'{"ask":"lock","output":"a/b"}\n',
         b'{"ask":"lock","output":"a/b","who":""}\n',
+        b'{"ask":"lock","output":"a/b","who":"li\\u001b[2J"}\n',
         b'{"ask":"manual","output":"a/b","on":true,"for_s":-1,"who":"li"}\n',
         b"[" * 3_000 + b"\n",
         b"\xff\xfe\n",
