@@ -80,7 +80,7 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def encode(command: Command) -> bytes:
-    """Return it as JSON, to be signed; ContractError where it breaks the contract, and nobody could read it."""
+    """Return it as JSON, to be signed; ContractError where nobody could read it."""
     data = msgspec.json.encode(command)
     if len(data) > COMMAND_BYTES_MAX // 2:
         raise ContractError(f"a command of {len(data)} bytes, {COMMAND_BYTES_MAX // 2} at most")

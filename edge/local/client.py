@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,10 @@ class NoAnswerError(Exception):
 
 
 def asked(folder: Path, request: Request, timeout_s: float = TIMEOUT_S) -> Answer:
-    """Return the answer of the gateway whose state folder this is; NoAnswerError."""
+    """Return the answer of the gateway whose state folder this is; NoAnswerError.
+
+    ``timeout_s`` is for the whole of it.
+    """
     where = folder / SOCKET_NAME
     try:
         told = _exchanged(folder, msgspec.json.encode(request) + b"\n", timeout_s)
@@ -47,11 +51,15 @@ def _exchanged(folder: Path, message: bytes, timeout_s: float) -> bytes:
     descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+            until_s = time.monotonic() + timeout_s
             link.settimeout(timeout_s)
             link.connect(f"/proc/self/fd/{descriptor}/{SOCKET_NAME}")
             link.sendall(message)
             told = bytearray()
             while not told.endswith(b"\n"):
+                if (left_s := until_s - time.monotonic()) <= 0:
+                    raise TimeoutError
+                link.settimeout(left_s)
                 if not (more := link.recv(65_536)):
                     raise ConnectionResetError("it hung up")
                 told += more

@@ -31,6 +31,7 @@ SWITCH = Command(
 )
 
 names = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,63}", fullmatch=True)
+people = st.characters(exclude_categories=["Cs", "Cc"])
 issues = st.integers(0, TIME_MS_MAX - COMMAND_HOLD_MS_MAX)
 
 
@@ -50,9 +51,7 @@ def anything(draw: st.DrawFn) -> Command:
         issued_ms + draw(st.integers(1, COMMAND_LIFE_MS_MAX)),
         kind,
         "/".join(draw(st.lists(names, min_size=levels[0], max_size=levels[1]))),
-        draw(
-            st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=WHO_CHARACTERS_MAX)
-        ),
+        draw(st.text(people, min_size=1, max_size=WHO_CHARACTERS_MAX)),
         draw(st.booleans()) if is_switch else None,
         issued_ms + draw(st.integers(1, COMMAND_HOLD_MS_MAX)) if is_switch else None,
     )
