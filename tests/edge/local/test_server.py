@@ -58,9 +58,13 @@ def folder(tmp_path: Path) -> Path:
 
 def serving(folder: Path, hand: Hand, story: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Serve while the story lasts."""
+    running_while(LocalServer(folder, Answering("gw-1", hand.by_hand, Clock())), story)
+
+
+def running_while(server: LocalServer, story: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a server while the story lasts."""
 
     async def served() -> None:
-        server = LocalServer(folder, Answering("gw-1", hand.by_hand, Clock()))
         server.open()
         running = asyncio.create_task(server.run())
         try:
@@ -198,28 +202,16 @@ def test_who_takes_no_answer_is_let_go(folder: Path, monkeypatch: pytest.MonkeyP
                 link[1].write(b"hello\n" * 20)
                 deaf.append(link)
             async with asyncio.timeout(20):
-                while server._connections or _open_sockets(folder) > 1:
+                while server._connections or _open_sockets() > 1:
                     await asyncio.sleep(0.05)
         for _, writer in deaf:
             writer.close()
 
-    async def served() -> None:
-        nonlocal server
-        server = LocalServer(folder, Long("gw-1", hand.by_hand, Clock()))
-        server.open()
-        running = asyncio.create_task(server.run())
-        try:
-            await story()
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-            server.close()
-
-    server: LocalServer
-    asyncio.run(served())
+    server = LocalServer(folder, Long("gw-1", hand.by_hand, Clock()))
+    running_while(server, story)
 
 
-def _open_sockets(folder: Path) -> int:
+def _open_sockets() -> int:
     """Return how many sockets of the server's are open in this process: the listener, and connections."""
     lines = Path("/proc/self/net/unix").read_text().splitlines()
     inodes = {line.split()[6] for line in lines if line.endswith(f"/{SOCKET_NAME}")}

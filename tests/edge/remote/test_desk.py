@@ -196,12 +196,12 @@ def test_what_was_executed_before_the_memory_was_lost_is_not_executed_again(
 ) -> None:
     """Also where the centre's clock is ahead, and it was issued after this start; later ones are taken."""
     issued_ms = NOW_MS + AHEAD_MS
-    times = {"issued_ms": issued_ms, "expires_ms": issued_ms + 600_000}
+    times: dict[str, Any] = {"issued_ms": issued_ms, "expires_ms": issued_ms + 600_000}
     end = End(tmp_path).given(signed(1, **times))
     assert end.executed == [f"{1:032x}"]
     lose(tmp_path / FILE_NAME)
     later_ms = NOW_MS + APART_MS_MAX + 70_000
-    later = {"issued_ms": later_ms, "expires_ms": later_ms + 600_000}
+    later: dict[str, Any] = {"issued_ms": later_ms, "expires_ms": later_ms + 600_000}
 
     async def story(desk: Desk) -> None:
         for message in [signed(1, **times)] * 2 + [signed(2, **later)]:
