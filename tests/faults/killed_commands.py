@@ -33,6 +33,7 @@ from contract.commands import Command, CommandKind, CommandRefusal
 from contract.events import CommandOutcome, CommandResult
 from contract.signing import COMMAND_TYPE, SigningKey
 from contract.topics import Lane
+from device_profiles.schema import Table
 from edge.buffer.store import Buffer
 from edge.remote.ledger import FILE_NAME, Ledger
 from edge.remote.memory import Memory, Since
@@ -145,9 +146,9 @@ class Site:
                 if self.kills_at_switch and pid is not None:
                     os.kill(pid, signal.SIGKILL)
 
-        def counted(*what: object) -> list[int]:
+        def counted(table: Table, address: int, count: int, now_ns: int) -> list[int]:
             self.reads += 1
-            return read(*what)  # type: ignore[arg-type]
+            return read(table, address, count, now_ns)
 
         board.write_coil = write_coil  # type: ignore[method-assign]
         board.read = counted  # type: ignore[method-assign]
