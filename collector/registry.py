@@ -1,11 +1,13 @@
 """Gateways and their devices, as they tell of themselves."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlalchemy import insert as plain_insert
 
 from collector import connections
+from collector.held import one_of, pieces
 from collector.tables import devices, gateways
 from contract.messages import DeviceEntry, Hello, State
 
@@ -43,6 +45,15 @@ def devices_of(connection: Connection, names: Collection[str]) -> dict[str, list
     found: dict[str, list[str]] = {}
     for gateway, device in rows:
         found.setdefault(gateway, []).append(device)
+    return found
+
+
+def devices_named(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row[Any]]:
+    """Return what gateways say of devices, by (gateway, device), as far as they are known."""
+    found: dict[tuple[str, str], Row[Any]] = {}
+    for some in pieces(keys):
+        query = select(devices).where(one_of(devices, ("gateway", "device"), some))
+        found |= {(row.gateway, row.device): row for row in connection.execute(query)}
     return found
 
 

@@ -13,6 +13,7 @@ from collector.cases.outgoing import Kind, post
 from collector.cases.settings import CaseClass, Cases
 from collector.cases.tables import case_problems
 from collector.cases.words import CaseError, UnknownCaseError
+from collector.held import Held
 from collector.people import audit
 from collector.people.roles import CENTRE, Actor
 from collector.tables import alarms, cases
@@ -200,7 +201,7 @@ class CaseDesk:
         )
 
 
-def department_of(entry: CaseClass, case: Row[Any]) -> str:
+def department_of(entry: CaseClass, case: Row[Any] | Held) -> str:
     """Return who a case of this class is dispatched to, empty where nobody is known."""
     return entry.department_of(case.grid, maintainer=case.maintainer, in_charge=case.in_charge)
 

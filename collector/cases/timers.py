@@ -173,7 +173,7 @@ class CaseTimers:
     def _collect(self, connection: Connection, gateway: str, alarm_id: str, now_ms: int) -> None:
         if self._is_kept_out(connection, gateway, alarm_id, now_ms):
             return
-        no_collection.settled(connection, gateway, alarm_id)
+        no_collection.settled(connection, [(gateway, alarm_id)])
         row = _alarm(connection, gateway, alarm_id)
         if row is not None and row.cleared_ms is None and row.case_id is None:
             self._book.collect(connection, of_row(row), now_ms)

@@ -2,11 +2,13 @@
 
 import heapq
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, select
 
+from collector.held import pieces
 from collector.parts.model import Grid, GridKind, Part
 from collector.parts.places import Polygon, around, distance_m, polygon
 from collector.parts.tables import grids, parts
@@ -30,6 +32,15 @@ def find(connection: Connection, code: str) -> Part | None:
     """Return the part of this code, or None."""
     row = connection.execute(_FIND, {"code": code}).one_or_none()
     return None if row is None else part_of(row)
+
+
+def found(connection: Connection, codes: Iterable[str]) -> dict[str, Part]:
+    """Return the parts of these codes, as far as they are there."""
+    known: dict[str, Part] = {}
+    for some in pieces(codes):
+        rows = connection.execute(select(*_PART).where(parts.c.code.in_(some)))
+        known |= {row.code: part_of(row) for row in rows}
+    return known
 
 
 def near(
