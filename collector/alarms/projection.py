@@ -60,15 +60,9 @@ class AlarmProjection:
 
     async def advance(self) -> bool:
         """Project the next batches of events and tombstones; False where there are none."""
-        after = await self.position()
-        following, waits = await self._state.read(
-            lambda connection: (
-                journal.read(connection, after, samples=False, batches_max=1),
-                bool(waiting(connection, 1)),
-            )
-        )
-        if not following.entries:
-            self._looked_upto = following.upto
+        looked = await self._state.read(self._look)
+        if looked is not None:
+            self._looked_upto, waits = looked
             return waits and await self._state.write(self._settle_at_end)
         more, failed = await self._state.write(self._project)
         self._metrics.undecodable.labels(self.name).inc(failed)
@@ -89,6 +83,12 @@ class AlarmProjection:
         while await self._state.write(self._settle_at_end):
             pass
         return done
+
+    def _look(self, connection: Connection) -> tuple[int, bool] | None:
+        """Return up to where nothing follows, and whether something waits; None where something follows."""
+        after = max(self._looked_upto, _position(connection))
+        following = journal.read(connection, after, samples=False, batches_max=1)
+        return None if following.entries else (following.upto, bool(waiting(connection, 1)))
 
     def _redo(self, connection: Connection, ids: list[int]) -> Redone:
         standing = journal.entries(connection, ids)

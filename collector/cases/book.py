@@ -86,9 +86,13 @@ class CaseBook:
         return has_one
 
     def _collect(self, held: HeldCases, alarm: Alarm, at_ms: int) -> bool:
-        key, of_class = problem_key(alarm), held.class_of(alarm.problem)
-        incident_id = held.incident_of(alarm)
+        key, incident_id = problem_key(alarm), held.incident_of(alarm)
         own = held.holder(key)
+        if own is not None and own.closed_ms is None and own.incident_id == incident_id:
+            self._attached(held, own, alarm, incident_id, at_ms)
+            self._belongs(held, own.id, key, alarm, incident_id)
+            return True
+        of_class = held.class_of(alarm.problem)
         siblings = held.siblings(incident_id) if incident_id else []
         shared = siblings[0] if siblings else None
         found = next((case for case in (own, shared) if case and case.closed_ms is None), None)
@@ -116,11 +120,14 @@ class CaseBook:
         if own is not None and own.id != case_id:
             _bring_active(held.written(), alarm, own.id, case_id)
             held.changed_behind()
+        self._belongs(held, case_id, key, alarm, incident_id)
+        return True
+
+    def _belongs(self, held: HeldCases, case_id: str, key: str, alarm: Alarm, incident_id: str) -> None:
         held.hold(key, case_id)
         held.belong(alarm, case_id)
         if incident_id and not held.named(incident_id, case_id):
             self._tell_incident(held.written(), incident_id, case_id)
-        return True
 
     def kept_out(self, connection: Connection, alarm: Alarm, at_ms: int) -> str:
         """Return the rule of no collection that an alarm falls under now, empty where there is none."""
