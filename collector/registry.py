@@ -52,7 +52,7 @@ def devices_named(connection: Connection, keys: Iterable[tuple[str, str]]) -> di
     """Return what gateways say of devices, by (gateway, device), as far as they are known."""
     found: dict[tuple[str, str], Row[Any]] = {}
     for some in pieces(keys):
-        query = select(devices).where(one_of(devices, ("gateway", "device"), some))
+        query = select(devices).where(one_of(connection, (devices.c.gateway, devices.c.device), some))
         found |= {(row.gateway, row.device): row for row in connection.execute(query)}
     return found
 

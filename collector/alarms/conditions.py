@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, select, tuple_
+from sqlalchemy import Connection, Row, and_, select
 
 from collector import registry
 from collector.alarms import silences
@@ -16,7 +16,7 @@ from collector.alarms.sources import SOURCE, Sources
 from collector.alarms.standings import Change, Standings, standing_of
 from collector.alarms.tables import conditions
 from collector.alarms.transitions import Happening
-from collector.held import KEYS_AT_ONCE_MAX, Held
+from collector.held import Held, one_of, pieces
 from collector.tables import alarms
 from contract.events import Priority
 
@@ -25,10 +25,8 @@ PLANNED = "planned"
 
 Key = tuple[str, str]
 AreasOf = Callable[[Connection, Collection[str]], Mapping[str, str]]
-_OF_ALARMS = (
-    select(conditions, alarms.c.id)
-    .join(alarms, and_(*(alarms.c[name] == conditions.c[name] for name in SOURCE)))
-    .where(tuple_(alarms.c.gateway, alarms.c.id).in_(bindparam("keys", expanding=True)))
+_OF_ALARMS = select(conditions, alarms.c.id).join(
+    alarms, and_(*(alarms.c[name] == conditions.c[name] for name in SOURCE))
 )
 
 
@@ -156,10 +154,10 @@ def quiet(connection: Connection, keys: Collection[Key], now_ms: int) -> dict[Ke
     do not hold of the highest priority.
     """
     silenced = silences.active(connection, now_ms)
-    asked, found = list(keys), {}
-    for begin in range(0, len(asked), KEYS_AT_ONCE_MAX):
-        some = asked[begin : begin + KEYS_AT_ONCE_MAX]
-        for row in connection.execute(_OF_ALARMS, {"keys": some}):
+    found: dict[Key, str] = {}
+    for some in pieces(keys):
+        theirs = one_of(connection, (alarms.c.gateway, alarms.c.id), some)
+        for row in connection.execute(_OF_ALARMS.where(theirs)):
             if reason := _reason(row, row.id, silenced):
                 found[row.gateway, row.id] = reason
     return found

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, select, update
 from collector.alarms.happening import Alarm
 from collector.cases import classes, no_collection, record
 from collector.cases.classes import Held as HeldClass
-from collector.cases.desk import CaseDesk, active_count, department_of
+from collector.cases.desk import CaseDesk, any_active, department_of
 from collector.cases.holding import HeldCases, IncidentsOf, problem_key, record_holder
 from collector.cases.life import CLOSED, SENSOR, Party, Stage, Step
 from collector.cases.opening import Opening
@@ -73,7 +73,7 @@ class CaseBook:
 
     def _quieted(self, held: HeldCases, case_id: str, now_ms: int) -> None:
         case = held.case(case_id)
-        if case.closed_ms is None and not active_count(held.written(), case_id):
+        if case.closed_ms is None and not any_active(held.written(), case_id):
             found = held.class_of(case.problem)
             settle_min = found.entry.settle_min if found else 0
             held.settles(case_id, now_ms + settle_min * 60_000)

@@ -212,6 +212,12 @@ def department_by_table(connection: Connection, case: Row[Any]) -> str:
     return department_of(held.entry, case) if held else str(case.maintainer or case.in_charge)
 
 
+def any_active(connection: Connection, case_id: str) -> bool:
+    """Say whether an alarm of a case is active."""
+    query = select(alarms.c.row).where(alarms.c.case_id == case_id, alarms.c.cleared_ms.is_(None)).limit(1)
+    return connection.execute(query).first() is not None
+
+
 def active_count(connection: Connection, case_id: str) -> int:
     """Return how many of a case's alarms are active."""
     query = select(func.count()).where(alarms.c.case_id == case_id, alarms.c.cleared_ms.is_(None))

@@ -171,7 +171,9 @@ class HeldCases:
             self._case_ids = dict.fromkeys(self._ended)
             query = select(alarms.c.gateway, alarms.c.id, alarms.c.case_id)
             for some in pieces(self._ended):
-                rows = self._connection.execute(query.where(one_of(alarms, ("gateway", "id"), some)))
+                rows = self._connection.execute(
+                    query.where(one_of(self._connection, (alarms.c.gateway, alarms.c.id), some))
+                )
                 self._case_ids |= {(row.gateway, row.id): row.case_id for row in rows}
         case_id = self._case_ids[alarm.gateway, alarm.id]
         if case_id is None:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, or_, select, tuple_
 from collector.alarms import figures, silences, standings
 from collector.alarms.tables import conditions
 from collector.alarms.views import ConditionView, condition_view
+from collector.held import one_of
 from collector.incidents import views as incident_views
 from collector.incidents.tables import incident_members
 from collector.incidents.views import IncidentView, MemberView
@@ -182,8 +183,10 @@ def _with_names(connection: Connection, found: Sequence[ConditionView]) -> list[
         (row.gateway, row.device): row.title
         for row in connection.execute(
             select(devices_table.c.gateway, devices_table.c.device, devices_table.c.title).where(
-                tuple_(devices_table.c.gateway, devices_table.c.device).in_(
-                    [(each.gateway, each.device) for each in found]
+                one_of(
+                    connection,
+                    (devices_table.c.gateway, devices_table.c.device),
+                    [(each.gateway, each.device) for each in found],
                 )
             )
         )
@@ -193,14 +196,14 @@ def _with_names(connection: Connection, found: Sequence[ConditionView]) -> list[
         for row in connection.execute(
             select(alarms_table.c.gateway, alarms_table.c.id, alarms_table.c.case_id, cases.c.number)
             .join(cases, cases.c.id == alarms_table.c.case_id)
-            .where(tuple_(alarms_table.c.gateway, alarms_table.c.id).in_(keys))
+            .where(one_of(connection, (alarms_table.c.gateway, alarms_table.c.id), keys))
         )
     }
     within = {
         (row.gateway, row.alarm_id): row.incident_id
         for row in connection.execute(
             select(incident_members).where(
-                tuple_(incident_members.c.gateway, incident_members.c.alarm_id).in_(keys)
+                one_of(connection, (incident_members.c.gateway, incident_members.c.alarm_id), keys)
             )
         )
     }

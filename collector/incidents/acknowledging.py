@@ -1,14 +1,14 @@
 """Acknowledging an incident acknowledges where its alarms' sources stand: the two rooms put together."""
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, select
 
 from collector.alarms.operating import Asked, ConflictError, Operators
 from collector.alarms.tables import conditions
 from collector.alarms.transitions import Happening
+from collector.held import one_of, pieces
 from collector.incidents.desk import Keys
 from collector.people.roles import Actor
 
-KEYS_AT_ONCE_MAX = 500
 COMMENT = "with its incident"
 
 
@@ -21,10 +21,10 @@ class AlarmsOfIncidents:
 
     def acknowledge(self, connection: Connection, keys: Keys, actor: Actor, at_ms: int) -> None:
         """Acknowledge the sources whose newest alarm is one of these; what cannot be is left as it is."""
-        for begin in range(0, len(keys), KEYS_AT_ONCE_MAX):
-            some = keys[begin : begin + KEYS_AT_ONCE_MAX]
+        columns = conditions.c.gateway, conditions.c.alarm_id
+        for some in pieces(keys):
             query = select(conditions.c.row, conditions.c.version).where(
-                tuple_(conditions.c.gateway, conditions.c.alarm_id).in_(some), ~conditions.c.acked
+                one_of(connection, columns, some), ~conditions.c.acked
             )
             for row, version in connection.execute(query).all():
                 asked = Asked(Happening.ACKNOWLEDGED, version, comment=COMMENT)

@@ -33,7 +33,9 @@ def incidents_of(connection: Connection, alarm_keys: Collection[Key]) -> dict[Ke
     found: dict[Key, str] = {}
     for some in pieces(alarm_keys):
         query = select(members.c.gateway, members.c.alarm_id, members.c.incident_id)
-        rows = connection.execute(query.where(one_of(members, ("gateway", "alarm_id"), some)))
+        rows = connection.execute(
+            query.where(one_of(connection, (members.c.gateway, members.c.alarm_id), some))
+        )
         found |= {(row.gateway, row.alarm_id): row.incident_id for row in rows}
     return found
 
