@@ -5,11 +5,25 @@ between writes first.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property, lru_cache
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, func, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Insert,
+    Row,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    func,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy import insert as plain_insert
 
 KEYS_AT_ONCE_MAX = 500
@@ -20,26 +34,38 @@ class Held(SimpleNamespace):
     """A row; its columns are attributes, as those of ``Row``, and are changed by ``HeldRows`` only."""
 
 
-def one_of(
-    connection: Connection, columns: Sequence[ColumnElement[Any]], values: Collection[Key]
-) -> ColumnElement[bool]:
-    """Return the condition that these columns together are one of these; at most KEYS_AT_ONCE_MAX."""
-    if len(columns) == 1:
-        return columns[0].in_([value for (value,) in values])
-    if connection.dialect.name != "sqlite":
-        return tuple_(*columns).in_(values)
-    # SQLite looks through the whole table for one of several VALUES, but uses the index for a subquery's.
-    row = func.json_each(json.dumps(list(values))).table_valued("value")
-    return tuple_(*columns).in_(
-        select(*(func.json_extract(row.c.value, f"$[{n}]") for n in range(len(columns))))
-    )
+class Lookup:
+    """A query for those rows of which some columns together are one of many values.
 
+    It is made once: to put a statement together costs more than to execute it.
+    """
 
-def pieces(values: Iterable[Any]) -> Iterable[list[Any]]:
-    """Return them, each once, so many at a time as one statement takes."""
-    all_of_them = list(dict.fromkeys(values))
-    for begin in range(0, len(all_of_them), KEYS_AT_ONCE_MAX):
-        yield all_of_them[begin : begin + KEYS_AT_ONCE_MAX]
+    def __init__(self, query: Select[Any], *columns: ColumnElement[Any]) -> None:
+        """Values of several columns are names, or other text without a NUL."""
+        self._query, self._columns = query, columns
+
+    def rows(self, connection: Connection, values: Iterable[Any]) -> Iterator[Row[Any]]:
+        """Return the rows; each value is a tuple where there are several columns."""
+        asked = list(dict.fromkeys(values))
+        on_sqlite = len(self._columns) > 1 and connection.dialect.name == "sqlite"
+        for begin in range(0, len(asked), KEYS_AT_ONCE_MAX):
+            some = asked[begin : begin + KEYS_AT_ONCE_MAX]
+            if on_sqlite:
+                yield from connection.execute(self._on_sqlite, {"values": json.dumps(some)})
+            else:
+                yield from connection.execute(self._in_values, {"values": some})
+
+    @cached_property
+    def _in_values(self) -> Select[Any]:
+        of = self._columns[0] if len(self._columns) == 1 else tuple_(*self._columns)
+        return self._query.where(of.in_(bindparam("values", expanding=True)))
+
+    @cached_property
+    def _on_sqlite(self) -> Select[Any]:
+        """SQLite would look through the whole table for VALUES; for a subquery it uses the index."""
+        told = func.json_each(bindparam("values")).table_valued("value").c.value
+        parts = [func.json_extract(told, f"$[{number}]") for number in range(len(self._columns))]
+        return self._query.where(tuple_(*self._columns).in_(select(*parts)))
 
 
 class HeldRows:
@@ -52,14 +78,9 @@ class HeldRows:
         self._new: dict[Key, Held] = {}
         self._changed: dict[Key, set[str]] = {}
 
-    def load(self, names: Sequence[str], values: Iterable[Key], *more: ColumnElement[bool]) -> list[Held]:
-        """Read the rows of which these columns together are one of ``values``, in no order."""
-        found: list[Held] = []
-        for some in pieces(values):
-            columns = [self._table.c[name] for name in names]
-            query = select(self._table).where(one_of(self._connection, columns, some), *more)
-            found += map(self.hold, self._connection.execute(query))
-        return found
+    def load(self, lookup: Lookup, values: Iterable[Any]) -> list[Held]:
+        """Read the rows that a lookup of this table finds, in no order."""
+        return [self.hold(row) for row in lookup.rows(self._connection, values)]
 
     def get(self, *key: Any) -> Held | None:
         """Return a row that was read or added."""
@@ -96,13 +117,22 @@ class HeldRows:
             alike.setdefault(frozenset(names), []).append(key)
         self._changed = {}
         for changed, keys in alike.items():
-            where = [self._table.c[name] == bindparam(f"key_{name}") for name in self._key]
             rows = [
                 {name: getattr(self._held[key], name) for name in changed}
                 | {f"key_{name}": value for name, value in zip(self._key, key, strict=True)}
                 for key in keys
             ]
-            self._connection.execute(update(self._table).where(*where), rows)
+            self._connection.execute(_changing(self._table, self._key), rows)
         if self._new:  # after the changes: what a row let go may be a new one's
-            self._connection.execute(plain_insert(self._table), [vars(each) for each in self._new.values()])
+            self._connection.execute(_adding(self._table), [vars(each) for each in self._new.values()])
             self._new = {}
+
+
+@lru_cache(maxsize=32)
+def _changing(table: Table, key: tuple[str, ...]) -> Update:
+    return update(table).where(*(table.c[name] == bindparam(f"key_{name}") for name in key))
+
+
+@lru_cache(maxsize=32)
+def _adding(table: Table) -> Insert:
+    return plain_insert(table)

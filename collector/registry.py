@@ -7,9 +7,11 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlalchemy import insert as plain_insert
 
 from collector import connections
-from collector.held import one_of, pieces
+from collector.held import Lookup
 from collector.tables import devices, gateways
 from contract.messages import DeviceEntry, Hello, State
+
+_NAMED = Lookup(select(devices), devices.c.gateway, devices.c.device)
 
 
 def is_known(connection: Connection, gateway: str) -> bool:
@@ -50,11 +52,7 @@ def devices_of(connection: Connection, names: Collection[str]) -> dict[str, list
 
 def devices_named(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row[Any]]:
     """Return what gateways say of devices, by (gateway, device), as far as they are known."""
-    found: dict[tuple[str, str], Row[Any]] = {}
-    for some in pieces(keys):
-        query = select(devices).where(one_of(connection, (devices.c.gateway, devices.c.device), some))
-        found |= {(row.gateway, row.device): row for row in connection.execute(query)}
-    return found
+    return {(row.gateway, row.device): row for row in _NAMED.rows(connection, keys)}
 
 
 def add(connection: Connection, gateway: str, heard_ms: int) -> None:

@@ -8,13 +8,15 @@ import msgspec
 from sqlalchemy import Connection, Row, select, update
 
 from collector.alarms.happening import Alarm, Follower
-from collector.held import Held, HeldRows
+from collector.held import Held, HeldRows, Lookup
 from collector.tables import alarms
 from contract.events import AlarmCleared, Priority
 from contract.samples import ClockState
 
 TOLD_AT_ONCE_MAX = 500
 """So many alarms are looked up and told together; of what was backfilled, so many a transaction."""
+
+_KNOWN = Lookup(select(alarms), alarms.c.gateway, alarms.c.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class AlarmBook:
         for begin in range(0, len(told), TOLD_AT_ONCE_MAX):
             some = told[begin : begin + TOLD_AT_ONCE_MAX]
             rows = HeldRows(connection, alarms, "gateway", "id")
-            rows.load(("gateway", "id"), [(each.gateway, each.id) for each in some])
+            rows.load(_KNOWN, [(each.gateway, each.id) for each in some])
             happened: list[Alarm] = []
             for each in some:
                 happened += _raised(rows, each) if isinstance(each, Alarm) else _ended(rows, each)

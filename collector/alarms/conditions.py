@@ -16,7 +16,7 @@ from collector.alarms.sources import SOURCE, Sources
 from collector.alarms.standings import Change, Standings, standing_of
 from collector.alarms.tables import conditions
 from collector.alarms.transitions import Happening
-from collector.held import Held, one_of, pieces
+from collector.held import Held, Lookup
 from collector.tables import alarms
 from contract.events import Priority
 
@@ -25,8 +25,12 @@ PLANNED = "planned"
 
 Key = tuple[str, str]
 AreasOf = Callable[[Connection, Collection[str]], Mapping[str, str]]
-_OF_ALARMS = select(conditions, alarms.c.id).join(
-    alarms, and_(*(alarms.c[name] == conditions.c[name] for name in SOURCE))
+_OF_ALARMS = Lookup(
+    select(conditions, alarms.c.id).join(
+        alarms, and_(*(alarms.c[name] == conditions.c[name] for name in SOURCE))
+    ),
+    alarms.c.gateway,
+    alarms.c.id,
 )
 
 
@@ -154,13 +158,9 @@ def quiet(connection: Connection, keys: Collection[Key], now_ms: int) -> dict[Ke
     do not hold of the highest priority.
     """
     silenced = silences.active(connection, now_ms)
-    found: dict[Key, str] = {}
-    for some in pieces(keys):
-        theirs = one_of(connection, (alarms.c.gateway, alarms.c.id), some)
-        for row in connection.execute(_OF_ALARMS.where(theirs)):
-            if reason := _reason(row, row.id, silenced):
-                found[row.gateway, row.id] = reason
-    return found
+    rows = _OF_ALARMS.rows(connection, keys)
+    found = {(row.gateway, row.id): _reason(row, row.id, silenced) for row in rows}
+    return {key: reason for key, reason in found.items() if reason}
 
 
 def _reason(row: Row[Any], alarm_id: str, silenced: Collection[silences.Silence]) -> str:

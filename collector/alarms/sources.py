@@ -3,17 +3,18 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, select
 from sqlalchemy import insert as plain_insert
 
 from collector.alarms import annunciating
 from collector.alarms.flood import Flood
 from collector.alarms.tables import conditions
-from collector.held import Held, HeldRows
+from collector.held import Held, HeldRows, Lookup
 from contract.events import Priority
 
 SOURCE = ("gateway", "rule", "device", "point", "condition")
 Source = tuple[str, str, str, str, str]
+_OF_SOURCES = Lookup(select(conditions), *(conditions.c[name] for name in SOURCE))
 _BEGIN = plain_insert(conditions).returning(conditions)
 
 
@@ -48,7 +49,7 @@ class Sources:
         """Read these, as far as they are there."""
         asked = [source for source in sources if source not in self._by_source]
         self._by_source |= dict.fromkeys(asked)
-        for held in self._rows.load(SOURCE, asked):
+        for held in self._rows.load(_OF_SOURCES, asked):
             self._by_source[held.gateway, held.rule, held.device, held.point, held.condition] = held
 
     def of_source(self, source: Source) -> Held | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from collector.cases import classes, record
 from collector.cases.changes import Asked, Change, Facts, Known, change
@@ -19,6 +19,11 @@ from collector.people.roles import CENTRE, Actor
 from collector.tables import alarms, cases
 
 MINUTE_MS = 60_000
+_ACTIVE = (
+    select(alarms.c.row)
+    .where(alarms.c.case_id == bindparam("case_id"), alarms.c.cleared_ms.is_(None))
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +219,7 @@ def department_by_table(connection: Connection, case: Row[Any]) -> str:
 
 def any_active(connection: Connection, case_id: str) -> bool:
     """Say whether an alarm of a case is active."""
-    query = select(alarms.c.row).where(alarms.c.case_id == case_id, alarms.c.cleared_ms.is_(None)).limit(1)
-    return connection.execute(query).first() is not None
+    return connection.execute(_ACTIVE, {"case_id": case_id}).first() is not None
 
 
 def active_count(connection: Connection, case_id: str) -> int:

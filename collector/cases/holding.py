@@ -13,7 +13,7 @@ from collector.cases.incidents import cases_of
 from collector.cases.life import SENSOR
 from collector.cases.tables import case_events, case_problems
 from collector.database import insert
-from collector.held import Held, HeldRows, one_of, pieces
+from collector.held import Held, HeldRows, Lookup
 from collector.tables import alarms, cases
 
 EVENTS_PER_CASE_MAX = 1_000
@@ -26,6 +26,17 @@ _BELONG = (
     .where(alarms.c.gateway == bindparam("of_gateway"), alarms.c.id == bindparam("of_id"))
     .values(case_id=bindparam("to_case"))
 )
+
+_BY_ID = Lookup(select(cases), cases.c.id)
+_OPEN = Lookup(select(cases).where(cases.c.closed_ms.is_(None)), cases.c.problem_key)
+_HOLDERS = Lookup(
+    select(cases, case_problems.c.problem_key.label("held_key")).join(
+        case_problems, case_problems.c.case_id == cases.c.id
+    ),
+    case_problems.c.problem_key,
+)
+_CASE_IDS = Lookup(select(alarms.c.gateway, alarms.c.id, alarms.c.case_id), alarms.c.gateway, alarms.c.id)
+_EVENTS = select(func.count()).where(case_events.c.case_id == bindparam("case_id"))
 
 
 def problem_key(alarm: Alarm) -> str:
@@ -73,14 +84,18 @@ class HeldCases:
     def written(self) -> Connection:
         """Write what was changed, and return where it is: whoever asks SQL asks there."""
         self._cases.write()
-        if self._belonging:
-            self._connection.execute(_BELONG, self._belonging)
+        self._write_belonging()
         if self._notes:
             self._connection.execute(plain_insert(case_events), self._notes)
         if self._uncollected:
             no_collection.settled(self._connection, self._uncollected)
-        self._belonging, self._notes, self._uncollected = [], [], []
+        self._notes, self._uncollected = [], []
         return self._connection
+
+    def _write_belonging(self) -> None:
+        if self._belonging:
+            self._connection.execute(_BELONG, self._belonging)
+            self._belonging = []
 
     def changed_behind(self) -> None:
         """Read anew: SQL has changed what was written."""
@@ -99,7 +114,7 @@ class HeldCases:
 
     def case(self, case_id: str) -> Held:
         """Return a case that is there."""
-        return self._cases.get(case_id) or self._cases.load(("id",), [(case_id,)])[0]
+        return self._cases.get(case_id) or self._cases.load(_BY_ID, [case_id])[0]
 
     def holder(self, key: str) -> Held | None:
         """Return the case that has a problem: the newest, unless one of that very problem is open again."""
@@ -109,16 +124,10 @@ class HeldCases:
 
     def _read_holders(self, keys: Collection[str]) -> None:
         self._holders |= dict.fromkeys(keys)
-        query = select(cases, case_problems.c.problem_key.label("held_key")).join(
-            case_problems, case_problems.c.case_id == cases.c.id
-        )
-        for some in pieces(keys):
-            for row in self._connection.execute(query.where(case_problems.c.problem_key.in_(some))):
-                self._recorded[row.held_key], self._holders[row.held_key] = row.id, self._cases.hold(row)
+        for row in _HOLDERS.rows(self._connection, keys):
+            self._recorded[row.held_key], self._holders[row.held_key] = row.id, self._cases.hold(row)
         done = [key for key in keys if (held := self._holders[key]) and held.closed_ms is not None]
-        if done:
-            again = self._cases.load(("problem_key",), [(key,) for key in done], cases.c.closed_ms.is_(None))
-            self._holders |= {held.problem_key: held for held in again}
+        self._holders |= {held.problem_key: held for held in self._cases.load(_OPEN, done)}
 
     def hold(self, key: str, case_id: str) -> None:
         """Let a case have a problem."""
@@ -129,7 +138,8 @@ class HeldCases:
     def siblings(self, incident_id: str) -> list[Held]:
         """Return the cases of an incident; where it has none, those that its members had before it."""
         if incident_id not in self._siblings:
-            found = cases_of(self.written(), incident_id)
+            self._write_belonging()
+            found = cases_of(self._connection, incident_id)
             self._siblings[incident_id] = [self._cases.hold(row) for row in found]
         return self._siblings[incident_id]
 
@@ -167,14 +177,10 @@ class HeldCases:
     def case_of_ended(self, alarm: Alarm) -> str | None:
         """Return the case of an alarm that is over; it is noted where there is none."""
         if self._case_ids is None:
-            self.written()
+            self._write_belonging()
             self._case_ids = dict.fromkeys(self._ended)
-            query = select(alarms.c.gateway, alarms.c.id, alarms.c.case_id)
-            for some in pieces(self._ended):
-                rows = self._connection.execute(
-                    query.where(one_of(self._connection, (alarms.c.gateway, alarms.c.id), some))
-                )
-                self._case_ids |= {(row.gateway, row.id): row.case_id for row in rows}
+            rows = _CASE_IDS.rows(self._connection, self._ended)
+            self._case_ids |= {(row.gateway, row.id): row.case_id for row in rows}
         case_id = self._case_ids[alarm.gateway, alarm.id]
         if case_id is None:
             self._uncollected.append((alarm.gateway, alarm.id))
@@ -183,8 +189,7 @@ class HeldCases:
     def note(self, case_id: str, at_ms: int, kind: str, detail: Mapping[str, Any]) -> None:
         """Note what happened to a case, where that is not too much."""
         if case_id not in self._counts:
-            query = select(func.count()).where(case_events.c.case_id == case_id)
-            self._counts[case_id] = self._connection.scalar(query) or 0
+            self._counts[case_id] = self._connection.scalar(_EVENTS, {"case_id": case_id}) or 0
         if self._counts[case_id] < EVENTS_PER_CASE_MAX:
             self._counts[case_id] += 1
             self._notes.append(record.event_row(case_id, at_ms, kind, SENSOR.name, detail))

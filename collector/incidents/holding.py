@@ -1,12 +1,12 @@
 """Open incidents and members in one transaction: read together, changed in memory, written together."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from collector.alarms.happening import Alarm
-from collector.held import Held, HeldRows
+from collector.held import Held, HeldRows, Lookup
 from collector.incidents import rows
 from collector.incidents.labels import Seen
 from collector.incidents.rows import Key
@@ -31,6 +31,10 @@ EMPTY: Mapping[str, Any] = {
     "version": 1,
 }
 
+_MEMBERS = Lookup(select(members), members.c.gateway, members.c.alarm_id)
+_BY_ID = Lookup(select(incidents), incidents.c.id)
+_OPEN = Lookup(select(incidents).where(incidents.c.closed_ms.is_(None)), incidents.c.grouping)
+
 
 class HeldIncidents:
     """What some alarms may join, or be members of already."""
@@ -45,14 +49,13 @@ class HeldIncidents:
         self._members = HeldRows(self._connection, members, "gateway", "alarm_id")
         self._sources: set[tuple[str, str]] = set()
         self._open: dict[str, list[Held]] = {}
-        theirs = self._members.load(("gateway", "alarm_id"), self._alarms)
-        self._incidents.load(("id",), [(each.incident_id,) for each in theirs if each.cleared_ms is None])
+        theirs = self._members.load(_MEMBERS, self._alarms)
+        self._incidents.load(_BY_ID, [each.incident_id for each in theirs if each.cleared_ms is None])
         self._read_open(self._groupings)
 
-    def _read_open(self, groupings: Iterable[str]) -> None:
-        asked = [(each,) for each in groupings]
-        self._open |= {grouping: [] for (grouping,) in asked}
-        found = self._incidents.load(("grouping",), asked, incidents.c.closed_ms.is_(None))
+    def _read_open(self, groupings: Collection[str]) -> None:
+        self._open |= {grouping: [] for grouping in groupings}
+        found = self._incidents.load(_OPEN, groupings)
         for held in sorted(found, key=lambda each: each.row, reverse=True):
             self._open[held.grouping].append(held)
 

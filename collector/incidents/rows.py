@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, delete, func, select, update
 
 from collector.database import insert
-from collector.held import Held, one_of, pieces
+from collector.held import Held, Lookup
 from collector.incidents.correlating import Box, Candidate, Place
 from collector.incidents.tables import incident_candidates as candidates
 from collector.incidents.tables import incident_members as members
@@ -24,20 +24,18 @@ _HAS_SOURCE = (
     .where(members.c.incident_id == bindparam("incident_id"), members.c.source == bindparam("source"))
     .limit(1)
 )
+_OF_ALARMS = Lookup(
+    select(members.c.gateway, members.c.alarm_id, members.c.incident_id),
+    members.c.gateway,
+    members.c.alarm_id,
+)
 _CHANGE = update(incidents).where(incidents.c.id == bindparam("of_incident"))
 """Made once: to put a statement together costs more than to execute it."""
 
 
 def incidents_of(connection: Connection, alarm_keys: Collection[Key]) -> dict[Key, str]:
     """Return the incidents of alarms; followers were never told of those that are not there."""
-    found: dict[Key, str] = {}
-    for some in pieces(alarm_keys):
-        query = select(members.c.gateway, members.c.alarm_id, members.c.incident_id)
-        rows = connection.execute(
-            query.where(one_of(connection, (members.c.gateway, members.c.alarm_id), some))
-        )
-        found |= {(row.gateway, row.alarm_id): row.incident_id for row in rows}
-    return found
+    return {(row.gateway, row.alarm_id): row.incident_id for row in _OF_ALARMS.rows(connection, alarm_keys)}
 
 
 def has_source(connection: Connection, incident_id: str, source: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, select
 
-from collector.held import pieces
+from collector.held import Lookup
 from collector.parts.model import Grid, GridKind, Part
 from collector.parts.places import Polygon, around, distance_m, polygon
 from collector.parts.tables import grids, parts
@@ -18,6 +18,7 @@ CODE_DIGITS_MAX = 16
 _PART = [parts.c[field.name] for field in fields(Part)]
 _GRID = [grids.c[field.name] for field in fields(Grid)]
 _FIND = select(*_PART).where(parts.c.code == bindparam("code"))
+_FOUND = Lookup(select(*_PART), parts.c.code)
 
 
 class PartBook:
@@ -36,11 +37,7 @@ def find(connection: Connection, code: str) -> Part | None:
 
 def found(connection: Connection, codes: Iterable[str]) -> dict[str, Part]:
     """Return the parts of these codes, as far as they are there."""
-    known: dict[str, Part] = {}
-    for some in pieces(codes):
-        rows = connection.execute(select(*_PART).where(parts.c.code.in_(some)))
-        known |= {row.code: part_of(row) for row in rows}
-    return known
+    return {row.code: part_of(row) for row in _FOUND.rows(connection, codes)}
 
 
 def near(
