@@ -34,7 +34,7 @@ class ControlInstance(Bounded):
         asked = any(each and _is_met(each, self._looked_s) for each in (self.start, self.joins))
         return math.inf if idle and quiet and not asked else self._looked_s + LOOK_S
 
-    def heeds(self, now_s: float) -> bool:
+    def heeds(self, now_s: float, now: Moment) -> bool:
         """Say whether what was just measured may change anything; what inhibits for a time is remembered."""
         if not self.rests:
             return True
@@ -43,7 +43,7 @@ class ControlInstance(Bounded):
                 return True
         if self.start and _is_met(self.start, now_s):
             return True
-        self.inhibits.see(now_s)
+        self.inhibits.see(now)
         return False
 
     def _rests(self) -> bool:

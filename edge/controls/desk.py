@@ -137,6 +137,14 @@ class Desk:
             leftovers, done = former.left(name, state, owners, self._devices, self._ids, now)
             self.leftovers += leftovers
             effects += done
+        for name, state in states.items():
+            for key, output in state.get("outputs", {}).items():
+                if (
+                    "run" in output
+                    and (found := self.outputs.get(ref(key)))
+                    and found[0].control.name != name
+                ):
+                    memory.hand_over(*found, output["run"], str(state.get("fail_state", "off")))
         self._let_rest(remembered.get("stops", {}), states, now)
         for control in self.controls:
             effects += memory.recall(control, states.pop(control.control.name, {}), now)

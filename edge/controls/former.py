@@ -62,8 +62,8 @@ def left(
         effects += teller.cleared(target, str(state.get("alarm", "")), now)
         if "run" not in state:
             continue
-        run = Former.of(state["run"])
-        reason, action, sent = _fate(target, fail_state, owners, devices)
+        run = Former.of(state["run"], fail_state)
+        reason, action, sent = _fate(target, run.fail_state, owners, devices)
         if sent is not None:
             leftovers.append(Leftover(target, teller, control, run, now))
             effects += leftovers[-1].effects

@@ -176,7 +176,8 @@ class Held:
             return []
         told = f"{reason}; a restart had interrupted it"
         stopped = self._event(output, ControlAction.STOPPED, told, now, who=former.who, cause=former.cause)
-        if not self.control.fails_off:
+        output.rest(now, self.control.shortest_rest_s)
+        if "off" not in (self.control.fail_state, former.fail_state):
             return [stopped]
         return [*output.command(on=False, cause=former.cause, now=now), stopped]
 
@@ -194,13 +195,13 @@ class Held:
             until_s <= 0 and "its end has passed already",
             until_s > limit_s
             and f"{until_s:.0f} s is longer than {limit_s:g} s, the longest that is allowed",
-            on and self._not_on(output, now),
+            on and self.refused_on(output, now),
         )
         return next((refusal for refusal in refusals if isinstance(refusal, str) and refusal), "")
 
-    def _not_on(self, output: Output, now: Moment) -> str:
+    def refused_on(self, output: Output, now: Moment) -> str:
         """Say why nobody may hold it on now, or nothing: people heed inhibits and its rest."""
-        inhibited = self.inhibits.now(now.s)
+        inhibited = self.inhibits.now(now)
         if inhibited and (inhibited.known or self.control.fail_state != "on"):
             return inhibited.told
         if output.run is None and now.s < output.rest_until_s:

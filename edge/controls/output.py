@@ -100,7 +100,7 @@ class Output:
     def let_be(self) -> None:
         """Send nothing more: it stays as it is. A run is remembered, and taken up by what it then reads."""
         if self.run and not self.lock:
-            self.former = Former(self.run.cause, self.run.since_ms, self.run.holder, self.run.who)
+            self.former = self._interrupted
         self.run, self.desired = None, None
         self._follows, self._unconfirmed = True, False
         self._deviates_since_s = None
@@ -147,18 +147,19 @@ class Output:
             "on_s": round(self.on_s, 3),
             "rest_ms": self.rest_until_ms,
         }
-        if self.run:
-            known["run"] = self.run.kept()
-        elif self.former:
-            known["run"] = [
-                self.former.cause,
-                self.former.since_ms,
-                self.former.holder.value,
-                self.former.who,
-            ]
+        if former := self._interrupted or self.former:
+            known["run"] = former.kept()
         if self.manual:
             known["manual"] = self.manual.kept()
         return {key: value for key, value in known.items() if value}
+
+    @property
+    def _interrupted(self) -> Former | None:
+        """Its run as another process will see it."""
+        run = self.run
+        if run is None:
+            return None
+        return Former(run.cause, run.since_ms, run.holder, run.who, self._control.fail_state)
 
     def _commanded(self, cause: str, who: str, now: Moment) -> None:
         self._cause, self._who = cause, who
