@@ -87,6 +87,7 @@ class Bounded(Held):
         inhibited = self.inhibits.now(now)
         for output in self.outputs:
             effects += self._bounded(output, inhibited, now)
+            effects += self._returned(output, now) if output.returns else []
         effects += self._ruled(inhibited, now)
         for output in self.outputs:
             effects += output.hold(now, self._ends_by_s(output, now), self.holder_of(output))
@@ -123,8 +124,16 @@ class Bounded(Held):
 
     def _taken(self, output: Output) -> None:
         """People have taken an output from the rules; the other of two goes on, if it runs."""
+        output.returns = ""
         if output in self.on_duty:
             self.on_duty.remove(output)
+            self._count_anew()
+
+    def _count_anew(self) -> None:
+        """Count from now how long conditions hold that nobody has looked at, or that were of another run."""
+        for watched in (self.joins, self.leaves, *(() if self.on_duty else (self.start, self.stop))):
+            if watched:
+                watched.reset()
 
     def _account(self, elapsed_s: float, now: Moment) -> None:
         """Count running time, an output that does not answer included."""
@@ -239,8 +248,6 @@ class Bounded(Held):
     ) -> list[RuleEffect]:
         """End a run against whoever has it; nobody's hand starts it again by itself."""
         self._taken(output)
-        if self.start:
-            self.start.reset()
         over = self._manual_over(output, reason, now) if output.manual and output.manual.on else []
         return [*self._end(output, reason, now, holder), *over]
 

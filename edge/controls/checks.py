@@ -125,6 +125,8 @@ def _limits(control: Control, at: Key, file: TomlFile) -> Iterator[Problem]:
         if stop and start.point == stop.point and _wrong_side(start, stop):
             what = "the stop limit lies on the wrong side of the start limit"
             yield file.problem((*at, *key), what, "start above and stop below it, or the reverse")
+        elif stop and control.shortest_rest_s == 0 and (what := _chatters(start, stop)):
+            yield file.problem((*at, "shortest_rest_s"), what, "give shortest_rest_s, such as 60")
     if control.fails_off and control.longest_run_s is None:
         yield file.problem((*at, "longest_run_s"), "fails off but has no longest run", "give longest_run_s")
     for name in ("longest_run_s", "run_s_per_day_max"):
@@ -135,6 +137,15 @@ def _limits(control: Control, at: Key, file: TomlFile) -> Iterator[Problem]:
     if control.proves and longest_s is not None and control.proves.within_s >= longest_s:
         what = "the run ends before its effect is asked for"
         yield file.problem((*at, "proves", "within_s"), what, f"less than longest_run_s = {longest_s:g}")
+
+
+def _chatters(start: Condition, stop: Condition) -> str:
+    """Say why an output would go on and off by turns, as quickly as its values come, or nothing."""
+    if (start.point, start.mean_s) != (stop.point, stop.mean_s):
+        return "start and stop look at differing points or means, so either may follow the other at once"
+    if start.held_s == stop.held_s == 0 and start.above == stop.below and start.below == stop.above:
+        return "start and stop have the same limit, so a value that dances around it switches every time"
+    return ""
 
 
 def _wrong_side(start: Condition, stop: Condition) -> bool:

@@ -122,7 +122,7 @@ class Held:
         if refusal := self._refused(output, on=on, until_ms=until_ms, source=source, now=now):
             return refusal, self._refusal(command_id, refusal, output)
         reason = f"{who} holds it {'on' if on else 'off'}"
-        before = output.manual.before if output.manual else output.actual
+        before = output.manual.before if output.manual else output.actual or bool(output.returns)
         effects = self._manual_over(output, f"superseded: {reason}", now, tell=False)
         until_s = now.s + (until_ms - now.wall_ms) / 1000
         cause = command_id or self._ids()
@@ -283,9 +283,17 @@ class Held:
         if run and not rests_on:
             effects += self._end(output, f"{reason}: as it was before", now)
         elif run is None and rests_on:
-            fresh = Run(self._ids(), now.s, now.wall_ms)
-            effects += self._begin(output, fresh, f"{reason}: as it was before", now)
+            output.returns = f"{reason}: as it was before"
+            effects += self._returned(output, now)
         return effects
+
+    def _returned(self, output: Output, now: Moment) -> list[RuleEffect]:
+        """Let an output be on again that was so before somebody held it off, once it may."""
+        if output.run or output.lock or output.manual:
+            output.returns = ""
+        if not output.returns or self.refused_on(output, now):
+            return []
+        return self._begin(output, Run(self._ids(), now.s, now.wall_ms), output.returns, now)
 
     def _manual_over(
         self, output: Output, reason: str, now: Moment, *, tell: bool = True

@@ -76,6 +76,8 @@ def _output(
         effects += _former(control, output, Former.of(run, fail_state), now)
     if (manual := state.get("manual")) and output.manual is None and output.lock is None:
         effects += _manual(control, output, manual, fail_state, now)
+    if control.control.start is None and not control.control.fails_off and output.manual is None:
+        output.returns = str(state.get("returns", ""))
     return effects
 
 
