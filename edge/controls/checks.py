@@ -45,6 +45,22 @@ def problems(settings: Settings, points: Points, file: TomlFile) -> Iterator[Pro
             yield from _output(control, name, points.profile(ref(name)), at, key, file)
 
 
+def notes(settings: Settings) -> Iterator[str]:
+    """Yield what is no mistake, but worth a second look."""
+    for control in settings.controls:
+        for key, start, stop in _pairs(control):
+            if control.shortest_rest_s == 0 and (why := _chatters(start, stop)):
+                yield f"{control.name}: {'.'.join(key)}: {why}; give shortest_rest_s, such as 60"
+
+
+def _pairs(control: Control) -> Iterator[tuple[tuple[str, ...], Condition, Condition]]:
+    """Yield what starts with what stops that again, and with the key of the latter."""
+    if control.start and control.stop:
+        yield ("stop",), control.start, control.stop
+    if control.lag and control.lag.stop:
+        yield ("lag", "stop"), control.lag.start, control.lag.stop
+
+
 def _inputs(control: Control) -> Iterator[tuple[Key, str]]:
     """Yield every point that it looks at, with its key."""
     for key, limit in _written(control):
@@ -116,17 +132,10 @@ def _discrete(control: Control, points: Points, at: Key, file: TomlFile) -> Iter
 
 
 def _limits(control: Control, at: Key, file: TomlFile) -> Iterator[Problem]:
-    pairs: list[tuple[Key, Condition, Condition | None]] = []
-    if control.start:
-        pairs.append((("stop",), control.start, control.stop))
-    if control.lag:
-        pairs.append((("lag", "stop"), control.lag.start, control.lag.stop))
-    for key, start, stop in pairs:
-        if stop and start.point == stop.point and _wrong_side(start, stop):
+    for key, start, stop in _pairs(control):
+        if start.point == stop.point and _wrong_side(start, stop):
             what = "the stop limit lies on the wrong side of the start limit"
             yield file.problem((*at, *key), what, "start above and stop below it, or the reverse")
-        elif stop and control.shortest_rest_s == 0 and (what := _chatters(start, stop)):
-            yield file.problem((*at, "shortest_rest_s"), what, "give shortest_rest_s, such as 60")
     if control.fails_off and control.longest_run_s is None:
         yield file.problem((*at, "longest_run_s"), "fails off but has no longest run", "give longest_run_s")
     for name in ("longest_run_s", "run_s_per_day_max"):
