@@ -153,7 +153,7 @@ class Bounded(Held):
                 output.former = None
                 effects += self._taken_up(output, former, now)
             elif output.desired and output.run is None and not former:
-                output.run = Run(self._ids(), now.s, now.wall_ms, renew_at_s=math.inf)
+                output.run = Run(self._ids(), now.s, now.wall_ms, renew_at_s=math.inf, found=True)
                 reason = "found on, and taken over"
                 effects.append(self._event(output, ControlAction.FOUND, reason, now, cause=output.run.cause))
         return effects
@@ -174,12 +174,10 @@ class Bounded(Held):
             reason = "on after a restart, and taken over"
             return [self._event(output, ControlAction.FOUND, reason, now, cause=cause)]
         output.desired = False
-        stopped = self._event(output, ControlAction.STOPPED, "reads off after a restart", now, cause=cause)
-        if output.manual and output.manual.on:
-            held = output.manual
-            fresh = Run(self._ids(), now.s, now.wall_ms, held.source, held.who)
-            return [stopped, *self._begin(output, fresh, f"{held.who} holds it on", now)]
-        return [stopped]
+        output.rest(now, self.control.shortest_rest_s)  # nobody knows since when it is off
+        if output.manual:
+            output.returns = f"{output.manual.who} holds it on"
+        return [self._event(output, ControlAction.STOPPED, "reads off after a restart", now, cause=cause)]
 
     def _ends_taken_up(self, output: Output, former: Former) -> str:
         """Say why a run that a restart has interrupted does not go on, or nothing."""
@@ -190,6 +188,13 @@ class Bounded(Held):
         held = output.manual
         return f"{held.who} holds it off" if held and not held.on else ""
 
+    def known_late(self, output: Output, former: Former, now: Moment) -> list[RuleEffect]:
+        """End what was found on, when it becomes known that it was begun as one that fails off."""
+        if self.control.fails_off or former.fail_state != "off" or not (output.run and output.run.found):
+            return []
+        self._taken(output)
+        return self._end(output, self._ends_taken_up(output, former), now)
+
     def held_again(self, output: Output, held: Manual, now: Moment) -> list[RuleEffect]:
         """Let an output be as somebody held it before a restart, whatever has begun meanwhile."""
         self._taken(output)
@@ -199,10 +204,10 @@ class Bounded(Held):
             return output.command(on=False, cause=held.cause, who=held.who, now=now)
         if output.run:
             output.run.holder, output.run.who = held.source, held.who
-        elif output.former is None:
-            fresh = Run(self._ids(), now.s, now.wall_ms, held.source, held.who)
-            return self._begin(output, fresh, f"{held.who} holds it on", now)
-        output.desired = True
+        elif output.former:
+            output.desired = True
+        else:
+            output.returns = f"{held.who} holds it on"
         return []
 
     def _bounded(self, output: Output, inhibited: Inhibited | None, now: Moment) -> list[RuleEffect]:

@@ -43,7 +43,7 @@ class Desk:
         }
         self.leftovers: list[former.Leftover] = []
         self._ids, self._devices = ids, set(parts)
-        self._recalled = False
+        self._recalled = self._locks_recalled = False
         self._locks: dict[str, tuple[str, int]] = {}
         self._stops: dict[str, int] = {}
         """When runs of outputs ended that no control has any more (UTC ms): who has one next lets it rest."""
@@ -113,6 +113,7 @@ class Desk:
     def recall_locks(self, locks: Mapping[str, Iterable[Any]] | None, now: Moment) -> list[RuleEffect]:
         """Take up locks of a former process; None, where nobody can tell, locks everything."""
         effects: list[RuleEffect] = []
+        self._locks_recalled = True
         if locks is None:
             locks = {str(name): (UNREADABLE, now.wall_ms) for name in self.outputs}
         for name, (who, since_ms) in locks.items():
@@ -130,7 +131,8 @@ class Desk:
         if self._recalled:
             return []
         self._recalled = True
-        effects = self.recall_locks(remembered.get("locks", {}), now)
+        # Their own file is read first, and what was unlocked since is not locked again.
+        effects = [] if self._locks_recalled else self.recall_locks(remembered.get("locks", {}), now)
         states = {name: memory.former(each) for name, each in dict(remembered.get("controls", {})).items()}
         owners = {target: control.control.name for target, (control, _) in self.outputs.items()}
         for name, state in states.items():
@@ -144,7 +146,8 @@ class Desk:
                     and (found := self.outputs.get(ref(key)))
                     and found[0].control.name != name
                 ):
-                    memory.hand_over(*found, output["run"], str(state.get("fail_state", "off")))
+                    begun_under = str(state.get("fail_state", "off"))
+                    effects += memory.hand_over(*found, output["run"], begun_under, now)
         self._let_rest(remembered.get("stops", {}), states, now)
         for control in self.controls:
             effects += memory.recall(control, states.pop(control.control.name, {}), now)

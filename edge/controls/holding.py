@@ -289,17 +289,19 @@ class Held:
 
     def _returned(self, output: Output, now: Moment) -> list[RuleEffect]:
         """Let an output be on again that was so before somebody held it off, once it may."""
-        if output.run or output.lock or output.manual:
+        held = output.manual
+        if output.run or output.lock or (held and not held.on):
             output.returns = ""
         if not output.returns or self.refused_on(output, now):
             return []
-        return self._begin(output, Run(self._ids(), now.s, now.wall_ms), output.returns, now)
+        source, who = (held.source, held.who) if held else (Holder.RULE, "")
+        return self._begin(output, Run(self._ids(), now.s, now.wall_ms, source, who), output.returns, now)
 
     def _manual_over(
         self, output: Output, reason: str, now: Moment, *, tell: bool = True
     ) -> list[RuleEffect]:
         """Forget who held it by hand; a command that is not answered yet has failed."""
-        held, output.manual = output.manual, None
+        held, output.manual, output.returns = output.manual, None, ""
         if held is None:
             return []
         effects: list[RuleEffect] = []

@@ -84,7 +84,7 @@ def _output(
 def _former(control: Bounded, output: Output, former: Former, now: Moment) -> list[RuleEffect]:
     """Take up the run that a former process was in the middle of; it may have run on, which counts."""
     if output.run:
-        return [_overtaken(control, output, former, now)]
+        return [_overtaken(control, output, former, now), *control.known_late(output, former, now)]
     longest_s = control.control.longest_run_s
     if control.control.fails_off and longest_s is not None and not former.counted:
         control.budget.run_s += min(longest_s, now.s - former.since_s(now))
@@ -93,11 +93,14 @@ def _former(control: Bounded, output: Output, former: Former, now: Moment) -> li
     return []
 
 
-def hand_over(control: Bounded, output: Output, run: list[Any], fail_state: str) -> None:
+def hand_over(
+    control: Bounded, output: Output, run: list[Any], fail_state: str, now: Moment
+) -> list[RuleEffect]:
     """Give a control the run of another that had its output: what was begun as failing off ends so."""
     former = Former.of(run, fail_state)
-    if former.fail_state == "off" and not control.control.fails_off and output.run is None:
+    if output.run is None and former.fail_state == "off" and not control.control.fails_off:
         output.former = former
+    return control.known_late(output, former, now)
 
 
 def _overtaken(control: Bounded, output: Output, former: Former, now: Moment) -> RuleEffect:
@@ -116,13 +119,12 @@ def _manual(
     holder = Holder(source)
     most_s = control.control.manual_s_max if holder is Holder.CENTRE else control.control.local_manual_s_max
     rest_s = min(most_s, (until_ms - now.wall_ms) / 1000)
-    under_way = output.run or output.former
     if rest_s <= 0:
         refusal = "its time is over"
     elif on and "off" in (control.control.fail_state, fail_state):
         refusal = "the gateway was started again"
     else:
-        refusal = control.refused_on(output, now) if on and not under_way else ""
+        refusal = ""
     if refusal:
         return [
             control.teller.event(output.target, ControlAction.RELEASED, refusal, now, who=who, cause=cause)

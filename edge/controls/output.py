@@ -276,8 +276,8 @@ class Output:
             reason,
             now,
             holder=self._holder,
-            who=self._who,
-            cause=self._cause,
+            who=self.run.who if self.run else self._who,
+            cause=self.run.cause if self.run else self._cause,
             sent=self.desired,
             read_back=self.actual,
         )

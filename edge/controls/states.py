@@ -22,6 +22,8 @@ class Run:
     """Of the start condition."""
     proving_at_start: float | None = None
     judged: bool = False
+    found: bool = False
+    """Whether it was on already when this process first read it, and nobody knew why."""
 
 
 @dataclass(slots=True)

@@ -49,8 +49,11 @@ class Walk(World):
             self._people()
             chance = self.chance
             if chance.random() < 0.004:
-                orderly, present = chance.random() < 0.5, chance.choice((0, 0, 1))
-                self.restarts(orderly=orderly, present=present, after_s=chance.choice((0.0, 5.0, 100.0)))
+                orderly, present = chance.random() < 0.5, chance.choice((0, 0, 1, 2))
+                late, after_s = chance.random() < 0.3, chance.choice((0.0, 5.0, 100.0))
+                self.restarts(orderly=orderly, present=present, after_s=after_s, late=late)
+            if chance.random() < 0.05:
+                self.recalls()
             self.sensors_answer = chance.random() > 0.02
             self.passes(chance.choice((0.1, 0.5, 1.0, STEP_S_MAX)))
         return self.tally
@@ -65,6 +68,10 @@ class Walk(World):
             self.values["cold"] = chance.choice((10.0,) * 10 + (2.0, None))
         if chance.random() < 0.03:
             self.values["door"] = chance.choice((False,) * 10 + (True, None))
+        if chance.random() < 0.04:
+            self.values["sump"] = chance.choice((3.0, 3.0, 0.5, None))
+        if chance.random() < 0.02:
+            self.values["current"] = chance.choice((2.0, 2.0, 2.0, 0.0, None))
         if chance.random() < 0.02:
             self.values["pressure"] = chance.choice((2.0, 2.0, 2.0, 0.0, None))
         if chance.random() < 0.01:

@@ -222,3 +222,46 @@ def test_frost_that_holds_at_the_start_is_no_doubt() -> None:
     bench = Bench(SPRAY | {"inhibits": [FROST]})
     bench.step(2, value=200.0, cold=10.0)
     assert bench.on()
+
+
+def test_a_run_that_was_found_on_ends_when_it_is_known_late_that_it_was_begun_as_failing_off() -> None:
+    """The settings changed, and the disk hung: it has no timer any more, and does not go on without."""
+    bench = Bench(SPRAY)
+    bench.step(10, value=200.0)
+    kept = bench.engine.remembered()
+    late = Bench(HOLD, first_id=1000)
+    late.relays = bench.relays
+    late.now_s = bench.now_s
+    late.step(5, value=140.0)
+    assert late.control.running
+    late.do(late.engine.recall(kept, late.now))
+    late.step(100)
+    assert not late.on()
+    assert not late.control.running
+
+
+def test_a_lock_that_was_taken_off_does_not_come_back_with_a_late_memory() -> None:
+    """Locks have a file of their own, and that was read in time."""
+    bench = Bench(SPRAY)
+    bench.step(5, value=100.0)
+    bench.said(bench.engine.lock(OUT, "wang", bench.now))
+    kept = bench.engine.remembered()
+    late = Bench(SPRAY, first_id=1000)
+    late.do(late.engine.recall_locks(kept["locks"], late.now))
+    late.step(5, value=200.0)
+    assert late.said(late.engine.unlock(OUT, "wang", late.now)) == ""
+    late.do(late.engine.recall(kept, late.now))
+    late.step(5)
+    assert late.on()
+
+
+def test_what_is_told_of_a_run_that_was_taken_over_has_its_cause() -> None:
+    """A run is one id in the record, through restarts and failures."""
+    bench = Bench(HOLD)
+    bench.step(10, value=200.0)
+    cause = cause_of(bench)
+    again = bench.restarted()
+    again.step(5)
+    again.answers = False
+    again.step(60)
+    assert of_run(again, cause) == [STARTED, FOUND, ControlAction.FAILED]
