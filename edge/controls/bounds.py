@@ -170,7 +170,10 @@ class Bounded(Held):
         if output.actual:
             since_s = former.since_s(now)
             since_ms = now.wall_ms - round((now.s - since_s) * 1000)
-            output.run, output.desired = Run(cause, since_s, since_ms, renew_at_s=math.inf), True
+            held = output.manual
+            source, who = (held.source, held.who) if held else (Holder.RULE, "")
+            output.run = Run(cause, since_s, since_ms, source, who, renew_at_s=math.inf)
+            output.desired = True
             reason = "on after a restart, and taken over"
             return [self._event(output, ControlAction.FOUND, reason, now, cause=cause)]
         output.desired = False

@@ -141,6 +141,10 @@ class Held:
         held = f"{reason} for {until_s - now.s:.0f} s"
         effects.append(self._event(output, ControlAction.HELD, held, now, who=who, cause=cause))
         self._taken(output)
+        former = output.former
+        if on and former and "off" not in (self.control.fail_state, former.fail_state):
+            output.desired = True  # it is seen to when it is read, and may be on all the time
+            return "", effects
         effects += self._former_over(output, reason, now)
         if on and output.run is None:
             effects += self._begin(output, Run(cause, now.s, now.wall_ms, source, who), reason, now)

@@ -11,6 +11,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from random import Random
 from typing import Any
 from unittest import mock
@@ -19,10 +20,15 @@ from contract.events import Holder
 from contract.samples import ClockState
 from edge.clock import Moment
 from edge.controls.bounds import Bounded
+from edge.controls.control import ControlInstance
 from edge.controls.holding import Held
-from edge.controls.inhibits import Inhibited
+from edge.controls.inhibits import Inhibited, Lasting
 from edge.controls.output import Output
+from edge.controls.pair import Paired
+from edge.controls.states import Manual, Run
 from edge.rules.effects import Emit, RuleEffect
+from edge.rules.watched import Watched
+from edge.settings import Ref
 from tests.faults import controls_machine
 from tests.faults.controls_machine import Controls
 from tests.faults.controls_world import ALL, STEP_S_MAX, Tally, World
@@ -42,17 +48,20 @@ class Walk(World):
         """See World.takes."""
         return self.chance.random() >= self.commands_lost
 
-    def play(self, steps: int) -> Tally:
-        """Let so many steps happen."""
+    def play(self, steps: int, until: str = "") -> Tally:
+        """Let so many steps happen, or fewer, where ``until`` is what is looked for."""
         for _ in range(steps):
+            if self.tally.wrong[until]:
+                break
             self._weather()
             self._people()
             chance = self.chance
-            if chance.random() < 0.004:
+            runs = any(self.watches[Ref("relay", name)].run for name in ("spray", "drain"))
+            if chance.random() < (0.015 if runs else 0.005):
                 orderly, present = chance.random() < 0.5, chance.choice((0, 0, 1, 2))
-                late, after_s = chance.random() < 0.3, chance.choice((0.0, 5.0, 100.0))
+                late, after_s = chance.random() < 0.4, chance.choice((0.0, 5.0, 100.0))
                 self.restarts(orderly=orderly, present=present, after_s=after_s, late=late)
-            if chance.random() < 0.05:
+            if chance.random() < 0.02:
                 self.recalls()
             self.sensors_answer = chance.random() > 0.02
             self.passes(chance.choice((0.1, 0.5, 1.0, STEP_S_MAX)))
@@ -62,15 +71,15 @@ class Walk(World):
         chance = self.chance
         if chance.random() < 0.05:
             self.values["dust"] = chance.choice((100.0, 130.0, 200.0, 200.0, 200.0, None))
-        if chance.random() < 0.05:
-            self.values["level"] = chance.choice((1.0, 3.0, 6.0, 9.0, None))
+        if chance.random() < 0.04:
+            self.values["level"] = chance.choice((1.0, 3.0, 6.0, 9.0, 9.0, 9.0, None))
         if chance.random() < 0.03:
             self.values["cold"] = chance.choice((10.0,) * 10 + (2.0, None))
         if chance.random() < 0.03:
             self.values["door"] = chance.choice((False,) * 10 + (True, None))
         if chance.random() < 0.04:
             self.values["sump"] = chance.choice((3.0, 3.0, 0.5, None))
-        if chance.random() < 0.02:
+        if chance.random() < 0.05:
             self.values["current"] = chance.choice((2.0, 2.0, 2.0, 0.0, None))
         if chance.random() < 0.02:
             self.values["pressure"] = chance.choice((2.0, 2.0, 2.0, 0.0, None))
@@ -81,6 +90,9 @@ class Walk(World):
         if chance.random() < 0.01:
             name = chance.choice(ALL)
             self.breaks(name, broken=chance.random() < 0.3)
+        if chance.random() < 0.003:
+            for name in chance.choice((("pump_1",), ("pump_2",), ("pump_1", "pump_2"))):
+                self.breaks(name, broken=True)
         if chance.random() < 0.003:
             self.jumps(chance.choice(JUMPS_MS))
         if chance.random() < 0.005:
@@ -95,7 +107,7 @@ class Walk(World):
             self.unlocks(name)
         elif dice < 0.045:
             by, on = chance.choice((Holder.LOCAL, Holder.CENTRE)), chance.random() < 0.6
-            for_s = chance.choice((-5, 5, 60, 600, 4000, 40_000))
+            for_s = chance.choice((-5, 5, 60, 600, 600, 2000, 4000, 40_000))
             command = f"{chance.getrandbits(128):032x}" if by is Holder.CENTRE else ""
             self.holds(name, by=by, on=on, for_s=for_s, command=command)
         elif dice < 0.055:
@@ -140,11 +152,74 @@ def _silent_end(usual: Callable[..., list[RuleEffect]]) -> Callable[..., list[Ru
     return lambda self, *given: [effect for effect in usual(self, *given) if not isinstance(effect, Emit)]
 
 
+def _run_goes_on(usual: Callable[..., list[RuleEffect]]) -> Callable[..., list[RuleEffect]]:
+    """Weakened: a hand's off that is recalled late is commanded once, and the run stays."""
+
+    def weak(self: Bounded, output: Output, held: Manual, now: Moment) -> list[RuleEffect]:
+        if held.on:
+            return usual(self, output, held, now)
+        return output.command(on=False, cause=held.cause, who=held.who, now=now)
+
+    return weak
+
+
+def _unseen_is_clear(_usual: property) -> property:
+    """Weakened: what nobody has seen of an inhibit that lasts has not held."""
+    return property(lambda _self: float("-inf"))
+
+
+def _stop_not_asked(_usual: Callable[..., str]) -> Callable[..., str]:
+    """Weakened: only the start condition says when to start."""
+
+    def weak(_self: ControlInstance, start: Watched, now: Moment) -> str:
+        return start.told(now.s) if start.holds(now.s) else ""
+
+    return weak
+
+
+def _may_always(usual: Callable[..., list[RuleEffect]]) -> Callable[..., list[RuleEffect]]:
+    """Weakened: the other of two asks neither budget, stagger nor lock-out."""
+    return lambda self, now, **_asked: usual(self, now, may_start=True)
+
+
+def _always_fit(_usual: Callable[..., bool]) -> Callable[..., bool]:
+    """Weakened: who has failed has its turn again at once."""
+    return lambda _self, _now: True
+
+
+def _as_declared_now(usual: Callable[..., str]) -> Callable[..., str]:
+    """Weakened: a run is of the fail state that is declared now."""
+    return lambda self, output, former: usual(
+        self, output, replace(former, fail_state=self.control.fail_state)
+    )
+
+
+def _comes_back_at_once(_usual: Callable[..., list[RuleEffect]]) -> Callable[..., list[RuleEffect]]:
+    """Weakened: what a hand held off comes back without a rest."""
+    return lambda self, output, now: self._begin(
+        output, Run(self._ids(), now.s, now.wall_ms), output.returns, now
+    )
+
+
+def _counts_on(_usual: Callable[..., None]) -> Callable[..., None]:
+    """Weakened: how long a condition has held counts from a run before."""
+    return lambda _self: None
+
+
 WEAKENED: Mapping[str, tuple[type, str, Callable[[Any], Any], str]] = {
     "inhibit_ignored_while_running": (Bounded, "_bounded", _no_inhibits, "on_while_inhibited"),
     "renewed_without_end": (Bounded, "_bounded", _no_longest, "longer_than_the_longest"),
     "lock_ignored_by_the_centre": (Held, "_refused", _centre_unlocks, "against_precedence"),
     "end_not_recorded": (Held, "_end", _silent_end, "not_in_the_audit"),
+    "late_hand_leaves_the_run": (Bounded, "held_again", _run_goes_on, "run_not_wanted"),
+    "unseen_is_clear": (Lasting, "watched_from_s", _unseen_is_clear, "on_while_inhibited"),
+    "starts_against_its_stop": (ControlInstance, "_asked", _stop_not_asked, "started_against_its_stop"),
+    "stands_in_at_any_time": (Paired, "_stands_in", _may_always, "without_stagger"),
+    "joins_though_locked_out": (Paired, "_lags", _may_always, "started_while_locked_out"),
+    "tried_without_patience": (Output, "is_fit", _always_fit, "without_patience"),
+    "goes_on_without_its_timer": (Bounded, "_ends_taken_up", _as_declared_now, "without_its_timer"),
+    "comes_back_without_rest": (Held, "_returned", _comes_back_at_once, "without_rest"),
+    "holding_times_count_on": (Bounded, "_count_anew", _counts_on, "joined_too_early"),
 }
 """What is weakened, and what must be found because of it."""
 
@@ -157,9 +232,9 @@ def weakened(name: str) -> Iterator[None]:
         yield
 
 
-def walk(steps: int, seed: int) -> Tally:
-    """Play one world."""
-    return Walk(Random(seed)).play(steps)
+def walk(steps: int, seed: int, until: str = "") -> Tally:
+    """Play one world; with ``until`` only as long as that was not found."""
+    return Walk(Random(seed)).play(steps, until)
 
 
 def uncaught(steps: int) -> list[str]:
@@ -173,9 +248,14 @@ def uncaught(steps: int) -> list[str]:
 
 
 def with_weakened(name: str, steps: int) -> Counter[str]:
-    """Return what is found with weakened rules in a few worlds."""
+    """Return what is found with weakened rules in a few worlds, until it is what must be."""
+    wrong, expected = Counter[str](), WEAKENED[name][-1]
     with weakened(name):
-        return sum((walk(steps // 4, seed).wrong for seed in range(4)), Counter())
+        for seed in range(4):
+            wrong += walk(steps // 4, seed, expected).wrong
+            if wrong[expected]:
+                break
+    return wrong
 
 
 def unfound(lives: int) -> list[str]:

@@ -65,7 +65,7 @@ class Expected:
         declared, now_s = control.control, world.now_s
         self.begun_under[event.cause] = declared.fail_state
         other = next((each.target for each in control.outputs if each.target != at), None)
-        if declared.fail_state != "on" and world.must_be_off(at):
+        if world.must_be_off(at, unless_unknown=declared.fail_state == "on"):
             yield "started_while_inhibited", f"{at}: {event.reason}"
         by_rule = event.holder is Holder.RULE and "gateway is stopping" not in event.reason
         if declared.start and by_rule:

@@ -58,8 +58,8 @@ PUMPS = _OFF | _LEVEL | {
     "runs_per_day_max": 40,
     "group": "water",
     "stagger_s": 15.0,
-    "lag": {"output": "relay/pump_2", "start": {"point": "sensor/level", "above": 8.0, "held_s": 20.0}},
-    "proves": {"point": "sensor/current", "above": 1.0, "within_s": 25.0, "runs_without_max": 2},
+    "lag": {"output": "relay/pump_2", "start": {"point": "sensor/level", "above": 8.0, "held_s": 12.0}},
+    "proves": {"point": "sensor/current", "above": 1.0, "within_s": 25.0, "runs_without_max": 1},
 }  # fmt: skip
 DRAIN = _OFF | {
     "name": "drain",
@@ -71,7 +71,7 @@ DRAIN = _OFF | {
 BELL = {
     "name": "bell",
     "output": "relay/bell",
-    "fail_state": "hold",
+    "fail_state": "on",
     "stale_s": STALE_S,
     "inhibits": [FROST],
     "shortest_rest_s": 10.0,
@@ -214,7 +214,7 @@ class World(Bench):
         for name, value in readings.items():
             if value is not None:
                 if name == "door":
-                    hole = self.now_s - self.good_s[name] > STALE_S
+                    hole = self.now_s - self.good_s[name] > STALE_S + 0.01
                     self.door_from_s = self.now_s if hole else self.door_from_s
                     self.door_s = self.now_s if value else self.door_s
                 self.good_s[name], self.measured[name] = self.now_s, value
@@ -292,6 +292,8 @@ class World(Bench):
         self.now_s += after_s
         self._mark()
         for at, watch in self.watches.items():
+            if watch.left_on:
+                watch.on_since_s = self.now_s
             if at not in self.declared or not orderly:
                 watch.unclear_until_s = max(watch.unclear_until_s, self.now_s + RETRY_S)
             if at not in self.declared or not self._held_off(at):
@@ -409,20 +411,21 @@ class World(Bench):
         else:
             watch.unclear_until_s = self.now_s + RETRY_S
 
-    def must_be_off(self, at: Ref) -> bool:
+    def must_be_off(self, at: Ref, *, unless_unknown: bool = False) -> bool:
         """Say whether an inhibit of it holds by what was measured, or is unknown."""
         control = next((each for each in self.settings.controls if str(at) in each.outputs), None)
         if control is None or not control.inhibits:
             return False
         lasts = any(each.lasts_s for each in control.inhibits)
-        if lasts and self.now_s - max(self.door_s, self.door_from_s) < LASTS_S - 0.01:
+        since_s = self.door_s if unless_unknown else max(self.door_s, self.door_from_s)
+        if lasts and self.now_s - since_s < LASTS_S - 0.01:
             return True
         for name in ("cold", "door") if lasts else ("cold",):
             value = self.measured[name]
             fresh = self.good_s[name] == self.now_s
             if fresh and value is not None and (value <= 2.0 if name == "cold" else value):
                 return True
-            if self.now_s - self.good_s[name] > STALE_S + 0.01:
+            if self.now_s - self.good_s[name] > STALE_S + 0.01 and not unless_unknown:
                 return True
         return False
 

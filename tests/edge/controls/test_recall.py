@@ -265,3 +265,25 @@ def test_what_is_told_of_a_run_that_was_taken_over_has_its_cause() -> None:
     again.answers = False
     again.step(60)
     assert of_run(again, cause) == [STARTED, FOUND, ControlAction.FAILED]
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_run_that_a_restart_interrupted_and_a_hand_then_held_on_is_the_same_or_rests(on: bool) -> None:
+    """The output cannot be read at first: it may be on, and then it was on all the time."""
+    hold = HOLD | {"shortest_rest_s": 30.0}
+    bench = Bench(hold)
+    bench.step(10, value=200.0)
+    cause = cause_of(bench)
+    again = bench.restarted(after_s=1.0)
+    again.answers = False
+    again.step(2)
+    assert again.manual(on=True, for_s=100) == ""
+    again.relays[again.control.output].on = on
+    again.answers = True
+    again.step(20, value=100.0)
+    assert again.on() is on
+    assert of_run(again, cause) == [STARTED, FOUND if on else STOPPED]
+    again.step(20)
+    assert again.on()
+    assert again.control.outputs[0].run is not None
+    assert again.control.outputs[0].run.holder is Holder.LOCAL
