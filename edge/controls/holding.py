@@ -70,7 +70,7 @@ class Held:
         """Lock an output for maintenance: an output that fails off goes off, any other stays as it is."""
         if output.lock:
             return f"{output.target} is locked already, by {output.lock.who}", []
-        output.lock = Lock(who, now.wall_ms)
+        output.lock, output.heard = Lock(who, now.wall_ms), True
         effects = self._manual_over(output, f"locked by {who}", now)
         effects += self._former_over(output, f"locked by {who}", now)
         cause = output.run.cause if output.run else ""
@@ -124,7 +124,7 @@ class Held:
         reason = f"{who} holds it {'on' if on else 'off'}"
         before = output.manual.before if output.manual else output.actual or bool(output.returns)
         effects = self._manual_over(output, f"superseded: {reason}", now, tell=False)
-        until_s = now.s + (until_ms - now.wall_ms) / 1000
+        until_s, output.heard = now.s + (until_ms - now.wall_ms) / 1000, True
         cause = command_id or self._ids()
         output.manual = Manual(
             on,
@@ -296,7 +296,7 @@ class Held:
         held = output.manual
         if output.run or output.lock or (held and not held.on):
             output.returns = ""
-        if not output.returns or self.refused_on(output, now):
+        if not output.returns or output.former or self.refused_on(output, now):
             return []
         source, who = (held.source, held.who) if held else (Holder.RULE, "")
         return self._begin(output, Run(self._ids(), now.s, now.wall_ms, source, who), output.returns, now)

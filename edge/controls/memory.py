@@ -74,7 +74,7 @@ def _output(
         output.rest(now, min(rest_s, control.control.shortest_rest_s))
     if run := state.get("run"):
         effects += _former(control, output, Former.of(run, fail_state), now)
-    if (manual := state.get("manual")) and output.manual is None and output.lock is None:
+    if manual := state.get("manual"):
         effects += _manual(control, output, manual, fail_state, now)
     if control.control.start is None and not control.control.fails_off and output.manual is None:
         output.returns = str(state.get("returns", ""))
@@ -119,7 +119,9 @@ def _manual(
     holder = Holder(source)
     most_s = control.control.manual_s_max if holder is Holder.CENTRE else control.control.local_manual_s_max
     rest_s = min(most_s, (until_ms - now.wall_ms) / 1000)
-    if rest_s <= 0:
+    if output.heard or output.lock:
+        refusal = "somebody has said otherwise since the start"
+    elif rest_s <= 0:
         refusal = "its time is over"
     elif on and "off" in (control.control.fail_state, fail_state):
         refusal = "the gateway was started again"

@@ -41,6 +41,8 @@ class Output:
         self.run: Run | None = None
         self.manual: Manual | None = None
         self.lock: Lock | None = None
+        self.heard = False
+        """Whether this process was told by people what to do: what they told a former one is over."""
         self.former: Former | None = None
         self.actual: bool | None = None
         self.read_count = 0

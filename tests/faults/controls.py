@@ -83,6 +83,10 @@ class Walk(World):
             self.values["current"] = chance.choice((2.0, 2.0, 2.0, 0.0, None))
         if chance.random() < 0.02:
             self.values["pressure"] = chance.choice((2.0, 2.0, 2.0, 0.0, None))
+        self._faults()
+
+    def _faults(self) -> None:
+        chance = self.chance
         if chance.random() < 0.01:
             self.answers = chance.random() < 0.7
         if chance.random() < 0.01:

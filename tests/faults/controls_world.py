@@ -318,7 +318,7 @@ class World(Bench):
         for at, (_, output) in self.engine.desk.outputs.items():
             watch, (off_s, local_s) = self.watches[at], self.watches[at].recalled_until_s
             left_s = (watch.until_ms - self.now.wall_ms) / 1000
-            if off_s > 0 and output.manual is None and output.lock is None:
+            if off_s > 0 and not output.heard and output.lock is None:
                 watch.off_until_s = self.now_s + left_s
                 watch.local_until_s = self.now_s + left_s if local_s > 0 else -1
         for watch in self.watches.values():

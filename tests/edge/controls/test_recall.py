@@ -287,3 +287,15 @@ def test_a_run_that_a_restart_interrupted_and_a_hand_then_held_on_is_the_same_or
     assert again.on()
     assert again.control.outputs[0].run is not None
     assert again.control.outputs[0].run.holder is Holder.LOCAL
+
+
+def test_what_people_said_to_a_former_process_is_over_when_they_have_spoken_to_this_one() -> None:
+    """The disk hung: the newer word stands, also when its time is over."""
+    late = Bench(first_id=1000)
+    late.step(5, value=100.0)
+    assert late.manual(on=True, for_s=10) == ""
+    late.step(20)
+    late.do(late.engine.recall(kept_held(on=False), late.now))
+    late.step(5, value=200.0)
+    assert late.on()
+    assert late.actions()[-2:] == [ControlAction.RELEASED, STARTED]
