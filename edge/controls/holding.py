@@ -210,7 +210,8 @@ class Held:
             return inhibited.told
         if output.run is None and now.s < output.rest_until_s:
             return f"{output.target} rests for another {output.rest_until_s - now.s:.0f} s"
-        if self.control.fails_off and output.run is None and not output.is_off:
+        begun_as_off = output.former is not None and output.former.fail_state == "off"
+        if begun_as_off or (self.control.fails_off and output.run is None and not output.is_off):
             return f"{output.target} has not been seen off since its last run"
         return ""
 

@@ -69,7 +69,7 @@ class Expected:
             yield "started_while_inhibited", f"{at}: {event.reason}"
         by_rule = event.holder is Holder.RULE and "gateway is stopping" not in event.reason
         if declared.start and by_rule:
-            if control.locked_out:
+            if control.proving.locked_out:
                 yield "started_while_locked_out", f"{at}: {event.reason}"
             if declared.runs_per_day_max and control.budget.runs > declared.runs_per_day_max:
                 yield "over_budget", f"{at}: {event.reason}"

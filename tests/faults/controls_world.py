@@ -58,7 +58,7 @@ PUMPS = _OFF | _LEVEL | {
     "runs_per_day_max": 40,
     "group": "water",
     "stagger_s": 15.0,
-    "lag": {"output": "relay/pump_2", "start": {"point": "sensor/level", "above": 8.0, "held_s": 12.0}},
+    "lag": {"output": "relay/pump_2", "start": {"point": "sensor/level", "above": 8.0, "held_s": 16.0}},
     "proves": {"point": "sensor/current", "above": 1.0, "within_s": 25.0, "runs_without_max": 1},
 }  # fmt: skip
 DRAIN = _OFF | {
@@ -368,7 +368,8 @@ class World(Bench):
                     "run_in_a_run", f"{self.now_s:.1f} s: {at} of {event.control}: {event.reason}"
                 )
             control = next((each for each in self.settings.controls if each.name == event.control), None)
-            rested_s = float("inf") if taken_over or self.owed is not None else self.now_s - watch.stopped_s
+            unheeded = taken_over or "gateway is stopping" in event.reason or self.owed is not None
+            rested_s = float("inf") if unheeded else self.now_s - watch.stopped_s
             if control and rested_s < control.shortest_rest_s - 0.01:
                 self.tally.found(
                     "without_rest", f"{self.now_s:.1f} s: {at}, off since {watch.stopped_s:.1f} s"
