@@ -154,4 +154,4 @@ class ControlInstance(Paired):
 
 
 def _is_busy(output: Output) -> bool:
-    return bool(output.run or output.manual or output.former or output.returns)
+    return bool(output.run or output.manual or output.former or output.returns or output.released)

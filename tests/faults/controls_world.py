@@ -9,9 +9,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from contract.events import ControlAction, ControlChanged, Holder
+from contract.events import AlarmCleared, AlarmRaised, ControlAction, ControlChanged, Holder
 from edge.controls.settings import Control
-from edge.rules.effects import Answer, Emit, RuleEffect, Switch
+from edge.newest import Newest
+from edge.rules.effects import Answer, Emit, RuleEffect, Switch, Withdraw
 from edge.settings import Ref, ref
 from tests.edge.controls.bench import CONTACTOR, Bench
 from tests.faults.controls_expected import Expected
@@ -92,6 +93,8 @@ SETTINGS: tuple[tuple[dict[str, Any], ...], ...] = (
     ),
 )
 """Of the second, controls have moved, lost an output, another name, or are gone; of the third, some hold."""
+LEFT_S = 30.0 + PROOF_S + SLACK_S
+"""So long after new settings an output may be on that has no control any more, and nobody is told."""
 ALL = ("spray", "moved", "pump_1", "pump_2", "valve", "storm", "light", "drain", "bell")
 OPENS = (ControlAction.STARTED,)
 
@@ -122,6 +125,8 @@ class Watch:
     unclear_until_s: float = float("-inf")
     """A command was lost or the board did not answer: it may be late so long."""
     locked: bool = False
+    theirs: bool = False
+    """Another process has taken up its lock: nothing is sent, and whoever locked it may have switched it."""
     off_until_s: float = float("-inf")
     """Somebody holds it off until then."""
     local_until_s: float = float("-inf")
@@ -129,6 +134,14 @@ class Watch:
     until_ms: int = 0
     """Either, by the wall clock: that is what a restart goes by."""
     stopped_s: float = float("-inf")
+    stopped_ahead_ms: int = 0
+    """By how much the wall clock was ahead then: another process knows of the rest by it alone."""
+    stuck_s: float = float("-inf")
+    """When it could not be switched off last."""
+    left_s: float = float("inf")
+    """Since when it is to be brought off although no control has it."""
+    alarms: set[str] = field(default_factory=set)
+    """Ids of those that are active."""
     run: str = ""
     """The cause of the run that is under way by the record."""
     left_on: bool = False
@@ -157,10 +170,16 @@ class World(Bench):
         self._depth = 0
         self.owed: Any = None
         """What was kept, and is not recalled yet: the disk hangs."""
+        self.disk_takes_s = 0.0
+        """So long a start waits for its record, as in edge.gateway."""
+        self.waiting: list[tuple[float, Switch]] = []
+        """Starts that wait, and until when."""
+        self.newest = Newest()
         self.causes: Counter[tuple[str, str]] = Counter()
         self.unanswered: dict[str, float] = {}
         """Commands of the centre, and when they were given; a restart leaves them to who keeps them."""
         self.kept: Any = {}
+        self.started_s = 0.0
         self.present = 0
         self._all_relays()
 
@@ -172,37 +191,44 @@ class World(Bench):
         """Let time pass, look, and judge what is found."""
         self.tally.steps += 1
         self.now_s += seconds
+        self._recorded_by_now()
         self.look()
         self.judge()
 
     def do(self, effects: list[RuleEffect]) -> None:
         """See Bench.do: commands may be lost, and the record is held against them."""
-        events, switches = 0, []
+        events, switches, told = 0, [], set()
         for number, effect in enumerate(effects):
             match effect:
                 case Emit(ControlChanged() as event):
                     events += 1
+                    told.add(Ref(event.device, event.point))
                     self._recorded(event)
+                case Emit(AlarmRaised() | AlarmCleared() as event):
+                    events += 1
+                    self._alarmed(event)
                 case Emit():
                     events += 1
                 case Answer(command_id):
                     if self.unanswered.pop(command_id, None) is None:
                         self.tally.found("answered_twice", f"{self.now_s:.1f} s: {effect}")
-                case Switch():
-                    switches.append(effect)
+                case Withdraw(output):
+                    self.newest.withdraw(output)
+                case Switch(output, on):
+                    self.newest.take(effect)
                     self._ordered(effect, effects[number + 1 :])
+                    if on and output in told and self.disk_takes_s:
+                        self.waiting.append((self.now_s + self.disk_takes_s, effect))
+                        continue
+                    switches.append(effect)
+                    self._sent(effect)
         if events and self.owed is None:
             self.kept = json.loads(json.dumps(self.engine.remembered()))
         if self._depth > DEPTH_MAX:
             self.tally.found("chatter", f"{self.now_s:.1f} s: {effects[0]}")
             return
         self._depth += 1
-        if self.answers and switches:
-            back = [
-                self._sample(*at, self.relays[at].reads(self.now_s))
-                for at in {each.output for each in switches}
-            ]
-            self.do(self.engine.observe(back, self.now))
+        self._read_back(switches)
         self._depth -= 1
 
     def look(self) -> None:
@@ -233,6 +259,10 @@ class World(Bench):
         """A relay sticks, or is mended."""
         self.relays[Ref("relay", name)].broken = broken
 
+    def welds(self, name: str, *, welded: bool) -> None:
+        """Contacts weld, or are mended."""
+        self.relays[Ref("relay", name)].welded = welded
+
     def locks(self, name: str) -> None:
         """Somebody locks an output for maintenance."""
         if self.said(self.engine.lock(f"relay/{name}", "wang", self.now)) == "":
@@ -241,8 +271,12 @@ class World(Bench):
 
     def unlocks(self, name: str) -> None:
         """They are done."""
-        if self.said(self.engine.unlock(f"relay/{name}", "wang", self.now)) == "":
-            self.watches[Ref("relay", name)].locked = False
+        refusal, effects = self.engine.unlock(f"relay/{name}", "wang", self.now)
+        if not refusal:
+            watch = self.watches[Ref("relay", name)]
+            watch.locked, watch.left_s = False, max(self.now_s, watch.left_s)
+            watch.theirs, watch.unclear_until_s = False, self.now_s + RETRY_S
+        self.do(effects)
 
     def holds(self, name: str, *, by: Holder, on: bool, for_s: float, command: str = "") -> None:
         """Somebody holds an output by hand; ``command`` is the id of the centre's."""
@@ -266,6 +300,7 @@ class World(Bench):
         if self.said(self.engine.release(f"relay/{name}", Holder.LOCAL, "wang", self.now)) == "":
             watch = self.watches[Ref("relay", name)]
             watch.off_until_s = watch.local_until_s = -1
+            watch.left_s = float("inf")
 
     def restarts(self, *, orderly: bool, present: int, after_s: float, late: bool = False) -> None:
         """Another process: after an orderly stop or a crash, perhaps with other settings.
@@ -278,13 +313,15 @@ class World(Bench):
             self.do(self.engine.shut_down(self.now))
             for _ in range(3):
                 self.now_s += 0.5
+                self._recorded_by_now()
                 self.look()
                 self._mark()
             self.kept = json.loads(json.dumps(self.engine.remembered()))
         for at, watch in self.watches.items():
             if not self.fails_off(at) and watch.on_since_s is not None:
                 watch.left_on = True
-        self.present = present
+        self.present, self.newest = present, Newest()
+        self.waiting.clear()
         self.unanswered.clear()
         fresh = Bench(*SETTINGS[self.present], first_id=next(self._numbers))
         self.settings, self.engine, self._numbers = fresh.settings, fresh.engine, fresh._numbers
@@ -292,12 +329,15 @@ class World(Bench):
         self.now_s += after_s
         self._mark()
         for at, watch in self.watches.items():
+            watch.theirs = watch.locked
             if watch.left_on:
                 watch.on_since_s = self.now_s
             if at not in self.declared or not orderly:
                 watch.unclear_until_s = max(watch.unclear_until_s, self.now_s + RETRY_S)
             if at not in self.declared or not self._held_off(at):
                 watch.off_until_s = watch.local_until_s = -1
+            watch.stopped_s -= max(0, self.wall_ms_ahead - watch.stopped_ahead_ms) / 1000
+            watch.stopped_ahead_ms = self.wall_ms_ahead
             left_s = (watch.until_ms - self.now.wall_ms) / 1000
             watch.off_until_s = self.now_s + left_s if watch.off_until_s > 0 else -1
             watch.local_until_s = self.now_s + left_s if watch.local_until_s > 0 else -1
@@ -321,8 +361,10 @@ class World(Bench):
             if off_s > 0 and not output.heard and output.lock is None:
                 watch.off_until_s = self.now_s + left_s
                 watch.local_until_s = self.now_s + left_s if local_s > 0 else -1
-        for watch in self.watches.values():
+        for at, watch in self.watches.items():
             watch.recalled_until_s = -1, -1
+            watch.left_s = min(watch.left_s, self.now_s) if self._is_left(at) else float("inf")
+        self.started_s = self.now_s
         owed, self.owed = self.owed, None
         self.do(self.engine.recall(owed, self.now))
         self.kept = json.loads(json.dumps(self.engine.remembered()))
@@ -342,6 +384,17 @@ class World(Bench):
         control = self.control_of(at)
         return control is not None and control.fails_off
 
+    def _is_left(self, at: Ref) -> bool:
+        """Say whether it was kept that an output may be on which failed off and has no control now."""
+        if at in self.declared:
+            return False
+        for each in self.kept.get("controls", {}).values():
+            state = each.get("outputs", {}).get(str(at), {})
+            began = state["run"][4] if "run" in state else each.get("fail_state", "off")
+            if "left" in state or ({"run", "alarm"} & state.keys() and began == "off"):
+                return True
+        return False
+
     @property
     def declared(self) -> set[Ref]:
         """Every output of the settings."""
@@ -351,6 +404,11 @@ class World(Bench):
         """The board has all its relays, whatever the settings name."""
         for name in ALL:
             self.relays.setdefault(Ref("relay", name), type(next(iter(self.relays.values())))())
+
+    def _alarmed(self, event: AlarmRaised | AlarmCleared) -> None:
+        """Follow the alarms of outputs by the record."""
+        if watch := self.watches.get(Ref(event.device, event.point)):
+            (watch.alarms.add if isinstance(event, AlarmRaised) else watch.alarms.discard)(event.id)
 
     def _recorded(self, event: ControlChanged) -> None:
         """Follow the runs by the record alone."""
@@ -380,15 +438,12 @@ class World(Bench):
             event.action is ControlAction.RELEASED and "settings have changed" in event.reason
         )
         if event.action is ControlAction.STOPPED:
-            watch.stopped_s = self.now_s
+            watch.stopped_s, watch.stopped_ahead_ms = self.now_s, self.wall_ms_ahead
         if ended and event.cause in (watch.run, ""):
             watch.run = ""
 
     def _ordered(self, switch: Switch, after: list[RuleEffect]) -> None:
-        """Hold a command against the record and the precedence; give it to the board, or lose it.
-
-        A start is on record before its command, a stop right ``after`` it.
-        """
+        """Hold a command against the record: a start is on it before, a stop right ``after`` it."""
         at, watch = switch.output, self.watches[switch.output]
         self.tally.orders += 1
         where = f"{self.now_s:.1f} s: {at} {'on' if switch.on else 'off'}"
@@ -400,12 +455,37 @@ class World(Bench):
         )
         if switch.on is not (bool(watch.run) and not (ends and not switch.on)):
             self.tally.found("not_in_the_audit", where)
-        if switch.on and watch.locked:
-            self.tally.found("against_precedence", f"{where} under lock")
-        if switch.on and watch.off_until_s > self.now_s + 0.01:
-            self.tally.found("against_precedence", f"{where}, and somebody holds it off")
         if switch.on and self.fails_off(at) and self.must_be_off(at):
             self.tally.found("on_while_inhibited", f"{where} ordered")
+
+    def _recorded_by_now(self) -> None:
+        """Send what has waited for its record, if it still stands."""
+        due = [switch for at_s, switch in self.waiting if at_s <= self.now_s]
+        self.waiting = [(at_s, switch) for at_s, switch in self.waiting if at_s > self.now_s]
+        sent = [switch for switch in due if self.newest.stands(switch)]
+        for switch in sent:
+            self._sent(switch)
+        self._read_back(sent)
+
+    def _read_back(self, switches: list[Switch]) -> None:
+        """Let the rules see what the outputs read after commands."""
+        if self.answers and switches:
+            back = [
+                self._sample(*at, self.relays[at].reads(self.now_s))
+                for at in {each.output for each in switches}
+            ]
+            self.do(self.engine.observe(back, self.now))
+
+    def _sent(self, switch: Switch) -> None:
+        """Hold what is sent against the precedence; give it to the board, or lose it."""
+        at, watch = switch.output, self.watches[switch.output]
+        where = f"{self.now_s:.1f} s: {at} {'on' if switch.on else 'off'}"
+        if switch.on and watch.locked:
+            self.tally.found("against_precedence", f"{where} under lock")
+        if watch.locked and at not in self.declared:
+            self.tally.found("against_precedence", f"{where} under lock, and no control has it")
+        if switch.on and watch.off_until_s > self.now_s + 0.01:
+            self.tally.found("against_precedence", f"{where}, and somebody holds it off")
         if self.answers and self.takes():
             self.relays[at].take(switch, self.now_s)
             self._mark()
@@ -436,20 +516,31 @@ class World(Bench):
             watch, on = self.watches[at], relay.reads(self.now_s)
             watch.on_since_s = (self.now_s if watch.on_since_s is None else watch.on_since_s) if on else None
 
+    def _judge_answers(self) -> None:
+        for command, since_s in list(self.unanswered.items()):
+            if self.now_s - since_s > PROOF_S + SLACK_S:
+                self.tally.found("unanswered", f"{self.now_s:.1f} s: {command} of {since_s:.1f} s")
+                del self.unanswered[command]
+
     def judge(self) -> None:
         """Look at the board itself, and at who waits for an answer."""
         self._mark()
         for what, where in self.expected.inside(self):
             self.tally.found(what, f"{self.now_s:.1f} s: {where}")
-        for command, since_s in list(self.unanswered.items()):
-            if self.now_s - since_s > PROOF_S + SLACK_S:
-                self.tally.found("unanswered", f"{self.now_s:.1f} s: {command} of {since_s:.1f} s")
-                del self.unanswered[command]
+        self._judge_answers()
         for at, relay in self.relays.items():
             watch, on = self.watches[at], relay.reads(self.now_s)
             control = next((each for each in self.settings.controls if str(at) in each.outputs), None)
-            if not self.answers:
+            if not self.answers or relay.welded or watch.theirs:
                 watch.unclear_until_s = self.now_s + RETRY_S
+            if relay.welded or watch.theirs:
+                watch.stuck_s = self.now_s
+            left_for_s = self.now_s - max(watch.left_s, self.started_s)
+            told = watch.locked or watch.alarms or self.owed is not None
+            if on and left_for_s > LEFT_S and not told:
+                self.tally.found(
+                    "left_on", f"{self.now_s:.1f} s: {at}, without control since {watch.left_s:.1f} s"
+                )
             watch.left_on = watch.left_on and on
             if watch.on_since_s is None:
                 continue
@@ -461,7 +552,7 @@ class World(Bench):
                 continue
             where = f"{self.now_s:.1f} s: {at} on since {watch.on_since_s:.1f} s"
             longest_s = control.longest_run_s or 0.0
-            if self.now_s - watch.on_since_s > longest_s + SELF_OFF_S + SLACK_S:
+            if self.now_s - max(watch.on_since_s, watch.stuck_s) > longest_s + SELF_OFF_S + SLACK_S:
                 self.tally.found("longer_than_the_longest", where)
             if self.now_s > watch.unclear_until_s and self.must_be_off(at):
                 self.tally.found("on_while_inhibited", where)

@@ -100,6 +100,7 @@ def test_a_run_that_was_begun_under_fails_off_ends_under_other_settings(other: s
     again.step(3, value=140.0)
     # It dies again before it could read the output: what it kept must not turn the run into another sort.
     again = again.restarted()
+    again.answers = True
     again.step(20)
     assert not again.on()
     assert of_run(again, cause)[-1] in (STOPPED, ControlAction.RELEASED)
