@@ -8,7 +8,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from contract.events import Holder
 from contract.samples import ClockState
-from tests.faults.controls_world import ALL, STEP_S_MAX, World
+from tests.faults.controls_site import ALL, STEP_S_MAX
+from tests.faults.controls_world import World
 
 STEPS_PER_LIFE = 50
 _names = st.sampled_from(ALL)
