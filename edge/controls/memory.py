@@ -67,7 +67,7 @@ def _output(
     if output.alarm_id and alarm_id != output.alarm_id:
         effects += control.teller.cleared(output.target, alarm_id, now)
     else:
-        output.alarm_id, output.failed = alarm_id, bool(state.get("failed"))
+        output.alarm_id, output.failed = alarm_id, output.failed or bool(state.get("failed"))
     output.on_s += float(state.get("on_s", 0))
     rest_s = (int(state.get("rest_ms", 0)) - now.wall_ms) / 1000
     if rest_s > 0 and output.rest_until_s < now.s:
@@ -76,7 +76,8 @@ def _output(
         effects += _former(control, output, Former.of(run, fail_state), now)
     if manual := state.get("manual"):
         effects += _manual(control, output, manual, fail_state, now)
-    if control.control.start is None and not control.control.fails_off and output.manual is None:
+    told = output.heard or output.lock or output.manual
+    if control.control.start is None and not control.control.fails_off and not told:
         output.returns = str(state.get("returns", ""))
     return effects
 
