@@ -57,6 +57,7 @@ from collector.platforms.desk_stages import DeskStages
 from collector.platforms.outbox import Tools
 from collector.platforms.running import Platforms
 from collector.projections import Keeper, Projection, Redone
+from collector.pulse import Pulse
 from collector.rooms import AlarmRooms
 from collector.series.influx import InfluxStore
 from collector.series.projection import SeriesProjection
@@ -137,6 +138,7 @@ class Collector:
             monotonic_s=world.monotonic_s,
             committed=self._wake,
         )
+        self.pulse = Pulse(state, self.ingest, monotonic_s=world.monotonic_s)
         self.live = Live(settings.district, self.metrics)
         self.link = Link(
             settings.broker,
@@ -250,6 +252,7 @@ class Collector:
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield everything that runs until it is cancelled."""
         yield self.ingest.run()
+        yield self.pulse.run()
         yield self.link.run()
         yield self.listening.run()
         yield from (keeper.run() for keeper in self.keepers)

@@ -8,10 +8,11 @@ import os
 import random
 import signal
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from contract.desired import DesiredKind
 from contract.events import ClockStepped, DesiredReport
@@ -47,16 +48,31 @@ OPEN_PATIENCE_S = 10.0
 """A large buffer takes a while to be checked; what is measured meanwhile waits in memory."""
 
 
+Watch = Callable[[Callable[[], Sequence[str]]], Coroutine[Any, Any, None]]
+"""Runs beside the gateway, and is given what tells which of its parts do not go on."""
+
+
+async def nobody_watches(_stuck: Callable[[], Sequence[str]]) -> None:
+    """Do nothing."""
+
+
 def fresh_id() -> str:
     """Return 128 random bits in hexadecimal."""
     return os.urandom(16).hex()
 
 
-def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callable[[], None]) -> None:
+def serve(
+    settings_file: Path,
+    *,
+    delete_on_puback: bool = False,
+    ready: Callable[[], None],
+    watch: Watch = nobody_watches,
+    stopping: Callable[[], None] = lambda: None,
+) -> None:
     """Run a gateway until SIGTERM or SIGINT; TomlFileError and BufferUnusableError say why it cannot.
 
-    ``ready`` is called once lines, buffer and uplink are at work. ``delete_on_puback`` is for showing what
-    is lost that way, never for service.
+    ``ready`` is called once lines, buffer and uplink are at work, ``stopping`` when that ends, and ``watch``
+    runs between. ``delete_on_puback`` is for showing what is lost that way, never for service.
     """
     settings, profiles = checks.load(settings_file)
     state = settings_file.parent / settings.state_folder
@@ -90,7 +106,18 @@ def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callabl
         open_now=False,
     )
     try:
-        asyncio.run(_serve(settings, profiles, buffer, clock, delete_on_puback=delete_on_puback, ready=ready))
+        asyncio.run(
+            _serve(
+                settings,
+                profiles,
+                buffer,
+                clock,
+                delete_on_puback=delete_on_puback,
+                ready=ready,
+                watch=watch,
+                stopping=stopping,
+            )
+        )
     finally:
         if lock is not None:
             os.close(lock)
@@ -104,6 +131,8 @@ async def _serve(
     *,
     delete_on_puback: bool,
     ready: Callable[[], None],
+    watch: Watch,
+    stopping: Callable[[], None],
 ) -> None:
     keeper = OnThread()
     gateway = Gateway(settings, profiles, from_settings.lines(settings), clock, fresh_id)
@@ -181,7 +210,8 @@ async def _serve(
     gc.collect()
     gc.freeze()  # what stands now stays: collecting garbage need not look through it each time
     try:
-        await gateway.run()
+        with _watched(gateway, watch, stopping):
+            await gateway.run()
     finally:
         documents.tell_all()
         await asking.desk.tell_all()
@@ -204,6 +234,16 @@ async def _serve(
     for failure in ended:
         if isinstance(failure, Exception):
             raise failure
+
+
+@contextlib.contextmanager
+def _watched(gateway: Gateway, watch: Watch, stopping: Callable[[], None]) -> Iterator[None]:
+    watching = asyncio.create_task(watch(gateway.stuck))
+    try:
+        yield
+    finally:
+        stopping()
+        watching.cancel()
 
 
 def _heed_signals(gateway: Gateway) -> None:

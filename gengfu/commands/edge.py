@@ -12,6 +12,7 @@ import typer
 from rich.console import Console, RenderableType
 
 from gengfu.commands import edge_hand, edge_why
+from gengfu.service_manager import service_manager
 from gengfu.words import counted
 
 R = TypeVar("R")
@@ -30,13 +31,19 @@ def run(
     from edge.buffer.errors import BufferUnusableError
     from edge.run import serve
 
+    manager = service_manager()
+
+    def ready() -> None:
+        typer.echo(json.dumps({"ready": True}))
+        manager.ready()
+
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     logging.getLogger("edge.run").setLevel(logging.INFO)
     try:
-        serve(settings, ready=lambda: typer.echo(json.dumps({"ready": True})))
+        serve(settings, ready=ready, watch=manager.watch, stopping=manager.stopping)
     except BufferUnusableError as error:
         Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(str(error))
         raise typer.Exit(1) from error
