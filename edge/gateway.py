@@ -162,6 +162,12 @@ class Gateway:
         return stuck(parts, self._clock.s())
 
     @property
+    def every_line_asked(self) -> bool:
+        """Say whether each line has asked one of its devices at least, whatever came of it."""
+        turns = [poller.schedule.turns.values() for poller in self.pollers]
+        return all(any(turn.began_s is not None for turn in each) for each in turns)
+
+    @property
     def stopping(self) -> bool:
         """Say whether it was asked to end: nothing new is begun then."""
         return self._stop.is_set()

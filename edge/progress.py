@@ -7,7 +7,8 @@ starting again would only begin it anew.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 LATE_S = 45.0
@@ -34,3 +35,15 @@ def stuck(parts: Iterable[Part], now_s: float) -> list[str]:
 def request_s_max(timeouts_s: Iterable[float]) -> float:
     """Return how long a poller whose devices have these timeouts may take from one move to the next."""
     return LATE_S + TIMEOUTS_AT_ONCE * max(timeouts_s, default=0.0)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a running gateway is doing, for whoever watches over its process; each is cheap to ask."""
+
+    stuck: Callable[[], Sequence[str]]
+    """Its parts that should have gone on by now and have not."""
+    at_work: Callable[[], bool]
+    """Nothing is stuck, every line has been asked, and what is measured is kept."""
+    connected: Callable[[], bool]
+    """There is a connection to the centre's broker."""

@@ -8,7 +8,7 @@ import os
 import random
 import signal
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,6 +34,7 @@ from edge.gateway import Gateway
 from edge.keeping_time import KeepingTime
 from edge.lamps.night_file import KeepingNights
 from edge.lines import from_settings
+from edge.progress import Standing
 from edge.recorder import Recorder
 from edge.report_renewal import Renewal
 from edge.settings import Buffer as BufferSettings
@@ -48,11 +49,11 @@ OPEN_PATIENCE_S = 10.0
 """A large buffer takes a while to be checked; what is measured meanwhile waits in memory."""
 
 
-Watch = Callable[[Callable[[], Sequence[str]]], Coroutine[Any, Any, None]]
-"""Runs beside the gateway, and is given what tells which of its parts do not go on."""
+Watch = Callable[[Standing], Coroutine[Any, Any, None]]
+"""Runs beside the gateway, and may ask how it is doing."""
 
 
-async def nobody_watches(_stuck: Callable[[], Sequence[str]]) -> None:
+async def nobody_watches(_standing: Standing) -> None:
     """Do nothing."""
 
 
@@ -210,7 +211,7 @@ async def _serve(
     gc.collect()
     gc.freeze()  # what stands now stays: collecting garbage need not look through it each time
     try:
-        with _watched(gateway, watch, stopping):
+        with _watched(_standing(gateway, buffer, uplink), watch, stopping):
             await gateway.run()
     finally:
         documents.tell_all()
@@ -237,13 +238,21 @@ async def _serve(
 
 
 @contextlib.contextmanager
-def _watched(gateway: Gateway, watch: Watch, stopping: Callable[[], None]) -> Iterator[None]:
-    watching = asyncio.create_task(watch(gateway.stuck))
+def _watched(standing: Standing, watch: Watch, stopping: Callable[[], None]) -> Iterator[None]:
+    watching = asyncio.create_task(watch(standing))
     try:
         yield
     finally:
         stopping()
         watching.cancel()
+
+
+def _standing(gateway: Gateway, buffer: Buffer, uplink: Uplink) -> Standing:
+    return Standing(
+        gateway.stuck,
+        lambda: buffer.is_open and gateway.every_line_asked and not gateway.stuck(),
+        lambda: uplink.connected_since_ms is not None,
+    )
 
 
 def _heed_signals(gateway: Gateway) -> None:

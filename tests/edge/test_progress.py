@@ -216,7 +216,7 @@ manager = service_manager()
 serve(
     Path(sys.argv[1]),
     ready=lambda: asyncio.get_running_loop().call_later(1, block),
-    watch=manager.watch,
+    watch=lambda standing: manager.watch(standing.stuck),
 )
 """
 
