@@ -127,6 +127,13 @@ CAMPAIGNS = (
         minutes_max=15,
     ),
     Campaign(
+        "packaging",
+        "install, upgrade, downgrade, remove, purge: nothing stays but what was asked to be kept",
+        short=["--short"],
+        minutes=4,
+        minutes_max=20,
+    ),
+    Campaign(
         "wipes",
         "a broker that forgets everything under load costs nothing",
         ["--wipes", "50"],
