@@ -145,6 +145,11 @@ class Shelf:
         needed = kept(names, current=self.current(), previous=self.previous(), trial=self.trial())
         if not needed:
             return
+        for name in names - needed:  # what has lost its name is no release, however much of it is left
+            gone = self._folder / f".{name}"
+            shutil.rmtree(gone, ignore_errors=True)
+            (self._folder / name).rename(gone)
+        _sync(self._folder)
         for each in self._folder.iterdir():
             if each.name not in needed:
                 shutil.rmtree(each, ignore_errors=True)

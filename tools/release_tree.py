@@ -15,8 +15,8 @@ from tools.locked import ROOT, lock_of
 from tools.targets import Target
 
 LAUNCHER = """#!/bin/sh
-# Runs out of the release that this file stands in, whichever is in force later.
-exec "$(dirname "$(readlink -f "$0")")/python3" -I -m gengfu.main "$@"
+# Runs out of the release that this file stands in, whichever is in force later; writes nothing into it.
+exec "$(dirname "$(readlink -f "$0")")/python3" -I -B -m gengfu.main "$@"
 """
 VENV = "home = /usr/bin\ninclude-system-site-packages = false\nversion = {python}\n"
 EPOCH_S = int(os.environ.get("SOURCE_DATE_EPOCH", "1767225600"))

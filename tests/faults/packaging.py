@@ -1,7 +1,7 @@
 """Install, upgrade, downgrade, remove, purge on a clean Debian: nothing stays but what was asked to be kept.
 
 The packages are built here, from this tree. What stands in the root is compared file by file before and
-after. Control: a package that leaves one file behind is found out. Prints a table and, as its last line, JSON.
+after. Control: a package that leaves one file behind is found out. The last line printed is JSON.
 """
 
 import argparse
