@@ -105,10 +105,10 @@ def update(shelf: Shelf, wanted: Wanted, machine: Machine, say: Callable[[str], 
         current = shelf.current()
         if not current:
             raise ReleaseError(f"{shelf.root}: no release is in force; install the package first")
+        if current == archives.name_of(offer.version, offer.sha256):
+            return current
         admitted(offer, shelf.manifest(current), wanted)
         name = _laid_down(shelf, wanted.archive, offer)
-        if name == current:
-            return name
         say(f"{name}: unpacked; it tests itself")
         if reason := machine.self_test(shelf.path(name)):
             shelf.prune()

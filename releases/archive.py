@@ -62,6 +62,11 @@ def digest(archive: Path) -> str:
         raise ReleaseError(f"{archive}: cannot be read: {(error.strerror or str(error)).lower()}") from error
 
 
+def name_of(version: str, sha256: str) -> str:
+    """Return the name of a release's folder: the same version built anew is another release."""
+    return f"{version}-{sha256[:8]}"
+
+
 def manifest(archive: Path) -> Manifest:
     """Return what an archive says of itself; ReleaseError where it is none."""
     try:

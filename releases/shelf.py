@@ -70,7 +70,7 @@ class Shelf:
     def add(self, archive: Path) -> str:
         """Unpack a release beside the others, and return its name; ReleaseError where that cannot be done."""
         said = archives.manifest(archive)
-        name = f"{said.version}-{archives.digest(archive)[:8]}"
+        name = archives.name_of(said.version, archives.digest(archive))
         if name in self.names():
             return name
         fresh = self._folder / f".{name}"
