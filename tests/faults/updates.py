@@ -301,7 +301,7 @@ def watched(site: Site) -> None:
     site.broker.start()
     site.cabinet.cabinet.buses["rs485-1"].set_alive("station", alive=True)
     began_s = time.monotonic()
-    machine.run("kill", "-STOP", str(process))
+    machine.run("sh", "-c", f"kill -STOP {process}")
     again = machine.wait("again", lambda: site.restarts() > before and site.read_well(), PATIENCE_S)
     site.figures["hang_to_reading_again_s"] = round(time.monotonic() - began_s, 1)
     site.must("a gateway that hangs is started again and reads", again)
@@ -310,13 +310,13 @@ def watched(site: Site) -> None:
     site.dropped_in("[Service]\nWatchdogSec=0\nRestartSec=1\n")
     machine.run("systemctl", "restart", UNIT, timeout_s=PATIENCE_S)
     before, process = site.restarts(), machine.process(UNIT)
-    machine.run("kill", "-STOP", str(process))
+    machine.run("sh", "-c", f"kill -STOP {process}")
     time.sleep(3 * WATCHDOG_S)
     stays = machine.process(UNIT) == process and site.restarts() == before
     site.must("control: unwatched, it stays hung", stays)
     site.figures["watchdog_control_found"] = int(stays)
     site.dropped_in(f"[Service]\nWatchdogSec={WATCHDOG_S}\nRestartSec=1\n")
-    machine.run("kill", "-KILL", str(process))
+    machine.run("sh", "-c", f"kill -KILL {process}")
     machine.wait("again", site.read_well, PATIENCE_S)
 
 
