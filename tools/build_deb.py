@@ -130,12 +130,12 @@ def _control(root: Path, house: str, said: Manifest, target: Target) -> None:
         (root / "DEBIAN" / script).chmod(0o755)
 
 
-def build(house: str, target: Target, into: Path, *, preset: int = 6) -> tuple[Path, Path]:
+def build(house: str, target: Target, into: Path, wheels: Path | None = None) -> tuple[Path, Path]:
     """Build a release's archive and its package into a folder; return both. BuildError says why not."""
     into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         tree = Path(name) / "tree"
-        release_tree.make(tree, house, target)
+        release_tree.make(tree, house, target, wheels)
         if not release_tree.compiled(tree, target):
             print(
                 f"note: no python{target.python} here, so modules are compiled at each start of the service"
@@ -143,7 +143,7 @@ def build(house: str, target: Target, into: Path, *, preset: int = 6) -> tuple[P
         version = release_tree.version()
         tag = f"py{target.python.replace('.', '')}"
         archive = into / f"gengfu-{house}_{version}_{target.architecture}.{tag}.release"
-        said = release_tree.archived(tree, archive, f"gengfu-{house}", version, target, preset)
+        said = release_tree.archived(tree, archive, f"gengfu-{house}", version, target)
     return archive, package(archive, house, said, target, into)
 
 
@@ -156,12 +156,15 @@ def main() -> None:
     here = f"{sys.version_info[0]}.{sys.version_info[1]}"
     parser.add_argument("--python", default=here, choices=SYSTEMS, help="Of the system it is for.")
     parser.add_argument("--architecture", default="amd64", choices=MACHINES)
+    parser.add_argument(
+        "--wheels", type=Path, metavar="FOLDER", help="Wheels built for it, where the index has none."
+    )
     parser.add_argument("--into", type=Path, default=ROOT / "dist")
     given = parser.parse_args()
     target = Target(given.python, given.architecture)
     try:
         for house in given.houses or HOUSES:
-            for path in build(house, target, given.into):
+            for path in build(house, target, given.into, given.wheels):
                 print(f"{path}  {path.stat().st_size / 1024**2:.1f} MiB")
     except BuildError as error:
         sys.exit(f"build: {error}")

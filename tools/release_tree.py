@@ -10,6 +10,8 @@ import sys
 import tarfile
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from releases.archive import MANIFEST, Manifest
 from tools.locked import ROOT, lock_of
 from tools.targets import Target
@@ -33,23 +35,41 @@ def version() -> str:
     return found[1]
 
 
-def make(folder: Path, extra: str, target: Target) -> None:
-    """Fill a new folder: ``bin/gengfu``, ``lib/pythonX.Y/site-packages``, and what makes it a venv."""
+def make(folder: Path, extra: str, target: Target, built: Path | None = None) -> None:
+    """Fill a new folder: ``bin/gengfu``, ``lib/pythonX.Y/site-packages``, and what makes it a venv.
+
+    Wheels in the folder ``built`` stand in for the index's, which has none of them for some machines; they
+    must be of the locked versions.
+    """
     packages = folder / "lib" / f"python{target.python}" / "site-packages"
     packages.mkdir(parents=True)
     lock = folder / "requirements.lock"
-    lock.write_text("\n".join(lock_of(extra, target.markers).values()) + "\n")
+    wanted = lock_of(extra, target.markers)
+    ours = _ours(built, wanted) if built else {}
+    lock.write_text("\n".join(entry for name, entry in wanted.items() if name not in ours) + "\n")
     wheel = _wheel(folder / "wheel")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-compile"]
     into = [*target.pip_options, "--no-deps", "--target", str(packages)]
     _run([*pip, *into, "--require-hashes", "-r", str(lock)])
-    _run([*pip, *into, "--no-index", str(wheel)])
+    _run([*pip, *into, "--no-index", *map(str, [wheel, *ours.values()])])
     shutil.rmtree(packages / "bin", ignore_errors=True)  # scripts that name this machine's Python
     shutil.rmtree(wheel.parent)
     (folder / "bin").mkdir()
     (folder / "bin" / "gengfu").write_text(LAUNCHER)
     (folder / "bin" / "gengfu").chmod(0o755)
     (folder / "pyvenv.cfg").write_text(VENV.format(python=target.python))
+
+
+def _ours(folder: Path, wanted: dict[str, str]) -> dict[str, Path]:
+    """Return the wheels of a folder that are of locked versions, by package."""
+    found = {}
+    for wheel in sorted(folder.glob("*.whl")):
+        name, version = wheel.name.split("-")[:2]
+        known = canonicalize_name(name)
+        if known in wanted and wanted[known].split()[0].partition("==")[2] != version:
+            raise BuildError(f"{wheel}: the locked version is {wanted[known].split()[0]}; build that one")
+        found[known] = wheel
+    return {name: wheel for name, wheel in found.items() if name in wanted}
 
 
 def compiled(folder: Path, target: Target) -> bool:
