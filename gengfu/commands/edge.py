@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from rich.console import Console, RenderableType
 
-from gengfu.commands import edge_hand, edge_update, edge_why
+from gengfu.commands import edge_configuration, edge_hand, edge_update, edge_why
 from gengfu.proof import Proof
 from gengfu.service_manager import service_manager
 from gengfu.words import counted
@@ -192,4 +192,5 @@ def example() -> None:
 
 edge_why.add_to(app)
 edge_hand.add_to(app)
+edge_configuration.add_to(app)
 edge_update.add_to(app)

@@ -83,12 +83,12 @@ profile = "renke_dust"
 interval_s = 0.5
 """
 BROKEN = {
-    "crashes": ("edge/run.py", "def serve(", "raise RuntimeError('a release that crashes')\ndef serve("),
-    "never_ready": ("edge/run.py", "    ready()\n", "    await asyncio.sleep(1e6)\n"),
+    "crashes": ("edge/run.py", "    chosen = choosing.choose(settings_file)\n", "    raise RuntimeError\n"),
+    "never_ready": ("edge/run.py", "    end.begin(", "    await asyncio.sleep(1e6)\n    end.begin("),
     "polls_nothing": (
         "edge/polling.py",
-        "        now_s = self._clock.s()\n        while True:",
-        "        await asyncio.sleep(1e6)\n        now_s = self._clock.s()\n        while True:",
+        "        while True:\n",
+        "        await asyncio.sleep(1e6)\n        while True:\n",
     ),
     "fails_its_test": (
         "edge/schedule.py",
