@@ -150,6 +150,13 @@ CAMPAIGNS = (
         minutes_max=20,
     ),
     Campaign(
+        "updates",
+        "under a real systemd: restricted, watched, updated; what hangs or does not prove itself is left",
+        short=["--short"],
+        minutes=12,
+        minutes_max=45,
+    ),
+    Campaign(
         "wipes",
         "a broker that forgets everything under load costs nothing",
         ["--wipes", "50"],

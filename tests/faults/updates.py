@@ -17,9 +17,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 from contract.releases import SUFFIX, Offer, signed
 from contract.signing import SigningKey
@@ -27,6 +28,7 @@ from releases.archive import digest, manifest
 from simulators import cabinet_file
 from simulators.mosquitto import Mosquitto
 from simulators.running import RunningCabinet
+from simulators.servers import free_port
 from tests.faults.booted_debian import Booted
 from tests.faults.debian_root import (
     CannotError,
@@ -265,27 +267,7 @@ def restricted(site: Site) -> None:
     machine = site.machine
     works = machine.wait("reading", lambda: site.read_well() and site.proved().get("contact"), PATIENCE_S)
     site.must("restricted, it reads its device and reaches its broker", works)
-    process = machine.process(UNIT)
-    status = machine.run("cat", f"/proc/{process}/status").stdout
-    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    site.must("its system calls are filtered", fields["Seccomp"] == "2")
-    site.must("it can gain no rights", fields["NoNewPrivs"] == "1")
-    rights = {fields[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")}
-    site.must("it has no capability", rights == {"0000000000000000"})
-    site.must("it is not root", "0" not in fields["Uid"].split())
-    told = machine.run("systemd-analyze", "security", "--no-pager", UNIT).stdout
-    exposure = float(told.rsplit("Overall exposure level for", 1)[1].split(":")[1].split()[0])
-    site.figures["exposure_running"] = exposure
-    site.must(f"systemd finds the running service at 1.5 or less ({exposure})", exposure <= 1.5)
-    inside_it = ("nsenter", "--target", str(process), "--mount", "sh", "-c")
-    refused = [
-        path
-        for path in ("/usr/x", "/etc/gengfu/x", "/opt/gengfu/x", "/root/x", "/home/x")
-        if machine.run(*inside_it, f"touch {path}", check=False).returncode
-    ]
-    site.must("even root in its place writes nowhere but to its state", len(refused) == 5)
-    wrote = machine.run(*inside_it, "touch /var/lib/gengfu/edge/x && rm /var/lib/gengfu/edge/x", check=False)
-    site.must("there it does", wrote.returncode == 0)
+    site.figures["exposure_running"] = limits_hold(machine, UNIT, site.must, 1.5)
     site.must("it was never started again", site.restarts() == 0)
 
 
@@ -410,6 +392,76 @@ def cut(site: Site) -> None:
         path.unlink()
 
 
+def limits_hold(machine: Booted, unit: str, must: Callable[[str, bool], None], exposure_max: float) -> float:
+    """Look at the running process of a unit from outside; return how exposed its systemd finds it."""
+    process = machine.process(unit)
+    status = machine.run("cat", f"/proc/{process}/status").stdout
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    must("its system calls are filtered", fields["Seccomp"] == "2")
+    must("it can gain no rights", fields["NoNewPrivs"] == "1")
+    rights = {fields[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")}
+    must("it has no capability", rights == {"0000000000000000"})
+    must("it is not root", "0" not in fields["Uid"].split())
+    told = machine.run("systemd-analyze", "security", "--no-pager", unit).stdout
+    exposure = float(told.rsplit("Overall exposure level for", 1)[1].split(":")[1].split()[0])
+    must(
+        f"systemd finds the running service at {exposure_max} or less ({exposure})", exposure <= exposure_max
+    )
+    inside_it = ("nsenter", "--target", str(process), "--mount", "sh", "-c")
+    house = unit.removeprefix("gengfu-").removesuffix(".service")
+    refused = [
+        path
+        for path in ("/usr/x", "/etc/gengfu/x", "/opt/gengfu/x", "/root/x", "/home/x")
+        if machine.run(*inside_it, f"touch {path}", check=False).returncode
+    ]
+    must("even root in its place writes nowhere but to its state", len(refused) == 5)
+    state = f"/var/lib/gengfu/{house}/x"
+    must(
+        "there it does", machine.run(*inside_it, f"touch {state} && rm {state}", check=False).returncode == 0
+    )
+    return exposure
+
+
+def centre(tools: Tools, base: Path, work: Path, folder: Path, broker: Mosquitto) -> tuple[list[str], float]:
+    """Install the centre on a Debian of its own; return what was found wrong with it, and its exposure."""
+    found, unit, port = list[str](), "gengfu-collector.service", free_port()
+
+    def must(what: str, holds: bool) -> None:
+        print(f"{'ok' if holds else 'NOT'}: the centre: {what}", flush=True)
+        if not holds:
+            found.append(f"the centre: {what}")
+
+    archive = folder / "centre.release"
+    tree = tree_of(work, "collector")
+    said = release_tree.archived(tree, archive, "gengfu-collector", release_tree.version(), here(), preset=0)
+    package = build_deb.package(archive, "collector", said, here(), folder)
+    root = folder / "centre"
+    copied(base, root)
+    before = standing(root)
+    with Booted(tools, root) as machine:
+        shutil.copy(package, root / "var/tmp/package.deb")
+        machine.run("dpkg", "-i", "/var/tmp/package.deb")
+        (root / "var/tmp/package.deb").unlink()
+        settings = root / "etc/gengfu/collector.toml"
+        text = settings.read_text().replace("# port = 1883", f"port = {broker.port}", 1)
+        settings.write_text(text.replace("# port = 8780", f"port = {port}", 1))
+        machine.run("systemctl", "enable", "--now", unit, timeout_s=600)
+
+        def well() -> bool:
+            with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+                return bool(answer.status == 200)
+            return False
+
+        must("restricted, it is well", machine.wait("well", well, PATIENCE_S))
+        exposure = limits_hold(machine, unit, must, 2.0)
+        must("it was never started again", machine.shown(unit, "NRestarts") == "0")
+        machine.run("dpkg", "--purge", "gengfu-collector")
+        must("a purge stops it", machine.shown(unit, "LoadState") == "not-found")
+    ours = [each for each in difference(before, standing(root)) if "gengfu" in each]
+    must(f"nothing of it is left, not {ours}", ours == [])
+    return found, exposure
+
+
 def removed(site: Site) -> None:
     """Purged while it runs: stopped, and nothing is left."""
     shutil.rmtree(site.root / f"etc/systemd/system/{UNIT}.d")
@@ -462,6 +514,10 @@ def main() -> None:
             cut(site)
             removed(site)
             found = site.found
+            if not given.short:
+                of_centre, exposure = centre(tools, base, work, folder, site.broker)
+                found += of_centre
+                site.figures["centre_exposure_running"] = exposure
             figures |= site.figures | {"updates_found": len(found)}
     conditions["seconds"] = round(time.monotonic() - began_s)
     conditions["found"] = found
