@@ -143,6 +143,20 @@ CAMPAIGNS = (
         minutes_max=15,
     ),
     Campaign(
+        "packaging",
+        "install, upgrade, downgrade, remove, purge: nothing stays but what was asked to be kept",
+        short=["--short"],
+        minutes=4,
+        minutes_max=20,
+    ),
+    Campaign(
+        "updates",
+        "under a real systemd: restricted, watched, updated; what hangs or does not prove itself is left",
+        short=["--short"],
+        minutes=12,
+        minutes_max=45,
+    ),
+    Campaign(
         "wipes",
         "a broker that forgets everything under load costs nothing",
         ["--wipes", "50"],
