@@ -5,6 +5,7 @@ Precedence: local maintenance lock, safety inhibits, somebody at the cabinet, th
 
 from contract.events import CommandOutcome, ControlAction, Holder
 from edge.clock import Moment
+from edge.controls import releasing
 from edge.controls.budget import DailyBudget, Stagger
 from edge.controls.inhibits import Inhibited, Inhibits
 from edge.controls.output import Output
@@ -165,7 +166,7 @@ class Held:
             return refusal, self._refusal(command_id, refusal, output)
         effects = self._let_go(output, f"released by {who}", now)
         if command_id:
-            effects.append(Answer(command_id, CommandOutcome.DONE, "released", output.actual))
+            effects += releasing.begun(output, command_id, self.control.proof_s, now)
         return "", effects
 
     def _left_as_it_is(self, output: Output) -> list[RuleEffect]:
@@ -250,6 +251,7 @@ class Held:
         """Answer for commands that are proved or are not, and let go of what is over."""
         effects: list[RuleEffect] = []
         for output in self.outputs:
+            effects += releasing.answered(output, now)
             held = output.manual
             if held is None:
                 continue

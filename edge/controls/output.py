@@ -8,7 +8,7 @@ from typing import Any
 from contract.events import ControlAction, Holder
 from edge.clock import Moment
 from edge.controls.settings import Control
-from edge.controls.states import Former, Lock, Manual, Run
+from edge.controls.states import Former, Lock, Manual, Released, Run
 from edge.controls.telling import Teller
 from edge.rules.effects import Emit, RuleEffect, Switch
 from edge.settings import Ref
@@ -38,6 +38,7 @@ class Output:
         self._may_stay_failed = may_stay_failed
         self.run: Run | None = None
         self.manual: Manual | None = None
+        self.released: Released | None = None
         self.lock: Lock | None = None
         self.former: Former | None = None
         self.actual: bool | None = None

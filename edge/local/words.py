@@ -5,14 +5,16 @@ from typing import Annotated
 import msgspec
 
 from contract.limits import WHO_CHARACTERS_MAX
-from contract.names import TimeMs
+from contract.names import NO_CONTROLS_PATTERN, TimeMs
 from contract.samples import ClockState, Value
 
 SOCKET_NAME = "gateway.sock"
 REQUEST_BYTES_MAX = 4 * 1024
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
 
-Who = Annotated[str, msgspec.Meta(min_length=1, max_length=WHO_CHARACTERS_MAX // 2)]
+WHO_MAX = WHO_CHARACTERS_MAX // 2
+"""Characters of a name: the system's own name may come beside it."""
+Who = Annotated[str, msgspec.Meta(pattern=NO_CONTROLS_PATTERN, min_length=1, max_length=WHO_MAX)]
 Target = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=400 * 86_400)]
 

@@ -1,13 +1,14 @@
 """``gengfu edge lock|unlock|manual|release|maintenance|reset``: what a hand at the cabinet asks for."""
 
-import getpass
 import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gengfu.commands.edge_socket import DEFAULT_SETTINGS, AsJson, Settings, fail, told
+from gengfu import options
+from gengfu.commands.edge_socket import DEFAULT_SETTINGS, AsJson, Settings, told
+from gengfu.language import language, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ Output = Annotated[
 ]
 Who = Annotated[str, typer.Option("--who", metavar="NAME", help="Who does it; your user name by default.")]
 
+HOLD_S_MAX = 7 * options.DAY_S
 _TEXTS = {
     "lock": ("{0}: locked until unlocked here", "{0} 已锁定，须在现场解锁"),
     "unlock": ("{0}: unlocked", "{0} 已解锁"),
@@ -101,11 +103,11 @@ def maintenance(
     from gengfu.durations import until_s
 
     if bool(until) == end:
-        fail("say either --until TIME, or --end")
+        options.fail(said("say either --until TIME, or --end", "--until 与 --end 请任选其一"))
     try:
         for_s = until_s(until, datetime.now().astimezone()) if until else None
     except ValueError as error:
-        fail(f"--until: {error}")
+        options.fail(f"--until: {error}")
 
     def words(answer: "Answer") -> str:
         if not answer.until_ms:
@@ -138,19 +140,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _who(given: str) -> str:
-    return given or getpass.getuser()
+    from edge.local.words import WHO_MAX
+
+    return options.who(given, WHO_MAX)
 
 
 def _seconds(duration: str) -> float:
-    from gengfu.durations import seconds
-
-    try:
-        found = seconds(duration)
-    except ValueError as error:
-        fail(f"--for: {error}")
-    if not found:
-        fail("--for: give more than nothing")
-    return found
+    return options.duration_s(duration, "--for", least_s=0.001, most_s=HOLD_S_MAX)
 
 
 def _about(key: str) -> "Callable[[Answer], str]":
@@ -160,7 +156,6 @@ def _about(key: str) -> "Callable[[Answer], str]":
 def _reads(answer: "Answer") -> "Iterator[str]":
     """Yield what the outputs read, and who holds them now."""
     from gengfu import why_words
-    from gengfu.language import language
 
     for why in answer.rules:
         yield from why_words.outputs(why, answer, language(os.environ), answer.outputs)
@@ -171,6 +166,4 @@ def _outputs(answer: "Answer") -> str:
 
 
 def _text(key: str) -> str:
-    from gengfu.commands.edge_socket import words_of
-
-    return words_of(_TEXTS[key])
+    return said(*_TEXTS[key])

@@ -58,9 +58,17 @@ CAMPAIGNS = (
         "commands",
         "late, doubled, forged and interrupted commands: exactly the valid ones are executed, once",
         ["--messages", "10000", "--control-messages", "2000"],
-        ["--messages", "1500", "--control-messages", "400"],
+        ["--messages", "1500", "--control-messages", "1000"],
         minutes=1,
         minutes_max=10,
+    ),
+    Campaign(
+        "killed_commands",
+        "a gateway that is killed in the middle of a command says so, and does not try again",
+        ["--kills", "60"],
+        ["--kills", "3", "--control-kills", "1"],
+        minutes=6,
+        minutes_max=20,
     ),
     Campaign(
         "platforms",

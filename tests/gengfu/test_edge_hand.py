@@ -107,6 +107,18 @@ def test_what_cannot_be_done_is_told_and_ends_with_1(hand: Hand, tmp_path: Path)
     assert "--end" in said(tmp_path, "maintenance", "relays", code=1)
     assert "no time" in said(tmp_path, "maintenance", "relays", "--until", "noon", code=1)
     assert "cannot be asked" in said(tmp_path, "lock", "x" * 300, code=1)
+    for words, english, chinese in (
+        (("lock", OUTPUT, "--who", "li\x1b[2J"), "control characters", "控制字符"),
+        (("lock", OUTPUT, "--who", "x" * 51), "50", "50"),
+        (("manual", OUTPUT, "on", "--for", "soon"), "no duration", "时长"),
+        (("manual", OUTPUT, "on", "--for", "0s"), "more than nothing", "大于 0"),
+        (("manual", OUTPUT, "on", "--for", "9999d"), "7 d", "7 天"),
+        (("maintenance", "relays"), "--end", "--until"),
+        (("maintenance", "relays", "--until", "noon"), "no time", "时间"),
+        (("lock", "x" * 300), "cannot be asked", "无法"),
+    ):
+        assert english in said(tmp_path, *words, code=1)
+        assert chinese in said(tmp_path, *words, code=1, env=CHINESE)
     hand.rules.refuses = "locked by wang"
     assert "locked by wang" in said(tmp_path, "release", OUTPUT, code=1)
 
