@@ -16,7 +16,8 @@ from hypothesis.stateful import (
 from contract.events import Holder
 from contract.samples import ClockState
 from edge.settings import Ref
-from tests.faults.controls_world import ALL, LEFT, STEP_S_MAX, World
+from tests.faults.controls_site import ALL, LEFT, STEP_S_MAX
+from tests.faults.controls_world import World
 
 STEPS_PER_LIFE = 50
 _names = st.sampled_from(ALL)
@@ -64,6 +65,8 @@ class Controls(RuleBasedStateMachine):
             st.tuples(st.just("cold"), st.sampled_from((10.0, 2.0, None))),
             st.tuples(st.just("door"), st.sampled_from((False, True, None))),
             st.tuples(st.just("pressure"), st.sampled_from((2.0, 0.0, None))),
+            st.tuples(st.just("current"), st.sampled_from((2.0, 0.0, None))),
+            st.tuples(st.just("sump"), st.sampled_from((3.0, 0.5, None))),
         )
     )
     def weather_turns(self, reading: tuple[str, Any]) -> None:
@@ -139,11 +142,19 @@ class Controls(RuleBasedStateMachine):
         self.world.releases(name)
 
     @rule(
-        orderly=st.booleans(), present=st.sampled_from((0, 0, 1)), after_s=st.sampled_from((0.0, 5.0, 100.0))
+        orderly=st.booleans(),
+        present=st.sampled_from((0, 0, 1, 2)),
+        after_s=st.sampled_from((0.0, 5.0, 100.0)),
+        late=st.booleans(),
     )
-    def restarted(self, orderly: bool, present: int, after_s: float) -> None:
-        """After a stop or a crash, perhaps with other settings."""
-        self.world.restarts(orderly=orderly, present=present, after_s=after_s)
+    def restarted(self, orderly: bool, present: int, after_s: float, late: bool) -> None:
+        """After a stop or a crash, perhaps with other settings, or a disk that hangs."""
+        self.world.restarts(orderly=orderly, present=present, after_s=after_s, late=late)
+
+    @rule()
+    def disk_answers(self) -> None:
+        """What was kept is taken up late."""
+        self.world.recalls()
 
     @rule(state=st.sampled_from((ClockState.SYNCHRONISED, ClockState.HOLDOVER, ClockState.UNSET)))
     def clock_is(self, state: ClockState) -> None:
