@@ -16,12 +16,10 @@ from contract.samples import ClockState
 from edge.settings import Ref
 from tests.faults import controls_machine
 from tests.faults.controls_machine import Controls
-from tests.faults.controls_site import ALL, STEP_S_MAX
+from tests.faults.controls_site import ALL, LEFT, STEP_S_MAX
 from tests.faults.controls_weakened import WEAKENED, weakened
 from tests.faults.controls_world import Tally, World
 
-LEFT = ("spray", "pump_2")
-"""Outputs that have no control with other settings."""
 JUMPS_MS = (-86_400_000, -3_600_000, -5_000, 5_000, 3_600_000, 86_400_000)
 
 

@@ -117,5 +117,5 @@ def _is_met(condition: Condition, world: "World") -> bool:
     if value is None or world.good_s[name] != world.now_s:
         return False
     if condition.above is not None:
-        return value > condition.above
-    return condition.below is not None and value < condition.below
+        return bool(value > condition.above)
+    return condition.below is not None and bool(value < condition.below)

@@ -4,11 +4,19 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from contract.events import Holder
 from contract.samples import ClockState
-from tests.faults.controls_site import ALL, STEP_S_MAX
+from edge.settings import Ref
+from tests.faults.controls_site import ALL, LEFT, STEP_S_MAX
 from tests.faults.controls_world import World
 
 STEPS_PER_LIFE = 50
@@ -37,10 +45,11 @@ class Controls(RuleBasedStateMachine):
         self.world = _World()
         self.commands = 0
 
-    @initialize()
-    def begins(self) -> None:
+    @initialize(disk_takes_s=st.sampled_from((0.0, 1.0)))
+    def begins(self, disk_takes_s: float) -> None:
         """Everything has been read once."""
         Controls.lives += 1
+        self.world.disk_takes_s = disk_takes_s
         self.world.passes(1.0)
 
     @rule(seconds=st.sampled_from((0.1, 0.5, 1.0, STEP_S_MAX)), times=st.integers(1, 12))
@@ -93,6 +102,22 @@ class Controls(RuleBasedStateMachine):
     def locked(self, name: str) -> None:
         """For maintenance."""
         self.world.locks(name)
+
+    @precondition(lambda self: self.world.waiting)
+    @rule()
+    def locked_while_a_start_waits(self) -> None:
+        """Somebody comes just then."""
+        self.world.locks(self.world.waiting[0][1].output.point)
+
+    @precondition(lambda self: any(self.world.relays[Ref("relay", name)].on for name in LEFT))
+    @rule(welded=st.booleans(), looks=st.sampled_from((0, 20)))
+    def settings_lose_what_runs(self, welded: bool, looks: int) -> None:
+        """The gateway dies in the middle of a run, and gets other settings; for a while nobody comes."""
+        for name in LEFT:
+            self.world.welds(name, welded=welded)
+        self.world.restarts(orderly=False, present=1, after_s=0.0)
+        for _ in range(looks):
+            self.world.passes(STEP_S_MAX)
 
     @rule(name=_names)
     def unlocked(self, name: str) -> None:

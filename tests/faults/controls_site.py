@@ -83,3 +83,5 @@ SETTINGS: tuple[tuple[dict[str, Any], ...], ...] = (
 LEFT_S = 30.0 + PROOF_S + SLACK_S
 """So long after new settings an output may be on that has no control any more, and nobody is told."""
 ALL = ("spray", "moved", "pump_1", "pump_2", "valve", "storm", "light", "drain", "bell")
+LEFT = ("spray", "pump_2")
+"""Those that fail off and have no control with the second settings."""
