@@ -41,7 +41,8 @@ class ControlInstance(Paired):
                 return True
         if self.start and is_met(self.start, now_s):
             return True
-        self.inhibits.see(now)
+        if self.inhibits.lasting:
+            self.inhibits.see(now)
         return False
 
     def _rests(self) -> bool:

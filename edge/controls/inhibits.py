@@ -77,7 +77,7 @@ class Inhibits:
         each = zip(declared, self.windows, strict=True)
         lasting = [Lasting(one, window, stale_s) if one.lasts_s else None for one, window in each]
         self._declared = list(zip(declared, self.windows, lasting, strict=True))
-        self._lasting = [one for one in lasting if one]
+        self.lasting = [one for one in lasting if one]
         self._seen = Moment(0, 0, ClockState.UNSET)
 
     def inputs(self) -> list[tuple[Ref, Window]]:
@@ -89,14 +89,14 @@ class Inhibits:
     def see(self, now: Moment) -> None:
         """Remember what inhibits beyond its own time; for when nobody asks why the output must stay off."""
         self._seen = now
-        for each in self._lasting:
+        for each in self.lasting:
             value = each.window.value(now.s)
             if value is not None and holds(each.inhibit, value):
                 each.held_s = now.s
 
     def now(self, now: Moment) -> Inhibited | None:
         """Return why the output must stay off now, what is known before what is not; or None."""
-        if self._lasting:
+        if self.lasting:
             self.see(now)  # of each, whichever is told
         now_s, unknown = now.s, None
         for inhibit, window, lasting in self._declared:
@@ -112,9 +112,9 @@ class Inhibits:
 
     def kept(self) -> dict[str, Any]:
         """Return what must survive a restart, as plain JSON; nothing where none of them lasts."""
-        if not self._lasting or not self._seen.wall_ms:
+        if not self.lasting or not self._seen.wall_ms:
             return {}
-        known = {each.key: each.kept(self._seen.s) for each in self._lasting}
+        known = {each.key: each.kept(self._seen.s) for each in self.lasting}
         return {"seen_ms": self._seen.wall_ms, "clock": self._seen.clock.value, "known": known}
 
     def recall(self, kept: Mapping[str, Any], now: Moment) -> None:
@@ -124,7 +124,7 @@ class Inhibits:
         self._seen = now
         away_s = (now.wall_ms - int(kept["seen_ms"])) / 1000
         sure = away_s >= 0 and ClockState.UNSET not in (now.clock, ClockState(kept["clock"]))
-        for each in self._lasting:
+        for each in self.lasting:
             if times_s := kept["known"].get(each.key):
                 each.recall(times_s, now.s, away_s if sure else 0.0, sure=sure)
 
