@@ -70,6 +70,7 @@ class Http(Strict):
     tls_cert_file: str = Field(default="", max_length=255)
     tls_key_file: str = Field(default="", max_length=255)
     behind_proxy: bool = False
+    body_bytes_max: int = Field(default=4 * 1024**2, ge=64 * 1024, le=64 * 1024**2)
     host: str = Field(default="127.0.0.1", max_length=64)
 
     @property
