@@ -1,6 +1,7 @@
 """Rows held in memory for a transaction: found by an index, written so that keys can change hands."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_keys_of_several_columns_are_found_by_their_index(database: Database) ->
         (incident_members.c.gateway, incident_members.c.alarm_id),
     ):
         lookup = Lookup(select(columns[0].table), *columns)
-        found = database.read_now(lambda db, lookup=lookup: plans(db, lookup))
+        found = database.read_now(partial(plans, lookup=lookup))
         assert f"SEARCH {columns[0].table} USING INDEX" in found
 
 
