@@ -32,15 +32,19 @@ from tools.targets import MACHINES, Target
 OLD, NEW = "0.1.0", "0.2.0"
 EDITED = "# edited by the administrator\n"
 FORGOTTEN = "usr/share/gengfu-forgotten"
-SETTINGS_KEPT = ["+ etc/gengfu", "+ etc/gengfu/edge.toml", "+ etc/gengfu/release_keys"]
-STATE_KEPT = ["+ var/lib/gengfu", "+ var/lib/gengfu/edge", "+ var/lib/gengfu/edge/buffer.db"]
+STATE = "state.db"
+SETTINGS_KEPT = {
+    "edge": ["+ etc/gengfu", "+ etc/gengfu/edge.toml", "+ etc/gengfu/release_keys"],
+    "collector": ["+ etc/gengfu", "+ etc/gengfu/collector.toml"],
+}
 USER = ["~ etc/group", "~ etc/gshadow", "~ etc/passwd", "~ etc/shadow"]
 
 
 @dataclass(frozen=True)
 class Packages:
-    """Two versions of the gateway's package, and one that leaves a file behind."""
+    """Two versions of a house's package, and one that leaves a file behind."""
 
+    house: str
     old: Path
     new: Path
     forgetful: Path
@@ -64,9 +68,10 @@ def tree_of(work: Path, house: str = "edge") -> Path:
     return tree
 
 
-def built(work: Path, folder: Path, house: str = "edge") -> Packages:
+def built(work: Path, folder: Path, house: str) -> Packages:
     """Build them; both versions hold the same modules, which is enough for whoever only installs them."""
     target = here()
+    folder.mkdir()
     tree, debs = folder / "tree", []
     shutil.copytree(tree_of(work, house), tree, symlinks=True)
     for version in (OLD, NEW):
@@ -74,7 +79,7 @@ def built(work: Path, folder: Path, house: str = "edge") -> Packages:
         archive = folder / f"{version}.release"
         said = release_tree.archived(tree, archive, f"gengfu-{house}", version, target, preset=0)
         debs.append(build_deb.package(archive, house, said, target, folder))
-    return Packages(debs[0], debs[1], _forgetful(debs[0], folder))
+    return Packages(house, debs[0], debs[1], _forgetful(debs[0], folder))
 
 
 def _forgetful(deb: Path, folder: Path) -> Path:
@@ -92,8 +97,10 @@ def _forgetful(deb: Path, folder: Path) -> Path:
 class Site:
     """A clean Debian and what has been found wrong with it."""
 
-    def __init__(self, base: Path, folder: Path, name: str) -> None:
+    def __init__(self, base: Path, folder: Path, name: str, house: str) -> None:
         """Copy the base."""
+        self.product, self.settings = f"gengfu-{house}", f"etc/gengfu/{house}.toml"
+        self.house, self.state = house, f"var/lib/gengfu/{house}"
         self.root, self.name, self.found = folder / f"site-{name}", name, list[str]()
         copied(base, self.root)
         self.before = standing(self.root)
@@ -113,21 +120,26 @@ class Site:
         """Return what the command says."""
         return inside(self.root, "gengfu", "--version", check=False).stdout.strip()
 
+    @property
+    def state_kept(self) -> list[str]:
+        """Return how the state shows in a difference."""
+        return ["+ var/lib/gengfu", f"+ {self.state}", f"+ {self.state}/{STATE}"]
+
     def changed(self) -> list[str]:
         """Return what stands otherwise than before."""
         return difference(self.before, standing(self.root))
 
     def work(self) -> None:
         """Edit the settings, and leave the state that a gateway leaves, as its user."""
-        settings = self.root / "etc/gengfu/edge.toml"
+        settings = self.root / self.settings
         settings.write_text(EDITED + settings.read_text())
-        write = "umask 077; echo a buffer > /var/lib/gengfu/edge/buffer.db"
+        write = f"umask 077; echo a buffer > /{self.state}/{STATE}"
         inside(self.root, "setpriv", "--reuid=gengfu", "--regid=gengfu", "--clear-groups", "sh", "-c", write)
 
     def is_kept(self) -> bool:
         """Say whether settings and state are as ``work`` left them."""
-        settings = self.root / "etc/gengfu/edge.toml"
-        state = self.root / "var/lib/gengfu/edge/buffer.db"
+        settings = self.root / self.settings
+        state = self.root / self.state / STATE
         return settings.read_text().startswith(EDITED) and state.read_text() == "a buffer\n"
 
 
@@ -135,17 +147,13 @@ def life(site: Site, packages: Packages) -> None:
     """Install, upgrade, downgrade, remove, install again, purge."""
     root = site.root
     told = site.install(packages.old)
-    site.must("the next step is told", "gengfu edge check /etc/gengfu/edge.toml" in told)
+    site.must("the next step is told", f"gengfu {site.house} check /{site.settings}" in told)
     site.must("the command runs", site.version() == f"gengfu {OLD}")
-    sound = inside(root, "gengfu", "edge", "check", "/etc/gengfu/edge.toml")
+    sound = inside(root, "gengfu", site.house, "check", f"/{site.settings}")
     site.must("the settings laid down are sound", "sound" in sound.stdout)
     modes = standing(root)
-    site.must(
-        "settings are for root and the service", modes["etc/gengfu/edge.toml"].startswith("-rw-r----- 0:")
-    )
-    site.must(
-        "the state folder is the service's alone", modes["var/lib/gengfu/edge"].startswith("drwx------ ")
-    )
+    site.must("settings are for root and the service", modes[site.settings].startswith("-rw-r----- 0:"))
+    site.must("the state folder is the service's alone", modes[site.state].startswith("drwx------ "))
     site.must(
         "the user is no person", "/usr/sbin/nologin" in (root / "etc/passwd").read_text().split("gengfu")[-1]
     )
@@ -156,17 +164,17 @@ def life(site: Site, packages: Packages) -> None:
     site.install(packages.old)
     site.must("the downgrade is in force", site.version() == f"gengfu {OLD}")
     site.must("a downgrade keeps settings and state", site.is_kept())
-    inside(root, "dpkg", "--remove", "gengfu-edge")
+    inside(root, "dpkg", "--remove", site.product)
     left = site.changed()
     site.must(
         f"a removal leaves settings, state and user, not {left}",
-        left == sorted_paths(SETTINGS_KEPT + STATE_KEPT + USER),
+        left == sorted_paths([*SETTINGS_KEPT[site.house], *site.state_kept, *USER]),
     )
     site.must("a removal keeps settings and state as they were", site.is_kept())
     site.install(packages.new)
     site.must("it is there again", site.version() == f"gengfu {NEW}")
     site.must("it finds settings and state", site.is_kept())
-    inside(root, "dpkg", "--purge", "gengfu-edge")
+    inside(root, "dpkg", "--purge", site.product)
     site.must(f"a purge leaves nothing, not {site.changed()}", site.changed() == [])
 
 
@@ -176,12 +184,12 @@ def kept_on_purge(site: Site, packages: Packages) -> None:
     site.work()
     keep = site.root / "var/lib/gengfu/keep"
     keep.touch()
-    inside(site.root, "dpkg", "--purge", "gengfu-edge")
-    wanted = sorted_paths([*STATE_KEPT, "+ var/lib/gengfu/keep", *USER])
+    inside(site.root, "dpkg", "--purge", site.product)
+    wanted = sorted_paths([*site.state_kept, "+ var/lib/gengfu/keep", *USER])
     site.must(f"only the state is kept, not {site.changed()}", site.changed() == wanted)
     keep.unlink()
     site.install(packages.old)
-    inside(site.root, "dpkg", "--purge", "gengfu-edge")
+    inside(site.root, "dpkg", "--purge", site.product)
     site.must(f"then nothing is, not {site.changed()}", site.changed() == [])
 
 
@@ -201,14 +209,14 @@ def wrong_python(site: Site, packages: Packages) -> None:
     done = inside(site.root, "dpkg", "-i", "/tmp/package.deb", check=False)
     site.must("dpkg says what it depends on", "depends on python3 (>= 3.99)" in done.stdout + done.stderr)
     site.must("no release is in force", not (site.root / "opt/gengfu").exists())
-    inside(site.root, "dpkg", "--purge", "gengfu-edge")
+    inside(site.root, "dpkg", "--purge", site.product)
     site.must(f"a purge leaves nothing, not {site.changed()}", site.changed() == [])
 
 
 def forgetful(site: Site, packages: Packages) -> None:
     """The control's story: whoever looks as ``life`` does finds the file."""
     site.install(packages.forgetful)
-    inside(site.root, "dpkg", "--purge", "gengfu-edge")
+    inside(site.root, "dpkg", "--purge", site.product)
     site.must(f"a purge leaves nothing, not {site.changed()}", site.changed() == [])
 
 
@@ -246,18 +254,21 @@ def main() -> None:
             conditions["skipped"] = str(error)
             print(f"not done: {error}")
         else:
-            packages = built(work, folder)
             conditions["suite"] = suite()
-            figures["package_mib"] = round(packages.old.stat().st_size / 1024**2, 1)
-            for story in STORIES[:1] if given.short else STORIES:
-                site = Site(base, folder, story.__name__)
-                story(site, packages)
-                found += site.found
-                print(f"{story.__name__}: {'; '.join(site.found) or 'as it must be'}", flush=True)
-                shutil.rmtree(site.root)
-            site = Site(base, folder, "forgetful")
-            forgetful(site, packages)
-            control = site.found
+            for house in ("edge",) if given.short else ("edge", "collector"):
+                packages = built(work, folder / house, house)
+                figures[f"{house}_package_mib"] = round(packages.old.stat().st_size / 1024**2, 1)
+                for story in STORIES if house == "edge" and not given.short else STORIES[:1]:
+                    site = Site(base, folder, f"{house}_{story.__name__}", house)
+                    story(site, packages)
+                    found += site.found
+                    print(f"{site.name}: {'; '.join(site.found) or 'as it must be'}", flush=True)
+                    shutil.rmtree(site.root)
+                if house == "edge":
+                    site = Site(base, folder, "forgetful", house)
+                    forgetful(site, packages)
+                    control = site.found
+                    shutil.rmtree(site.root)
             print(f"control: {'; '.join(control) or 'NOTHING FOUND'}")
             figures |= {"packaging_found": len(found), "packaging_control_found": len(control)}
     conditions["seconds"] = round(time.monotonic() - began_s)
