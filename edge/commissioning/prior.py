@@ -10,9 +10,15 @@ from collections.abc import Iterable, Mapping
 DEVICES_EXPECTED = 3.0
 """On a line of which nothing is known."""
 SAME_FORMAT = 0.3
-"""How much the first find counts: a line's devices share one format, or they could not be polled."""
-PATIENCES_S = ((0.03, 0.86), (0.25, 0.12))
-"""How long a first byte is awaited, and which part of the devices has begun to answer by then."""
+"""How little a find leaves to other formats: a line's devices share one, or they could not be polled."""
+OUT_OF_BOXES = 2.0
+"""How much each further format that is met leaves to others again."""
+PATIENCES_S = ((0.03, 0.95), (0.25, 0.03))
+"""How long a first byte is awaited, and which part of the devices is found so.
+
+More than nine of ten begin to answer within 30 ms; of the others most are found by their late answer, which
+names them, and only what fell on a later question of ours is left to the second, patient round.
+"""
 
 _UNIT_BANDS = ((1, 1, 0.22), (2, 10, 0.33), (11, 32, 0.16), (33, 100, 0.15), (101, 247, 0.14))
 """Units from, to, and how many of all devices have one of them."""
@@ -35,6 +41,10 @@ def beside(weights: Mapping[int, float], found: int) -> dict[int, float]:
     return {unit: weight * _NEIGHBOURS.get(abs(unit - found), 1.0) for unit, weight in weights.items()}
 
 
-def format_share(prior: float, found_here: int, found: int) -> float:
-    """Return how likely a device has this format, when so many of the found have it."""
-    return (SAME_FORMAT * prior + found_here) / (SAME_FORMAT + found)
+def format_share(prior: float, found_here: int, found: int, formats: int) -> float:
+    """Return how likely a device has this format, by how many were found here, at all, in how many formats.
+
+    Where there are several, the devices may be as they came out of their boxes, and the next be in any other.
+    """
+    unlike = SAME_FORMAT + OUT_OF_BOXES * max(0, formats - 1)
+    return (unlike * prior + found_here) / (unlike + found)

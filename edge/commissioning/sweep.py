@@ -24,6 +24,7 @@ from device_profiles.schema import Profile
 from edge.commissioning import prior
 from edge.drivers.probing import PROTOCOLS, Frames, Kind, ProbeProtocol
 from edge.lines.formats import Format, Parity
+from edge.lines.line import BROADCAST
 
 STAY = 0.6
 """Another format is chosen where this one is worth less than so much of it: setting a port takes time."""
@@ -40,7 +41,7 @@ class Effort(Enum):
     """Where to stop: expected devices per second that are still worth it."""
 
     QUICK = 0.01
-    USUAL = 0.0005
+    USUAL = 0.001
     THOROUGH = 0.0
 
 
@@ -137,6 +138,8 @@ class Sweep:
         self._units = None if units is None else frozenset(units)
         self._known = {(_plain(entry), unit) for entry, unit in known}
         self._counts: dict[tuple[str, Format], int] = {}
+        self._hints: dict[tuple[str, Format], int] = {}
+        """Where somebody is, though nobody knows at which unit."""
         self._again: deque[Ask] = deque()
         self._bytes: dict[int, int] = {}
         self._noise: deque[bool] = deque(maxlen=NOISE_WINDOW)
@@ -185,11 +188,11 @@ class Sweep:
             self._settle(ask, stands=bool(frames.answers))
             return None
         found = None
-        if frames.answers and (ask.again or not frames.rest):
+        if frames.answers and ask.unit_id != BROADCAST and (ask.again or not frames.rest):
             found = self._note(ask, heard, frames, now_s)
         elif frames.answers or frames.others or frames.rest:
             self._heed(ask, frames)
-        if not ask.again:
+        if not ask.again and ask.unit_id != BROADCAST:
             self._last.append(ask)
         return found
 
@@ -203,7 +206,7 @@ class Sweep:
             for unit in arm.units if arm.units is not None else self._order:
                 if unit in arm.asked or self._is_found(arm.format, unit):
                     continue
-                if share * self._weights[unit] / cost_s <= self.effort.value:
+                if share * self._weight(unit) / cost_s <= self.effort.value:
                     break
                 total += cost_s
         return total
@@ -215,6 +218,9 @@ class Sweep:
             if self._formats is not None and _plain(entry) not in self._formats:
                 continue
             for kind in kinds:
+                if kind.any_unit:
+                    yield _Arm(protocol, entry, kind, PATIENT_S, kind.share, (BROADCAST,))
+                    continue
                 for patience_s, share in prior.PATIENCES_S:
                     asked = set()
                     yield _Arm(protocol, entry, kind, patience_s, kind.share * share, asked=asked)
@@ -254,18 +260,24 @@ class Sweep:
     def _worth(self, arm: _Arm) -> float | None:
         """Return expected devices per second of the arm's next unit; None where it has none left."""
         unit = self._unit_of(arm)
-        return None if unit is None else self._arm_share(arm) * self._weights[unit] / self._cost_s(arm)
+        return None if unit is None else self._arm_share(arm) * self._weight(unit) / self._cost_s(arm)
 
     def _arm_share(self, arm: _Arm) -> float:
         key = (arm.protocol.name, arm.format)
-        found = prior.format_share(self._priors[key], self._counts.get(key, 0), len(self.found))
-        return prior.DEVICES_EXPECTED * found * arm.share
+        here = self._counts.get(key, 0) + self._hints.get(key, 0)
+        found = len(self.found) + sum(self._hints.values())
+        met = len(self._counts.keys() | self._hints.keys())
+        share = prior.format_share(self._priors[key], here, found, met)
+        return prior.DEVICES_EXPECTED * share * arm.share
+
+    def _weight(self, unit: int) -> float:
+        return self._weights.get(unit, 1.0)  # unit 0 stands for all
 
     def _unit_of(self, arm: _Arm) -> int | None:
         order = self._order if arm.units is None else arm.units
         while arm.at < len(order):
             unit = order[arm.at]
-            bounded = self._units is not None and unit not in self._units
+            bounded = self._units is not None and unit not in self._units and unit != BROADCAST
             if not bounded and unit not in arm.asked and not self._is_found(arm.format, unit):
                 return unit
             arm.at += 1
@@ -338,12 +350,18 @@ class Sweep:
             return
         entry = _plain(ask.format)
         late = [frame.unit_id for frame in frames.others if frame.unit_id in self._weights]
-        for unit in late:
-            self._ask_again(ask, ask.format, unit)
+        for unit in (*late, *([ask.unit_id] if late and ask.unit_id != BROADCAST else [])):
+            self._ask_again(ask, ask.format, unit)  # what was late may have fallen on what was asked then
         if ask.again:
             if len(self.unclear) < UNCLEAR_MAX and frames.rest:
                 told = Unclear(ask.unit_id, str(entry), frames.rest)
                 self.unclear.setdefault((entry, ask.unit_id), told)
+            return
+        if ask.unit_id == BROADCAST:
+            if frames.rest:  # several answered at once: they are there, in this format
+                key = (ask.protocol.name, ask.format)
+                self._hints[key] = self._hints.get(key, 0) + 1
+                self._rank_all()
             return
         if frames.answers or frames.rest:
             for unit in dict.fromkeys(

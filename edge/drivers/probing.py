@@ -22,6 +22,7 @@ from edge.lines.rtu import Rtu
 UNITS = range(1, 248)
 FIRST_READ = (3, 0, 1)
 """Function, address and words that nearly every device answers, if only by a refusal."""
+ANY_UNIT_SHARE = 0.05
 FIRST_SHARE, OTHERS_SHARE = 0.9, 0.08
 """How many devices answer that; and how many answer nothing but what their own profile begins with."""
 
@@ -38,6 +39,8 @@ class Kind(NamedTuple):
     words: int
     share: float
     factory: tuple[tuple[Format, int], ...] = ()
+    any_unit: bool = False
+    """Unit 0 is asked, and some devices answer all the same: their frame names their unit."""
 
 
 class Frames(NamedTuple):
@@ -122,6 +125,7 @@ class ModbusProbing:
 
     def kinds(self, profiles: Iterable[Profile]) -> Sequence[Kind]:
         """See ProbeProtocol: register 0, then the first point of each profile, for who knows nothing else."""
+        profiles = list(profiles)
         first = Kind("register 0", *FIRST_READ, FIRST_SHARE)
         known: dict[tuple[int, int, int], list[tuple[Format, int]]] = {}
         for profile in profiles:
@@ -131,8 +135,18 @@ class ModbusProbing:
                 factory.append((_swept(Format(entry.baud, entry.parity, entry.stop_bits)), entry.unit_id))
         first = first._replace(factory=tuple(known.pop(FIRST_READ, ())))
         share = OTHERS_SHARE / max(1, len(known))
+        anybody = dict.fromkeys(
+            (READ_FUNCTIONS[signature.table], signature.address, signature.words)
+            for profile in profiles
+            if profile.identification and profile.identification.answers_unit_0
+            for signature in profile.identification.registers[:1]
+        )
         return (
             first,
+            *(
+                Kind(f"unit 0, address {read[1]:#06x}", *read, ANY_UNIT_SHARE, any_unit=True)
+                for read in anybody
+            ),
             *(
                 Kind(f"function {read[0]}, address {read[1]:#06x}", *read, share, tuple(factory))
                 for read, factory in sorted(known.items())

@@ -7,15 +7,16 @@ import select
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import serial
 
 from edge.lines.direction import Rts, use_kernel
 from edge.lines.formats import Format
 from edge.lines.line import Direction
+from edge.lines.ports import is_pty, lowered_latency_ms
 from edge.lines.steps import Event, Pause, ReadUntil, Received, Write, Wrote
 
 WRITE_TIMEOUT_S = 1.0
@@ -24,8 +25,8 @@ READ_BYTES_AT_ONCE = 4096
 ANSWER_CHARACTERS_MAX = 520
 """What has begun is listened to for so many characters at most."""
 LISTENED_BYTES_MAX = 64 * 1024
-SLACK_S = 0.01
-"""How much later than the wire says bytes may reach us from a port here, when each wait is counted."""
+SLACK_S = 0.004
+"""How much later than the wire says bytes may reach us, beyond what a USB adapter keeps them back."""
 SPEEDS = {
     int(name[1:]): getattr(termios, name) for name in dir(termios) if name[:1] == "B" and name[1:].isdigit()
 }
@@ -54,17 +55,17 @@ class Port:
 
     def __init__(self, settings: SerialSettings) -> None:
         """Open it for ourselves alone; OSError where it is not there, is no port, or is another's."""
+        self._before = _attributes(settings.port)
         self._serial = serial.Serial(
             settings.port,
             settings.baud,
-            bytesize=settings.data_bits,
-            parity=settings.parity,
-            stopbits=settings.stop_bits,
             timeout=0,
             write_timeout=WRITE_TIMEOUT_S,
             exclusive=True,
         )
         self._descriptor: int = self._serial.fileno()
+        self._is_pty = is_pty(settings.port)
+        self._slack_ns = int(SLACK_S * 1e9) + (lowered_latency_ms(settings.port) or 0) * 1_000_000
         self._character_ns = settings.format.character_ns
         self._silence_ns = settings.format.silence_ns
         self._settle(settings.format)
@@ -91,13 +92,13 @@ class Port:
         attributes = termios.tcgetattr(self._descriptor)
         attributes[6][termios.VMIN] = 1  # with 0 an empty read would look like a hang-up
         attributes[2] &= ~(termios.PARENB | termios.PARODD | termios.CSTOPB | termios.CSIZE)
-        attributes[2] |= _SIZES[entry.data_bits]
+        attributes[2] |= termios.CS8 if self._is_pty else _SIZES[entry.data_bits]  # a pty knows no other
         attributes[0] &= ~termios.INPCK
         if entry.parity != "N":
-            attributes[2] |= termios.PARENB
+            attributes[2] |= 0 if self._is_pty else termios.PARENB
             attributes[0] |= (
                 termios.INPCK
-            )  # a character with wrong parity is read as 0, never as if it were right
+            )  # what comes with wrong parity is read as 0, not as if it were right
         if entry.parity == "O":
             attributes[2] |= termios.PARODD
         if entry.stop_bits == 2:
@@ -119,7 +120,7 @@ class Port:
         began_ns = time.monotonic_ns()
         self._write(data)
         sent_ns = began_ns + len(data) * self._character_ns
-        until_ns = sent_ns + int((patience_s + SLACK_S) * 1e9) + self._character_ns
+        until_ns = sent_ns + int(patience_s * 1e9) + self._slack_ns + self._character_ns
         limit_ns = until_ns + ANSWER_CHARACTERS_MAX * self._character_ns
         heard, begun_ns, first_ns = b"", 0, 0
         while (now_ns := time.monotonic_ns()) < until_ns:
@@ -133,7 +134,7 @@ class Port:
             first_ns = first_ns or (now_ns if heard.startswith(data) else begun_ns)
             if is_whole(heard):
                 break
-            until_ns = min(limit_ns, now_ns + self._silence_ns + int(SLACK_S * 1e9))
+            until_ns = min(limit_ns, now_ns + self._silence_ns + self._slack_ns)
         first_s = (first_ns - sent_ns) / 1e9 - self._character_ns / 1e9 if first_ns else None
         self._quiet_ns = time.monotonic_ns()
         return came + heard, None if first_s is None else max(0.0, first_s)
@@ -145,6 +146,11 @@ class Port:
             if select.select([self._descriptor], [], [], rest_ns / 1e9)[0]:
                 heard += self._read()
         return heard
+
+    def put_back(self) -> None:
+        """Give the port the settings that it had before it was opened."""
+        if self._before is not None:
+            termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
 
     def drop(self) -> None:
         """Forget what has come and was not read."""
@@ -218,6 +224,20 @@ class Port:
         return data
 
 
+def _attributes(port: str) -> list[Any] | None:
+    """Return how a port is set; None where it cannot be asked."""
+    try:
+        descriptor = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return None  # whoever opens it tells why
+    try:
+        return termios.tcgetattr(descriptor)
+    except termios.error:
+        return None
+    finally:
+        os.close(descriptor)
+
+
 def sleep_until(until_ns: int) -> bool:
     """Sleep to the clock; say whether there was time to."""
     slept = False
@@ -225,3 +245,16 @@ def sleep_until(until_ns: int) -> bool:
         time.sleep(rest_ns / 1e9)
         slept = True
     return slept
+
+
+@contextlib.contextmanager
+def opened(settings: SerialSettings) -> Iterator[Port]:
+    """Open a port, and leave it as it was: its settings back, nothing unread. OSError where it cannot be."""
+    port = Port(settings)
+    try:
+        yield port
+    finally:
+        with contextlib.suppress(OSError, termios.error):
+            port.drop()
+            port.put_back()
+        port.close()
