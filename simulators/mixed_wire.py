@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from simulators.bus import Exchange
 from simulators.uart import Format, received
-from simulators.wire import SimulatedWire
+from simulators.wire import SimulatedWire, characters_ns
 
 Served = Callable[[Exchange, int], None]
 
@@ -55,6 +55,10 @@ class MixedWire:
             if heard:
                 wire.send(heard, now_ns)
         self.misheard += not understood
+        if self.inverted:  # where the port listens again, rest looks like a break
+            self._bytes += 1
+            end_ns = now_ns + characters_ns(len(data) + 1, *self.master)
+            heapq.heappush(self._under_way, (end_ns, self._bytes, 0))
 
     def receive(self, now_ns: int) -> bytes:
         """Return what has arrived at the master by now, as its port makes it out."""
@@ -72,4 +76,4 @@ class MixedWire:
     def next_arrival_ns(self) -> int | None:
         """Return when the next byte arrives; None if nothing is under way."""
         due = [due_ns for wire in self.wires if (due_ns := wire.next_arrival_ns()) is not None]
-        return min(due, default=None)
+        return min((*due, *(entry[0] for entry in self._under_way[:1])), default=None)

@@ -1,4 +1,4 @@
-"""Fingerprints of simulated devices, asked without a line: what identification is judged by, in microseconds."""
+"""Fingerprints of simulated devices, asked without a line, in no time."""
 
 import asyncio
 

@@ -11,7 +11,7 @@ from edge.commissioning.overheard import Overheard, overheard
 from edge.commissioning.sweep import PATIENT_S, Ask, FoundDevice, Heard, Sweep, Unclear
 from edge.drivers.probing import PROTOCOLS, RTU
 from edge.lines.formats import Format
-from edge.lines.port import Port, SerialSettings, opened
+from edge.lines.port import AskedPort, SerialSettings, opened
 
 LISTEN_S = 1.5
 """A line is listened to so long before anything is sent: whoever polls it has spoken by then."""
@@ -53,13 +53,17 @@ class Scan(msgspec.Struct, frozen=True):
 
 @dataclass
 class Progress:
-    """How far a scan is; ``rest_s`` is about, and shrinks and grows with what is found."""
+    """How far a scan is."""
 
-    asked: int
+    sweep: Sweep
     took_s: float
-    rest_s: float
     format: str
     found: FoundDevice | None = None
+
+    @property
+    def rest_s(self) -> float:
+        """How long it takes yet, about; it shrinks and grows with what is found."""
+        return self.sweep.rest_s
 
 
 @dataclass
@@ -75,7 +79,7 @@ class Scanner:
     over: bool = False
     _told_s: float = field(default=0.0, init=False)
 
-    def listen(self, port: Port, duration_s: float = LISTEN_S) -> Overheard | None:
+    def listen(self, port: AskedPort, duration_s: float = LISTEN_S) -> Overheard | None:
         """Say what is on the line while we are silent; None: nothing. The scan is over where it is much."""
         began_s = self.clock_s()
         port.drop()
@@ -97,7 +101,7 @@ class Scanner:
         self.used_s += self.clock_s() - began_s
         return told
 
-    def slice(self, port: Port, limit_s: float, on_progress: Callable[[Progress], None]) -> None:
+    def slice(self, port: AskedPort, limit_s: float, on_progress: Callable[[Progress], None]) -> None:
         """Ask for so long; a question that is begun is finished."""
         began_s = self.clock_s()
         spoken: Format | None = None
@@ -129,7 +133,9 @@ class Scanner:
             self.heard,
         )
 
-    def _put(self, port: Port, ask: Ask, began_s: float, on_progress: Callable[[Progress], None]) -> None:
+    def _put(
+        self, port: AskedPort, ask: Ask, began_s: float, on_progress: Callable[[Progress], None]
+    ) -> None:
         data, first_s = port.ask(ask.data, ask.patience_s, lambda came: ask.protocol.is_whole(ask.data, came))
         took_s = self.used_s + self.clock_s() - began_s
         found = self.sweep.took(ask, Heard(data, first_s), took_s)
@@ -137,7 +143,7 @@ class Scanner:
             self.heard = overheard(ask.protocol, ask.format, data)
         if found or took_s - self._told_s >= REST_INTERVAL_S:
             self._told_s = took_s
-            on_progress(Progress(self.sweep.asked, took_s, self.sweep.rest_s, str(ask.format), found))
+            on_progress(Progress(self.sweep, took_s, str(ask.format), found))
 
 
 def scan_port(

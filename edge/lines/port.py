@@ -9,7 +9,7 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import serial
 
@@ -48,6 +48,24 @@ class SerialSettings:
     def format(self) -> Format:
         """How characters travel on it."""
         return Format(self.baud, self.parity, self.stop_bits, self.data_bits)
+
+
+class AskedPort(Protocol):
+    """What a scan needs of a port; a model of a wire offers the same."""
+
+    def reformat(self, entry: Format) -> None:
+        """See Port."""
+
+    def ask(
+        self, data: bytes, patience_s: float, is_whole: Callable[[bytes], bool]
+    ) -> tuple[bytes, float | None]:
+        """See Port."""
+
+    def listen(self, duration_s: float) -> bytes:
+        """See Port."""
+
+    def drop(self) -> None:
+        """See Port."""
 
 
 class Port:
