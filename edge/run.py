@@ -17,6 +17,7 @@ from contract.desired import DesiredKind
 from contract.events import ClockStepped, DesiredReport
 from contract.samples import ClockState
 from contract.signing import KeyRing
+from device_profiles.catalogue import load_all
 from device_profiles.schema import Profile
 from edge import checks, kernel_time, known_time, link_report, state_folder
 from edge.asking import Asking
@@ -33,6 +34,7 @@ from edge.gateway import Gateway
 from edge.keeping_time import KeepingTime
 from edge.lamps.night_file import KeepingNights
 from edge.lines import from_settings
+from edge.local.commissioning import Commissioning
 from edge.recorder import Recorder
 from edge.report_renewal import Renewal
 from edge.settings import Buffer as BufferSettings
@@ -90,7 +92,18 @@ def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callabl
         open_now=False,
     )
     try:
-        asyncio.run(_serve(settings, profiles, buffer, clock, delete_on_puback=delete_on_puback, ready=ready))
+        folders = [settings_file.parent / folder for folder in settings.profile_folders]
+        asyncio.run(
+            _serve(
+                settings,
+                profiles,
+                buffer,
+                clock,
+                partial(load_all, folders),
+                delete_on_puback=delete_on_puback,
+                ready=ready,
+            )
+        )
     finally:
         if lock is not None:
             os.close(lock)
@@ -101,6 +114,7 @@ async def _serve(
     profiles: dict[str, Profile],
     buffer: Buffer,
     clock: SystemClock,
+    catalogue: Callable[[], dict[str, Profile]],
     *,
     delete_on_puback: bool,
     ready: Callable[[], None],
@@ -110,7 +124,8 @@ async def _serve(
     randomness = random.Random()  # noqa: S311 - spreads retries, guards nothing
     kept = settings.buffer
     desired_keeper = OnThread("desired")  # a large document may take long to check
-    asking = Asking(settings, buffer.path.parent, gateway, clock, fresh_id, lambda: recorder)
+    commissioning = Commissioning(settings, profiles, catalogue, gateway.lines)
+    asking = Asking(settings, buffer.path.parent, gateway, clock, fresh_id, lambda: recorder, commissioning)
     documents = _documents(
         settings,
         Following(settings, gateway, asking.by_hand.periods, lambda: clock.now().wall_ms),

@@ -152,19 +152,30 @@ def scan_port(
     on_progress: Callable[[Progress], None],
     *,
     listen_s: float = LISTEN_S,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Scan:
-    """Scan a port that nobody else uses; OSError where it cannot be opened. Ctrl-C ends it early.
+    """Scan a port that nobody else uses; OSError where it cannot be opened. ``stopped`` ends it early.
 
     The port is left as it was found: what is under way is let finish, and nothing unread stays.
     """
     scanner = Scanner(settings.port, sweep)
     with opened(settings) as port:
-        try:
-            if listen_s:
-                scanner.listen(port, listen_s)
-            while not scanner.over:
-                scanner.slice(port, SLICE_S, on_progress)
-        except KeyboardInterrupt:
+        run(scanner, port, on_progress, listen_s=listen_s, stopped=stopped)
+        if not scanner.over:
             port.listen(PATIENT_S)  # whoever was asked last may still answer
-            return scanner.result("stopped")
     return scanner.result()
+
+
+def run(
+    scanner: Scanner,
+    port: AskedPort,
+    on_progress: Callable[[Progress], None],
+    *,
+    listen_s: float,
+    stopped: Callable[[], bool],
+) -> None:
+    """Listen, then ask until it is over or stopped."""
+    if listen_s:
+        scanner.listen(port, listen_s)
+    while not scanner.over and not stopped():
+        scanner.slice(port, SLICE_S, on_progress)

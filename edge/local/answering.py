@@ -3,6 +3,7 @@
 from contract.names import TimeMs
 from edge.by_hand import ByHand, Refusal
 from edge.clock import Clock
+from edge.local.commissioning import Commissioning
 from edge.local.words import (
     Answer,
     Explain,
@@ -10,6 +11,8 @@ from edge.local.words import (
     Lock,
     Maintain,
     Manual,
+    OwnPort,
+    Ports,
     Release,
     Request,
     Reset,
@@ -23,12 +26,17 @@ from edge.rules.why import Why
 class Answering:
     """Answers requests of people whose names are known."""
 
-    def __init__(self, gateway: str, by_hand: ByHand, clock: Clock) -> None:
-        """``by_hand`` asks the rules."""
+    def __init__(
+        self, gateway: str, by_hand: ByHand, clock: Clock, commissioning: Commissioning | None = None
+    ) -> None:
+        """``by_hand`` asks the rules, ``commissioning`` the lines."""
         self._gateway, self._by_hand, self._clock = gateway, by_hand, clock
+        self.commissioning = commissioning
 
     def answer(self, request: Request) -> Answer:
         """Do what is asked, and say what came of it."""
+        if isinstance(request, Ports):
+            return self._told(ports=self.commissioning.ports() if self.commissioning else [])
         try:
             rules = self._rules(request)
             return self._told(rules=rules, until_ms=self._done(request))
@@ -64,10 +72,17 @@ class Answering:
                 self._by_hand.reset(alarm, who)
         return 0
 
-    def _told(self, *, refused: str = "", until_ms: TimeMs = 0, rules: list[Why] | None = None) -> Answer:
+    def _told(
+        self,
+        *,
+        refused: str = "",
+        until_ms: TimeMs = 0,
+        rules: list[Why] | None = None,
+        ports: list[OwnPort] | None = None,
+    ) -> Answer:
         now = self._clock.now()
         told = [
             WhyTold(why.name, why.kind, why.state, why.since_s, [FactTold(*fact) for fact in why.facts])
             for why in rules or ()
         ]
-        return Answer(self._gateway, now.wall_ms, now.clock, refused, until_ms, told)
+        return Answer(self._gateway, now.wall_ms, now.clock, refused, until_ms, told, ports or [])
