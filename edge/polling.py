@@ -82,6 +82,8 @@ class Tally:
     timeouts: int = 0
     last_error: str = ""
     last_error_ms: int = 0
+    good: bool = False
+    """Whether it has given a good value."""
 
 
 class LinePoller:
@@ -256,6 +258,7 @@ class LinePoller:
         if not errors and not told and now.clock is ClockState.SYNCHRONISED:
             values = device.values(answers)
             if values is not None:
+                self.tallies[device.device.name].good = True
                 self._on_samples([self._stamps.row(device.device.name, device.names, values, now)], now)
                 return now
         readings = device.readings(answers, errors)
@@ -263,6 +266,8 @@ class LinePoller:
             readings.pop(name, None)
         if errors:
             readings = {name: reading for name, reading in readings.items() if reading.error != "stopped"}
+        if not (tally := self.tallies[device.device.name]).good:
+            tally.good = any(reading.quality is Quality.GOOD for reading in readings.values())
         self._on_samples(self._stamps.stamped(device.device.name, readings, now), now)
         return now
 

@@ -47,6 +47,7 @@ GROUPS = (
     "grids",
     "platforms",
     "command",
+    "configuration",
     "lamps",
     "messages",
     "on_call",

@@ -87,6 +87,14 @@ CAMPAIGNS = (
         minutes_max=10,
     ),
     Campaign(
+        "configurations",
+        "bad settings from the centre, and power cuts, leave every gateway on the last good ones",
+        ["--rounds", "100", "--cabinets", "4"],
+        ["--rounds", "11", "--cabinets", "3"],
+        minutes=8,
+        minutes_max=25,
+    ),
+    Campaign(
         "dead_gateway",
         "the board closes the valve of a gateway that dies or hangs",
         ["--runs", "100"],
