@@ -19,6 +19,7 @@ from contract.events import ClockStepped, DesiredReport
 from contract.samples import ClockState
 from contract.signing import KeyRing
 from device_profiles.catalogue import load_all
+from device_profiles.schema import Profile
 from edge import kernel_time, known_time, link_report, state_folder
 from edge.asking import Asking
 from edge.buffer.keeper import OnThread

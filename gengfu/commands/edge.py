@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console, RenderableType
 
-from gengfu.commands import edge_configuration, edge_hand, edge_why
+from gengfu.commands import edge_configuration, edge_doctor, edge_hand, edge_identify, edge_scan, edge_why
 from gengfu.words import counted
 
 R = TypeVar("R")
@@ -172,6 +172,8 @@ def example() -> None:
     typer.echo(EXAMPLE.read_text(), nl=False)
 
 
+for _commands in (edge_scan, edge_identify, edge_doctor):
+    _commands.add_to(app)
 edge_why.add_to(app)
 edge_hand.add_to(app)
 edge_configuration.add_to(app)
