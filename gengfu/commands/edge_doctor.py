@@ -32,8 +32,8 @@ def doctor(
 ) -> None:
     """Examine the serial lines of a gateway: likely causes of what goes wrong, and what to try next.
 
-    It only reads. Each line is listened to, its devices are asked again and again, and those that are silent are looked for
-    in other formats and at other units. A running gateway does it itself, between its own questions.
+    It only reads. Each line is listened to, its devices are asked again and again, and those that are silent
+    are looked for in other formats and at other units. A running gateway does it between its own questions.
     """
     from edge import checks
     from edge.settings import SerialLine

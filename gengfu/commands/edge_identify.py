@@ -48,9 +48,9 @@ def identify(
     from gengfu.finding import NotScannedError
 
     told, own = scanned(ports, settings or write, wanted(effort, formats, units), quiet=as_json)
-    placed = [
-        each for scan in told if not isinstance(scan, NotScannedError) for each in _identified(scan, own)
-    ]
+    known = candidates(profiles_of(settings or write))
+    scans = [scan for scan in told if not isinstance(scan, NotScannedError)]
+    placed = [each for scan in scans for each in _identified(scan, own, known)]
     if as_json:
         typer.echo(json.dumps([_data(each) for each in placed], ensure_ascii=False))
     else:
