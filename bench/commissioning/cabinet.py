@@ -86,7 +86,7 @@ def _on(line: str, entry: Format, mode: Mode, *devices: tuple[int, str, str, flo
 CABINET: tuple[Seated, ...] = (
     *_on(
         "supply",
-        Format(9600, "N"),
+        Format(19_200, "N"),
         "rtu",
         (1, "sdm630", "n", 12),
         (2, "sdm630", "", 12),
@@ -99,7 +99,7 @@ CABINET: tuple[Seated, ...] = (
     ),
     *_on(
         "site",
-        Format(19_200, "E"),
+        Format(9600, "E"),
         "rtu",
         (1, "renke_dust", "", 22),
         (2, "renke_dust", "", 22),
@@ -108,7 +108,7 @@ CABINET: tuple[Seated, ...] = (
         (40, "waveshare_relay_8", "", 4),
         (126, "water_gauge", "", 15),
     ),
-    *_on("pumps", Format(9600, "E"), "ascii", (4, "sdm630", "", 15), (7, "water_gauge", "", 15)),
+    *_on("pumps", Format(38_400, "E"), "ascii", (4, "sdm630", "", 15), (7, "water_gauge", "", 15)),
     *_on("boxes", Format(9600, "N"), "rtu", (1, "waveshare_relay_8", "", 4)),
     *_on("boxes", Format(4800, "N"), "rtu", (1, "renke_dust", "", 20)),
     *_on("boxes", Format(115_200, "O"), "rtu", (11, "wt901c485", "t", 3), (12, "xy_md02", "", 6)),

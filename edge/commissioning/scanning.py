@@ -18,6 +18,7 @@ LISTEN_S = 1.5
 NOISE_BYTES_MAX = 16
 """So many bytes that make no sense are noise of a line that nobody drives; more may be somebody's talk."""
 REST_INTERVAL_S = 0.5
+AGAIN_REST_S = 0.15
 SLICE_S = 0.3
 """So long a line is kept from whoever else uses it."""
 LISTEN_FORMATS = tuple(Format(baud) for baud in (9600, 19_200, 115_200, 4800, 38_400, 57_600, 2400))
@@ -136,6 +137,10 @@ class Scanner:
     def _put(
         self, port: AskedPort, ask: Ask, began_s: float, on_progress: Callable[[Progress], None]
     ) -> None:
+        if ask.again:
+            port.listen(
+                AGAIN_REST_S
+            )  # what is late to an earlier question is not to pass for this one's answer
         data, first_s = port.ask(ask.data, ask.patience_s, lambda came: ask.protocol.is_whole(ask.data, came))
         took_s = self.used_s + self.clock_s() - began_s
         found = self.sweep.took(ask, Heard(data, first_s), took_s)

@@ -33,7 +33,9 @@ LATE_UNITS = 3
 NOISY_OF_LAST, NOISE_WINDOW = 10, 24
 """Where so many of so many questions brought bytes that are no frame, it is noise: nobody is asked again."""
 PATIENT_S = 0.35
-FACTORY_SHARE = 0.3
+FACTORY_SHARE, FACTORY_UNIT_SHARE = 0.3, 0.1
+"""How likely a profile's own first register is answered at its factory unit and format; and at the unit
+alone, since people set the speed and leave the address."""
 UNCLEAR_MAX = 64
 
 
@@ -224,12 +226,11 @@ class Sweep:
                 for patience_s, share in prior.PATIENCES_S:
                     asked = set()
                     yield _Arm(protocol, entry, kind, patience_s, kind.share * share, asked=asked)
-                    units = [unit for at, unit in kind.factory if at == entry]
-                    if units:  # as its maker ships it, it is likelier than others to be here
-                        boosted = max(kind.share, FACTORY_SHARE) * share
-                        yield _Arm(
-                            protocol, entry, kind, patience_s, boosted, sorted(set(units)), asked=asked
-                        )
+                    for here, least in ((True, FACTORY_SHARE), (False, FACTORY_UNIT_SHARE)):
+                        units = {unit for at, unit in kind.factory if (at == entry) is here}
+                        if units:  # as its maker ships it, it is likelier than others to be here
+                            boosted = max(kind.share, least) * share
+                            yield _Arm(protocol, entry, kind, patience_s, boosted, sorted(units), asked=asked)
 
     def _chosen(self) -> _Arm | None:
         """Return the arm that is worth most, or nearly so where that saves setting the port."""
@@ -294,10 +295,12 @@ class Sweep:
         return (_plain(entry), unit) in self._known
 
     def _count(self, ask: Ask, heard: Heard) -> None:
-        characters = len(ask.data) + len(heard.data)
-        waited_s = ask.patience_s if heard.first_s is None else max(0.0, heard.first_s)
-        wire_ns = characters * ask.format.character_ns + ask.format.silence_ns
-        self.minimum_s += wire_ns / 1e9 + waited_s
+        """What it took at least: the silence before a request is within the wait for an answer in vain."""
+        wire_ns = (len(ask.data) + len(heard.data)) * ask.format.character_ns
+        if heard.first_s is None:
+            self.minimum_s += wire_ns / 1e9 + ask.patience_s
+        else:
+            self.minimum_s += (wire_ns + ask.format.silence_ns) / 1e9 + max(0.0, heard.first_s)
 
     def _note(self, ask: Ask, heard: Heard, frames: Frames, now_s: float) -> FoundDevice | None:
         if self._is_found(ask.format, ask.unit_id):

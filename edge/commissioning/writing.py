@@ -55,8 +55,7 @@ def changed(text: str, placed: Iterable[Placed]) -> Change:
         before = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise CannotWriteError(f"it is not valid TOML: {error}; mend it first") from error
-    lines: list[dict[str, Any]] = list(before.get("lines", []))
-    devices: list[dict[str, Any]] = list(before.get("devices", []))
+    lines, devices = _tables(before, "lines"), _tables(before, "devices")
     new_lines: list[dict[str, Any]] = []
     new_devices: list[tuple[dict[str, Any], str]] = []
     comments: list[list[str]] = []
@@ -91,6 +90,13 @@ def changed(text: str, placed: Iterable[Placed]) -> Change:
         for entry, _ in new_devices
     ]
     return Change(text, after, added, left)
+
+
+def _tables(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    told = data.get(key, [])
+    if not isinstance(told, list) or not all(isinstance(each, dict) for each in told):
+        raise CannotWriteError(f"its {key} are no tables [[{key}]]; mend that first")
+    return list(told)
 
 
 def _loaded(text: str) -> dict[str, Any] | None:
@@ -246,9 +252,10 @@ def _rendered(
         text = _behind(text, "lines", _block("lines", entry, ""))
     for device, why in devices:
         text = _behind(text, "devices", _block("devices", device, why))
-    for rows in comments:
-        if f"# {rows[0]}\n" not in text:  # told before
-            text = _behind(text, "devices", "".join(f"# {row}\n" for row in rows))
+    fresh = [rows for rows in comments if f"# {rows[0]}\n" not in text]  # the others were told before
+    if fresh:
+        blocks = ("".join(f"# {row}\n" for row in rows) for rows in fresh)
+        text = _behind(text, "devices", "\n".join(blocks))
     return text
 
 

@@ -25,7 +25,7 @@ READ_BYTES_AT_ONCE = 4096
 ANSWER_CHARACTERS_MAX = 520
 """What has begun is listened to for so many characters at most."""
 LISTENED_BYTES_MAX = 64 * 1024
-SLACK_S = 0.004
+SLACK_S = 0.002
 """How much later than the wire says bytes may reach us, beyond what a USB adapter keeps them back."""
 SPEEDS = {
     int(name[1:]): getattr(termios, name) for name in dir(termios) if name[:1] == "B" and name[1:].isdigit()
@@ -137,7 +137,7 @@ class Port:
         came = self._until_silent()
         began_ns = time.monotonic_ns()
         self._write(data)
-        sent_ns = began_ns + len(data) * self._character_ns
+        self._quiet_ns = sent_ns = began_ns + len(data) * self._character_ns
         until_ns = sent_ns + int(patience_s * 1e9) + self._slack_ns + self._character_ns
         limit_ns = until_ns + ANSWER_CHARACTERS_MAX * self._character_ns
         heard, begun_ns, first_ns = b"", 0, 0
@@ -145,7 +145,7 @@ class Port:
             if not select.select([self._descriptor], [], [], (until_ns - now_ns) / 1e9)[0]:
                 continue
             heard += self._read()
-            now_ns = time.monotonic_ns()
+            self._quiet_ns = now_ns = time.monotonic_ns()
             begun_ns = begun_ns or now_ns
             if data.startswith(heard):
                 continue  # our own, handed back; or an answer that begins like it
@@ -154,7 +154,6 @@ class Port:
                 break
             until_ns = min(limit_ns, now_ns + self._silence_ns + self._slack_ns)
         first_s = (first_ns - sent_ns) / 1e9 - self._character_ns / 1e9 if first_ns else None
-        self._quiet_ns = time.monotonic_ns()
         return came + heard, None if first_s is None else max(0.0, first_s)
 
     def listen(self, duration_s: float) -> bytes:

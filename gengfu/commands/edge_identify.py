@@ -45,7 +45,8 @@ def identify(
     other's do. cannot tell: other profiles fit as well. unknown: none fits. With --write the certain and the
     likely are added to the settings, the others as comments; what stands there already stays as it is.
     """
-    from gengfu.finding import NotScannedError
+    from edge.commissioning.candidates import candidates
+    from gengfu.finding import NotScannedError, profiles_of
 
     told, own = scanned(ports, settings or write, wanted(effort, formats, units), quiet=as_json)
     known = candidates(profiles_of(settings or write))
@@ -72,7 +73,7 @@ def _identified(scan: "Scan", own: "Owner | None", known: "list[Candidate]") -> 
             _through_gateway(own, line.line, device.unit_id, _timeout_s(device)) for device in scan.devices
         ]
     else:
-        told = asyncio.run(_on_port(scan, known))
+        told = asyncio.run(on_port(scan, known))
     return [
         Placed(scan.port, device, each)
         for device, each in zip(scan.devices, told, strict=True)
@@ -84,7 +85,7 @@ def _timeout_s(device: object) -> float:
     return max(TIMEOUT_S_MIN, ANSWERS_PER_TIMEOUT * float(getattr(device, "answer_s", 0.0)))
 
 
-async def _on_port(scan: "Scan", known: "list[Candidate]") -> "list[Identified | None]":
+async def on_port(scan: "Scan", known: "list[Candidate]") -> "list[Identified | None]":
     """Open the port in each format in which somebody was found, and ask."""
     from edge.commissioning.identifying import fingerprint
     from edge.commissioning.judging import judged
