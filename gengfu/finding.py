@@ -179,7 +179,8 @@ def _through_gateway(own: Owner, line: str, wanted: Wanted, bar: _Bar, stopped: 
     from edge.local.words import Going, Refused, ScanLine, Scanned
 
     effort = wanted.effort.name.lower()
-    request = ScanLine(line, effort, all_formats=wanted.effort.value == 0)  # type: ignore[arg-type]
+    thorough = wanted.effort.value == 0
+    request = ScanLine(line, effort, all_formats=thorough, units=list(wanted.units or []))  # type: ignore[arg-type]
     try:
         for news in client.streamed(own.folder, request):
             match news:

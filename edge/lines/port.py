@@ -27,6 +27,8 @@ ANSWER_CHARACTERS_MAX = 520
 LISTENED_BYTES_MAX = 64 * 1024
 SLACK_S = 0.002
 """How much later than the wire says bytes may reach us, beyond what a USB adapter keeps them back."""
+BEGUN_SLACK_S = 0.02
+"""How much later the rest of what has begun may come: a machine with other things to do reads late."""
 SPEEDS = {
     int(name[1:]): getattr(termios, name) for name in dir(termios) if name[:1] == "B" and name[1:].isdigit()
 }
@@ -152,7 +154,7 @@ class Port:
             first_ns = first_ns or (now_ns if heard.startswith(data) else begun_ns)
             if is_whole(heard):
                 break
-            until_ns = min(limit_ns, now_ns + self._silence_ns + self._slack_ns)
+            until_ns = min(limit_ns, now_ns + self._silence_ns + self._slack_ns + int(BEGUN_SLACK_S * 1e9))
         first_s = (first_ns - sent_ns) / 1e9 - self._character_ns / 1e9 if first_ns else None
         return came + heard, None if first_s is None else max(0.0, first_s)
 

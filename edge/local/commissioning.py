@@ -133,6 +133,7 @@ class Commissioning:
             self._catalogue().values(),
             effort=Effort[request.effort.upper()],
             formats=None if request.all_formats else [entry],
+            units=request.units or None,
             known=[(entry, device.unit_id) for device in self._devices(request.line)],
         )
         scanner = Scanner(line.port_name, sweep)

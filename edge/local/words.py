@@ -18,6 +18,7 @@ ANSWER_BYTES_MAX = 4 * 1024 * 1024
 
 Who = Annotated[str, msgspec.Meta(min_length=1, max_length=WHO_CHARACTERS_MAX // 2)]
 Target = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Unit = Annotated[int, msgspec.Meta(ge=1, le=247)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=400 * 86_400)]
 
 
@@ -83,19 +84,20 @@ class Ports(msgspec.Struct, frozen=True, tag_field="ask", tag="ports"):
 class ScanLine(msgspec.Struct, frozen=True, tag_field="ask", tag="scan"):
     """Look for devices on a line of the gateway, between its own questions. The answer is streamed.
 
-    In the line's own format alone, unless ``all_formats``.
+    In the line's own format alone, unless ``all_formats``; without ``units`` at all of them.
     """
 
     line: Target
     effort: Literal["quick", "usual", "thorough"] = "usual"
     all_formats: bool = False
+    units: Annotated[list[Unit], msgspec.Meta(max_length=247)] = []
 
 
 class IdentifyUnit(msgspec.Struct, frozen=True, tag_field="ask", tag="identify"):
     """Say what the device at a unit of a line is. The answer is streamed."""
 
     line: Target
-    unit_id: Annotated[int, msgspec.Meta(ge=1, le=247)]
+    unit_id: Unit
     timeout_s: Annotated[float, msgspec.Meta(gt=0, le=5)] = 0.3
 
 

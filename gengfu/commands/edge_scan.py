@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Ports = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[PORT]...", help="Serial ports, by place; all of this machine without one."),
+    typer.Argument(metavar="PORT", help="Serial ports, by place; all of this machine without one."),
 ]
 OfGateway = Annotated[
     Path | None,
