@@ -49,7 +49,7 @@ from gengfu.commands.edge_identify import on_port
 
 PROFILES = catalogue.load_all()
 KNOWN = candidates(PROFILES)
-SEEDS = (1, 2, 3)
+SEEDS = (1, 2, 3, 4, 5)
 
 
 def told(text: str) -> None:

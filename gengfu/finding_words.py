@@ -247,6 +247,7 @@ SYMPTOMS = {
     "sometimes_silent": ("now and then no answer", "时有无应答"),
     "garbled": ("answers come, never a sound one", "有应答但都不完整"),
     "sometimes_garbled": ("now and then a harmed answer", "时有应答出错"),
+    "several_garbled": ("harmed answers from several units ({0})", "多个地址的应答出错（{0}）"),
     "tail_lost": ("answers break off", "应答被截断"),
     "head_lost": ("the first bytes of answers are missing", "应答缺少开头字节"),
     "floating": ("a stray 0x00 or 0xFF beside answers", "应答前后有多余的 0x00 或 0xFF"),

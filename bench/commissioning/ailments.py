@@ -136,6 +136,11 @@ def _always(fault: Fault) -> Strikes:
     return lambda _random, _count: fault
 
 
+def _of_one(fault: Fault) -> Strikes:
+    """Only one device suffers: they are asked in turn."""
+    return lambda _random, count: fault if count % len(UNITS) == 0 else None
+
+
 def _often(fault: Fault, share: float) -> Strikes:
     return lambda random, _count: fault if random.random() < share else None
 
@@ -165,10 +170,10 @@ def ailments() -> Iterator[Ailment]:
         yield Ailment(f"all have parity {parity}", c.WRONG_PARITY, misset(Format(BAUD, parity)))
     yield Ailment("all are in ASCII mode", c.WRONG_MODE, misset(LINE, "ascii"))
     yield Ailment("all are at other units", c.WRONG_UNIT, misset(moved=True))
-    yield Ailment("two answer at once", c.ADDRESS_CONFLICT, struck(_always(faults.Overlapped())))
-    yield Ailment("two answer nearly at once", c.ADDRESS_CONFLICT, struck(_always(faults.Overlapped(1))))
-    yield Ailment("two answer one after the other", c.ADDRESS_CONFLICT, struck(_always(faults.Stray(9 * MS))))
-    yield Ailment("two answer in one burst", c.ADDRESS_CONFLICT, struck(_always(faults.Merged(double=True))))
+    yield Ailment("two answer at once", c.ADDRESS_CONFLICT, struck(_of_one(faults.Overlapped())))
+    yield Ailment("two answer nearly at once", c.ADDRESS_CONFLICT, struck(_of_one(faults.Overlapped(1))))
+    yield Ailment("two answer one after the other", c.ADDRESS_CONFLICT, struck(_of_one(faults.Stray(9 * MS))))
+    yield Ailment("two answer in one burst", c.ADDRESS_CONFLICT, struck(_of_one(faults.Merged(double=True))))
     yield Ailment("the adapter echoes", c.ECHO, struck(_always(Fault()), echo=True))
     yield Ailment("the adapter echoes, nobody answers", c.ECHO, struck(_always(faults.Silent()), echo=True))
     yield Ailment("answers come late", c.LATE_ANSWERS, struck(_always(faults.Late(700 * MS))))

@@ -64,6 +64,7 @@ WEIGHTS: dict[str, dict[Cause, float]] = {
         C.LOOSE_CONTACT: 1.5,
         C.ADDRESS_CONFLICT: 1,
     },
+    "several_garbled": {C.NOISE: 1.5, C.MISSING_TERMINATION: 1.6, C.FLOATING_LINE: 0.3},
     "tail_lost": {C.DIRECTION: 3, C.LOOSE_CONTACT: 2, C.NO_POWER_OR_CUT: 1, C.NOISE: 0.8},
     "head_lost": {C.DIRECTION: 5, C.FLOATING_LINE: 1.5},
     "floating": {C.FLOATING_LINE: 5, C.MISSING_TERMINATION: 2, C.DIRECTION: 1.5},

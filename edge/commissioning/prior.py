@@ -13,11 +13,11 @@ SAME_FORMAT = 0.3
 """How little a find leaves to other formats: a line's devices share one, or they could not be polled."""
 OUT_OF_BOXES = 2.0
 """How much each further format that is met leaves to others again."""
-PATIENCES_S = ((0.03, 0.95), (0.25, 0.03))
+PATIENCES_S = ((0.03, 0.93), (0.15, 0.06))
 """How long a first byte is awaited, and which part of the devices is found so.
 
 More than nine of ten begin to answer within 30 ms; of the others most are found by their late answer, which
-names them, and only what fell on a later question of ours is left to the second, patient round.
+names them. What fell on a later question of ours, or was harmed, is left to a second, more patient round.
 """
 
 _UNIT_BANDS = ((1, 1, 0.22), (2, 10, 0.33), (11, 32, 0.16), (33, 100, 0.15), (101, 247, 0.14))

@@ -36,6 +36,8 @@ PATIENT_S = 0.35
 FACTORY_SHARE, FACTORY_UNIT_SHARE = 0.3, 0.1
 """How likely a profile's own first register is answered at its factory unit and format; and at the unit
 alone, since people set the speed and leave the address."""
+AGAIN_SHARE = 0.3
+"""How likely a device answers a question by which another one was found: they come in numbers."""
 UNCLEAR_MAX = 64
 
 
@@ -43,7 +45,7 @@ class Effort(Enum):
     """Where to stop: expected devices per second that are still worth it."""
 
     QUICK = 0.01
-    USUAL = 0.001
+    USUAL = 0.0008
     THOROUGH = 0.0
 
 
@@ -107,6 +109,7 @@ class _Arm:
     patience_s: float
     share: float
     """Of kind and patience; the format's own share changes with what is found."""
+    of_patience: float
     units: Sequence[int] | None = None
     """Only these; None: all, in the common order."""
     at: int = 0
@@ -140,6 +143,7 @@ class Sweep:
         self._units = None if units is None else frozenset(units)
         self._known = {(_plain(entry), unit) for entry, unit in known}
         self._counts: dict[tuple[str, Format], int] = {}
+        self._found_by: set[tuple[Format, str]] = set()
         self._hints: dict[tuple[str, Format], int] = {}
         """Where somebody is, though nobody knows at which unit."""
         self._again: deque[Ask] = deque()
@@ -221,16 +225,18 @@ class Sweep:
                 continue
             for kind in kinds:
                 if kind.any_unit:
-                    yield _Arm(protocol, entry, kind, PATIENT_S, kind.share, (BROADCAST,))
+                    yield _Arm(protocol, entry, kind, PATIENT_S, kind.share, 1.0, (BROADCAST,))
                     continue
                 for patience_s, share in prior.PATIENCES_S:
                     asked = set()
-                    yield _Arm(protocol, entry, kind, patience_s, kind.share * share, asked=asked)
+                    yield _Arm(protocol, entry, kind, patience_s, kind.share * share, share, asked=asked)
                     for here, least in ((True, FACTORY_SHARE), (False, FACTORY_UNIT_SHARE)):
                         units = {unit for at, unit in kind.factory if (at == entry) is here}
                         if units:  # as its maker ships it, it is likelier than others to be here
                             boosted = max(kind.share, least) * share
-                            yield _Arm(protocol, entry, kind, patience_s, boosted, sorted(units), asked=asked)
+                            yield _Arm(
+                                protocol, entry, kind, patience_s, boosted, share, sorted(units), asked=asked
+                            )
 
     def _chosen(self) -> _Arm | None:
         """Return the arm that is worth most, or nearly so where that saves setting the port."""
@@ -269,7 +275,8 @@ class Sweep:
         found = len(self.found) + sum(self._hints.values())
         met = len(self._counts.keys() | self._hints.keys())
         share = prior.format_share(self._priors[key], here, found, met)
-        return prior.DEVICES_EXPECTED * share * arm.share
+        again = AGAIN_SHARE * arm.of_patience if (arm.format, arm.kind.name) in self._found_by else 0.0
+        return prior.DEVICES_EXPECTED * share * max(arm.share, again)
 
     def _weight(self, unit: int) -> float:
         return self._weights.get(unit, 1.0)  # unit 0 stands for all
@@ -324,6 +331,7 @@ class Sweep:
         self.unclear.pop((entry, ask.unit_id), None)
         key = (ask.protocol.name, ask.format)
         self._counts[key] = self._counts.get(key, 0) + 1
+        self._found_by.add((ask.format, ask.kind.name))
         self._weights = prior.beside(self._weights, ask.unit_id)
         self._order = self._by_weight()
         for arm in self._arms:

@@ -16,7 +16,7 @@ from edge.lines.framing import Frame
 
 LATE_S = 0.2
 """An answer that begins later is late, where the settings allow less."""
-OFTEN = 0.6
+OFTEN, NEARLY_ALWAYS = 0.6, 0.85
 FLOATING = frozenset({0x00, 0xFF, 0xFE, 0xFC, 0xF8, 0xF0, 0xE0, 0xC0, 0x80})
 """What a receiver makes of a line that swings to rest by itself: a start bit, then ones."""
 
@@ -195,7 +195,7 @@ def _of_unit(evidence: Evidence, unit_id: int, count: _Count) -> Iterator[Sympto
                     "silent" if not answered and share > OFTEN else "sometimes_silent", unit_id, share
                 )
             case "garbled":
-                yield Symptom("garbled" if share >= OFTEN else "sometimes_garbled", unit_id, share)
+                yield Symptom("garbled" if share >= NEARLY_ALWAYS else "sometimes_garbled", unit_id, share)
             case _:
                 yield Symptom(kind, unit_id, share)
     for found in evidence.elsewhere:
@@ -225,6 +225,9 @@ def _of_line(evidence: Evidence, counts: dict[int, _Count]) -> Iterator[Symptom]
     for kind in ("echo", "foreign_requests"):
         if times := sum(count.seen.get(kind, 0) for count in counts.values()):
             yield Symptom(kind, 0, times / asked)
+    harmed = [unit for unit, count in counts.items() if count.seen.get("garbled")]
+    if len(harmed) > 1:
+        yield Symptom("several_garbled", 0, len(harmed) / len(counts), ", ".join(map(str, harmed)))
     answers = [unit for unit, count in counts.items() if count.seen.get("good") or count.seen.get("refused")]
     if counts and not answers:
         yield Symptom("nobody_answers", 0, 1.0)

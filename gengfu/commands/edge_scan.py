@@ -32,7 +32,11 @@ OfGateway = Annotated[
 ]
 Hard = Annotated[
     Literal["quick", "usual", "thorough"],
-    typer.Option("--effort", help="How far to go: about half a minute, a few minutes, everything."),
+    typer.Option(
+        "--effort",
+        metavar="EFFORT",
+        help="quick (about a minute), usual (a few minutes) or thorough (everything there may be).",
+    ),
 ]
 Formats = Annotated[
     list[str] | None,
