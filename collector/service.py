@@ -18,6 +18,7 @@ from collector import backup, journal, key_file
 from collector.alarms import figures as alarm_figures
 from collector.alarms.projection import AlarmProjection
 from collector.api import Sources, application
+from collector.bodies import BodyBounds
 from collector.commands import api as command_api
 from collector.commands.book import CommandBook
 from collector.commands.publisher import CommandPublisher
@@ -57,6 +58,7 @@ from collector.platforms.desk_stages import DeskStages
 from collector.platforms.outbox import Tools
 from collector.platforms.running import Platforms
 from collector.projections import Keeper, Projection, Redone
+from collector.pulse import Pulse
 from collector.rollouts import api as rollout_api
 from collector.rollouts.book import RolloutBook
 from collector.rollouts.running import RolloutRunner
@@ -73,7 +75,6 @@ from contract.signing import SigningKey
 
 __all__ = ["Collector", "CollectorError", "World", "people_offline", "redo", "running"]
 
-START_TIMEOUT_S = 10.0
 START_POLL_S = 0.01
 STOP_TIMEOUT_S = 2
 CANCEL_AGAIN_S = 1.0
@@ -142,6 +143,7 @@ class Collector:
             monotonic_s=world.monotonic_s,
             committed=self._wake,
         )
+        self.pulse = Pulse(state, self.ingest, monotonic_s=world.monotonic_s)
         self.live = Live(settings.district, self.metrics)
         self.link = Link(
             settings.broker,
@@ -222,16 +224,13 @@ class Collector:
                     desired,
                     dict.fromkeys(DesiredKind, object_problems)
                     | {DesiredKind.CONFIGURATION: configuration_problems},
-                    settings.desired.push_bytes_max,
                     world.now_ms,
                 )
             ),
             platform_api.router(platform_api.Sources(state, self.platforms, stages, world.now_ms)),
             command_api.router(command_api.Sources(state, commanding, world.now_ms)),
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
-            rollout_api.router(
-                rollout_api.Sources(state, self.rollout_book, settings.desired.push_bytes_max, world.now_ms)
-            ),
+            rollout_api.router(rollout_api.Sources(state, self.rollout_book, world.now_ms)),
             period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms), world.now_ms)),
             lamp_api.router(lamps),
             telling_api.router(self.telling.sources),
@@ -252,6 +251,7 @@ class Collector:
         district, offset_min = loaded.settings.district, loaded.settings.utc_offset_min
         pages = console.Sources(self.state, self.store, loaded.profiles, district, offset_min, world.now_ms)
         self.app.include_router(console.router(pages))
+        self.app.add_middleware(BodyBounds, settings=loaded.settings)
         self.app.add_middleware(Doors, desk=self.people, site=site)
         self.app.add_middleware(DatabaseGone)
         self.app.add_middleware(GuardedHeaders, site=site)
@@ -259,6 +259,7 @@ class Collector:
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield everything that runs until it is cancelled."""
         yield self.ingest.run()
+        yield self.pulse.run()
         yield self.link.run()
         yield self.listening.run()
         yield from (keeper.run() for keeper in self.keepers)
@@ -328,11 +329,10 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
         server = _Server(_configuration(collector.app, loaded))
         async with asyncio.TaskGroup() as tasks:
             work = [tasks.create_task(loop) for loop in collector.loops()]
-            tasks.create_task(server.serve(sockets=[listener]))
+            serving = tasks.create_task(server.serve(sockets=[listener]))
             try:
-                async with asyncio.timeout(START_TIMEOUT_S):
-                    while not server.started:
-                        await asyncio.sleep(START_POLL_S)
+                while not server.started and not serving.done():  # however slow the machine is
+                    await asyncio.sleep(START_POLL_S)
                 collector.url = _url(listener, is_tls=loaded.tls is not None)
                 yield collector
             finally:

@@ -70,6 +70,7 @@ class Http(Strict):
     tls_cert_file: str = Field(default="", max_length=255)
     tls_key_file: str = Field(default="", max_length=255)
     behind_proxy: bool = False
+    body_bytes_max: int = Field(default=4 * 1024**2, ge=64 * 1024, le=64 * 1024**2)
     host: str = Field(default="127.0.0.1", max_length=64)
 
     @property
@@ -116,6 +117,8 @@ class Limits(Strict):
     journal_retention_days: Days = 90
     series_retention_days: Days = 730
     events_retention_days: Days = 730
+    outbox_retention_days: Days = 730
+    platform_statuses_retention_days: Days = 730
     lamp_nights_retention_days: Days = 1100
     connections_retention_days: Days = 1100
     connections_max: Count = 1_000_000

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from gengfu.commands.edge_socket import no_answer
 from gengfu.finding_words import text
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ def owner(settings: Path | None) -> Owner | None:
     try:
         return Owner(folder, client.asked(folder, Ports()).ports)
     except client.NoAnswerError as error:
-        if isinstance(error.__cause__, FileNotFoundError | ConnectionRefusedError):
+        if error.why in ("absent", "killed"):
             return None
-        raise NotScannedError(str(error)) from error
+        raise NotScannedError(no_answer(error)) from error
 
 
 def state_folder(settings: Path) -> Path:
@@ -195,5 +196,5 @@ def _through_gateway(own: Owner, line: str, wanted: Wanted, bar: _Bar, stopped: 
                 case _:
                     break
     except client.NoAnswerError as error:
-        raise NotScannedError(str(error)) from error
+        raise NotScannedError(no_answer(error)) from error
     raise NotScannedError(text("stopped_early").format(line))

@@ -40,6 +40,7 @@ GROUPS = (
     "edge",
     "collector",
     "alarms",
+    "incidents",
     "cases",
     "evaluation",
     "exchange",

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, func, select
 
 from collector import queries
 from collector.database import Database
-from collector.desired.api import GATEWAYS_PER_PUSH_MAX, document_problems, refused, within_bounds
+from collector.desired.api import GATEWAYS_PER_PUSH_MAX, document_problems, refused
 from collector.desired.book import PushError
 from collector.people import audit
 from collector.people.acting import allowed, named
@@ -81,7 +81,6 @@ class Sources:
 
     state: Database
     book: RolloutBook
-    push_bytes_max: int
     now_ms: Callable[[], int]
 
 
@@ -89,14 +88,7 @@ def router(sources: Sources) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix="/rollouts", responses={404: {"model": RefusalView}})
 
-    async def bounded(request: Request) -> None:
-        within_bounds(request, sources.push_bytes_max)
-
-    @routes.post(
-        "",
-        dependencies=[Depends(bounded)],
-        responses={code: {"model": RefusalView} for code in (409, 411, 413)},
-    )
+    @routes.post("", responses={409: {"model": RefusalView}})
     async def post_rollout(
         asked: RolloutRequest, actor: Annotated[Actor, Depends(MAKERS)]
     ) -> WholeRolloutView:

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
+from gengfu.service_manager import service_manager
 from gengfu.words import counted
 
 if TYPE_CHECKING:
@@ -312,14 +313,18 @@ def _say(sentence: str) -> None:
 async def _serve(loaded: "Loaded") -> None:
     from collector.service import World, running
 
-    stop = asyncio.Event()
+    stop, manager = asyncio.Event(), service_manager()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running(loaded, World.real()) as collector:
         typer.echo(json.dumps({"url": collector.url}))
         sys.stdout.flush()
+        watching = asyncio.create_task(manager.watch(collector.pulse.stuck))
+        manager.ready()
         await stop.wait()
+        manager.stopping()
+        watching.cancel()
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """``gengfu configuration``: settings of gateways from the centre: pushed in waves, looked at, stopped."""
 
-import getpass
 import json
 import os
 import time
@@ -11,8 +10,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console, RenderableType
 
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url, Who, duration_s
+from gengfu import options
+from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url, Who
 from gengfu.language import language
+from gengfu.options import duration_s
 
 POLL_S = 0.5
 ID_CHARACTERS = 32
@@ -66,7 +67,7 @@ def push(
         "failures_max": failures_max,
         "absent_after_s": duration_s(absent_after, "--absent-after"),
         "note": note,
-        "who": who or getpass.getuser(),
+        "who": options.who(who),
     }
     begun = asked("POST", url, "/rollouts", body=body, options=OPTIONS)
     if not as_json:

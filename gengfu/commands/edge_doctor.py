@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from gengfu.commands.edge_socket import AsJson, fail
+from gengfu.commands.edge_socket import AsJson, no_answer
 from gengfu.finding_words import CAUSES, SYMPTOMS, pick, text
+from gengfu.options import fail
 
 if TYPE_CHECKING:
     from device_profiles.schema import Profile
@@ -110,7 +111,7 @@ def _through_gateway(own: "Owner", line: str, times: int) -> "Examined":
             if isinstance(news, Refused):
                 why = news.text
     except client.NoAnswerError as error:
-        why = str(error)
+        why = no_answer(error)
     return fail(why)
 
 

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from gengfu.commands.edge_scan import Formats, Hard, OfGateway, Ports, Units, scanned, show, wanted
-from gengfu.commands.edge_socket import AsJson, fail
+from gengfu.commands.edge_socket import AsJson, no_answer
 from gengfu.finding_words import text
+from gengfu.options import fail
 
 if TYPE_CHECKING:
     from edge.commissioning.candidates import Candidate
@@ -123,7 +124,7 @@ def _through_gateway(own: "Owner", line: str, unit_id: int, timeout_s: float) ->
             if isinstance(news, Refused):
                 typer.echo(news.text, err=True)
     except client.NoAnswerError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(no_answer(error), err=True)
     return None
 
 

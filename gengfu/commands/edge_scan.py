@@ -9,8 +9,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gengfu.commands.edge_socket import AsJson, fail
+from gengfu.commands.edge_socket import AsJson
 from gengfu.finding_words import text
+from gengfu.options import fail
 
 if TYPE_CHECKING:
     from edge.commissioning.scanning import Scan

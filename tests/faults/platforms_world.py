@@ -41,7 +41,7 @@ PER_BATCH = 20
 TIMEOUT_S, HANG_S = 0.5, 1.5
 HELD_S = 60.0
 """In a life that ends at a moment, platforms do not answer for so long, and the centre has the patience."""
-SETTLE_S = 1.0
+SETTLE_S = 3.0
 """A question is asked so long after a send: the platforms keep a case before they hang."""
 FAULTS = Faults(
     timeout=0.02,

@@ -3,8 +3,9 @@
 import pytest
 
 from tests.faults import controls_machine
-from tests.faults.controls import WEAKENED, found_by_machine, walk, with_weakened
+from tests.faults.controls import found_by_machine, walk, with_weakened
 from tests.faults.controls_machine import Controls
+from tests.faults.controls_weakened import WEAKENED
 
 STEPS = 5_000
 
