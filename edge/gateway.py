@@ -5,16 +5,16 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from contract.events import AlarmCleared, ControlAction, ControlChanged
+from contract.events import AlarmCleared, ControlAction, ControlChanged, Event
 from contract.samples import Measured, Sample, spread
 from device_profiles.decoder import Decoder
 from device_profiles.schema import Profile
 from edge import reporting
 from edge.buffer.store import Buffer
 from edge.clock import Clock, Moment
-from edge.commands import Broadcast, Order, always
+from edge.commands import Broadcast, Look, Order, always
 from edge.drivers import lessons
-from edge.drivers.modbus import Device, ModbusDevice
+from edge.drivers.modbus import Device, Looked, ModbusDevice
 from edge.lamps import fixtures
 from edge.lamps.events import LampEffect, Send
 from edge.lamps.executor import Lamps
@@ -101,6 +101,7 @@ class Gateway:
         """Told how a manual command from the centre ended."""
         self.on_locks: Callable[[], None] = lambda: None
         """Told that an output was locked or unlocked."""
+        self._lit = {lamp.output: lamp.name for lamp in settings.lamps}
         self._audit_commit_timeout_s = settings.buffer.audit_commit_timeout_s
         self._newest = Newest()
         self._stop = asyncio.Event()
@@ -160,6 +161,27 @@ class Gateway:
         if self._recorder:
             parts.append(Part("recorder", self._recorder.moves_by_s))
         return stuck(parts, self._clock.s())
+
+    def owners(self) -> dict[str, str]:
+        """Return every output that rules or lamps switch, with its control or lamp; "" where none has it."""
+        return {str(ref(output)): name for output, name in self._lit.items()} | self.engine.owners()
+
+    def locks(self) -> Mapping[str, tuple[str, int]]:
+        """Return what is locked: output, by whom, and when (UTC ms)."""
+        return self.engine.locks()
+
+    async def look(self, look: Look) -> Looked | None:
+        """Read a point now, as soon as its line's turn allows; None where too many wait there."""
+        return await self._poller_of[look.device].look(look)
+
+    async def write_by_hand(self, write: Write, stands: Callable[[], bool]) -> str:
+        """Write a point that no rule has, and read it back; return "" or the error's name."""
+        return await self._poller_of[write.output.device].write(write, stands)
+
+    async def record(self, event: Event) -> bool:
+        """Put an event on record, and wait for its disk, not for long; say whether it is there."""
+        self._do([Emit(event)])
+        return self._recorder is not None and await self._recorder.kept(self._audit_commit_timeout_s)
 
     @property
     def every_line_asked(self) -> bool:

@@ -41,6 +41,7 @@ from edge.keeping_time import KeepingTime
 from edge.lamps.night_file import KeepingNights
 from edge.lines import from_settings
 from edge.local.commissioning import Commissioning
+from edge.local.points import Points
 from edge.progress import Standing
 from edge.recorder import Recorder
 from edge.report_renewal import Renewal
@@ -192,6 +193,7 @@ async def _serve(
         fresh_id,
         lambda: recorder,
         _commissioning(settings, profiles, settings_file, gateway),
+        Points(settings, profiles, gateway, clock, fresh_id),
     )
     end = _Ending(gateway, supervision)
     configuration = ConfigurationDesk(

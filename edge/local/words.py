@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from contract.events import WriteOutcome
 from contract.limits import WHO_CHARACTERS_MAX
 from contract.names import NO_CONTROLS_PATTERN, TimeMs
-from contract.samples import ClockState, Value
+from contract.samples import ClockState, Quality, Value
 from edge.commissioning.causes import Diagnosis
 from edge.commissioning.judging import Identified
 from edge.commissioning.scanning import Scan
@@ -110,7 +111,23 @@ class Examine(msgspec.Struct, frozen=True, tag_field="ask", tag="examine"):
     times: Annotated[int, msgspec.Meta(ge=1, le=100)] = 12
 
 
-Streamed = ScanLine | IdentifyUnit | Examine
+class ReadPoint(msgspec.Struct, frozen=True, tag_field="ask", tag="read"):
+    """Read ``device/point`` now. The answer is streamed."""
+
+    point: Target
+
+
+class WritePoint(msgspec.Struct, frozen=True, tag_field="ask", tag="write"):
+    """Write a value to ``device/point`` and read it back. The answer is streamed."""
+
+    point: Target
+    value: bool | float
+    who: Who
+
+
+OfLines = ScanLine | IdentifyUnit | Examine
+OfPoints = ReadPoint | WritePoint
+Streamed = OfLines | OfPoints
 AskedOnce = State | Explain | Lock | Unlock | Manual | Release | Maintain | Reset | Ports
 Request = AskedOnce | Streamed
 
@@ -153,13 +170,60 @@ class Examined(msgspec.Struct, frozen=True, tag_field="told", tag="examined"):
     diagnosis: Diagnosis
 
 
+class RegisterTold(msgspec.Struct, frozen=True):
+    """A register, or bit, as it came."""
+
+    table: str
+    address: int
+    word: int
+
+
+class PointTold(msgspec.Struct, frozen=True, tag_field="told", tag="point"):
+    """Streamed, last: what a point is now; ``unit`` is a UCUM code.
+
+    ``answer_s`` is how long the device took, None where it did not answer; ``took_s`` all of it, the turn on
+    the line included.
+    """
+
+    device: str
+    point: str
+    value: Value
+    quality: Quality
+    error: str
+    unit: str
+    registers: list[RegisterTold]
+    answer_s: float | None
+    requests: int
+    took_s: float
+    time_ms: TimeMs
+    clock: ClockState
+
+
+class WriteTold(msgspec.Struct, frozen=True, tag_field="told", tag="write"):
+    """Streamed, last: what became of a writing. ``recorded`` says whether its record is on disk by now."""
+
+    device: str
+    point: str
+    outcome: WriteOutcome
+    value: bool | float
+    former: Value
+    read_back: Value
+    quality: Quality
+    error: str
+    unit: str
+    recorded: bool
+    took_s: float
+    time_ms: TimeMs
+    clock: ClockState
+
+
 class Refused(msgspec.Struct, frozen=True, tag_field="told", tag="refused"):
     """Streamed, last: why it cannot be done."""
 
     text: str
 
 
-News = Going | Scanned | DeviceTold | Examined | Refused
+News = Going | Scanned | DeviceTold | Examined | PointTold | WriteTold | Refused
 
 
 class FactTold(msgspec.Struct, frozen=True):

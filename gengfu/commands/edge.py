@@ -17,6 +17,7 @@ from gengfu.commands import (
     edge_doctor,
     edge_hand,
     edge_identify,
+    edge_point,
     edge_scan,
     edge_update,
     edge_why,
@@ -202,5 +203,6 @@ for _commands in (edge_scan, edge_identify, edge_doctor):
     _commands.add_to(app)
 edge_why.add_to(app)
 edge_hand.add_to(app)
+edge_point.add_to(app)
 edge_configuration.add_to(app)
 edge_update.add_to(app)
