@@ -13,6 +13,7 @@ from edge.local.answering import Answering
 from edge.local.commissioning import Commissioning
 from edge.local.points import Points
 from edge.local.server import LocalServer
+from edge.local.watching import Watching
 from edge.recorder import Recorder
 from edge.remote import from_settings as remote
 from edge.rules.effects import Ids
@@ -32,6 +33,7 @@ class Asking:
         recorder: Callable[[], Recorder],
         commissioning: Commissioning | None = None,
         points: Points | None = None,
+        watching: Watching | None = None,
     ) -> None:
         """Listen to people at the cabinet; BufferUnusableError where another gateway does in this folder.
 
@@ -43,7 +45,7 @@ class Asking:
         self.by_hand = ByHand(settings, rules, clock, gateway.do, lambda: gateway.stopping)
         self.desk = remote.desk(settings, state, self._keeper, clock, ids, self._told, self.by_hand.command)
         gateway.on_answer = self.desk.answered
-        answering = Answering(settings.gateway, self.by_hand, clock, commissioning, points)
+        answering = Answering(settings.gateway, self.by_hand, clock, commissioning, points, watching)
         self._local = LocalServer(state, answering)
         self._local.open()
 

@@ -19,6 +19,7 @@ from edge.lamps import fixtures
 from edge.lamps.events import LampEffect, Send
 from edge.lamps.executor import Lamps
 from edge.lamps.nights import NightBook
+from edge.latest import Latest
 from edge.lines.line import Line
 from edge.newest import Newest
 from edge.polling import LinePoller, Polled, Stamps
@@ -94,6 +95,7 @@ class Gateway:
                 self.pollers.append(poller)
                 self.poller_of_line[name] = poller
                 self._poller_of |= {each.driver.device.name: poller for each in devices}
+        self.latest = Latest({name: len(it.names) for p in self.pollers for name, it in p.devices.items()})
         self._recorder: Recorder | None = None
         self.on_measured: Callable[[Sequence[Measured], Moment], None] | None = None
         """Told what was measured, and when, for whoever watches."""
@@ -238,6 +240,7 @@ class Gateway:
 
     def _observe(self, measured: Sequence[Measured], now: Moment) -> None:
         """Rules first, then storage: a full disk must not stop a sprinkler."""
+        self.latest.take(measured)
         if self._watched:
             samples = list(spread(each for each in measured if each.device in self._watched))
             self._do(self.engine.observe(samples, now))

@@ -7,6 +7,7 @@ from edge.by_hand import ByHand, Refusal
 from edge.clock import Clock
 from edge.local.commissioning import Commissioning
 from edge.local.points import Points
+from edge.local.watching import Watching
 from edge.local.words import (
     Answer,
     AskedOnce,
@@ -25,6 +26,7 @@ from edge.local.words import (
     State,
     Streamed,
     Unlock,
+    Watch,
     WhyTold,
 )
 from edge.rules.why import Why
@@ -40,10 +42,11 @@ class Answering:
         clock: Clock,
         commissioning: Commissioning | None = None,
         points: Points | None = None,
+        watching: Watching | None = None,
     ) -> None:
         """``by_hand`` asks the rules, ``commissioning`` the lines, ``points`` the devices."""
         self._gateway, self._by_hand, self._clock = gateway, by_hand, clock
-        self.commissioning, self._points = commissioning, points
+        self.commissioning, self._points, self._watching = commissioning, points, watching
 
     def answer(self, request: AskedOnce) -> Answer:
         """Do what is asked, and say what came of it."""
@@ -64,6 +67,8 @@ class Answering:
 
     def stream(self, request: Streamed) -> AsyncGenerator[News, None]:
         """Do what takes long, and yield how far it is and what came of it."""
+        if isinstance(request, Watch):
+            return self._watching.stream(request, self._by_hand) if self._watching else _nothing()
         if isinstance(request, OfPoints):
             return self._points.stream(request) if self._points else _nothing()
         return self.commissioning.stream(request) if self.commissioning else _nothing()

@@ -20,6 +20,7 @@ from gengfu.commands import (
     edge_point,
     edge_scan,
     edge_update,
+    edge_watch,
     edge_why,
 )
 from gengfu.proof import Proof
@@ -204,5 +205,6 @@ for _commands in (edge_scan, edge_identify, edge_doctor):
 edge_why.add_to(app)
 edge_hand.add_to(app)
 edge_point.add_to(app)
+edge_watch.add_to(app)
 edge_configuration.add_to(app)
 edge_update.add_to(app)
