@@ -16,9 +16,9 @@ from gengfu.finding_words import text
 
 if TYPE_CHECKING:
     from device_profiles.schema import Profile
+    from edge.commissioning.finds import Effort
     from edge.commissioning.scanning import Progress as ScanProgress
     from edge.commissioning.scanning import Scan
-    from edge.commissioning.sweep import Effort
     from edge.lines.formats import Format
     from edge.local.words import OwnPort
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from device_profiles.schema import BIT_TABLES, Profile
+from edge.commissioning.finds import Effort
 from edge.commissioning.scanning import Scanner
-from edge.commissioning.sweep import Effort, Sweep
+from edge.commissioning.sweep import Sweep
 from edge.commissioning.symptoms import Elsewhere, Evidence, Exchange
 from edge.drivers.modbus_pdu import READ_FUNCTIONS
 from edge.drivers.probing import ASCII, RTU, Kind, ModbusProbing

@@ -9,12 +9,13 @@ from device_profiles.schema import Profile
 from edge.commissioning.candidates import candidates
 from edge.commissioning.causes import diagnosed
 from edge.commissioning.doctoring import Expected, Stage, examined
+from edge.commissioning.finds import Effort
 from edge.commissioning.identifying import fingerprint
 from edge.commissioning.judging import judged
 from edge.commissioning.lent import LentPort
 from edge.commissioning.overheard import Overheard
 from edge.commissioning.scanning import Progress, Scanner, run
-from edge.commissioning.sweep import Effort, Sweep
+from edge.commissioning.sweep import Sweep
 from edge.commissioning.symptoms import Evidence, symptoms
 from edge.lines.formats import Format
 from edge.lines.line import Line

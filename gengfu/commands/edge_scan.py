@@ -93,8 +93,8 @@ def scanned(
 
 def wanted(effort: str, formats: Sequence[str] | None, units: str, *, at_once: bool = False) -> "Wanted":
     """Return what is looked for; a mistake in an option ends the command."""
+    from edge.commissioning.finds import Effort
     from edge.commissioning.scanning import LISTEN_S
-    from edge.commissioning.sweep import Effort
     from gengfu.finding import Wanted
 
     hard: Effort = Effort[effort.upper()]

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from bench.commissioning.cabinet import CABINET, Seated, wire
 from bench.commissioning.virtual import VirtualPort, swept
 from device_profiles import catalogue
+from edge.commissioning.finds import Ask, Effort, Heard
 from edge.commissioning.scanning import Scanner
-from edge.commissioning.sweep import Ask, Effort, Heard, Sweep
+from edge.commissioning.sweep import Sweep
 from edge.drivers.probing import RTU
 from edge.lines.formats import Format
 from simulators.addressed import addressed_bus
