@@ -32,6 +32,9 @@ LATE_UNITS = 3
 NOISY_OF_LAST, NOISE_WINDOW = 10, 24
 """Where so many of so many questions brought bytes that are no frame, it is noise: nobody is asked again."""
 PATIENT_S = 0.35
+RETRIES_MAX = 3
+"""So often a unit is asked again in one format, whatever comes."""
+OWN_KEPT = 8
 FACTORY_SHARE, FACTORY_UNIT_SHARE = 0.3, 0.1
 """How likely a profile's own first register is answered at its factory unit and format; and at the unit
 alone, since people set the speed and leave the address."""
@@ -88,6 +91,8 @@ class Sweep:
         self._hints: dict[tuple[str, Format], int] = {}
         """Where somebody is, though nobody knows at which unit."""
         self._again: deque[Ask] = deque()
+        self._retried: dict[tuple[Format, int], int] = {}
+        self._own: deque[tuple[int, bytes]] = deque(maxlen=OWN_KEPT)
         self._bytes: dict[int, int] = {}
         self._noise: deque[bool] = deque(maxlen=NOISE_WINDOW)
         self._last: deque[Ask] = deque(maxlen=LATE_UNITS)
@@ -128,8 +133,9 @@ class Sweep:
         frames = ask.protocol.taken_apart(ask.data, heard.data)
         self.echoes += frames.echo
         self._noise.append(frames.rest > 0 and not frames.answers)
-        if frames.requests:
-            self.foreign = tuple(sorted({frame.unit_id for frame in frames.requests}))
+        foreign = {frame.unit_id for frame in frames.requests} if self._strangers(ask, frames) else set()
+        if foreign:
+            self.foreign = tuple(sorted(foreign))
             return None
         if ask.kind.name == _SETTLE:
             self._settle(ask, stands=bool(frames.answers))
@@ -142,6 +148,11 @@ class Sweep:
         if not ask.again and ask.unit_id != BROADCAST:
             self._last.append(ask)
         return found
+
+    def _strangers(self, ask: Ask, frames: Frames) -> bool:
+        """Say whether a request came that none of our last ones is: an adapter may hand those back late."""
+        self._own.extend((own.unit_id, own.pdu) for own in ask.protocol.taken_apart(b"", ask.data).requests)
+        return any((frame.unit_id, frame.pdu) not in self._own for frame in frames.requests)
 
     @property
     def rest_s(self) -> float:
@@ -327,6 +338,12 @@ class Sweep:
     def _ask_again(self, ask: Ask, entry: Format, unit: int) -> None:
         if self._is_found(entry, unit) or (self._formats is not None and _plain(entry) not in self._formats):
             return
+        if self._units is not None and unit not in self._units:
+            return
+        retried = self._retried.get((entry, unit), 0)
+        if retried >= RETRIES_MAX:
+            return
+        self._retried[entry, unit] = retried + 1
         data = ask.protocol.probe(ask.kind, unit)
         fresh = Ask(ask.protocol, entry, ask.kind, unit, PATIENT_S, data, again=True)
         if fresh not in self._again:
