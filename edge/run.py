@@ -20,6 +20,8 @@ from contract.desired import DesiredKind
 from contract.events import ClockStepped, DesiredReport
 from contract.samples import ClockState
 from contract.signing import KeyRing
+from device_profiles.catalogue import load_all
+from device_profiles.schema import Profile
 from edge import kernel_time, known_time, link_report, state_folder
 from edge.asking import Asking
 from edge.buffer.keeper import OnThread
@@ -38,6 +40,7 @@ from edge.gateway import Gateway
 from edge.keeping_time import KeepingTime
 from edge.lamps.night_file import KeepingNights
 from edge.lines import from_settings
+from edge.local.commissioning import Commissioning
 from edge.progress import Standing
 from edge.recorder import Recorder
 from edge.report_renewal import Renewal
@@ -181,7 +184,15 @@ async def _serve(
     randomness = random.Random()  # noqa: S311 - spreads retries, guards nothing
     kept = settings.buffer
     desired_keeper = OnThread("desired")  # a large document may take long to check
-    asking = Asking(settings, buffer.path.parent, gateway, clock, fresh_id, lambda: recorder)
+    asking = Asking(
+        settings,
+        buffer.path.parent,
+        gateway,
+        clock,
+        fresh_id,
+        lambda: recorder,
+        _commissioning(settings, profiles, settings_file, gateway),
+    )
     end = _Ending(gateway, supervision)
     configuration = ConfigurationDesk(
         chosen, settings_file, clock.now().s, lambda: _seen(gateway, uplink.heard_s), end.anew
@@ -339,6 +350,13 @@ def _seen(gateway: Gateway, heard_s: float | None) -> Seen:
     turns = [(poller, turn) for poller in gateway.pollers for turn in poller.schedule.turns.values()]
     answering = (t.device for poller, t in turns if poller.tallies[t.device].good and not t.unit.dead)
     return Seen(heard_s, frozenset(answering), frozenset(t.device for _, t in turns if not t.powered))
+
+
+def _commissioning(
+    settings: Settings, profiles: dict[str, Profile], settings_file: Path, gateway: Gateway
+) -> Commissioning:
+    folders = [settings_file.parent / folder for folder in settings.profile_folders]
+    return Commissioning(settings, profiles, partial(load_all, folders), gateway.lines)
 
 
 def _limits(kept: BufferSettings) -> Limits:

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from rich.console import Console, RenderableType
 
-from gengfu.commands import edge_configuration, edge_hand, edge_update, edge_why
+from gengfu.commands import (
+    edge_configuration,
+    edge_doctor,
+    edge_hand,
+    edge_identify,
+    edge_scan,
+    edge_update,
+    edge_why,
+)
 from gengfu.proof import Proof
 from gengfu.service_manager import service_manager
 from gengfu.words import counted
@@ -190,6 +198,8 @@ def example() -> None:
     typer.echo(EXAMPLE.read_text(), nl=False)
 
 
+for _commands in (edge_scan, edge_identify, edge_doctor):
+    _commands.add_to(app)
 edge_why.add_to(app)
 edge_hand.add_to(app)
 edge_configuration.add_to(app)
