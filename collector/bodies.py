@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from collector.settings import Settings
 
 IMPORT = re.compile(r"/api/v1/(parts|grids)/import")
-PUSH = re.compile(r"/api/v1/desired/[a-z_]{1,32}")
+PUSH = re.compile(r"/api/v1/(desired/[a-z_]{1,32}|rollouts)")
 TOO_LONG = 413
 
 

@@ -58,6 +58,10 @@ from collector.platforms.desk_stages import DeskStages
 from collector.platforms.outbox import Tools
 from collector.platforms.running import Platforms
 from collector.projections import Keeper, Projection, Redone
+from collector.pulse import Pulse
+from collector.rollouts import api as rollout_api
+from collector.rollouts.book import RolloutBook
+from collector.rollouts.running import RolloutRunner
 from collector.rooms import AlarmRooms
 from collector.series.influx import InfluxStore
 from collector.series.projection import SeriesProjection
@@ -66,7 +70,7 @@ from collector.settings import Http, Loaded, SeriesStore
 from collector.telling import api as telling_api
 from collector.telling.desk import TellingDesk
 from collector.world import World
-from contract.desired import DesiredKind, object_problems
+from contract.desired import DesiredKind, configuration_problems, object_problems
 from contract.signing import SigningKey
 
 __all__ = ["Collector", "CollectorError", "World", "people_offline", "redo", "running"]
@@ -114,6 +118,8 @@ class Collector:
             retry_max_s=settings.desired.retry_max_s,
             history_max=settings.desired.history_max,
         )
+        self.rollout_book = RolloutBook(desired, now_ms=world.now_ms, new_id=world.new_id)
+        self.rollout_runner = RolloutRunner(state, self.rollout_book)
         commanding = CommandBook(settings.district, key, now_ms=world.now_ms, new_id=world.new_id)
         self.alarms = AlarmProjection(
             state,
@@ -137,6 +143,7 @@ class Collector:
             monotonic_s=world.monotonic_s,
             committed=self._wake,
         )
+        self.pulse = Pulse(state, self.ingest, monotonic_s=world.monotonic_s)
         self.live = Live(settings.district, self.metrics)
         self.link = Link(
             settings.broker,
@@ -215,13 +222,15 @@ class Collector:
                 desired_api.Desk(
                     state,
                     desired,
-                    dict.fromkeys(DesiredKind, object_problems),
+                    dict.fromkeys(DesiredKind, object_problems)
+                    | {DesiredKind.CONFIGURATION: configuration_problems},
                     world.now_ms,
                 )
             ),
             platform_api.router(platform_api.Sources(state, self.platforms, stages, world.now_ms)),
             command_api.router(command_api.Sources(state, commanding, world.now_ms)),
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
+            rollout_api.router(rollout_api.Sources(state, self.rollout_book, world.now_ms)),
             period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms), world.now_ms)),
             lamp_api.router(lamps),
             telling_api.router(self.telling.sources),
@@ -250,12 +259,14 @@ class Collector:
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield everything that runs until it is cancelled."""
         yield self.ingest.run()
+        yield self.pulse.run()
         yield self.link.run()
         yield self.listening.run()
         yield from (keeper.run() for keeper in self.keepers)
         yield self.housekeeping.run()
         yield from self.rooms.loops()
         yield self.fleet.run()
+        yield self.rollout_runner.run()
         yield self.platforms.run()
         if self.telling.teller:
             yield self.telling.teller.run()

@@ -117,6 +117,8 @@ class Limits(Strict):
     journal_retention_days: Days = 90
     series_retention_days: Days = 730
     events_retention_days: Days = 730
+    outbox_retention_days: Days = 730
+    platform_statuses_retention_days: Days = 730
     lamp_nights_retention_days: Days = 1100
     connections_retention_days: Days = 1100
     connections_max: Count = 1_000_000

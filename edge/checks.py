@@ -29,7 +29,11 @@ def load(path: Path) -> tuple[Settings, dict[str, Profile]]:
 
     TomlFileError lists every mistake with file, line, key and remedy.
     """
-    file = TomlFile.read(path)
+    return judged(TomlFile.read(path), path)
+
+
+def judged(file: TomlFile, path: Path) -> tuple[Settings, dict[str, Profile]]:
+    """Return the same of what was read already; relative folders begin beside ``path``."""
     settings = file.parse(Settings)
     known = catalogue.load_beside(path, file, settings.profile_folders)
     problems, profiles = _device_profiles(settings, known, file)
@@ -68,6 +72,7 @@ def notes(
                 "fine if you set the device so"
             )
     yield from report_checks.notes(settings)
+    yield from control_checks.notes(settings)
 
 
 class _Points:

@@ -9,12 +9,13 @@ from msgspec.structs import replace
 from contract.samples import ClockState, Measured, Quality, Row, Sample, Value
 from device_profiles.codec import Reading
 from edge.clock import Clock, Moment
-from edge.commands import Broadcast, Commands, Order
+from edge.commands import Broadcast, Commands, Order, always
 from edge.drivers.modbus import Answers, ModbusDevice, Words
 from edge.drivers.modbus_plan import Block
 from edge.drivers.read_cycle import Cycle
-from edge.health import Unit
+from edge.health import BACK_OFF_MAX_S, Unit
 from edge.lines.line import LineError
+from edge.progress import LATE_S, request_s_max
 from edge.rules.effects import Switch, Write
 from edge.schedule import Schedule, Turn
 from edge.waiting import Wake
@@ -82,6 +83,8 @@ class Tally:
     timeouts: int = 0
     last_error: str = ""
     last_error_ms: int = 0
+    good: bool = False
+    """Whether it has given a good value."""
 
 
 class LinePoller:
@@ -115,22 +118,27 @@ class LinePoller:
             ],
             now_s,
         )
-        self._commands = Commands(self.devices, self._tell_read_back)
+        self._commands = Commands(self.devices, self._tell_read_back, self._moved)
+        self._request_s_max = request_s_max(each.driver.device.timeout_s for each in polled)
+        self._rest_s_max = max((each.interval_s for each in polled), default=0.0) + BACK_OFF_MAX_S + LATE_S
+        self.moves_by_s = now_s + self._request_s_max
+        """When it will have gone on at the latest, unless it hangs."""
         self._told: set[str] = set()
         """Points of the cycle under way that were told already, before a command."""
         self._wake = Wake()
         self._stopping = False
 
-    async def switch(self, switch: Switch) -> str:
+    async def switch(self, switch: Switch, stands: Callable[[], bool] = always) -> str:
         """Switch an output and read it back; return "" or the error's name.
 
-        It waits for at most one transaction that is under way.
+        It waits for at most one transaction that is under way. Where it does not stand any more when its turn
+        comes, nothing is sent: WITHDRAWN.
         """
-        return await self._commanded(switch)
+        return await self._commanded(switch, stands)
 
-    async def write(self, write: Write) -> str:
+    async def write(self, write: Write, stands: Callable[[], bool] = always) -> str:
         """Write a value to an output and read it back, like ``switch``."""
-        return await self._commanded(write)
+        return await self._commanded(write, stands)
 
     async def broadcast(self, point: str, value: Value, profile: str) -> str:
         """Write a value to this point of all the line's devices of a profile, by its id, in one request.
@@ -140,8 +148,8 @@ class LinePoller:
         """
         return await self._commanded(Broadcast(point, value, profile))
 
-    async def _commanded(self, order: Order) -> str:
-        done = self._commands.add(order)
+    async def _commanded(self, order: Order, stands: Callable[[], bool] = always) -> str:
+        done = self._commands.add(order, stands)
         self._wake.set()
         return await done
 
@@ -158,10 +166,14 @@ class LinePoller:
         self._stopping = True
         self._wake.set()
 
+    def _moved(self) -> None:
+        self.moves_by_s = self._clock.s() + self._request_s_max
+
     async def run(self) -> None:
         """Poll until stopped."""
         now_s = self._clock.s()
         while True:
+            self.moves_by_s = now_s + self._request_s_max
             if self._commands:
                 await self._commands.obey()
                 now_s = self._clock.s()
@@ -170,6 +182,7 @@ class LinePoller:
             began_s = now_s
             turn, rest_s = self.schedule.choose(began_s)
             if turn is None:
+                self.moves_by_s = now_s + min(rest_s + LATE_S, self._rest_s_max)
                 await self._wake.wait(rest_s)
                 now_s = self._clock.s()
                 continue
@@ -206,6 +219,7 @@ class LinePoller:
         cycle, tally = Cycle(device.reads, self._clock.now), self.tallies[turn.device]
         while (block := cycle.block) is not None:
             words, error, answer_s = await device.read_block(block)
+            self._moved()
             cycle.take(error, answer_s)
             if error or tally.no_line:
                 self._note(device, error)
@@ -256,6 +270,7 @@ class LinePoller:
         if not errors and not told and now.clock is ClockState.SYNCHRONISED:
             values = device.values(answers)
             if values is not None:
+                self.tallies[device.device.name].good = True
                 self._on_samples([self._stamps.row(device.device.name, device.names, values, now)], now)
                 return now
         readings = device.readings(answers, errors)
@@ -263,6 +278,8 @@ class LinePoller:
             readings.pop(name, None)
         if errors:
             readings = {name: reading for name, reading in readings.items() if reading.error != "stopped"}
+        if not (tally := self.tallies[device.device.name]).good:
+            tally.good = any(reading.quality is Quality.GOOD for reading in readings.values())
         self._on_samples(self._stamps.stamped(device.device.name, readings, now), now)
         return now
 

@@ -8,21 +8,28 @@ import os
 import random
 import signal
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from contract.desired import DesiredKind
 from contract.events import ClockStepped, DesiredReport
 from contract.samples import ClockState
 from contract.signing import KeyRing
+from device_profiles.catalogue import load_all
 from device_profiles.schema import Profile
-from edge import checks, kernel_time, known_time, link_report, state_folder
+from edge import kernel_time, known_time, link_report, state_folder
 from edge.asking import Asking
 from edge.buffer.keeper import OnThread
 from edge.buffer.store import NOTHING_HELD, Buffer
 from edge.clock import Step, SystemClock, Timeline, wall_is_credible
+from edge.configuration import choosing
+from edge.configuration.choosing import Chosen, Ended
+from edge.configuration.desk import ConfigurationDesk, Seen
 from edge.controls import lock_file
 from edge.controls.lock_file import KeepingLocks
 from edge.desired.documents import Documents
@@ -33,6 +40,8 @@ from edge.gateway import Gateway
 from edge.keeping_time import KeepingTime
 from edge.lamps.night_file import KeepingNights
 from edge.lines import from_settings
+from edge.local.commissioning import Commissioning
+from edge.progress import Standing
 from edge.recorder import Recorder
 from edge.report_renewal import Renewal
 from edge.settings import Buffer as BufferSettings
@@ -47,25 +56,86 @@ OPEN_PATIENCE_S = 10.0
 """A large buffer takes a while to be checked; what is measured meanwhile waits in memory."""
 
 
+Watch = Callable[[Standing], Coroutine[Any, Any, None]]
+"""Runs beside the gateway, and may ask how it is doing."""
+
+
+async def nobody_watches(_standing: Standing) -> None:
+    """Do nothing."""
+
+
+def _nothing() -> None:
+    """Nobody wants to know, or knows already."""
+
+
+@dataclass(frozen=True)
+class _Supervision:
+    """Who is told when the process is at work, watches each life of the gateway, and is told of its end."""
+
+    ready: Callable[[], None]
+    watch: Watch
+    stopping: Callable[[], None]
+
+
 def fresh_id() -> str:
     """Return 128 random bits in hexadecimal."""
     return os.urandom(16).hex()
 
 
-def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callable[[], None]) -> None:
+def serve(
+    settings_file: Path,
+    *,
+    delete_on_puback: bool = False,
+    ready: Callable[[], None],
+    watch: Watch = nobody_watches,
+    stopping: Callable[[], None] = _nothing,
+) -> None:
     """Run a gateway until SIGTERM or SIGINT; TomlFileError and BufferUnusableError say why it cannot.
 
-    ``ready`` is called once lines, buffer and uplink are at work. ``delete_on_puback`` is for showing what
-    is lost that way, never for service.
+    ``ready`` is called once lines, buffer and uplink are at work, ``stopping`` when that ends, and ``watch``
+    runs between. ``delete_on_puback`` is for showing what is lost that way, never for service.
     """
-    settings, profiles = checks.load(settings_file)
-    state = settings_file.parent / settings.state_folder
+    chosen = choosing.choose(settings_file)
+    state = settings_file.parent / chosen.loaded.settings.state_folder
     lock = state_folder.locked(state)
+    supervision = _Supervision(ready, watch, stopping)
+    try:
+        while True:
+            before: list[Ended] = []
+            try:
+                end = _lived(chosen, settings_file, supervision, delete_on_puback=delete_on_puback)
+                if end is _End.STOPPED:
+                    return
+            except _TrialFellError as fell:
+                before.append(choosing.given_up(settings_file, chosen, str(fell)))
+            chosen = choosing.choose(settings_file, before)
+            supervision = replace(supervision, ready=_nothing)
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+class _End(Enum):
+    """Why a life of the gateway has ended."""
+
+    STOPPED = auto()
+    ANEW = auto()  # other settings are to be put in force, or have failed
+
+
+class _TrialFellError(Exception):
+    """A gateway that ran with settings on trial has fallen."""
+
+
+def _lived(chosen: Chosen, settings_file: Path, supervision: _Supervision, *, delete_on_puback: bool) -> _End:
+    """Run with these settings; where a trial of them falls, it has failed."""
+    settings = chosen.loaded.settings
+    state = settings_file.parent / settings.state_folder
     _log.info(
-        "gateway %s of %s; lines: %d, devices: %d, alarms: %d, controls: %d, lamps: %d; broker %s:%d; "
-        "state in %s",
+        "gateway %s of %s; settings: %s; lines: %d, devices: %d, alarms: %d, controls: %d, lamps: %d; "
+        "broker %s:%d; state in %s",
         settings.gateway,
         settings.district,
+        chosen.origin(settings_file),
         len(settings.lines),
         len(settings.devices),
         len(settings.alarms),
@@ -89,31 +159,48 @@ def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callabl
         quarantined_files_max=settings.buffer.quarantined_files_max,
         open_now=False,
     )
+    serving = _serve(chosen, settings_file, buffer, clock, supervision, delete_on_puback=delete_on_puback)
     try:
-        asyncio.run(_serve(settings, profiles, buffer, clock, delete_on_puback=delete_on_puback, ready=ready))
-    finally:
-        if lock is not None:
-            os.close(lock)
+        return asyncio.run(serving)
+    except Exception as error:
+        if not chosen.on_trial:
+            raise
+        _log.exception("the settings on trial let the gateway fall")
+        raise _TrialFellError(f"the gateway fell: {type(error).__name__}: {error}") from error
 
 
 async def _serve(
-    settings: Settings,
-    profiles: dict[str, Profile],
+    chosen: Chosen,
+    settings_file: Path,
     buffer: Buffer,
     clock: SystemClock,
+    supervision: _Supervision,
     *,
     delete_on_puback: bool,
-    ready: Callable[[], None],
-) -> None:
+) -> _End:
+    settings, profiles = chosen.loaded
     keeper = OnThread()
     gateway = Gateway(settings, profiles, from_settings.lines(settings), clock, fresh_id)
     randomness = random.Random()  # noqa: S311 - spreads retries, guards nothing
     kept = settings.buffer
     desired_keeper = OnThread("desired")  # a large document may take long to check
-    asking = Asking(settings, buffer.path.parent, gateway, clock, fresh_id, lambda: recorder)
+    asking = Asking(
+        settings,
+        buffer.path.parent,
+        gateway,
+        clock,
+        fresh_id,
+        lambda: recorder,
+        _commissioning(settings, profiles, settings_file, gateway),
+    )
+    end = _Ending(gateway, supervision)
+    configuration = ConfigurationDesk(
+        chosen, settings_file, clock.now().s, lambda: _seen(gateway, uplink.heard_s), end.anew
+    )
     documents = _documents(
         settings,
         Following(settings, gateway, asking.by_hand.periods, lambda: clock.now().wall_ms),
+        configuration,
         buffer.path.parent,
         desired_keeper,
         clock,
@@ -153,10 +240,7 @@ async def _serve(
     gateway.attach(recorder, buffer)
     clock.timeline.on_step = lambda step: _tell_step(recorder, documents, step)
     gateway.on_measured = uplink.measured
-    await _opened(recorder)
-    if buffer.is_open:
-        with contextlib.suppress(sqlite3.Error):
-            clock.timeline.known(await keeper.run(buffer.committed_ms))
+    await _opened(recorder, buffer, keeper, clock)
     gateway.nights.plan_sequence = lambda: documents.in_force.get(DesiredKind.LAMP_PLAN, 0)
     kept_beside = (
         KeepingTime(buffer.path.parent, keeper, clock),
@@ -166,7 +250,7 @@ async def _serve(
     broker = f"{settings.broker.host}:{settings.broker.port}"
     link = link_report.Reporter(settings.gateway, broker, uplink, recorder, gateway.reporting)
     reporting = Renewal(gateway, settings.gateway, link, buffer, keeper, clock)
-    _heed_signals(gateway)
+    end.heed_signals()
     background = [
         asyncio.create_task(uplink.run()),
         asyncio.create_task(recorder.run()),
@@ -177,12 +261,11 @@ async def _serve(
     ]
     for task in background:
         task.add_done_callback(lambda _: gateway.stop())  # none ends but by an error of ours
-    ready()
-    gc.collect()
-    gc.freeze()  # what stands now stays: collecting garbage need not look through it each time
+    end.begin(_standing(gateway, buffer, uplink))
     try:
         await gateway.run()
     finally:
+        end.tell()
         documents.tell_all()
         await asking.desk.tell_all()
         await recorder.flush()
@@ -201,15 +284,79 @@ async def _serve(
         await keeper.close()
         await desired_keeper.close()
         await asking.close()
+        end.over()
+    _raise_first(ended)
+    return end.how
+
+
+def _raise_first(ended: Iterable[object]) -> None:
+    """Raise what ended a task by an error of ours: fall, and be started again."""
     for failure in ended:
         if isinstance(failure, Exception):
             raise failure
 
 
-def _heed_signals(gateway: Gateway) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, gateway.stop)
+def _standing(gateway: Gateway, buffer: Buffer, uplink: Uplink) -> Standing:
+    return Standing(
+        gateway.stuck,
+        lambda: buffer.is_open and gateway.every_line_asked and not gateway.stuck(),
+        lambda: uplink.connected_since_ms is not None,
+    )
+
+
+class _Ending:
+    """Lets the gateway end, for good or to begin anew; a signal has the last word. Tells its supervision."""
+
+    def __init__(self, gateway: Gateway, supervision: _Supervision) -> None:
+        self._gateway, self._supervision, self._signalled = gateway, supervision, False
+        self.how = _End.STOPPED
+        self._watching: asyncio.Task[None] | None = None
+
+    def begin(self, standing: Standing) -> None:
+        """It is at work, and watched until it is over."""
+        self._watching = asyncio.create_task(self._supervision.watch(standing))
+        self._supervision.ready()
+        gc.collect()
+        gc.freeze()  # what stands now stays: collecting garbage need not look through it each time
+
+    def tell(self) -> None:
+        """Tell of the end where it is the process's."""
+        if self.how is _End.STOPPED:
+            self._supervision.stopping()
+
+    def over(self) -> None:
+        """Nothing of it runs any more."""
+        gc.unfreeze()
+        if self._watching is not None:
+            self._watching.cancel()
+
+    def anew(self) -> None:
+        if not self._signalled:
+            self.how = _End.ANEW
+        self._gateway.stop()
+
+    def heed_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+
+    def _stop(self) -> None:
+        self._signalled, self.how = True, _End.STOPPED
+        self._gateway.stop()
+
+
+def _seen(gateway: Gateway, heard_s: float | None) -> Seen:
+    """Return who answers, and who cannot."""
+    turns = [(poller, turn) for poller in gateway.pollers for turn in poller.schedule.turns.values()]
+    answering = (t.device for poller, t in turns if poller.tallies[t.device].good and not t.unit.dead)
+    return Seen(heard_s, frozenset(answering), frozenset(t.device for _, t in turns if not t.powered))
+
+
+def _commissioning(
+    settings: Settings, profiles: dict[str, Profile], settings_file: Path, gateway: Gateway
+) -> Commissioning:
+    folders = [settings_file.parent / folder for folder in settings.profile_folders]
+    return Commissioning(settings, profiles, partial(load_all, folders), gateway.lines)
 
 
 def _limits(kept: BufferSettings) -> Limits:
@@ -253,13 +400,17 @@ def _clock(settings: Settings, state: Path) -> SystemClock:
 def _documents(
     settings: Settings,
     following: Following,
+    configuration: ConfigurationDesk,
     state: Path,
     keeper: OnThread,
     clock: SystemClock,
     report: Callable[[DesiredReport], None],
 ) -> Documents:
     """Return what keeps the documents."""
-    validators = {kind: partial(following.problems, kind) for kind in DesiredKind}
+    validators: dict[DesiredKind, Callable[[str], Sequence[str]]] = {
+        kind: partial(following.problems, kind) for kind in DesiredKind
+    }
+    validators[DesiredKind.CONFIGURATION] = configuration.problems
     verifier = Verifier(
         KeyRing(settings.centre.public_keys),
         settings.district,
@@ -267,7 +418,7 @@ def _documents(
         validators,
     )
     return Documents(
-        Shelf(state / "desired"),
+        Shelf(state / choosing.FOLDER),
         verifier,
         keeper,
         clock,
@@ -275,6 +426,7 @@ def _documents(
         report_interval_s=settings.centre.report_interval_s,
         report=report,
         on_in_force=following.in_force,
+        trials={DesiredKind.CONFIGURATION: configuration},
     )
 
 
@@ -285,7 +437,7 @@ def _tell_step(recorder: Recorder, documents: Documents, step: Step) -> None:
     recorder.event(ClockStepped(fresh_id(), now.wall_ms, step.from_ms, step.to_ms, step.before, now.clock))
 
 
-async def _opened(recorder: Recorder) -> None:
+async def _opened(recorder: Recorder, buffer: Buffer, keeper: OnThread, clock: SystemClock) -> None:
     """Open the buffer and wait for it, so that rules begin where they left off; a disk may hang, though."""
     opening = asyncio.create_task(recorder.open())
     with contextlib.suppress(
@@ -293,6 +445,9 @@ async def _opened(recorder: Recorder) -> None:
     ):  # the recorder tries again, and tells of it
         await asyncio.wait_for(asyncio.shield(opening), OPEN_PATIENCE_S)
     opening.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    if buffer.is_open:
+        with contextlib.suppress(sqlite3.Error):
+            clock.timeline.known(await keeper.run(buffer.committed_ms))
 
 
 async def _drained(uplink: Uplink, limit_s: float) -> None:

@@ -108,6 +108,13 @@ class Centre(Strict):
     commands: bool = True
 
 
+class Configuration(Strict):
+    """How settings that the centre sends are tried; the former ones' word counts."""
+
+    remote: bool = True
+    confirm_timeout_s: Annotated[float, Field(ge=5, le=3600)] = 600
+
+
 class SerialSide(Strict):
     """How a serial bus runs, whatever leads to it."""
 
@@ -224,6 +231,7 @@ class Settings(Strict):
     buffer: Buffer = Buffer()
     clock: Clock = Clock()
     centre: Centre = Centre()
+    configuration: Configuration = Configuration()
     report: Report = Report()
     lines: list[Line] = Field(min_length=1, max_length=64)
     devices: list[Device] = Field(min_length=1, max_length=1000)

@@ -48,6 +48,7 @@ GROUPS = (
     "grids",
     "platforms",
     "command",
+    "configuration",
     "lamps",
     "messages",
     "on_call",

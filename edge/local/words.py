@@ -1,19 +1,26 @@
 """What is said over the local socket: one request and one answer a line, JSON."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from contract.limits import WHO_CHARACTERS_MAX
-from contract.names import TimeMs
+from contract.names import NO_CONTROLS_PATTERN, TimeMs
 from contract.samples import ClockState, Value
+from edge.commissioning.causes import Diagnosis
+from edge.commissioning.judging import Identified
+from edge.commissioning.scanning import Scan
+from edge.commissioning.symptoms import Symptom
 
 SOCKET_NAME = "gateway.sock"
 REQUEST_BYTES_MAX = 4 * 1024
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
 
-Who = Annotated[str, msgspec.Meta(min_length=1, max_length=WHO_CHARACTERS_MAX // 2)]
+WHO_MAX = WHO_CHARACTERS_MAX // 2
+"""Characters of a name: the system's own name may come beside it."""
+Who = Annotated[str, msgspec.Meta(pattern=NO_CONTROLS_PATTERN, min_length=1, max_length=WHO_MAX)]
 Target = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Unit = Annotated[int, msgspec.Meta(ge=1, le=247)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=400 * 86_400)]
 
 
@@ -22,13 +29,13 @@ class State(msgspec.Struct, frozen=True, tag_field="ask", tag="state"):
 
 
 class Explain(msgspec.Struct, frozen=True, tag_field="ask", tag="explain"):
-    """Why an alarm or control is in its state."""
+    """Why an alarm or control, by its name or its output's, is in its state."""
 
     name: Target
 
 
 class Lock(msgspec.Struct, frozen=True, tag_field="ask", tag="lock"):
-    """Lock an output: it stays as it is until it is unlocked."""
+    """Lock an output, or all of a control, until it is unlocked; one that fails off goes off first."""
 
     output: Target
     who: Who
@@ -72,7 +79,87 @@ class Reset(msgspec.Struct, frozen=True, tag_field="ask", tag="reset"):
     who: Who
 
 
-Request = State | Explain | Lock | Unlock | Manual | Release | Maintain | Reset
+class Ports(msgspec.Struct, frozen=True, tag_field="ask", tag="ports"):
+    """Which serial ports the gateway owns."""
+
+
+class ScanLine(msgspec.Struct, frozen=True, tag_field="ask", tag="scan"):
+    """Look for devices on a line of the gateway, between its own questions. The answer is streamed.
+
+    In the line's own format alone, unless ``all_formats``; without ``units`` at all of them.
+    """
+
+    line: Target
+    effort: Literal["quick", "usual", "thorough"] = "usual"
+    all_formats: bool = False
+    units: Annotated[list[Unit], msgspec.Meta(max_length=247)] = []
+
+
+class IdentifyUnit(msgspec.Struct, frozen=True, tag_field="ask", tag="identify"):
+    """Say what the device at a unit of a line is. The answer is streamed."""
+
+    line: Target
+    unit_id: Unit
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=5)] = 0.3
+
+
+class Examine(msgspec.Struct, frozen=True, tag_field="ask", tag="examine"):
+    """Say what is wrong with a line. The answer is streamed."""
+
+    line: Target
+    times: Annotated[int, msgspec.Meta(ge=1, le=100)] = 12
+
+
+Streamed = ScanLine | IdentifyUnit | Examine
+AskedOnce = State | Explain | Lock | Unlock | Manual | Release | Maintain | Reset | Ports
+Request = AskedOnce | Streamed
+
+
+class OwnPort(msgspec.Struct, frozen=True):
+    """A serial line of the gateway, with its port and format as technicians write it."""
+
+    line: str
+    port: str
+    format: str
+    transmission_mode: str
+
+
+class Going(msgspec.Struct, frozen=True, tag_field="told", tag="going"):
+    """Streamed: how far it is; ``rest_s`` is about."""
+
+    asked: int
+    took_s: float
+    rest_s: float
+    what: str
+
+
+class Scanned(msgspec.Struct, frozen=True, tag_field="told", tag="scanned"):
+    """Streamed, last: what a scan has found."""
+
+    scan: Scan
+
+
+class DeviceTold(msgspec.Struct, frozen=True, tag_field="told", tag="identified"):
+    """Streamed, last: what a device is."""
+
+    identified: Identified
+
+
+class Examined(msgspec.Struct, frozen=True, tag_field="told", tag="examined"):
+    """Streamed, last: what is wrong with a line."""
+
+    line: str
+    symptoms: list[Symptom]
+    diagnosis: Diagnosis
+
+
+class Refused(msgspec.Struct, frozen=True, tag_field="told", tag="refused"):
+    """Streamed, last: why it cannot be done."""
+
+    text: str
+
+
+News = Going | Scanned | DeviceTold | Examined | Refused
 
 
 class FactTold(msgspec.Struct, frozen=True):
@@ -99,7 +186,8 @@ class WhyTold(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """What came of a request: ``refused`` says why nothing was done, empty where it was.
 
-    ``until_ms`` is when a hold or planned work ends, by the gateway's clock, which says ``time_ms``.
+    ``until_ms`` is when a hold or planned work ends, by the gateway's clock, which says ``time_ms``;
+    ``outputs`` are those that a lock, a hold or the end of one was about, ``rules`` tells of their controls.
     """
 
     gateway: str
@@ -108,3 +196,5 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     refused: str = ""
     until_ms: TimeMs = 0
     rules: list[WhyTold] = []
+    outputs: list[str] = []
+    ports: list[OwnPort] = []

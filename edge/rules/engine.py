@@ -64,7 +64,9 @@ class Engine:
             if route := routes.get((sample.device, sample.point)):
                 if asked := route.take(sample, now, now_s):
                     alarms = _joined(alarms, asked)
-                if route.controls and (heeding := [each for each in route.controls if each.heeds(now_s)]):
+                if route.controls and (
+                    heeding := [each for each in route.controls if each.heeds(now_s, now)]
+                ):
                     controls = _joined(controls, heeding)
             if self.desk.leftovers:
                 self.desk.left_reads(Ref(sample.device, sample.point), flag(sample))
@@ -92,6 +94,14 @@ class Engine:
         effects = [effect for control in self.controls for effect in control.shut_down(now)]
         self._note_controls()
         return effects
+
+    def owners(self) -> dict[str, str]:
+        """Return every output that people may ask for with its control; "" where it has none any more."""
+        return self.desk.owners()
+
+    def locks(self) -> Mapping[str, tuple[str, int]]:
+        """Return what is locked: output, by whom, and when (UTC ms)."""
+        return self.desk.locks
 
     def lock(self, output: str, who: str, now: Moment) -> Said:
         """Lock an output for maintenance until it is unlocked; return why not, or what is to be done."""

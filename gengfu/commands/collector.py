@@ -19,13 +19,14 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
+from gengfu.service_manager import service_manager
 from gengfu.words import counted
 
 if TYPE_CHECKING:
     from collector.backup import Progress
     from collector.settings import Loaded
 
-app = typer.Typer(help="The centre: set it up, check its settings, run it, back it up.", no_args_is_help=True)
+app = typer.Typer(help="The centre: set it up, check, run and back it up.", no_args_is_help=True)
 
 EXTRA = "this command needs the collector: pip install gengfu[collector]"
 PACKAGES = (
@@ -312,14 +313,18 @@ def _say(sentence: str) -> None:
 async def _serve(loaded: "Loaded") -> None:
     from collector.service import World, running
 
-    stop = asyncio.Event()
+    stop, manager = asyncio.Event(), service_manager()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running(loaded, World.real()) as collector:
         typer.echo(json.dumps({"url": collector.url}))
         sys.stdout.flush()
+        watching = asyncio.create_task(manager.watch(collector.pulse.stuck))
+        manager.ready()
         await stop.wait()
+        manager.stopping()
+        watching.cancel()
 
 
 @contextmanager

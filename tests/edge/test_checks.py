@@ -144,6 +144,10 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
         ("self_off_s = 60 ", "self_off_s = 9000 ", "more than the output's timer can do; 3276.7 at most"),
         ('fail_state = "off"', 'fail_state = "hold"', "a timer would switch off an output that fails 'hold'"),
         ('fail_state = "off"', 'fail_state = "local"', "controls[0].longest_run_s: time alone would switch off an output that fails 'local'; remove longest_run_s"),
+        ('fail_state = "off"', 'fail_state = "on"\nruns_per_day_max = 20', "controls[0].runs_per_day_max: a count of runs would withhold an output that fails 'on'; remove runs_per_day_max"),
+        ('fail_state = "off"', 'fail_state = "local"\nruns_per_day_max = 20', "controls[0].runs_per_day_max: a count of runs would withhold an output that fails 'local'"),
+        ('fail_state = "off"', 'fail_state = "on"', "controls[0].effect: only runs with a longest time are judged by it, and an output that fails 'on' has none; remove effect"),
+        ('fail_state = "off"', 'fail_state = "on"\nproves = { point = "station/pm10", above = 1, runs_without_max = 2 }', "controls[0].proves.runs_without_max: runs without effect never lock out an output that fails 'on'"),
         ('fail_state = "off"\n', "", "controls[0].fail_state: is missing; add it"),
         ('profile = "waveshare_relay_8"', 'profile = "relay_board_8"', "controls[0].self_off_s: relays/relay_1 has no timer of its own; remove self_off_s"),
         ("effect = { falls", 'proves = { point = "station/pm10", falls_by_percent = 10, within_s = 1800 }\neffect = { falls', "controls[0].proves.within_s: the run ends before its effect is asked for; less than longest_run_s = 1800"),
@@ -179,6 +183,25 @@ def test_each_mistake_is_told_with_what_and_remedy(tmp_path: Path, old: str, new
     """Read by somebody in the street with gloves on."""
     told = broken(tmp_path, old, new)
     assert any(expected in problem for problem in told), told
+
+
+@pytest.mark.parametrize(
+    ("stop", "told"),
+    [
+        ("mean_s = 60, below = 120, held_s = 300", "start and stop look at differing points or means"),
+        ("mean_s = 300, below = 150", "start and stop have the same limit"),
+    ],
+)
+def test_what_could_switch_by_turns_without_a_rest_is_noted(tmp_path: Path, stop: str, told: str) -> None:
+    """A contactor is worn out in a night; with a rest nothing is said."""
+    file = tmp_path / "edge.toml"
+    changed = TEXT.replace("mean_s = 300, below = 120, held_s = 300", stop)
+    assert changed != TEXT
+    file.write_text(changed)
+    assert not any("shortest_rest_s" in note for note in checks.notes(*checks.load(file)))
+    file.write_text(changed.replace("\nshortest_rest_s = 600\n", "\n"))
+    [note] = [note for note in checks.notes(*checks.load(file)) if "shortest_rest_s" in note]
+    assert note.startswith(f"dust-spray: stop: {told}")
 
 
 def test_a_board_without_a_timer_is_not_left_alone_with_what_must_fail_off(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from gengfu.commands import (
     cases,
     collector,
     command,
+    configuration,
     edge,
     grids,
     incidents,
@@ -39,6 +40,7 @@ GROUPS = {
     "cases": cases.app,
     "edge": edge.app,
     "collector": collector.app,
+    "configuration": configuration.app,
     "command": command.app,
     "grids": grids.app,
     "incidents": incidents.app,
@@ -83,9 +85,11 @@ def real(*words: str) -> subprocess.CompletedProcess[str]:
 def test_no_summary_is_cut_off_and_no_type_of_python_shows(name: str) -> None:
     """A value is called FILE, FOLDER or ID."""
     for page in pages(name, GROUPS[name]):
-        assert "..." not in page.replace("[ARGS]...", "").replace("[FILE]...", "").replace(
-            "FILE...", ""
-        ).replace("{ADDRESS}...", "").replace("[MATCHER]...", "").replace("MATCHER...", "")
+        assert "..." not in page.replace("[ARGS]...", "").replace("[PORT]...", "").replace(
+            "[FILE]...", ""
+        ).replace("FILE...", "").replace("{ADDRESS}...", "").replace("{FILE}...", "").replace(
+            "[MATCHER]...", ""
+        ).replace("MATCHER...", "")
         assert not re.search(r"--\w+ <", page), page
         assert "--no-" not in page
 

@@ -10,7 +10,7 @@ from sqlalchemy import Row, func, select
 from sqlalchemy import insert as plain_insert
 
 from collector.alarms import standings
-from collector.alarms.book import AlarmBook
+from collector.alarms.book import AlarmBook, Ended
 from collector.alarms.conditions import Conditions
 from collector.alarms.happening import Alarm
 from collector.alarms.operating import Asked, Operators
@@ -20,6 +20,7 @@ from collector.alarms.timing import Timers
 from collector.alarms.transitions import Happening
 from collector.database import Database
 from collector.people.roles import Actor, Role
+from collector.postgresql import Postgresql
 from collector.tables import audit, devices, gateways
 from contract.events import AlarmCleared, Priority
 from contract.samples import ClockState
@@ -56,7 +57,7 @@ def alarm(number: int, **changes: Any) -> Alarm:
 class Room:
     """Alarms from their book to their timers, over one file."""
 
-    path: Path
+    path: Path | Postgresql
     settings: AlarmSettings = SETTINGS
     now_ms: int = NOW_MS
     number: int = 0
@@ -89,15 +90,13 @@ class Room:
         told = {"raised_ms": self.now_ms, "received_ms": self.now_ms} | changes
         new = alarm(self.number, **told)
         self.given[new.id] = new
-        self.database.write_now(lambda db: self.book.raised(db, new))
+        self.database.write_now(lambda db: self.book.take(db, [new]))
         return new
 
     def cleared(self, of: Alarm) -> None:
         """End an occurrence now."""
         event = AlarmCleared(of.id, self.now_ms, of.rule, of.device, of.point)
-        self.database.write_now(
-            lambda db: self.book.cleared(db, of.gateway, event, self.now_ms, backfill=False)
-        )
+        self.database.write_now(lambda db: self.book.take(db, [Ended(of.gateway, event, self.now_ms)]))
 
     def row(self, of: Alarm) -> Row[Any]:
         """Return where a source stands."""
@@ -148,7 +147,7 @@ class Room:
 
 
 @contextmanager
-def opened(path: Path, settings: AlarmSettings = SETTINGS) -> Iterator[Room]:
+def opened(path: Path | Postgresql, settings: AlarmSettings = SETTINGS) -> Iterator[Room]:
     """Open a room in a file."""
     room = Room(path, settings)
     room.open()

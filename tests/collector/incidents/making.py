@@ -1,10 +1,12 @@
 """What the tests of incidents make: alarms, told to the book of a standing centre."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from sqlalchemy import select
 
+from collector.alarms.book import Ended
 from collector.alarms.happening import Alarm
 from collector.incidents.tables import incident_members, incidents
 from collector.service import Collector
@@ -62,22 +64,24 @@ def alarm(number: int, **changes: Any) -> Alarm:
 def raise_(collector: Collector, *alarms: Alarm) -> None:
     """Tell the centre's book of them, each in a transaction of its own."""
     for each in alarms:
-        collector.state.write_now(partial(collector.rooms.alarm_book.raised, alarm=each))
+        collector.state.write_now(partial(collector.rooms.alarm_book.take, told=[each]))
+
+
+def end(alarm: Alarm, at_ms: int) -> Ended:
+    """Return an alarm's return to normal."""
+    event = AlarmCleared(alarm.id, at_ms, alarm.rule, alarm.device, alarm.point)
+    return Ended(alarm.gateway, event, at_ms)
 
 
 def clear(collector: Collector, *alarms: Alarm, at_ms: int = NOW_MS + 60_000) -> None:
     """Tell the centre's book that they returned to normal."""
     for each in alarms:
-        event = AlarmCleared(each.id, at_ms, each.rule, each.device, each.point)
-        collector.state.write_now(
-            partial(
-                collector.rooms.alarm_book.cleared,
-                gateway=each.gateway,
-                event=event,
-                received_ms=at_ms,
-                backfill=False,
-            )
-        )
+        tell(collector, [end(each, at_ms)])
+
+
+def tell(collector: Collector, told: Sequence[Alarm | Ended]) -> None:
+    """Tell the centre's book of all that happened at once."""
+    collector.state.write_now(partial(collector.rooms.alarm_book.take, told=told))
 
 
 def found(collector: Collector) -> list[Any]:

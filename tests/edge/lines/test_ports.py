@@ -9,8 +9,9 @@ import pytest
 
 from edge.lines.direction import Rts
 from edge.lines.line import Direction, LineError
+from edge.lines.port import SerialSettings
 from edge.lines.ports import by_path, is_pty, latency_timer, lowered_latency_ms
-from edge.lines.serial_port import SerialLine, SerialSettings
+from edge.lines.serial_port import SerialLine
 from edge.lines.timing import Timing
 from tests.edge.support import read_request
 
