@@ -13,6 +13,7 @@ import typer
 from rich.console import Console, RenderableType
 
 from gengfu.commands import (
+    edge_bundle,
     edge_configuration,
     edge_doctor,
     edge_hand,
@@ -208,3 +209,4 @@ edge_point.add_to(app)
 edge_watch.add_to(app)
 edge_configuration.add_to(app)
 edge_update.add_to(app)
+edge_bundle.add_to(app)
