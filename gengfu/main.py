@@ -47,6 +47,7 @@ GROUPS = (
     "grids",
     "platforms",
     "command",
+    "gateways",
     "lamps",
     "messages",
     "on_call",

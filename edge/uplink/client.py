@@ -63,7 +63,7 @@ class Client(aiomqtt.Client):
         super().__init__(
             broker.host,
             broker.port,
-            identifier=f"gengfu-{'-'.join(names)}",
+            identifier=topics.client_id(*names),
             protocol=aiomqtt.ProtocolVersion.V5,
             clean_start=True,  # acknowledgements are repeated on hello; an old queue of them is of no use
             keepalive=broker.keepalive_s,
