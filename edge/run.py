@@ -8,7 +8,7 @@ import os
 import random
 import signal
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,6 +30,10 @@ from edge.desired.judging import Verifier
 from edge.desired.shelf import Shelf
 from edge.following import Following
 from edge.gateway import Gateway
+from edge.identity import folder as identity_folder
+from edge.identity import link_tls
+from edge.identity.folder import IdentityFolder
+from edge.identity.renewal import Knowing, Renewing
 from edge.keeping_time import KeepingTime
 from edge.lamps.night_file import KeepingNights
 from edge.lines import from_settings
@@ -59,6 +63,7 @@ def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callabl
     is lost that way, never for service.
     """
     settings, profiles = checks.load(settings_file)
+    base = settings_file.parent
     state = settings_file.parent / settings.state_folder
     lock = state_folder.locked(state)
     _log.info(
@@ -90,7 +95,9 @@ def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callabl
         open_now=False,
     )
     try:
-        asyncio.run(_serve(settings, profiles, buffer, clock, delete_on_puback=delete_on_puback, ready=ready))
+        asyncio.run(
+            _serve(settings, profiles, buffer, clock, base, delete_on_puback=delete_on_puback, ready=ready)
+        )
     finally:
         if lock is not None:
             os.close(lock)
@@ -101,11 +108,13 @@ async def _serve(
     profiles: dict[str, Profile],
     buffer: Buffer,
     clock: SystemClock,
+    base: Path,
     *,
     delete_on_puback: bool,
     ready: Callable[[], None],
 ) -> None:
     keeper = OnThread()
+    knowing = Knowing(lambda: clock.latest)
     gateway = Gateway(settings, profiles, from_settings.lines(settings), clock, fresh_id)
     randomness = random.Random()  # noqa: S311 - spreads retries, guards nothing
     kept = settings.buffer
@@ -137,6 +146,7 @@ async def _serve(
         synchronise_wait_s=settings.clock.synchronise_wait_s,
         documents=documents,
         desk=asking.desk,
+        tls=link_tls.of(settings, base, knowing),
     )
     recorder = Recorder(
         buffer,
@@ -173,6 +183,7 @@ async def _serve(
         asyncio.create_task(reporting.run()),
         asyncio.create_task(documents.run()),
         *(asyncio.create_task(loop) for loop in asking.loops()),
+        *_renewing(settings, base, knowing, uplink, clock, randomness),
         *(asyncio.create_task(each.run()) for each in kept_beside),
     ]
     for task in background:
@@ -204,6 +215,27 @@ async def _serve(
     for failure in ended:
         if isinstance(failure, Exception):
             raise failure
+
+
+def _renewing(
+    settings: Settings,
+    base: Path,
+    knowing: Knowing,
+    uplink: Uplink,
+    clock: SystemClock,
+    randomness: random.Random,
+) -> Iterator[asyncio.Task[None]]:
+    """Yield what renews the certificate, where the settings say by whom."""
+    if not settings.identity.centre:
+        return
+
+    def down_s() -> float:
+        since_s = uplink.down_since_s
+        return 0.0 if since_s is None else clock.s() - since_s
+
+    files = IdentityFolder(base / settings.state_folder / identity_folder.NAME)
+    renewing = Renewing(settings, files, knowing, randomness, down_s=down_s)
+    yield asyncio.create_task(renewing.run())
 
 
 def _heed_signals(gateway: Gateway) -> None:

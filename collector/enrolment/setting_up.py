@@ -1,7 +1,5 @@
 """A centre's folder made ready for gateways with identities: authority, certificates, broker, settings."""
 
-import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from collector.enrolment.authority import Authority
 from collector.enrolment.authority_files import PRIVATE, PUBLIC, key_pem, write_new
 from collector.enrolment.names import collector_name
 from collector.enrolment.settings import Enrolment
+from toml_files import Value, with_keys
 
 ROOT_VALID_DAYS = 25 * 365
 OWN_VALID_DAYS = 10 * 365
@@ -93,15 +92,14 @@ def settings(example: str, site: Site) -> str:
     """Return the example with what this centre needs: the rest of it stays as it is."""
     host = site.hosts[0]
     shown = f"[{host}]" if ":" in host else host
-    text = set_key(example, "", "district", site.district)
-    broker: dict[str, str | int] = {
+    broker: dict[str, Value] = {
         "host": "localhost",
         "port": site.broker_port,
         "tls_ca_file": "ca/ca.pem",
         "tls_cert_file": "tls/collector.pem",
         "tls_key_file": "tls/collector_key.pem",
     }
-    enrolment: dict[str, str | int] = {
+    enrolment: dict[str, Value] = {
         "ca_cert_file": "ca/ca.pem",
         "ca_key_file": "ca/ca_key.pem",
         "port": site.enrolment_port,
@@ -111,26 +109,8 @@ def settings(example: str, site: Site) -> str:
         "crl_file": "broker/crl.pem",
         "broker_pid_file": "broker/mosquitto.pid",
     }
-    for table, values in {"broker": broker, "enrolment": enrolment}.items():
-        for key, value in values.items():
-            text = set_key(text, table, key, value)
-    return text
-
-
-def set_key(text: str, table: str, key: str, value: str | int) -> str:
-    """Return settings with one key of a table set where its line stands, commented out or not; ValueError."""
-    lines = text.splitlines(keepends=True)
-    begin = 0 if not table else lines.index(f"[{table}]\n") + 1
-    ends = (at for at in range(begin, len(lines)) if lines[at].startswith("["))
-    pattern = re.compile(rf'^(?:# )?{key} = (?:"[^"]*"|[^ #\n]+)( *)(#.*)?$')
-    for at in range(begin, next(ends, len(lines))):
-        if found := pattern.match(lines[at].rstrip("\n")):
-            told = f"{key} = {json.dumps(value, ensure_ascii=False)}"
-            if comment := found[2]:
-                told = f"{told:<{found.start(2) - 1}} {comment}"
-            lines[at] = f"{told}\n"
-            return "".join(lines)
-    raise ValueError(f"no {key} in [{table}] of the example")
+    text = example.replace('district = "north"', f'district = "{site.district}"', 1)
+    return with_keys(text, {"broker": broker, "enrolment": enrolment})
 
 
 def write(folder: Path, made: dict[str, tuple[bytes, int]]) -> None:
