@@ -10,7 +10,7 @@ from toml_files.writing import as_toml
 _TABLE = re.compile(r"^\s*\[\[?\s*([A-Za-z0-9_.-]+)\s*\]\]?\s*(#.*)?$")
 _VALUE = r'(?:"[^"\n]*"|\[[^\]\n]*\]|[^\s#\[\]"]+)'
 
-Value = str | int | bool | list[str]
+Value = str | int | float | bool | list[str]
 
 
 class SettingError(ValueError):

@@ -20,6 +20,8 @@ from collector.enrolment import names
 BACKDATED_S = 300
 """Certificates begin so long ago: who checks them may have a clock that is late."""
 SERIAL_BITS = 159
+SHORT_SERIAL_BITS = 63
+"""Of what lives for half an hour; by it nobody keeps in mind that it was revoked."""
 REVOKED_MAX = 100_000
 
 

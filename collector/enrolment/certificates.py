@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, delete, func, select
 
 from collector.database import insert
 from collector.enrolment import codes
-from collector.enrolment.authority import REVOKED_MAX, Revoked
+from collector.enrolment.authority import REVOKED_MAX, SHORT_SERIAL_BITS, Revoked
 from collector.enrolment.tables import gateway_certificates, revocations
 from collector.people import audit
 from collector.people.roles import Actor
@@ -125,6 +125,8 @@ def take_over(connection: Connection, listed: list[Revoked], not_after_ms: int) 
     """Take over what a former list revokes and the tables do not know: a restored centre forgets none."""
     added = 0
     for each in listed[:REVOKED_MAX]:
+        if each.serial.bit_length() <= SHORT_SERIAL_BITS + 1:
+            continue
         statement = insert(connection, revocations).values(
             serial=serial_text(each.serial),
             gateway="",

@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from collector.database import Database
 from collector.enrolment import authority_files, certificates, names
-from collector.enrolment.authority import Authority, Revoked
+from collector.enrolment.authority import SHORT_SERIAL_BITS, Authority, Revoked
 from collector.enrolment.certificates import DAY_MS
 from collector.enrolment.settings import Enrolment
 from collector.world import World
@@ -178,7 +178,7 @@ class Cutting:
 
     def _short_lived(self, name: str) -> "_ShortLived":
         key = ec.generate_private_key(ec.SECP256R1())
-        serial = self._world.random.getrandbits(158) + 1
+        serial = self._world.random.getrandbits(SHORT_SERIAL_BITS) + 1
         certificate = self._authority.client(
             name, key.public_key(), serial=serial, now_ms=self._world.now_ms(), valid_days=SHORT_LIVED_DAYS
         )

@@ -33,6 +33,8 @@ class Site:
     user: str
     """As whom the broker runs: whose the files are."""
     broker_port: int = broker_files.BROKER_PORT
+    broker_host: str = ""
+    """On which of this machine's addresses it listens; empty: all."""
     enrolment_port: int = Enrolment.model_fields["port"].default
 
     @property
@@ -60,7 +62,7 @@ def files(
         "broker/acl": (broker_files.access(site.district).encode(), PUBLIC),
         "broker/mosquitto.conf": (
             broker_files.configuration(
-                (folder / "broker").absolute(), site.user, port=site.broker_port
+                (folder / "broker").absolute(), site.user, port=site.broker_port, host=site.broker_host
             ).encode(),
             PUBLIC,
         ),
