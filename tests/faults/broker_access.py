@@ -26,6 +26,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from contract import topics
@@ -55,7 +56,7 @@ class _Client(mqtt.Client):
     def _handle_pubrec(self) -> Any:
         packet = bytes(self._in_packet["packet"])
         self.received(int.from_bytes(packet[:2], "big"), packet[2] if len(packet) > 2 else 0)
-        return super()._handle_pubrec()  # type: ignore[no-untyped-call]
+        return super()._handle_pubrec()
 
 
 @dataclass
@@ -67,6 +68,7 @@ class Node:
     client_id: str
     will: tuple[str, bool] | None = None
     username: str = ""
+    patience_s: float = PATIENCE_S
     heard: list[tuple[str, bytes]] = field(default_factory=list)
     answers: dict[int, int] = field(default_factory=dict)
     losses: int = 0
@@ -92,7 +94,10 @@ class Node:
         made.reconnect_delay_set(60, 60)  # who is cut stays away: it is to be seen
         made.connect(NAME, self.site.port, keepalive=60)
         made.loop_start()
-        if not self.until(lambda: self._connected is not None) or self._connected:
+        if not self.until(lambda: self._connected is not None or self.losses > 0, self.patience_s) or (
+            self._connected != 0
+        ):
+            self.end()
             raise ConnectionError(f"{self.client_id}: not connected ({self._connected})")
 
     def until(self, holds: Callable[[], bool], limit_s: float = PATIENCE_S) -> bool:
@@ -104,7 +109,7 @@ class Node:
         self, topic: str, payload: bytes, qos: int = 1, *, retain: bool = False, alias: int = 0
     ) -> int:
         """Publish; return the message's number, 0 where the client itself refuses."""
-        properties = Properties(PacketTypes.PUBLISH)
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         if alias:
             properties.TopicAlias = alias
         try:
@@ -137,14 +142,14 @@ class Node:
         self.client.disconnect()
         self.client.loop_stop()
 
-    def _on_connect(self, _c: object, _u: object, _f: object, code: mqtt.ReasonCode, _p: object) -> None:
+    def _on_connect(self, _c: object, _u: object, _f: object, code: ReasonCode, _p: object) -> None:
         with self._news:
             self._connected = code.value
             self._news.notify_all()
 
     def _on_message(self, _c: object, _u: object, message: mqtt.MQTTMessage) -> None:
         with self._news:
-            self.heard.append((message.topic, message.payload))
+            self.heard.append((message.topic, bytes(message.payload)))
             self._news.notify_all()
 
     def _answered(self, mid: int, code: int) -> None:
