@@ -23,9 +23,7 @@ def with_keys(text: str, wanted: Mapping[str, Mapping[str, Value]]) -> str:
     A key that stands nowhere follows its table's header; a table that stands nowhere comes last. What comes
     out is read again: SettingError where anything but these keys became another.
     """
-    lines = text.splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        lines[-1] += "\n"
+    lines = [f"{line}\n" for line in text.removesuffix("\n").split("\n")]
     for table, keys in wanted.items():
         for key, value in keys.items():
             _set(lines, table, key, value)

@@ -48,13 +48,14 @@ class Listener:
     def __init__(self, answer: Answer, *, connections_max: int, timeout_s: float) -> None:
         """``timeout_s`` is for a whole connection: handshake, request and answer each."""
         self._answer, self._timeout_s = answer, timeout_s
-        self._connections_max, self._connections = connections_max, 0
+        self._connections_max = connections_max
+        self._connections: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
     async def serving(self, port: socket.socket, tls: ssl.SSLContext) -> AsyncIterator[None]:
         """Serve while the context is open; ``port`` is bound."""
         server = await asyncio.start_server(
-            self._served,
+            self._came,
             sock=port,
             ssl=tls,
             limit=READ_BYTES,
@@ -65,13 +66,21 @@ class Listener:
         try:
             yield
         finally:
-            server.close()  # connections end by their own limit
+            server.close()
+            for task in self._connections:
+                task.cancel()
+            await asyncio.gather(*self._connections, return_exceptions=True)
 
-    async def _served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._connections >= self._connections_max:
+    def _came(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve a connection in a task of ours, which ends with the port."""
+        if len(self._connections) >= self._connections_max:
             writer.transport.abort()
             return
-        self._connections += 1
+        task = asyncio.create_task(self._served(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._conversation(reader, writer)
@@ -81,7 +90,6 @@ class Listener:
             _log.debug("a connection for enrolment ended: %s", error)
         finally:
             writer.transport.abort()
-            self._connections -= 1
 
     async def _conversation(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_BYTES_MAX)

@@ -1,12 +1,14 @@
 """What the tests of enrolment make: keys, requests, an authority, a desk on a database of its own."""
 
+import asyncio
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -23,6 +25,7 @@ from collector.enrolment.settings import Enrolment
 from collector.people.roles import LOCAL
 from tests.collector.making import NOW_MS
 
+P = ParamSpec("P")
 DAY_MS = 86_400_000
 CODE = "ABCD-EFGH-JKMN-PQRS"
 _serials = count(1 << 100)
@@ -31,6 +34,16 @@ _serials = count(1 << 100)
 def serial() -> int:
     """Return a serial number that nothing else has."""
     return next(_serials)
+
+
+def on_a_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Run a test on a loop of its own."""
+
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        asyncio.run(test(*args, **kwargs))
+
+    return run
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:

@@ -169,31 +169,28 @@ def test_a_restored_centre_forgets_no_revocation(desk: Bench, tmp_path: Path) ->
         assert status(restored.renew(held, request(new_key()))) == 403
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(
-        st.one_of(
-            st.tuples(st.just("enrol"), st.integers(0, 1), st.integers(0, 2)),
-            st.tuples(st.just("code"), st.integers(0, 1), st.just(0)),
-            st.tuples(st.just("revoke"), st.just(0), st.just(0)),
-        ),
-        max_size=12,
-    )
+STEPS = st.one_of(
+    st.tuples(st.just("enrol"), st.integers(0, 1), st.integers(0, 2)),
+    st.tuples(st.just("code"), st.integers(0, 1), st.just(0)),
+    st.tuples(st.just("revoke"), st.just(0), st.just(0)),
 )
-def test_no_code_ever_serves_two_keys(tmp_path: Path, steps: list[tuple[str, int, int]]) -> None:
-    """Whatever is asked in which order."""
-    folder = tmp_path / str(len(list(tmp_path.iterdir())))
-    folder.mkdir()
-    keys = [new_key() for _ in range(3)]
-    with bench(folder) as desk:
-        made, served = 0, dict[str, set[int]]()
-        codes_ = ["2222-2222-2222-2222", "3333-3333-3333-3333"]
-        for what, which, key in steps:
-            if what == "code":
-                made += 1
-                codes_[which] = desk.code(code=f"{which}{made}{CODE}")
-            elif what == "revoke":
-                desk.state.write_now(lambda db: certificates.revoke(db, LOCAL, desk.now_ms, "gw-1", "stolen"))
-            elif isinstance(desk.enrol(codes_[which], request(keys[key])), x509.Certificate):
-                served.setdefault(codes_[which], set()).add(key)
-        assert all(len(each) == 1 for each in served.values())
+KEYS = [new_key() for _ in range(3)]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(STEPS, max_size=12))
+def test_no_code_ever_serves_two_keys(desk: Bench, steps: list[tuple[str, int, int]]) -> None:
+    """Whatever is asked in which order; each story is of another gateway."""
+    desk.now_ms += 1
+    gateway, served = f"gw-{desk.now_ms}", dict[str, set[int]]()
+    known = ["2222-2222-2222-2222", "3333-3333-3333-3333"]
+    for number, (what, which, key) in enumerate(steps):
+        if what == "code":
+            known[which] = desk.code(gateway, f"{number}{CODE}")
+        elif what == "revoke":
+            desk.state.write_now(lambda db: certificates.revoke(db, LOCAL, desk.now_ms, gateway, "stolen"))
+        else:
+            answer = desk.enrol(known[which], request(KEYS[key], gateway), gateway)
+            if isinstance(answer, x509.Certificate):
+                served.setdefault(known[which], set()).add(key)
+    assert all(len(each) == 1 for each in served.values())
