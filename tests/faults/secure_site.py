@@ -183,12 +183,18 @@ class SecureSite:
         return Identity(self.folder / "tls/collector.pem", self.folder / "tls/collector_key.pem")
 
     def identity(
-        self, name: str, *, valid_days: float = 30, at_ms: int | None = None, by: Authority | None = None
+        self,
+        name: str,
+        *,
+        valid_days: float = 30,
+        at_ms: int | None = None,
+        by: Authority | None = None,
+        district: str = DISTRICT,
     ) -> Identity:
         """Issue a gateway's certificate past the port of enrolment."""
         key, serial = ec.generate_private_key(ec.SECP256R1()), new_serial()
         made = (by or self.authority).gateway(
-            DISTRICT, name, key.public_key(), serial=serial, now_ms=at_ms or now_ms(), valid_days=valid_days
+            district, name, key.public_key(), serial=serial, now_ms=at_ms or now_ms(), valid_days=valid_days
         )
         place = self._issued / f"{serial:x}"
         cert, secret = place.with_suffix(".pem"), place.with_suffix(".key")

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from collector.database import Database
 from collector.enrolment import authority, codes, listener
-from collector.enrolment.answering import Answering
+from collector.enrolment.answering import Answering, Told, certificates_told
 from collector.enrolment.authority import Authority
 from collector.enrolment.authority_files import key_pem
 from collector.enrolment.codes import NewCode
@@ -136,10 +136,8 @@ class Centre:
             loop.close()
 
 
-def listener_told(centre: Centre, path: str) -> object:
+def listener_told(centre: Centre, path: str) -> Told:
     """Answer cacerts with strangers beside the authority."""
-    from collector.enrolment.answering import Told, certificates_told
-
     if path.endswith("cacerts"):
         return certificates_told((*centre.offered, *centre.authority.chain))
     return Told(200, b"{}")

@@ -8,7 +8,8 @@ from random import Random
 
 import pytest
 
-from collector.enrolment import authority_files, certificates, cutting
+from collector.enrolment import authority_files, certificates
+from collector.enrolment.authority import SHORT_SERIAL_BITS
 from collector.enrolment.cutting import Cut, CutError, Cutting, hang_up
 from collector.enrolment.settings import Enrolment
 from collector.people.roles import LOCAL
@@ -101,4 +102,4 @@ def test_a_list_file_is_replaced_whole(tmp_path: Path) -> None:
 def test_what_lives_for_half_an_hour_is_marked_by_its_serial(desk: Bench, tmp_path: Path) -> None:
     """So that a list that is taken over does not keep it for ever."""
     made = cutter(desk, tmp_path)._short_lived("probe@north")
-    assert made.serial.bit_length() <= cutting.SHORT_SERIAL_BITS + 1
+    assert made.serial.bit_length() <= SHORT_SERIAL_BITS + 1
