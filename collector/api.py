@@ -65,8 +65,12 @@ LISTS = (
     "grids",
 )
 
-REFUSALS: dict[int | str, dict[str, Any]] = {code: {"model": RefusalView} for code in (400, 401, 403, 422)}
-"""Every request may be refused so: 400 where it is no JSON at all, 401 and 403 by ``collector.people``."""
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    code: {"model": RefusalView} for code in (400, 401, 403, 413, 422)
+}
+"""Every request may be refused so: 400 where it is no JSON at all, 401 and 403 by ``collector.people``,
+413 by ``collector.bodies``.
+"""
 
 SHUT: dict[int | str, dict[str, Any]] = {401: REFUSALS[401], 403: REFUSALS[403]}
 

@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from collector import postgresql as engines
 from collector.postgresql import Postgresql
@@ -42,7 +42,9 @@ class Database:
             name = place.stem
             place.parent.mkdir(parents=True, exist_ok=True)
             self._writer = _engine(place, begin="BEGIN IMMEDIATE")
-            self._reader = _engine(place, begin="BEGIN", pragmas=("PRAGMA query_only = ON",))
+            self._reader = _engine(
+                place, begin="BEGIN", pragmas=("PRAGMA query_only = ON",), kept=READERS_MAX
+            )
         self._connection = self._writer.connect()
         try:
             _migrate(self._connection, schema)
@@ -97,10 +99,11 @@ def insert(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.
     return sqlite.insert(table)
 
 
-def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...] = ()) -> Engine:
+def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...] = (), kept: int = 0) -> Engine:
+    """Return an engine; it keeps so many connections: to open one costs more than most of what is asked."""
     engine = create_engine(
         f"sqlite:///{path}",
-        poolclass=NullPool,
+        **({"poolclass": QueuePool, "pool_size": kept} if kept else {"poolclass": NullPool}),
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,15 +12,28 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from collector import dead_letters, journal
 from collector.alarms.tables import annunciations, conditions, floods, silences
+from collector.cases.outgoing import Posting
 from collector.database import Database
 from collector.incidents.tables import incident_members, incidents
 from collector.people.settings import People
 from collector.people.tables import sessions
+from collector.platforms.tables import platform_statuses
 from collector.projections import Projection
 from collector.series import projection as series
 from collector.series.stores import StoreProjection
 from collector.settings import Limits
-from collector.tables import alarms, audit, commands, connections, events, gaps, lamp_nights, listening
+from collector.tables import (
+    alarms,
+    audit,
+    cases,
+    commands,
+    connections,
+    events,
+    gaps,
+    lamp_nights,
+    listening,
+    outbox,
+)
 from collector.telling.tables import messages, told
 
 _log = logging.getLogger(__name__)
@@ -59,6 +73,7 @@ class Housekeeping:
         self._series_stores = series_stores
         self._limits, self._now_ms, self._people = limits, now_ms, people
         self._after_series = 0
+        self._looked_rows: dict[int, int] = {}
 
     async def run(self) -> None:
         """Go round until cancelled; a round that fails is the next one's work."""
@@ -92,6 +107,9 @@ class Housekeeping:
             audit.c.row, [audit.c.at_ms < now_ms - self._people.audit_retention_days * DAY_MS]
         )
         await self._drop_rows(sessions.c.row, [sessions.c.expires_ms < now_ms])
+        for number, looked in enumerate(_looked_through(self._limits, now_ms)):
+            work = partial(_drop_some, looked=looked, after_row=self._looked_rows.get(number, 0))
+            self._looked_rows[number] = await self._state.write(work)
         await self._drop_samples(now_ms - self._limits.series_retention_days * DAY_MS)
         for _ in range(TRANSACTIONS_PER_ROUND_MAX):
             if not await self._store.write(series.compact):
@@ -188,6 +206,44 @@ def _old_of_lamps(
         (connections.c.id, [connections.c.id < connections_from, connections.c.until_ms.is_not(None)]),
         (listening.c.id, [listening.c.until_ms < before_ms]),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """Rows of a table that is looked through stretch by stretch, and which may go: most that are old stay."""
+
+    row: "Column[int]"
+    may_go: Sequence[ColumnElement[bool]]
+
+
+def _looked_through(limits: Limits, now_ms: int) -> list[_Looked]:
+    """Return what platforms were told, but for the first and the last of each case: they say whose it is,
+    and how the next is numbered; and what they told of cases that were closed as long ago.
+    """
+    later = outbox.alias()
+    is_followed = (
+        select(later.c.row).where(later.c.case_id == outbox.c.case_id, later.c.n > outbox.c.n).exists()
+    )
+    sent_ms = now_ms - limits.outbox_retention_days * DAY_MS
+    told_ms = now_ms - limits.platform_statuses_retention_days * DAY_MS
+    of_case = cases.c.id == platform_statuses.c.case_id
+    is_over = select(cases.c.row).where(of_case, cases.c.closed_ms < told_ms).exists()
+    is_done = outbox.c.state == Posting.DONE.value
+    return [
+        _Looked(outbox.c.row, [outbox.c.at_ms < sent_ms, is_done, outbox.c.n > 1, is_followed]),
+        _Looked(platform_statuses.c.row, [platform_statuses.c.received_ms < told_ms, is_over]),
+    ]
+
+
+def _drop_some(connection: Connection, looked: _Looked, after_row: int) -> int:
+    """Drop what may go of the next rows; return up to where that was, 0 where it begins anew."""
+    key = looked.row
+    following = select(key).where(key > after_row).order_by(key).limit(ROWS_AT_ONCE_MAX)
+    rows = connection.scalars(following).all()
+    if rows:
+        within = key > after_row, key <= rows[-1]
+        connection.execute(delete(key.table).where(*within, *looked.may_go))
+    return rows[-1] if len(rows) == ROWS_AT_ONCE_MAX else 0
 
 
 def _drop(connection: Connection, key: "Column[Any]", old: Sequence[ColumnElement[bool]]) -> int:

@@ -15,6 +15,9 @@ _log = logging.getLogger(__name__)
 POLL_INTERVAL_S = 1.0
 """A commit wakes the loop; this is for the case that it was missed."""
 
+PAUSE_S = 0.1
+"""Having caught up, it looks again after so long: what arrives meanwhile is taken together."""
+
 RETRY_INTERVAL_S = 2.0
 
 
@@ -77,6 +80,7 @@ class Keeper:
                 while await self.projection.advance():
                     self._moved()
                 self._moved()
+                await asyncio.sleep(PAUSE_S)
             except (SQLAlchemyError, OSError) as error:
                 if not self.failing:
                     _log.exception("projection %s cannot go on and is tried again", self.projection.name)

@@ -1,13 +1,17 @@
 """Gateways and their devices, as they tell of themselves."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlalchemy import insert as plain_insert
 
 from collector import connections
+from collector.held import Lookup
 from collector.tables import devices, gateways
 from contract.messages import DeviceEntry, Hello, State
+
+_NAMED = Lookup(select(devices), devices.c.gateway, devices.c.device)
 
 
 def is_known(connection: Connection, gateway: str) -> bool:
@@ -44,6 +48,11 @@ def devices_of(connection: Connection, names: Collection[str]) -> dict[str, list
     for gateway, device in rows:
         found.setdefault(gateway, []).append(device)
     return found
+
+
+def devices_named(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row[Any]]:
+    """Return what gateways say of devices, by (gateway, device), as far as they are known."""
+    return {(row.gateway, row.device): row for row in _NAMED.rows(connection, keys)}
 
 
 def add(connection: Connection, gateway: str, heard_ms: int) -> None:

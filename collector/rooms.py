@@ -44,8 +44,10 @@ class AlarmRooms:
         self._settings, self._state, self._world = settings, state, world
         state.write_now(lambda db: case_classes.seed(db, settings.case_classes, world.now_ms()))
         self.case_desk = CaseDesk(settings.cases, _deadlines(loaded))
-        self.labeller = Labeller(parts.find, area_digits=settings.incidents.area_digits)
-        self.conditions = Conditions(settings.alarms, now_ms=world.now_ms, area_of=self.labeller.area_of_part)
+        self.labeller = Labeller(parts.found, area_digits=settings.incidents.area_digits)
+        self.conditions = Conditions(
+            settings.alarms, now_ms=world.now_ms, areas_of=self.labeller.areas_of_parts
+        )
         self.operators = Operators(self.conditions, shelve_max_ms=settings.alarms.shelve_max_ms)
         self.alarm_timers = Timers(state, self.conditions, settings.alarms, now_ms=world.now_ms)
         self.incident_book = _incident_book(loaded, world, self.labeller, self.conditions)
@@ -55,7 +57,7 @@ class AlarmRooms:
             _opening(loaded, world, self.case_desk),
             utc_offset_min=settings.utc_offset_min,
             now_ms=world.now_ms,
-            incident_of=self.incident_book.of_alarm,
+            incidents_of=self.incident_book.of_alarms,
             tell_incident=name_case,
         )
         self.case_timers = CaseTimers(

@@ -18,6 +18,7 @@ from collector import backup, journal, key_file
 from collector.alarms import figures as alarm_figures
 from collector.alarms.projection import AlarmProjection
 from collector.api import Sources, application
+from collector.bodies import BodyBounds
 from collector.commands import api as command_api
 from collector.commands.book import CommandBook
 from collector.commands.publisher import CommandPublisher
@@ -58,6 +59,9 @@ from collector.platforms.desk_stages import DeskStages
 from collector.platforms.outbox import Tools
 from collector.platforms.running import Platforms
 from collector.projections import Keeper, Projection, Redone
+from collector.rollouts import api as rollout_api
+from collector.rollouts.book import RolloutBook
+from collector.rollouts.running import RolloutRunner
 from collector.rooms import AlarmRooms
 from collector.series.influx import InfluxStore
 from collector.series.projection import SeriesProjection
@@ -66,12 +70,11 @@ from collector.settings import Http, Loaded, SeriesStore
 from collector.telling import api as telling_api
 from collector.telling.desk import TellingDesk
 from collector.world import World
-from contract.desired import DesiredKind, object_problems
+from contract.desired import DesiredKind, configuration_problems, object_problems
 from contract.signing import SigningKey
 
 __all__ = ["Collector", "CollectorError", "World", "people_offline", "redo", "running"]
 
-START_TIMEOUT_S = 10.0
 START_POLL_S = 0.01
 STOP_TIMEOUT_S = 2
 CANCEL_AGAIN_S = 1.0
@@ -115,6 +118,8 @@ class Collector:
             retry_max_s=settings.desired.retry_max_s,
             history_max=settings.desired.history_max,
         )
+        self.rollout_book = RolloutBook(desired, now_ms=world.now_ms, new_id=world.new_id)
+        self.rollout_runner = RolloutRunner(state, self.rollout_book)
         commanding = CommandBook(settings.district, key, now_ms=world.now_ms, new_id=world.new_id)
         self.alarms = AlarmProjection(
             state,
@@ -218,8 +223,8 @@ class Collector:
                 desired_api.Desk(
                     state,
                     desired,
-                    dict.fromkeys(DesiredKind, object_problems),
-                    settings.desired.push_bytes_max,
+                    dict.fromkeys(DesiredKind, object_problems)
+                    | {DesiredKind.CONFIGURATION: configuration_problems},
                     world.now_ms,
                 )
             ),
@@ -227,6 +232,7 @@ class Collector:
             self.enrolment.router(),
             command_api.router(command_api.Sources(state, commanding, world.now_ms)),
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
+            rollout_api.router(rollout_api.Sources(state, self.rollout_book, world.now_ms)),
             period_api.router(period_api.Sources(state, PeriodDesk(desired, world.now_ms), world.now_ms)),
             lamp_api.router(lamps),
             telling_api.router(self.telling.sources),
@@ -247,6 +253,7 @@ class Collector:
         district, offset_min = loaded.settings.district, loaded.settings.utc_offset_min
         pages = console.Sources(self.state, self.store, loaded.profiles, district, offset_min, world.now_ms)
         self.app.include_router(console.router(pages))
+        self.app.add_middleware(BodyBounds, settings=loaded.settings)
         self.app.add_middleware(Doors, desk=self.people, site=site)
         self.app.add_middleware(DatabaseGone)
         self.app.add_middleware(GuardedHeaders, site=site)
@@ -261,6 +268,7 @@ class Collector:
         yield from self.rooms.loops()
         yield from self.enrolment.loops()
         yield self.fleet.run()
+        yield self.rollout_runner.run()
         yield self.platforms.run()
         if self.telling.teller:
             yield self.telling.teller.run()
@@ -323,11 +331,10 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
         server = _Server(_configuration(collector.app, loaded))
         async with _enrolling(collector.enrolment), asyncio.TaskGroup() as tasks:
             work = [tasks.create_task(loop) for loop in collector.loops()]
-            tasks.create_task(server.serve(sockets=[listener]))
+            serving = tasks.create_task(server.serve(sockets=[listener]))
             try:
-                async with asyncio.timeout(START_TIMEOUT_S):
-                    while not server.started:
-                        await asyncio.sleep(START_POLL_S)
+                while not server.started and not serving.done():  # however slow the machine is
+                    await asyncio.sleep(START_POLL_S)
                 collector.url = _url(listener, is_tls=loaded.tls is not None)
                 yield collector
             finally:

@@ -86,6 +86,7 @@ class Http(Strict):
     tls_cert_file: str = Field(default="", max_length=255)
     tls_key_file: str = Field(default="", max_length=255)
     behind_proxy: bool = False
+    body_bytes_max: int = Field(default=4 * 1024**2, ge=64 * 1024, le=64 * 1024**2)
     host: str = Field(default="127.0.0.1", max_length=64)
 
     @property
@@ -132,6 +133,8 @@ class Limits(Strict):
     journal_retention_days: Days = 90
     series_retention_days: Days = 730
     events_retention_days: Days = 730
+    outbox_retention_days: Days = 730
+    platform_statuses_retention_days: Days = 730
     lamp_nights_retention_days: Days = 1100
     connections_retention_days: Days = 1100
     connections_max: Count = 1_000_000
@@ -346,12 +349,14 @@ def _load_tls(settings: Settings, folder: Path, file: TomlFile) -> tuple[_Tls, l
             return None
 
     http, broker = settings.http, settings.broker
-    served = http.tls_cert_file and told(
-        "http", lambda: checked(folder / http.tls_cert_file, folder / http.tls_key_file)
-    )
-    reached = broker.tls_ca_file and told("broker", lambda: checked_broker(folder, broker))
+    served = reached = None
+    if http.tls_cert_file:
+        served = told("http", lambda: checked(folder / http.tls_cert_file, folder / http.tls_key_file))
+    if broker.tls_ca_file:
+        names = broker.tls_ca_file, broker.tls_cert_file, broker.tls_key_file
+        reached = told("broker", lambda: checked_broker(folder, *names))
     enrolment = told("enrolment", lambda: told_enrolment(settings.enrolment, folder))
-    return _Tls(served or None, reached or None, enrolment), problems
+    return _Tls(served, reached, enrolment), problems
 
 
 def _token(path: Path) -> str:

@@ -270,7 +270,10 @@ Index(
     sqlite_where=text("cleared_ms IS NOT NULL AND case_id IS NULL"),
     postgresql_where=text("cleared_ms IS NOT NULL AND case_id IS NULL"),
 )
-Index("alarms_waiting", alarms.c.row, sqlite_where=text("waits"), postgresql_where=text("waits"))
+_ACTIVE = text("cleared_ms IS NULL")
+Index("alarms_case_active", alarms.c.case_id, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE)
+# SQLite finds an index of some rows only where it is written as SQLAlchemy asks.
+Index("alarms_waiting", alarms.c.row, sqlite_where=text("waits = 1"), postgresql_where=text("waits"))
 
 outbox = Table(
     "outbox",

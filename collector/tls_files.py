@@ -4,7 +4,6 @@ import ssl
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -35,14 +34,6 @@ class BrokerTls:
         made.minimum_version = ssl.TLSVersion.TLSv1_2
         made.load_verify_locations(self.ca)
         return made
-
-
-class _Named(Protocol):
-    """What of ``[broker]`` is needed here."""
-
-    tls_ca_file: str
-    tls_cert_file: str
-    tls_key_file: str
 
 
 class TlsFileError(Exception):
@@ -77,16 +68,16 @@ def checked(cert: Path, key: Path) -> TlsFiles:
     return TlsFiles(cert.absolute(), key.absolute())
 
 
-def checked_broker(folder: Path, named: _Named) -> BrokerTls:
-    """Return what ``[broker]`` names, once it can be used; TlsFileError."""
-    ca = folder / named.tls_ca_file
+def checked_broker(folder: Path, ca_file: str, cert_file: str, key_file: str) -> BrokerTls:
+    """Return what ``[broker]`` names, once it can be used, without ``cert_file`` as nobody; TlsFileError."""
+    ca = folder / ca_file
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca)
     except (OSError, ssl.SSLError) as error:
         reason = _words(error) if isinstance(error, ssl.SSLError) else (error.strerror or str(error)).lower()
         remedy = "name the file of PEM that holds the authority's certificate"
         raise TlsFileError("tls_ca_file", f"{ca.name}: {reason}", remedy) from error
-    own = checked(folder / named.tls_cert_file, folder / named.tls_key_file) if named.tls_cert_file else None
+    own = checked(folder / cert_file, folder / key_file) if cert_file else None
     return BrokerTls(ca.absolute(), own)
 
 

@@ -19,14 +19,13 @@ from contract.limits import (
     VERSION,
     WHO_CHARACTERS_MAX,
 )
-from contract.names import Id, Name, Sequence, TimeMs
+from contract.names import NO_CONTROLS_PATTERN, Id, Name, Sequence, TimeMs
 
-Target = Annotated[
-    str,
-    msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_/-]*\Z", max_length=3 * NAME_CHARACTERS_MAX + 2),
-]
+TARGET_PATTERN = r"^[a-z0-9][a-z0-9_/-]*\Z"
+TARGET_CHARACTERS_MAX = 3 * NAME_CHARACTERS_MAX + 2
+Target = Annotated[str, msgspec.Meta(pattern=TARGET_PATTERN, max_length=TARGET_CHARACTERS_MAX)]
 """An output as ``device/point``; an alarm as its rule, or ``rule/device/point``."""
-Who = Annotated[str, msgspec.Meta(min_length=1, max_length=WHO_CHARACTERS_MAX)]
+Who = Annotated[str, msgspec.Meta(pattern=NO_CONTROLS_PATTERN, min_length=1, max_length=WHO_CHARACTERS_MAX)]
 
 
 class CommandKind(StrEnum):
@@ -81,11 +80,11 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def encode(command: Command) -> bytes:
-    """Return it as JSON, to be signed; ContractError where it breaks the contract."""
-    _check(command)
+    """Return it as JSON, to be signed; ContractError where nobody could read it."""
     data = msgspec.json.encode(command)
     if len(data) > COMMAND_BYTES_MAX // 2:
         raise ContractError(f"a command of {len(data)} bytes, {COMMAND_BYTES_MAX // 2} at most")
+    decode(data)
     return data
 
 

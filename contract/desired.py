@@ -4,6 +4,7 @@ They travel signed (``contract.signing``). What a body means is for whoever exec
 """
 
 import json
+import tomllib
 from enum import StrEnum
 
 import msgspec
@@ -22,6 +23,7 @@ class DesiredKind(StrEnum):
     LAMP_PLAN = "lamp_plan"
     LAMP_OVERRIDES = "lamp_overrides"
     LAMP_CONDITIONS = "lamp_conditions"
+    CONFIGURATION = "configuration"  # a gateway's settings, as TOML
 
 
 class Outcome(StrEnum):
@@ -32,6 +34,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     ROLLED_BACK = "rolled_back"  # it could not be executed: the former is in force again
     EXPIRED = "expired"  # it was in force until its end; nothing has followed it
+    OVERRIDDEN = "overridden"  # somebody has changed the settings at the gateway since: those hold
 
 
 class Refusal(StrEnum):
@@ -90,6 +93,15 @@ def object_problems(body: str) -> list[str]:
     except (ValueError, RecursionError) as error:
         return [f"is no JSON: {error}"]
     return [] if isinstance(told, dict) else ["is no JSON object"]
+
+
+def configuration_problems(body: str) -> list[str]:
+    """Return what is wrong with a body that must be TOML; only its gateway knows whether it can run so."""
+    try:
+        tomllib.loads(body)
+    except (ValueError, RecursionError) as error:
+        return [f"is no TOML: {error}"]
+    return []
 
 
 def _check(document: Desired) -> None:

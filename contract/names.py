@@ -15,6 +15,8 @@ Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN, max_length=NAME_CHARACT
 NameOrNone = Annotated[
     str, msgspec.Meta(pattern=r"^([a-z0-9][a-z0-9_-]*)?\Z", max_length=NAME_CHARACTERS_MAX)
 ]
+NO_CONTROLS_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
+"""No control characters: what people are called stands on terminals, and in lines of logs."""
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_CHARACTERS_MAX)]
 TimeMs = Annotated[int, msgspec.Meta(ge=0, le=TIME_MS_MAX)]
 """UTC, milliseconds since 1970-01-01T00:00:00Z."""

@@ -30,7 +30,11 @@ def load(path: Path) -> tuple[Settings, dict[str, Profile]]:
 
     TomlFileError lists every mistake with file, line, key and remedy.
     """
-    file = TomlFile.read(path)
+    return judged(TomlFile.read(path), path)
+
+
+def judged(file: TomlFile, path: Path) -> tuple[Settings, dict[str, Profile]]:
+    """Return the same of what was read already; relative folders begin beside ``path``."""
     settings = file.parse(Settings)
     known = catalogue.load_beside(path, file, settings.profile_folders)
     problems, profiles = _device_profiles(settings, known, file)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from contract.samples import Value
 from device_profiles.codec import Reading
-from edge.drivers.modbus import ModbusDevice
+from edge.drivers.modbus import WITHDRAWN, ModbusDevice
 from edge.drivers.modbus_pdu import ModbusError
 from edge.drivers.modbus_writes import broadcast
 from edge.rules.effects import Switch, Write
@@ -33,10 +33,16 @@ class Broadcast:
 Order = Switch | Write | Broadcast
 
 
+def always() -> bool:
+    """Say that an order stands."""
+    return True
+
+
 @dataclass
 class _Command:
     order: Order
     done: asyncio.Future[str]
+    stands: Callable[[], bool]
 
     def tell(self, error: str) -> None:
         """Tell whoever waits for it, if anybody still does."""
@@ -58,13 +64,16 @@ class Commands:
         """Say whether any waits."""
         return bool(self._waiting)
 
-    def add(self, order: Order) -> "asyncio.Future[str]":
-        """Queue an order; its future gets "" or the error's name, too_many_commands at once."""
+    def add(self, order: Order, stands: Callable[[], bool] = always) -> "asyncio.Future[str]":
+        """Queue an order; its future gets "" or the error's name, too_many_commands at once.
+
+        ``stands`` is asked right before it is sent: meanwhile somebody may have locked the output.
+        """
         done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         if len(self._waiting) >= COMMANDS_MAX:
             done.set_result("too_many_commands")
         else:
-            self._waiting.append(_Command(order, done))
+            self._waiting.append(_Command(order, done, stands))
         return done
 
     def concern(self, device: str) -> bool:
@@ -76,6 +85,9 @@ class Commands:
         """Do what was commanded meanwhile."""
         while self._waiting:
             command = self._waiting.popleft()
+            if not command.stands():
+                command.tell(WITHDRAWN)
+                continue
             match command.order:
                 case Broadcast() as order:
                     command.tell(await self._broadcast(order))
@@ -103,7 +115,7 @@ class Commands:
             commands[order.output.point] = self._waiting.popleft()
             values[order.output.point] = order.value
         device = self._device(first)
-        written = await device.write_and_read(values)
+        written = await device.write_and_read(values, lambda point: commands[point].stands())
         self._read_back(device, written.readings)
         for point, each in commands.items():
             each.tell(written.errors[point])

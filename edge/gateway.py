@@ -12,7 +12,7 @@ from device_profiles.schema import Profile
 from edge import reporting
 from edge.buffer.store import Buffer
 from edge.clock import Clock, Moment
-from edge.commands import Broadcast, Order
+from edge.commands import Broadcast, Order, always
 from edge.drivers import lessons
 from edge.drivers.modbus import Device, ModbusDevice
 from edge.lamps import fixtures
@@ -20,9 +20,10 @@ from edge.lamps.events import LampEffect, Send
 from edge.lamps.executor import Lamps
 from edge.lamps.nights import NightBook
 from edge.lines.line import Line
+from edge.newest import Newest
 from edge.polling import LinePoller, Polled, Stamps
 from edge.recorder import Recorder
-from edge.rules.effects import Answer, Emit, Ids, RuleEffect, Switch, Write
+from edge.rules.effects import Answer, Emit, Ids, RuleEffect, Switch, Withdraw, Write
 from edge.rules.engine import Engine
 from edge.settings import Device as DeviceSettings
 from edge.settings import Ref, Settings, ref
@@ -100,8 +101,7 @@ class Gateway:
         self.on_locks: Callable[[], None] = lambda: None
         """Told that an output was locked or unlocked."""
         self._audit_commit_timeout_s = settings.buffer.audit_commit_timeout_s
-        self._newest: dict[Ref, Switch | Write] = {}
-        """The last order for each output: one that has waited must not come after it."""
+        self._newest = Newest()
         self._stop = asyncio.Event()
         self._switching: set[asyncio.Task[object]] = set()
 
@@ -251,11 +251,13 @@ class Gateway:
                         if event.action in (ControlAction.LOCKED, ControlAction.UNLOCKED):
                             self.on_locks()
                 case Switch(on=True) if effect.output in recorded:
-                    self._newest[effect.output] = effect
+                    self._newest.take(effect)
                     self._begin(self._switched_on(effect))
                 case Switch() | Write():
-                    self._newest[effect.output] = effect
-                    self._begin(self._ordered(self._poller_of[effect.output.device], effect))
+                    self._newest.take(effect)
+                    self._begin(self._ruled(effect))
+                case Withdraw(output):
+                    self._newest.withdraw(output)
                 case Answer():
                     self.on_answer(effect)
                 case Send() if self._stop.is_set():
@@ -272,23 +274,30 @@ class Gateway:
         """Let the record of it be on disk first, if that does not take too long."""
         if self._recorder and not await self._recorder.kept(self._audit_commit_timeout_s):
             _log.warning("%s is switched on before the record of it is on disk", switch)
-        if self._newest[switch.output] is switch:
-            await self._ordered(self._poller_of[switch.output.device], switch)
+        if self._newest.stands(switch):
+            await self._ruled(switch)
 
     async def _sent(self, send: Send) -> None:
         """Give lamps their command, and tell what came of it."""
         error = await self._ordered(self.poller_of_line[send.line], send.order)
         self._do(self.lamps.sent(send, error, self._clock.now()))
 
+    def _ruled(self, order: Switch | Write) -> Coroutine[Any, Any, str]:
+        """Order what rules want; it is sent only if that still stands when its turn on the line comes."""
+        poller = self._poller_of[order.output.device]
+        return self._ordered(poller, order, lambda: self._newest.stands(order))
+
     @staticmethod
-    def _ordered(poller: LinePoller, order: Order) -> Coroutine[Any, Any, str]:
+    def _ordered(
+        poller: LinePoller, order: Order, stands: Callable[[], bool] = always
+    ) -> Coroutine[Any, Any, str]:
         match order:
             case Broadcast(point, value, profile):
                 return poller.broadcast(point, value, profile)
             case Switch():
-                return poller.switch(order)
+                return poller.switch(order, stands)
             case Write():
-                return poller.write(order)
+                return poller.write(order, stands)
 
 
 class _Drivers:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from contract.samples import ClockState, Measured, Quality, Row, Sample, Value
 from device_profiles.codec import Reading
 from edge.clock import Clock, Moment
-from edge.commands import Broadcast, Commands, Order
+from edge.commands import Broadcast, Commands, Order, always
 from edge.drivers.modbus import Answers, ModbusDevice, Words
 from edge.drivers.modbus_plan import Block
 from edge.drivers.read_cycle import Cycle
@@ -82,6 +82,8 @@ class Tally:
     timeouts: int = 0
     last_error: str = ""
     last_error_ms: int = 0
+    good: bool = False
+    """Whether it has given a good value."""
 
 
 class LinePoller:
@@ -121,16 +123,17 @@ class LinePoller:
         self._wake = Wake()
         self._stopping = False
 
-    async def switch(self, switch: Switch) -> str:
+    async def switch(self, switch: Switch, stands: Callable[[], bool] = always) -> str:
         """Switch an output and read it back; return "" or the error's name.
 
-        It waits for at most one transaction that is under way.
+        It waits for at most one transaction that is under way. Where it does not stand any more when its turn
+        comes, nothing is sent: WITHDRAWN.
         """
-        return await self._commanded(switch)
+        return await self._commanded(switch, stands)
 
-    async def write(self, write: Write) -> str:
+    async def write(self, write: Write, stands: Callable[[], bool] = always) -> str:
         """Write a value to an output and read it back, like ``switch``."""
-        return await self._commanded(write)
+        return await self._commanded(write, stands)
 
     async def broadcast(self, point: str, value: Value, profile: str) -> str:
         """Write a value to this point of all the line's devices of a profile, by its id, in one request.
@@ -140,8 +143,8 @@ class LinePoller:
         """
         return await self._commanded(Broadcast(point, value, profile))
 
-    async def _commanded(self, order: Order) -> str:
-        done = self._commands.add(order)
+    async def _commanded(self, order: Order, stands: Callable[[], bool] = always) -> str:
+        done = self._commands.add(order, stands)
         self._wake.set()
         return await done
 
@@ -256,6 +259,7 @@ class LinePoller:
         if not errors and not told and now.clock is ClockState.SYNCHRONISED:
             values = device.values(answers)
             if values is not None:
+                self.tallies[device.device.name].good = True
                 self._on_samples([self._stamps.row(device.device.name, device.names, values, now)], now)
                 return now
         readings = device.readings(answers, errors)
@@ -263,6 +267,8 @@ class LinePoller:
             readings.pop(name, None)
         if errors:
             readings = {name: reading for name, reading in readings.items() if reading.error != "stopped"}
+        if not (tally := self.tallies[device.device.name]).good:
+            tally.good = any(reading.quality is Quality.GOOD for reading in readings.values())
         self._on_samples(self._stamps.stamped(device.device.name, readings, now), now)
         return now
 

@@ -8,7 +8,8 @@ import os
 import random
 import signal
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import Enum, auto
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,12 +18,14 @@ from contract.desired import DesiredKind
 from contract.events import ClockStepped, DesiredReport
 from contract.samples import ClockState
 from contract.signing import KeyRing
-from device_profiles.schema import Profile
-from edge import checks, kernel_time, known_time, link_report, state_folder
+from edge import kernel_time, known_time, link_report, state_folder
 from edge.asking import Asking
 from edge.buffer.keeper import OnThread
 from edge.buffer.store import NOTHING_HELD, Buffer
 from edge.clock import Step, SystemClock, Timeline, wall_is_credible
+from edge.configuration import choosing
+from edge.configuration.choosing import Chosen, Ended
+from edge.configuration.desk import ConfigurationDesk, Seen
 from edge.controls import lock_file
 from edge.controls.lock_file import KeepingLocks
 from edge.desired.documents import Documents
@@ -62,15 +65,49 @@ def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callabl
     ``ready`` is called once lines, buffer and uplink are at work. ``delete_on_puback`` is for showing what
     is lost that way, never for service.
     """
-    settings, profiles = checks.load(settings_file)
-    base = settings_file.parent
-    state = settings_file.parent / settings.state_folder
+    chosen = choosing.choose(settings_file)
+    state = settings_file.parent / chosen.loaded.settings.state_folder
     lock = state_folder.locked(state)
+    try:
+        while True:
+            before: list[Ended] = []
+            try:
+                end = _lived(chosen, settings_file, delete_on_puback=delete_on_puback, ready=ready)
+                if end is _End.STOPPED:
+                    return
+            except _TrialFellError as fell:
+                before.append(choosing.given_up(settings_file, chosen, str(fell)))
+            chosen, ready = choosing.choose(settings_file, before), _nothing
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+class _End(Enum):
+    """Why a life of the gateway has ended."""
+
+    STOPPED = auto()
+    ANEW = auto()  # other settings are to be put in force, or have failed
+
+
+class _TrialFellError(Exception):
+    """A gateway that ran with settings on trial has fallen."""
+
+
+def _nothing() -> None:
+    """It was ready before."""
+
+
+def _lived(chosen: Chosen, settings_file: Path, *, delete_on_puback: bool, ready: Callable[[], None]) -> _End:
+    """Run with these settings; where a trial of them falls, it has failed."""
+    settings = chosen.loaded.settings
+    state = settings_file.parent / settings.state_folder
     _log.info(
-        "gateway %s of %s; lines: %d, devices: %d, alarms: %d, controls: %d, lamps: %d; broker %s:%d; "
-        "state in %s",
+        "gateway %s of %s; settings: %s; lines: %d, devices: %d, alarms: %d, controls: %d, lamps: %d; "
+        "broker %s:%d; state in %s",
         settings.gateway,
         settings.district,
+        chosen.origin(settings_file),
         len(settings.lines),
         len(settings.devices),
         len(settings.alarms),
@@ -94,25 +131,26 @@ def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callabl
         quarantined_files_max=settings.buffer.quarantined_files_max,
         open_now=False,
     )
+    serving = _serve(chosen, settings_file, buffer, clock, delete_on_puback=delete_on_puback, ready=ready)
     try:
-        asyncio.run(
-            _serve(settings, profiles, buffer, clock, base, delete_on_puback=delete_on_puback, ready=ready)
-        )
-    finally:
-        if lock is not None:
-            os.close(lock)
+        return asyncio.run(serving)
+    except Exception as error:
+        if not chosen.on_trial:
+            raise
+        _log.exception("the settings on trial let the gateway fall")
+        raise _TrialFellError(f"the gateway fell: {type(error).__name__}: {error}") from error
 
 
 async def _serve(
-    settings: Settings,
-    profiles: dict[str, Profile],
+    chosen: Chosen,
+    settings_file: Path,
     buffer: Buffer,
     clock: SystemClock,
-    base: Path,
     *,
     delete_on_puback: bool,
     ready: Callable[[], None],
-) -> None:
+) -> _End:
+    settings, profiles = chosen.loaded
     keeper = OnThread()
     knowing = Knowing(lambda: clock.latest)
     gateway = Gateway(settings, profiles, from_settings.lines(settings), clock, fresh_id)
@@ -120,9 +158,14 @@ async def _serve(
     kept = settings.buffer
     desired_keeper = OnThread("desired")  # a large document may take long to check
     asking = Asking(settings, buffer.path.parent, gateway, clock, fresh_id, lambda: recorder)
+    end = _Ending(gateway)
+    configuration = ConfigurationDesk(
+        chosen, settings_file, clock.now().s, lambda: _seen(gateway, uplink.heard_s), end.anew
+    )
     documents = _documents(
         settings,
         Following(settings, gateway, asking.by_hand.periods, lambda: clock.now().wall_ms),
+        configuration,
         buffer.path.parent,
         desired_keeper,
         clock,
@@ -146,7 +189,7 @@ async def _serve(
         synchronise_wait_s=settings.clock.synchronise_wait_s,
         documents=documents,
         desk=asking.desk,
-        tls=link_tls.of(settings, base, knowing),
+        tls=link_tls.of(settings, settings_file.parent, knowing),
     )
     recorder = Recorder(
         buffer,
@@ -163,10 +206,7 @@ async def _serve(
     gateway.attach(recorder, buffer)
     clock.timeline.on_step = lambda step: _tell_step(recorder, documents, step)
     gateway.on_measured = uplink.measured
-    await _opened(recorder)
-    if buffer.is_open:
-        with contextlib.suppress(sqlite3.Error):
-            clock.timeline.known(await keeper.run(buffer.committed_ms))
+    await _opened(recorder, buffer, keeper, clock)
     gateway.nights.plan_sequence = lambda: documents.in_force.get(DesiredKind.LAMP_PLAN, 0)
     kept_beside = (
         KeepingTime(buffer.path.parent, keeper, clock),
@@ -176,14 +216,14 @@ async def _serve(
     broker = f"{settings.broker.host}:{settings.broker.port}"
     link = link_report.Reporter(settings.gateway, broker, uplink, recorder, gateway.reporting)
     reporting = Renewal(gateway, settings.gateway, link, buffer, keeper, clock)
-    _heed_signals(gateway)
+    end.heed_signals()
     background = [
         asyncio.create_task(uplink.run()),
         asyncio.create_task(recorder.run()),
         asyncio.create_task(reporting.run()),
         asyncio.create_task(documents.run()),
         *(asyncio.create_task(loop) for loop in asking.loops()),
-        *_renewing(settings, base, knowing, uplink, clock, randomness),
+        *_renewing(settings, settings_file.parent, knowing, uplink, clock, randomness),
         *(asyncio.create_task(each.run()) for each in kept_beside),
     ]
     for task in background:
@@ -212,6 +252,13 @@ async def _serve(
         await keeper.close()
         await desired_keeper.close()
         await asking.close()
+        gc.unfreeze()
+    _raise_first(ended)
+    return end.how
+
+
+def _raise_first(ended: Iterable[object]) -> None:
+    """Raise what ended a task by an error of ours: fall, and be started again."""
     for failure in ended:
         if isinstance(failure, Exception):
             raise failure
@@ -238,10 +285,33 @@ def _renewing(
     yield asyncio.create_task(renewing.run())
 
 
-def _heed_signals(gateway: Gateway) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, gateway.stop)
+class _Ending:
+    """Lets the gateway end, for good or to begin anew; a signal has the last word."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway, self._signalled = gateway, False
+        self.how = _End.STOPPED
+
+    def anew(self) -> None:
+        if not self._signalled:
+            self.how = _End.ANEW
+        self._gateway.stop()
+
+    def heed_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+
+    def _stop(self) -> None:
+        self._signalled, self.how = True, _End.STOPPED
+        self._gateway.stop()
+
+
+def _seen(gateway: Gateway, heard_s: float | None) -> Seen:
+    """Return who answers, and who cannot."""
+    turns = [(poller, turn) for poller in gateway.pollers for turn in poller.schedule.turns.values()]
+    answering = (t.device for poller, t in turns if poller.tallies[t.device].good and not t.unit.dead)
+    return Seen(heard_s, frozenset(answering), frozenset(t.device for _, t in turns if not t.powered))
 
 
 def _limits(kept: BufferSettings) -> Limits:
@@ -285,13 +355,17 @@ def _clock(settings: Settings, state: Path) -> SystemClock:
 def _documents(
     settings: Settings,
     following: Following,
+    configuration: ConfigurationDesk,
     state: Path,
     keeper: OnThread,
     clock: SystemClock,
     report: Callable[[DesiredReport], None],
 ) -> Documents:
     """Return what keeps the documents."""
-    validators = {kind: partial(following.problems, kind) for kind in DesiredKind}
+    validators: dict[DesiredKind, Callable[[str], Sequence[str]]] = {
+        kind: partial(following.problems, kind) for kind in DesiredKind
+    }
+    validators[DesiredKind.CONFIGURATION] = configuration.problems
     verifier = Verifier(
         KeyRing(settings.centre.public_keys),
         settings.district,
@@ -299,7 +373,7 @@ def _documents(
         validators,
     )
     return Documents(
-        Shelf(state / "desired"),
+        Shelf(state / choosing.FOLDER),
         verifier,
         keeper,
         clock,
@@ -307,6 +381,7 @@ def _documents(
         report_interval_s=settings.centre.report_interval_s,
         report=report,
         on_in_force=following.in_force,
+        trials={DesiredKind.CONFIGURATION: configuration},
     )
 
 
@@ -317,7 +392,7 @@ def _tell_step(recorder: Recorder, documents: Documents, step: Step) -> None:
     recorder.event(ClockStepped(fresh_id(), now.wall_ms, step.from_ms, step.to_ms, step.before, now.clock))
 
 
-async def _opened(recorder: Recorder) -> None:
+async def _opened(recorder: Recorder, buffer: Buffer, keeper: OnThread, clock: SystemClock) -> None:
     """Open the buffer and wait for it, so that rules begin where they left off; a disk may hang, though."""
     opening = asyncio.create_task(recorder.open())
     with contextlib.suppress(
@@ -325,6 +400,9 @@ async def _opened(recorder: Recorder) -> None:
     ):  # the recorder tries again, and tells of it
         await asyncio.wait_for(asyncio.shield(opening), OPEN_PATIENCE_S)
     opening.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    if buffer.is_open:
+        with contextlib.suppress(sqlite3.Error):
+            clock.timeline.known(await keeper.run(buffer.committed_ms))
 
 
 async def _drained(uplink: Uplink, limit_s: float) -> None:

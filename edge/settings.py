@@ -143,6 +143,13 @@ class Identity(Strict):
         return self
 
 
+class Configuration(Strict):
+    """How settings that the centre sends are tried; the former ones' word counts."""
+
+    remote: bool = True
+    confirm_timeout_s: Annotated[float, Field(ge=5, le=3600)] = 600
+
+
 class SerialSide(Strict):
     """How a serial bus runs, whatever leads to it."""
 
@@ -260,6 +267,7 @@ class Settings(Strict):
     clock: Clock = Clock()
     centre: Centre = Centre()
     identity: Identity = Identity()
+    configuration: Configuration = Configuration()
     report: Report = Report()
     lines: list[Line] = Field(min_length=1, max_length=64)
     devices: list[Device] = Field(min_length=1, max_length=1000)

@@ -64,7 +64,7 @@ _PHASES = {
     "LATCHED_UNACK": ("latched, UNACK", "锁存，未确认"),
     "LATCHED_ACKED": ("latched", "锁存"),
 }
-_PRIORITIES = {
+PRIORITIES = {
     "low": ("low", "低"),
     "medium": ("medium", "中"),
     "high": ("high", "高"),
@@ -75,7 +75,7 @@ _SILENCE = {
     "active": ("active", "生效"),
     "expired": ("over", "已结束"),
 }
-_STYLES = {"highest": "bold red", "high": "red", "medium": "yellow", "low": ""}
+STYLES = {"highest": "bold red", "high": "red", "medium": "yellow", "low": ""}
 TARGETS = {
     "per_10min_mean": "1",
     "last_day": "150",
@@ -91,14 +91,14 @@ def listed(items: Sequence[Told], *, more: bool, language: Language) -> Iterator
     if not items:
         yield _text("none", language)
         return
-    table = _table()
+    table = plain_table()
     for name in ("row", "priority", "state", "since", "what"):
         table.add_column(_text(name, language), no_wrap=name != "what", overflow="fold")
     for item in items:
-        style = _STYLES[item["priority"]] if not item["acked"] else ""
+        style = STYLES[item["priority"]] if not item["acked"] else ""
         table.add_row(
             str(item["row"]),
-            Text(_PRIORITIES[item["priority"]][language == "zh"], style=style),
+            Text(PRIORITIES[item["priority"]][language == "zh"], style=style),
             _PHASES[item["state"]][language == "zh"],
             moment(item["raised_ms"]),
             "\n".join([item["message"], _where(item), *_remarks(item, language)]),
@@ -112,7 +112,7 @@ def one(item: Told, language: Language) -> Iterator[str]:
     """Yield all that is known of one alarm, line by line."""
     yield f"{item['row']} {item['message']}"
     yield _where(item)
-    yield f"{_PRIORITIES[item['priority']][language == 'zh']} · {_PHASES[item['state']][language == 'zh']}"
+    yield f"{PRIORITIES[item['priority']][language == 'zh']} · {_PHASES[item['state']][language == 'zh']}"
     yield from _remarks(item, language)
     for each in item["set_aside"]:
         line = _text("set aside", language).format(**each | {"at": moment(each["at_ms"])})
@@ -128,7 +128,7 @@ def silenced(items: Sequence[Told], language: Language) -> Iterator[RenderableTy
     if not items:
         yield _text("no silences", language)
         return
-    table = _table()
+    table = plain_table()
     for name in ("id", "state", "until", "by", "matchers"):
         table.add_column(_text(name, language), no_wrap=name in ("state", "until"), overflow="fold")
     for item in items:
@@ -140,7 +140,7 @@ def silenced(items: Sequence[Told], language: Language) -> Iterator[RenderableTy
 
 def figures(told: Told, language: Language) -> Iterator[RenderableType]:
     """Yield the figures with their targets, the flood that lasts, and the sources that came most often."""
-    table = _table()
+    table = plain_table()
     for name in ("figure", "value", "target", ""):
         table.add_column(
             _text(name, language) if name else "", justify="right" if name == "value" else "left"
@@ -197,7 +197,8 @@ def _where(item: Told) -> str:
     return "/".join(item[name] for name in ("gateway", "rule", "device", "point", "condition") if item[name])
 
 
-def _table() -> Table:
+def plain_table() -> Table:
+    """Return a table without lines, as all of these are."""
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
 
 

@@ -11,6 +11,7 @@ import httpx
 
 from gengfu import token_file
 from gengfu.centre_client import HINTS
+from gengfu.language import said
 
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 300.0
@@ -69,7 +70,7 @@ class Centre:
         with self._told(), self._client.stream("GET", path, params=query) as response:
             if not response.is_success:
                 response.read()
-                hint = f"{HINTS[code]}: " if (code := response.status_code) in HINTS else ""
+                hint = f"{said(*HINTS[code])}: " if (code := response.status_code) in HINTS else ""
                 raise CentreError(f"{self._url}: refuses: {hint}{_reason(response)}")
             yield from response.iter_bytes()
 

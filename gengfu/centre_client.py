@@ -10,13 +10,19 @@ import httpx
 import typer
 
 from gengfu.language import language
+from gengfu.language import said as one_of
 
 TIMEOUT_S = 30.0
 HINTS = {
-    401: "the centre does not know who asks: put a token into ~/.config/gengfu/token, or name its file with "
-    "GENGFU_TOKEN_FILE; an administrator makes one: gengfu tokens create",
-    403: "the centre knows who asks, and does not allow it",
+    401: (
+        "the centre does not know who asks: put a token into ~/.config/gengfu/token, or name its file with "
+        "GENGFU_TOKEN_FILE; an administrator makes one: gengfu tokens create",
+        "中心不知道是谁在请求：请把令牌存入 ~/.config/gengfu/token，或用 GENGFU_TOKEN_FILE 指明其文件；"
+        "令牌由管理员用 gengfu tokens create 生成",
+    ),
+    403: ("the centre knows who asks, and does not allow it", "中心知道是谁在请求，但不允许此操作"),
 }
+SERVER_ERROR = 500
 CHUNK_BYTES = 64 * 1024
 
 
@@ -31,11 +37,13 @@ def asked(
     file: BinaryIO | None = None,
     media_type: str = "",
     timeout_s: float = TIMEOUT_S,
+    lost: str = "",
 ) -> Any:
     """Return the centre's answer as plain data; where there is none, say why on standard error and exit 1.
 
     ``options`` are what people wrote for what the centre is asked, as it may refuse that. A ``file`` of a
-    ``media_type`` is sent as it is, in place of ``body``.
+    ``media_type`` is sent as it is, in place of ``body``. ``lost`` is said as well where the centre may have
+    done what it was asked, and nobody has heard so.
     """
     from gengfu import token_file
 
@@ -56,23 +64,35 @@ def asked(
     except token_file.TokenFileError as error:
         _end(str(error))
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-        _end(f"the centre at {url} does not answer: {error}; is it running, and is --url right?")
-    return told(answer, url, options)
+        is_unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.InvalidURL)
+        text = one_of(
+            f"the centre at {url} does not answer: {error}; is it running, and is --url right?",
+            f"中心 {url} 无应答：{error}；请确认其正在运行、--url 正确",
+        )
+        _end(text, "" if is_unsent else lost)
+    return told(answer, url, options, lost)
 
 
-def told(answer: httpx.Response, url: str, options: Mapping[str, str] | None = None) -> Any:
+def told(answer: httpx.Response, url: str, options: Mapping[str, str] | None = None, lost: str = "") -> Any:
     """Return what an answer holds; where it is a refusal, say so on standard error and exit 1."""
+    code = answer.status_code
     try:
         said = answer.json()
     except ValueError:
-        _end(f"{url} answers {answer.status_code}, and nothing that a centre would say; is --url right?")
+        text = one_of(
+            f"{url} answers {code}, and nothing that a centre would say; is --url right?",
+            f"{url} 应答 {code}，不像是中心的应答；请确认 --url 正确",
+        )
+        _end(text, lost)
     if answer.is_success:
         return said
-    if hint := HINTS.get(answer.status_code):
-        typer.echo(hint, err=True)
+    if hint := HINTS.get(code):
+        typer.echo(one_of(*hint), err=True)
     detail = said.get("detail", said) if isinstance(said, dict) else said
     for line in detail if isinstance(detail, list) else [detail]:
         typer.echo(_sentence(line, options or {}), err=True)
+    if lost and code >= SERVER_ERROR:
+        typer.echo(lost, err=True)
     raise typer.Exit(1)
 
 
@@ -84,6 +104,8 @@ def _sentence(told: Any, options: Mapping[str, str]) -> str:
     return told if isinstance(told, str) else json.dumps(told, ensure_ascii=False)
 
 
-def _end(text: str) -> NoReturn:
+def _end(text: str, lost: str = "") -> NoReturn:
     typer.echo(text, err=True)
+    if lost:
+        typer.echo(lost, err=True)
     raise typer.Exit(1)

@@ -27,6 +27,7 @@ _TEXTS = {
     "refused": ("refused", "拒绝"),
     "rolled_back": ("rolled back", "已回退"),
     "expired": ("expired", "过期"),
+    "overridden": ("changed at the gateway", "现场已改"),
     "superseded": ("superseded", "已被取代"),
     "offline": ("gateway is offline", "网关离线"),
     "due": ("from {0} on", "{0} 起"),

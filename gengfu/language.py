@@ -1,5 +1,6 @@
 """In which of the two languages a person at this terminal reads."""
 
+import os
 from collections.abc import Mapping
 from typing import Literal
 
@@ -12,3 +13,8 @@ def language(environment: Mapping[str, str]) -> Language:
         if chosen := environment.get(name):
             return "zh" if chosen.lower().startswith("zh") else "en"
     return "en"
+
+
+def said(english: str, chinese: str) -> str:
+    """Return the one of two texts that is read at this terminal."""
+    return chinese if language(os.environ) == "zh" else english

@@ -1,6 +1,6 @@
 """Why an alarm or control is in its state, and what was done by hand, in sentences of either language."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -24,9 +24,10 @@ _STATES = {
     "locked_out": ("locked out after runs without effect", "多次运行无效，已停用"),
     "over_budget": ("over its daily budget", "当日额度用完"),
     "resting": ("resting", "间歇中"),
+    "left": ("left on by former settings, being switched off", "旧配置遗留，正在关闭"),
     "unknown": ("not known", "未知"),
 }
-_KINDS = {"alarm": ("alarm", "报警"), "control": ("control", "控制")}
+_KINDS = {"alarm": ("alarm", "报警"), "control": ("control", "控制"), "output": ("output", "输出")}
 _HOLDERS = {
     "lock": ("the maintenance lock", "检修锁"),
     "inhibit": ("an inhibit", "安全闭锁"),
@@ -53,15 +54,23 @@ _FACTS = {
         "inhibited by {text}: {name} is {value}, limit {limit}",
         "闭锁（{text}）：{name} 当前 {value}，限值 {limit}",
     ),
+    "lasting": ("still inhibited by {text}", "闭锁延时未到：{text}"),
     "run": ("runs, at most {limit} s (run {text})", "运行中，最长 {limit} 秒（运行号 {text}）"),
+    "endless": ("runs (run {text})", "运行中（运行号 {text}）"),
     "rest": ("rests for another {value} s", "还需间歇 {value} 秒"),
     "budget": ("its budget is used up: {text}", "额度已用完：{text}"),
     "without_effect": (
         "{value} runs without effect, locked out at {limit}",
         "连续 {value} 次运行无效，{limit} 次后停用",
     ),
+    "left": (
+        "no control has it any more ({name} had it); `gengfu edge release` leaves it as it is",
+        "已无控制使用它（原为 {name}）；用 gengfu edge release 保持现状",
+    ),
     "alarm": ("its own alarm is active (output {name})", "自身报警中（{name}）"),
 }
+RUN_CHARACTERS = 8
+"""So much of a run's id is shown: it is found by that in the record."""
 _CONDITIONS = frozenset({"start", "stop", "join", "leave"})
 _HELD = {
     True: ("held by {holder}", "由{holder}控制"),
@@ -70,7 +79,13 @@ _HELD = {
 }
 _TEXTS = {
     "mean": ("the mean of {0} over {1} s", "{0} 的 {1} 秒平均值"),
-    "held": (" for {0} s", "，持续 {0} 秒"),
+    "lasting": (" for {0} s", "，持续 {0} 秒"),
+    "holder": ("{0}: {1}", "{0}：{1}"),
+    "reads": ("  {0}: {1}", "  {0}：{1}"),
+    "wanted": (", wanted {0}", "，应为 {0}"),
+    "failing": (", its alarm is active", "，自身报警中"),
+    "held": (", {0}", "，{0}"),
+    "work": ("; {0}", "；{0}"),
     "now": ("; it is {0} now", "；当前 {0}"),
     "on": ("on", "开"),
     "off": ("off", "关"),
@@ -84,23 +99,26 @@ _TEXTS = {
 
 
 def sentences(answer: "Answer", language: Language, *, brief: bool = False) -> Iterator[str]:
-    """Yield a line for each rule and, unless ``brief``, one for each fact."""
+    """Yield a line for each rule and one for each fact; where it is to be ``brief``, for each output."""
     if not answer.rules:
         yield _text("no rules", language)
     for why in answer.rules:
         kind = _KINDS.get(why.kind, (why.kind, why.kind))[language == "zh"]
         head = _text("head", language).format(kind=kind, name=why.name, state=_state(why.state, language))
-        yield head + _since(why.since_s, answer, language) + _holders(why, answer, language, brief=brief)
-        if not brief:
-            for fact in why.facts:
-                yield _text("fact", language).format(sentence(fact, answer, language))
+        work = _work(why, answer, language) if brief else ""
+        yield head + _since(why.since_s, answer, language) + work
+        if brief:
+            yield from outputs(why, answer, language)
+            continue
+        for fact in why.facts:
+            yield _text("fact", language).format(sentence(fact, answer, language))
 
 
 def sentence(fact: "FactTold", answer: "Answer", language: Language) -> str:
     """Return a fact in words; one of a kind that is not known here, as it stands."""
     if fact.kind == "holder":
-        return f"{fact.value}: {_holder(fact, answer, language)}"
-    known = _FACTS.get(fact.kind)
+        return _text("holder", language).format(fact.value, _holder(fact, answer, language))
+    known = _FACTS.get("endless" if fact.kind == "run" and fact.limit is None else fact.kind)
     if known is None:
         parts = (fact.kind, fact.name, fact.value, fact.limit, fact.text)
         return " ".join(str(part) for part in parts if part not in (None, ""))
@@ -109,7 +127,7 @@ def sentence(fact: "FactTold", answer: "Answer", language: Language) -> str:
         output=fact.name,
         value=_value(fact.value, language),
         limit=_value(fact.limit, language),
-        text=fact.text,
+        text=fact.text[:RUN_CHARACTERS] if fact.kind == "run" else fact.text,
         said=_condition(fact, language) if fact.kind in _CONDITIONS else "",
         state=_state(fact.text, language),
         until=_until(fact.value, answer),
@@ -121,15 +139,38 @@ def _condition(fact: "FactTold", language: Language) -> str:
     """Return a condition with the value that is held against it."""
     sign, mean_s, held_s = fact.text.split()
     what = fact.name if mean_s == "0" else _text("mean", language).format(fact.name, mean_s)
-    held = "" if held_s == "0" else _text("held", language).format(held_s)
+    held = "" if held_s == "0" else _text("lasting", language).format(held_s)
     now = _text("now", language).format(_value(fact.value, language))
     return f"{what} {sign} {_value(fact.limit, language)}{held}{now}"
 
 
-def _holders(why: "WhyTold", answer: "Answer", language: Language, *, brief: bool) -> str:
-    """Return who holds the outputs, where that is worth a word in a list."""
-    held = [fact for fact in why.facts if fact.kind == "holder" and fact.name != "rule"]
-    return "".join(f"; {_holder(fact, answer, language)}" for fact in held) if brief else ""
+def outputs(
+    why: "WhyTold", answer: "Answer", language: Language, only: Collection[str] = ()
+) -> Iterator[str]:
+    """Yield each output by the name that people ask for it: what it reads, and who holds it but its rule.
+
+    Where ``only`` names some, those alone.
+    """
+    holders = {str(fact.value): fact for fact in why.facts if fact.kind == "holder"}
+    reads = {fact.name: fact for fact in why.facts if fact.kind == "output"}
+    alarms = {fact.name for fact in why.facts if fact.kind == "alarm"}
+    for name in dict.fromkeys([*holders, *reads]):
+        if only and name not in only:
+            continue
+        output, held = reads.get(name), holders.get(name)
+        told = _value(output.value if output else None, language)
+        if output and output.limit not in (None, output.value):
+            told += _text("wanted", language).format(_value(output.limit, language))
+        if held and held.name not in ("rule", "inhibit"):
+            told += _text("held", language).format(_holder(held, answer, language))
+        told += _text("failing", language) if name in alarms else ""
+        yield _text("reads", language).format(name, told)
+
+
+def _work(why: "WhyTold", answer: "Answer", language: Language) -> str:
+    """Return that work on its device is planned, if it is."""
+    planned = [sentence(fact, answer, language) for fact in why.facts if fact.kind == "maintenance"]
+    return "".join(_text("work", language).format(each) for each in planned)
 
 
 def _holder(fact: "FactTold", answer: "Answer", language: Language) -> str:

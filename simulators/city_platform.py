@@ -34,6 +34,8 @@ class Faults:
 
     timeout: float = 0
     """Keeps the case, then answers only after ``hang_s`` with 504: the sender cannot know."""
+    timeout_lost: float = 0
+    """The same, and has kept nothing."""
     error_500: float = 0
     """Answers 500 and keeps nothing."""
     error_429: float = 0
@@ -101,17 +103,19 @@ class CasePlatform:
         self.received = self.created = self.repeated = 0
         self.abilities = abilities or Abilities()
         self.progress = Progress(telling, seed=seed, now_ms=now_ms) if telling else None
-        self._faults = faults
+        self.faults, self.hang_s = faults, hang_s
+        """How it misbehaves from now on."""
         self._random = random.Random(seed)  # noqa: S311 - faults, no secret
         self._now_ms = now_ms
-        self._hang_s = hang_s
 
     async def receive(self, key: str, case: dict[str, Any]) -> Response:
         """Take a case under its idempotency key, or misbehave."""
         self.received += 1
-        fault = self._faults.draw(self._random)
+        fault = self.faults.draw(self._random)
         if fault not in ("", "error_429", "error_429_bare", "conflict"):
             self.unclear.add(str(case.get("id", "")))
+        if fault == "timeout_lost":
+            return await self._hang()
         if refused := self._refused(fault, known=key in self.cases):
             return refused
         if key not in self.cases and len(self.cases) >= CASES_MAX:
@@ -126,18 +130,21 @@ class CasePlatform:
         """Answer for a case that is kept, more or less well."""
         match fault:
             case "timeout":
-                await asyncio.sleep(self._hang_s)
-                return JSONResponse({"error": "gateway timeout"}, 504)
+                return await self._hang()
             case "garbage":
                 return Response("<html><body>系统维护中", 200, media_type="text/html")
             case "error_500_kept":
                 return JSONResponse({"error": "internal error"}, 500)
             case "half_body" | "drip":
                 body = json.dumps(told).encode()
-                wait_s = self._hang_s / len(body) if fault == "drip" else None
+                wait_s = self.hang_s / len(body) if fault == "drip" else None
                 headers = {"Content-Length": str(len(body))}
                 return StreamingResponse(_slowly(body, wait_s), status, headers, "application/json")
         return JSONResponse(told, status)
+
+    async def _hang(self) -> Response:
+        await asyncio.sleep(self.hang_s)
+        return JSONResponse({"error": "gateway timeout"}, 504)
 
     def find(self, reference: str) -> list[dict[str, Any]]:
         """Return the cases that were sent under a key, or whose sender calls them by it."""

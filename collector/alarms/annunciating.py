@@ -1,12 +1,15 @@
 """What was annunciated, written down; and the floods recognised in it, for the whole centre."""
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection, Integer, bindparam, func, select, update
+from sqlalchemy import Connection, Integer, Row, bindparam, func, select, update
 from sqlalchemy import insert as plain_insert
 
 from collector.alarms.flood import Flood, summary
 from collector.alarms.tables import annunciations, floods
+from collector.held import Held
 from contract.events import Priority
 
 _ANNUNCIATE = plain_insert(annunciations)
@@ -23,21 +26,25 @@ _SOME = (
 )
 
 
-def annunciated(
-    connection: Connection,
-    row: int,
-    problem: str,
-    area: str,
-    priority: Priority,
-    at_ms: int,
-    flood: Flood,
-) -> None:
-    """Write down that the alarm of condition ``row`` was told, and see whether that makes a flood."""
-    told = {"at_ms": at_ms, "condition": row, "problem": problem, "area": area, "priority": str(priority)}
-    connection.execute(_ANNUNCIATE, told)
-    if open_flood(connection) is None and flood.lasts(False, _count(connection, at_ms, flood)):
-        began = {"began_ms": at_ms, "ended_ms": None, "alarms": 0, "summary": "{}"}
-        connection.execute(plain_insert(floods).values(began))
+def annunciated(row: Row[Any] | Held, priority: Priority, at_ms: int) -> dict[str, Any]:
+    """Return that the alarm of a condition was told, to be written down."""
+    told = {"at_ms": at_ms, "condition": row.row, "problem": row.problem, "area": row.area}
+    return told | {"priority": str(priority)}
+
+
+def write(connection: Connection, told: Sequence[dict[str, Any]], flood: Flood) -> None:
+    """Write down what was told, in order, and see whether that makes a flood."""
+    written = 0
+    if open_flood(connection) is None:  # one by one, as long as few are told
+        for one in told:
+            connection.execute(_ANNUNCIATE, one)
+            written += 1
+            if flood.lasts(False, _count(connection, one["at_ms"], flood)):
+                began = {"began_ms": one["at_ms"], "ended_ms": None, "alarms": 0, "summary": "{}"}
+                connection.execute(plain_insert(floods).values(began))
+                break
+    if told[written:]:
+        connection.execute(_ANNUNCIATE, told[written:])
 
 
 def flood_is_over(connection: Connection, now_ms: int, flood: Flood) -> tuple[int, int] | None:

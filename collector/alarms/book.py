@@ -1,77 +1,96 @@
 """The book of alarms: every occurrence once, by its id; whoever follows alarms hears of it from here."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, select, update
-from sqlalchemy import insert as plain_insert
+from sqlalchemy import Connection, Row, select, update
 
 from collector.alarms.happening import Alarm, Follower
+from collector.held import Held, HeldRows, Lookup
 from collector.tables import alarms
 from contract.events import AlarmCleared, Priority
 from contract.samples import ClockState
 
 TOLD_AT_ONCE_MAX = 500
-"""Of what was backfilled, so many alarms a transaction: commits of what arrives wait for the same thread."""
+"""So many alarms are looked up and told together; of what was backfilled, so many a transaction."""
+
+_KNOWN = Lookup(select(alarms), alarms.c.gateway, alarms.c.id)
 
 
-_KEY = alarms.c.gateway == bindparam("of_gateway"), alarms.c.id == bindparam("of_id")
-_FIND = select(alarms).where(*_KEY)
-_INSERT = plain_insert(alarms)
-_CLEAR = update(alarms).where(*_KEY, alarms.c.cleared_ms.is_(None)).values(cleared_ms=bindparam("at_ms"))
-"""Made once: to put a statement together costs more than to execute it, and a storm executes thousands."""
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An alarm's return to normal, as its gateway told it."""
+
+    gateway: str
+    event: AlarmCleared
+    received_ms: int
+    backfill: bool = False
+
+    @property
+    def id(self) -> str:
+        """Return the id of the occurrence."""
+        return self.event.id
 
 
 class AlarmBook:
     """Writes alarms down, in the caller's transaction; telling the same twice changes nothing."""
 
     def __init__(self, followers: Sequence[Follower]) -> None:
-        """``followers`` hear of each alarm in this order."""
+        """``followers`` hear of alarms in this order."""
         self._followers = tuple(followers)
 
-    def raised(self, connection: Connection, alarm: Alarm) -> None:
-        """Take an alarm; what is backfilled waits for ``tell_waiting``."""
-        where = [alarms.c.gateway == alarm.gateway, alarms.c.id == alarm.id]
-        known = connection.execute(_FIND, {"of_gateway": alarm.gateway, "of_id": alarm.id}).first()
-        if known is None:
-            row = _row(alarm) | {"waits": alarm.backfill, "cleared_ms": None, "case_id": None}
-            connection.execute(_INSERT, row)
-            if not alarm.backfill:
-                self._tell(connection, alarm)
-        elif (
-            known.raised_ms is None
-        ):  # its return to normal came first: it is over, and nobody needs to hear of it
-            row = _row(alarm)
-            del row["received_ms"]
-            connection.execute(update(alarms).where(*where).values(row))
+    def take(self, connection: Connection, told: Sequence[Alarm | Ended]) -> None:
+        """Take what happened, in order; what is backfilled waits for ``tell_waiting``.
 
-    def cleared(
-        self, connection: Connection, gateway: str, event: AlarmCleared, received_ms: int, *, backfill: bool
-    ) -> None:
-        """Take an alarm's return to normal, whether it was known or not."""
-        key = {"of_gateway": gateway, "of_id": event.id}
-        changed = connection.execute(_CLEAR, key | {"at_ms": event.time_ms})
-        found = connection.execute(_FIND, key).first()
-        if found is None:
-            connection.execute(_INSERT, _unknown(gateway, event, received_ms, backfill))
-        elif changed.rowcount and not found.waits:
-            for follower in self._followers:
-                follower.cleared(connection, replace(of_row(found), cleared_value=event.value))
+        An end may come whether its beginning is known or not, and before it.
+        """
+        for begin in range(0, len(told), TOLD_AT_ONCE_MAX):
+            some = told[begin : begin + TOLD_AT_ONCE_MAX]
+            rows = HeldRows(connection, alarms, "gateway", "id")
+            rows.load(_KNOWN, [(each.gateway, each.id) for each in some])
+            happened: list[Alarm] = []
+            for each in some:
+                happened += _raised(rows, each) if isinstance(each, Alarm) else _ended(rows, each)
+            rows.write()
+            self._tell(connection, happened)
 
     def tell_waiting(self, connection: Connection, count_max: int) -> bool:
         """At the end of what was backfilled: tell of what is still active. Return whether more waits."""
         found = waiting(connection, count_max)
-        for row in found:
-            connection.execute(update(alarms).where(alarms.c.row == row.row).values(waits=False))
-            if row.cleared_ms is None:
-                self._tell(connection, of_row(row))
+        if found:
+            numbers = [row.row for row in found]
+            connection.execute(update(alarms).where(alarms.c.row.in_(numbers)).values(waits=False))
+            self._tell(connection, [of_row(row) for row in found if row.cleared_ms is None])
         return len(found) == count_max
 
-    def _tell(self, connection: Connection, alarm: Alarm) -> None:
-        for follower in self._followers:
-            follower.raised(connection, alarm)
+    def _tell(self, connection: Connection, happened: Sequence[Alarm]) -> None:
+        if happened:
+            for follower in self._followers:
+                follower.follow(connection, happened)
+
+
+def _raised(rows: HeldRows, alarm: Alarm) -> Iterator[Alarm]:
+    """Write an alarm down; yield it where it is to be told."""
+    known = rows.get(alarm.gateway, alarm.id)
+    if known is None:
+        rows.add(_row(alarm) | {"waits": alarm.backfill, "cleared_ms": None, "case_id": None})
+        if not alarm.backfill:
+            yield alarm
+    elif known.raised_ms is None:  # its return to normal came first: nobody needs to hear of it
+        rows.change(known, **{**_row(alarm), "received_ms": known.received_ms})
+
+
+def _ended(rows: HeldRows, ended: Ended) -> Iterator[Alarm]:
+    """Write an alarm's end down; yield it where its beginning was told."""
+    known = rows.get(ended.gateway, ended.event.id)
+    if known is None:
+        rows.add(_unknown(ended))
+    elif known.cleared_ms is None:
+        rows.change(known, cleared_ms=ended.event.time_ms)
+        if not known.waits:
+            yield replace(of_row(known), cleared_value=ended.event.value)
 
 
 def waiting(connection: Connection, count_max: int) -> Sequence[Row[Any]]:
@@ -81,7 +100,7 @@ def waiting(connection: Connection, count_max: int) -> Sequence[Row[Any]]:
     ).all()
 
 
-def of_row(row: Row[Any]) -> Alarm:
+def of_row(row: Row[Any] | Held) -> Alarm:
     """Return the alarm of a row of which the beginning is known."""
     return Alarm(
         gateway=row.gateway,
@@ -127,10 +146,11 @@ def _row(alarm: Alarm) -> dict[str, Any]:
     }
 
 
-def _unknown(gateway: str, event: AlarmCleared, received_ms: int, backfill: bool) -> dict[str, Any]:
+def _unknown(ended: Ended) -> dict[str, Any]:
     """Return the row of an alarm of which only the end is known."""
+    event = ended.event
     return {
-        "gateway": gateway,
+        "gateway": ended.gateway,
         "id": event.id,
         "rule": event.rule,
         "device": event.device,
@@ -144,8 +164,8 @@ def _unknown(gateway: str, event: AlarmCleared, received_ms: int, backfill: bool
         "clock": str(event.clock),
         "raised_ms": None,
         "cleared_ms": event.time_ms,
-        "received_ms": received_ms,
-        "backfill": backfill,
+        "received_ms": ended.received_ms,
+        "backfill": ended.backfill,
         "condition": "",
         "planned": False,
         "waits": False,

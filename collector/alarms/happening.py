@@ -1,5 +1,6 @@
 """An alarm as the rooms of the centre hand it to each other, and what follows it promises."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,8 +52,8 @@ class Follower(Protocol):
     it hears at the end of the backfill, and only what is still active then: the rest is history.
     """
 
-    def raised(self, connection: Connection, alarm: Alarm) -> None:
-        """An alarm became active."""
+    def follow(self, connection: Connection, alarms: Sequence[Alarm]) -> None:
+        """Hear what happened, in order: where ``cleared_ms`` is told an alarm is over, else it became active.
 
-    def cleared(self, connection: Connection, alarm: Alarm) -> None:
-        """It returned to normal; ``alarm.cleared_ms`` says when."""
+        All of it is in the table of alarms already, and followers before have heard all of it.
+        """

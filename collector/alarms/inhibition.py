@@ -3,7 +3,7 @@
 The decision is pure (``InhibitRule.inhibits``); what is asked of SQL only narrows down whom to ask.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from contract.events import Priority
 
 PREFIX = "inhibited:"
 LOOKED_AT_ONCE_MAX = 500
+Written = Callable[[], Connection]
+"""Returns where to ask, once all that was changed is written there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +47,26 @@ class InhibitRule:
         return target.get("priority") != Priority.HIGHEST and hold(self.target, target)
 
 
-def reasons(connection: Connection, rules: Iterable[InhibitRule], target: Labels) -> set[str]:
-    """Return why a target is suppressed, by what is active in the database now."""
+def reasons(written: Written, rules: Iterable[InhibitRule], target: Labels) -> set[str]:
+    """Return why a target is suppressed, by what is active now."""
     return {
         rule.reason
         for rule in rules
         if rule.may_inhibit(target)
         and any(
             rule.inhibits(labels_of(row), target)
-            for row in _active(connection, rule.source, rule.equal, target, sources=True)
+            for row in _active(written(), rule.source, rule.equal, target, sources=True)
         )
     }
 
 
-def targets(
-    connection: Connection, rules: Iterable[InhibitRule], source: Labels, count_max: int
-) -> list[Row[Any]]:
+def targets(written: Written, rules: Iterable[InhibitRule], source: Labels, count_max: int) -> list[Row[Any]]:
     """Return the active alarms of which ``source`` may decide, each once, at most so many."""
     found: dict[int, Row[Any]] = {}
     for rule in rules:
         if not hold(rule.source, source):
             continue
-        for row in _active(connection, rule.target, rule.equal, source, sources=False):
+        for row in _active(written(), rule.target, rule.equal, source, sources=False):
             if rule.inhibits(source, labels_of(row)):
                 found[row.row] = row
                 if len(found) == count_max:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Row
 
 from collector.alarms.patterns import Pattern, PatternError, pattern
 from collector.alarms.tables import conditions
+from collector.held import Held
 
 LABELS = (
     "gateway",
@@ -104,7 +105,7 @@ def hold(matchers: Iterable[Matcher], labels: Labels) -> bool:
     return all(matcher.matches(labels) for matcher in matchers)
 
 
-def labels_of(row: Row[Any]) -> dict[str, str]:
+def labels_of(row: Row[Any] | Held) -> dict[str, str]:
     """Return the labels of a row of ``conditions``."""
     return {name: getattr(row, name) for name in LABELS}
 

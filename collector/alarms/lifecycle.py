@@ -77,7 +77,7 @@ def step(
     condition: an active one is unacknowledged again.
     """
     after = _moved(before, happening, priority, latching, until_ms, reason)
-    if before.quiet and not after.quiet and happening is not Happening.RAISED:
+    if before.quiet and not after.quiet:
         after = replace(after, phase=PHASES[after.phase, Turn.RETURNED])
     return after
 

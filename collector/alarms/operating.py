@@ -92,7 +92,8 @@ class Operators:
         except LifecycleError as error:
             raise ConflictError(f"{_name(row)}: {error}") from error
         change = Change(asked.happening, actor.name, now_ms, asked.comment, asked.reason)
-        self._conditions.standings.put(connection, row, after, change)
+        with self._conditions.standings.sources(connection) as sources:
+            self._conditions.standings.put(sources, sources.hold(row), after, change)
         detail: dict[str, Any] = {"row": row.row, "alarm_id": row.alarm_id, "comment": asked.comment}
         detail |= {"until_ms": until_ms} if until_ms else {}
         detail |= {"one_shot": True} if asked.happening is Happening.SHELVED_ONE_SHOT else {}

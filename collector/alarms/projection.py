@@ -10,7 +10,7 @@ from functools import partial
 from sqlalchemy import Connection, select
 
 from collector import dead_letters, journal, noting
-from collector.alarms.book import TOLD_AT_ONCE_MAX, AlarmBook, waiting
+from collector.alarms.book import TOLD_AT_ONCE_MAX, AlarmBook, Ended, waiting
 from collector.alarms.happening import Alarm
 from collector.commands import states as command_states
 from collector.database import Database, insert
@@ -60,15 +60,9 @@ class AlarmProjection:
 
     async def advance(self) -> bool:
         """Project the next batches of events and tombstones; False where there are none."""
-        after = await self.position()
-        following, waits = await self._state.read(
-            lambda connection: (
-                journal.read(connection, after, samples=False, batches_max=1),
-                bool(waiting(connection, 1)),
-            )
-        )
-        if not following.entries:
-            self._looked_upto = following.upto
+        looked = await self._state.read(self._look)
+        if looked is not None:
+            self._looked_upto, waits = looked
             return waits and await self._state.write(self._settle_at_end)
         more, failed = await self._state.write(self._project)
         self._metrics.undecodable.labels(self.name).inc(failed)
@@ -90,17 +84,24 @@ class AlarmProjection:
             pass
         return done
 
+    def _look(self, connection: Connection) -> tuple[int, bool] | None:
+        """Return up to where nothing follows, and whether something waits; None where something follows."""
+        after = max(self._looked_upto, _position(connection))
+        following = journal.read(connection, after, samples=False, batches_max=1)
+        return None if following.entries else (following.upto, bool(waiting(connection, 1)))
+
     def _redo(self, connection: Connection, ids: list[int]) -> Redone:
         standing = journal.entries(connection, ids)
         settled = set(ids) - {entry.id for entry in standing}
-        gone = len(settled)
+        gone, told = len(settled), list[Alarm | Ended]()
         for entry in standing:
             try:
                 batch = batches.decode(entry.message)
             except ContractError:
                 continue
-            self._take(connection, replace(entry, backfill=True), batch)
+            told += self._take(connection, replace(entry, backfill=True), batch)
             settled.add(entry.id)
+        self._book.take(connection, told)
         dead_letters.settled(connection, settled)
         return Redone(len(settled) - gone, len(ids) - len(settled), gone)
 
@@ -108,7 +109,7 @@ class AlarmProjection:
         """Return whether more is to be done, and how many batches did not decode."""
         after = _position(connection)
         following = journal.read(connection, after, samples=False, batches_max=self._batches_max)
-        failed = taken = 0
+        failed, taken, told = 0, 0, list[Alarm | Ended]()
         upto, reaches_end = following.upto, following.reaches_end
         for entry in following.entries:
             try:
@@ -117,25 +118,26 @@ class AlarmProjection:
                 _note_undecodable(connection, entry, error)
                 failed += 1
             else:
-                self._take(connection, entry, batch)
+                told += self._take(connection, entry, batch)
                 taken += len(batch.events)
             if taken >= EVENTS_AT_ONCE_MAX and entry.id < upto:
                 upto, reaches_end = entry.id, False
                 break
+        self._book.take(connection, told)
         if failed:
             dead_letters.trim(connection, self._dead_letters_max)
         _move_cursor(connection, upto)
         return not reaches_end or self._book.tell_waiting(connection, TOLD_AT_ONCE_MAX), failed
 
-    def _take(self, connection: Connection, entry: Entry, batch: Batch) -> None:
+    def _take(self, connection: Connection, entry: Entry, batch: Batch) -> list[Alarm | Ended]:
+        """Take what a batch brings, but for what it tells of alarms; that is returned."""
+        told: list[Alarm | Ended] = []
         for event in batch.events:
             match event:
                 case AlarmRaised():
-                    self._book.raised(connection, _alarm(entry, event))
+                    told.append(_alarm(entry, event))
                 case AlarmCleared():
-                    self._book.cleared(
-                        connection, entry.gateway, event, entry.received_ms, backfill=entry.backfill
-                    )
+                    told.append(Ended(entry.gateway, event, entry.received_ms, entry.backfill))
                 case DesiredReport():
                     if noting.event(connection, entry, event):
                         self._desired.reported(connection, entry.gateway, event, entry.received_ms)
@@ -148,6 +150,7 @@ class AlarmProjection:
                     noting.event(connection, entry, event)
         if batch.tombstone:
             noting.tombstone(connection, entry, batch.tombstone)
+        return told
 
     def _settle_at_end(self, connection: Connection) -> bool:
         """Settle unless events still follow, one of which may end an alarm; projecting them settles."""

@@ -150,7 +150,9 @@ def note_ended(connection: Connection, now_ms: int) -> bool:
     query = select(silences.c.id, silences.c.ends_at_ms).where(
         silences.c.ends_at_ms <= now_ms, ~silences.c.ended
     )
-    rows = connection.execute(query.order_by(silences.c.row).limit(ENDED_AT_ONCE_MAX)).all()
+    rows = connection.execute(
+        query.order_by(silences.c.ends_at_ms, silences.c.row).limit(ENDED_AT_ONCE_MAX)
+    ).all()
     for row in rows:
         connection.execute(update(silences).where(silences.c.id == row.id).values(ended=True))
         audit.note(connection, CENTRE, now_ms, "silence.over", row.id, {"ends_at_ms": row.ends_at_ms})

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from collector.alarms import annunciating, silences
 from collector.alarms.conditions import Conditions
 from collector.alarms.inhibition import PREFIX
+from collector.alarms.labels import labels_of
 from collector.alarms.lifecycle import step
 from collector.alarms.operating import target_of
 from collector.alarms.settings import AlarmSettings
@@ -82,24 +83,26 @@ class Timers:
         query = select(conditions).where(*self._shelved(now_ms)).order_by(conditions.c.row)
         rows = connection.execute(query.limit(ROWS_AT_ONCE_MAX)).all()
         change = Change(Happening.SHELVING_EXPIRED, CENTRE.name, now_ms)
-        for row in rows:
-            self._book.standings.put(connection, row, step(standing_of(row), change.happening), change)
-            detail = {"row": row.row, "until_ms": row.shelved_until_ms}
-            audit.note(connection, CENTRE, now_ms, "alarm.shelving_expired", target_of(row), detail)
+        with self._book.standings.sources(connection) as sources:
+            for row in rows:
+                held = sources.hold(row)
+                self._book.standings.put(sources, held, step(standing_of(held), change.happening), change)
+                detail = {"row": row.row, "until_ms": row.shelved_until_ms}
+                audit.note(connection, CENTRE, now_ms, "alarm.shelving_expired", target_of(row), detail)
         return len(rows) == ROWS_AT_ONCE_MAX
 
     def _calm(self, connection: Connection, now_ms: int) -> bool:
         """End chattering that was quiet for long enough: the alarm goes by its current condition."""
-        query = select(conditions.c.row).where(*self._calmed(now_ms)).order_by(conditions.c.row)
-        numbers = connection.scalars(query.limit(ROWS_AT_ONCE_MAX)).all()
+        query = select(conditions).where(*self._calmed(now_ms)).order_by(conditions.c.row)
+        rows = connection.execute(query.limit(ROWS_AT_ONCE_MAX)).all()
         change = Change(Happening.CHATTERING_ENDED, CENTRE.name, now_ms)
-        for number in numbers:  # each read anew: the one before may have let this one go
-            row = connection.execute(select(conditions).where(conditions.c.row == number)).one()
-            after = step(standing_of(row), change.happening, latching=self._book.latches(row))
-            after = self._book.standings.inhibited_row(connection, row, after)
-            over = {"chattering_since_ms": None, "chattering_alarm_id": None, "activations": "[]"}
-            self._book.standings.put(connection, row, after, change, **over)
-        return len(numbers) == ROWS_AT_ONCE_MAX
+        with self._book.standings.sources(connection) as sources:
+            for held in [sources.hold(row) for row in rows]:  # as the one before may have left it
+                after = step(standing_of(held), change.happening, latching=self._book.latches(held))
+                after = self._book.standings.inhibited(sources, labels_of(held), after)
+                over = {"chattering_since_ms": None, "chattering_alarm_id": None, "activations": "[]"}
+                self._book.standings.put(sources, held, after, change, **over)
+        return len(rows) == ROWS_AT_ONCE_MAX
 
     def _settle(self, connection: Connection, now_ms: int) -> bool:
         """Look at inhibition anew, some sources at a time: rules may have changed since it was decided."""
@@ -111,8 +114,9 @@ class Timers:
             .limit(ROWS_AT_ONCE_MAX)
         )
         rows = connection.execute(query).all()
-        for row in rows:
-            self._book.standings.settle(connection, row, CENTRE.name, now_ms)
+        with self._book.standings.sources(connection) as sources:
+            for held in [sources.hold(row) for row in rows]:
+                self._book.standings.settle(sources, held, CENTRE.name, now_ms)
         more = len(rows) == ROWS_AT_ONCE_MAX
         self._settled_upto = rows[-1].row if more else 0
         self._book.standings.unsettled = more

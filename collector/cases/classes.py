@@ -7,7 +7,7 @@ longer follows the settings; the others do, at every start.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy import insert as plain_insert
 
 from collector.cases.settings import CaseClass
@@ -17,6 +17,9 @@ from collector.people import audit
 from collector.people.roles import CENTRE, Actor
 
 NONE = "null"
+_IN_FORCE = select(case_classes).where(
+    case_classes.c.problem == bindparam("problem"), case_classes.c.until_version.is_(None)
+)
 BY_SETTINGS, BY_DESK = "settings", "desk"
 
 
@@ -36,10 +39,7 @@ def version(connection: Connection) -> int:
 
 def of(connection: Connection, problem: str) -> Held | None:
     """Return the class of a problem, or None where it makes no case."""
-    query = select(case_classes).where(
-        case_classes.c.problem == problem, case_classes.c.until_version.is_(None)
-    )
-    row = connection.execute(query).first()
+    row = connection.execute(_IN_FORCE, {"problem": problem}).first()
     if row is None or row.body == NONE:
         return None
     return Held(CaseClass.model_validate_json(row.body), version(connection), row.source)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from collector.cases import classes, record
 from collector.cases.changes import Asked, Change, Facts, Known, change
@@ -13,11 +13,17 @@ from collector.cases.outgoing import Kind, post
 from collector.cases.settings import CaseClass, Cases
 from collector.cases.tables import case_problems
 from collector.cases.words import CaseError, UnknownCaseError
+from collector.held import Held
 from collector.people import audit
 from collector.people.roles import CENTRE, Actor
 from collector.tables import alarms, cases
 
 MINUTE_MS = 60_000
+_ACTIVE = (
+    select(alarms.c.row)
+    .where(alarms.c.case_id == bindparam("case_id"), alarms.c.cleared_ms.is_(None))
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +206,7 @@ class CaseDesk:
         )
 
 
-def department_of(entry: CaseClass, case: Row[Any]) -> str:
+def department_of(entry: CaseClass, case: Row[Any] | Held) -> str:
     """Return who a case of this class is dispatched to, empty where nobody is known."""
     return entry.department_of(case.grid, maintainer=case.maintainer, in_charge=case.in_charge)
 
@@ -209,6 +215,11 @@ def department_by_table(connection: Connection, case: Row[Any]) -> str:
     """Return who a case is dispatched to by its class and part, empty where nobody is known."""
     held = classes.of(connection, case.problem)
     return department_of(held.entry, case) if held else str(case.maintainer or case.in_charge)
+
+
+def any_active(connection: Connection, case_id: str) -> bool:
+    """Say whether an alarm of a case is active."""
+    return connection.execute(_ACTIVE, {"case_id": case_id}).first() is not None
 
 
 def active_count(connection: Connection, case_id: str) -> int:

@@ -100,12 +100,12 @@ LIFE = (
 
 
 def party_of(actor: Actor) -> Party:
-    """Say what somebody is in a case's life."""
-    if actor == PLATFORM:
+    """Say what somebody is in a case's life: a person who is called as a sensor is stays a person."""
+    if actor is PLATFORM:
         return Party.PLATFORM
-    if actor == SENSOR:
+    if actor is SENSOR:
         return Party.SENSOR
-    return Party.CENTRE if actor == CENTRE else Party(str(actor.role))
+    return Party.CENTRE if actor is CENTRE else Party(str(actor.role))
 
 
 def transition(step: Step, stage: Stage, party: Party) -> Transition:

@@ -1,11 +1,11 @@
 """Times and areas of which nothing is collected (不采集): an alarm makes no case there, and is counted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, or_, select, update
 from sqlalchemy import insert as plain_insert
 
 from collector.alarms.happening import Alarm
@@ -16,6 +16,11 @@ from collector.people import audit
 from collector.people.roles import Actor
 
 DAY_MIN = 1440
+_SETTLED = (
+    update(uncollected)
+    .where(uncollected.c.gateway == bindparam("of_gateway"), uncollected.c.alarm_id == bindparam("of_alarm"))
+    .values(waits=0)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +76,10 @@ def count(connection: Connection, rule_id: str, alarm: Alarm, at_ms: int, *, mos
     )
 
 
-def settled(connection: Connection, gateway: str, alarm_id: str) -> None:
-    """An alarm that made no case is over, or has its case now."""
-    connection.execute(
-        update(uncollected)
-        .where(uncollected.c.gateway == gateway, uncollected.c.alarm_id == alarm_id)
-        .values(waits=0)
-    )
+def settled(connection: Connection, keys: Iterable[tuple[str, str]]) -> None:
+    """Alarms that made no case, by (gateway, id), are over, or have their case now."""
+    asked = [{"of_gateway": gateway, "of_alarm": alarm_id} for gateway, alarm_id in keys]
+    connection.execute(_SETTLED, asked)
 
 
 def waiting(connection: Connection, after_row: int, count_max: int) -> Sequence[Row[Any]]:

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 from sqlalchemy import insert as plain_insert
 
 from collector.alarms.happening import Alarm
 from collector.cases import record
-from collector.cases.classes import Held
+from collector.cases.classes import Held as HeldClass
 from collector.cases.desk import CaseDesk
 from collector.cases.life import SENSOR, Party, Stage
 from collector.cases.outgoing import Kind, post
@@ -19,6 +19,7 @@ from collector.cases.settings import CaseClass, case_number
 from collector.cases.similar import HOUR_MS, Likeness, Spot, box, distance_m, similar
 from collector.cases.tables import case_similar
 from collector.database import insert
+from collector.held import Held
 from collector.parts.model import Part
 from collector.tables import case_numbers, cases
 
@@ -54,7 +55,7 @@ class Opening:
         self,
         connection: Connection,
         alarm: Alarm,
-        held: Held,
+        held: HeldClass,
         key: str,
         at_ms: int,
         *,
@@ -85,21 +86,22 @@ class Opening:
         post(connection, case_id, Kind.OPENED, at_ms, self._source(alarm))
         return case_id
 
-    def note_siblings(self, connection: Connection, case: Row[Any], siblings: Sequence[Row[Any]]) -> None:
+    def note_siblings(self, connection: Connection, case: Held, siblings: Sequence[Held]) -> None:
         """List other open cases of the same incident as similar: a person may merge them."""
-        for each in siblings:
-            if each.id == case.id or each.closed_ms is not None:
-                continue
-            placed = None not in (case.lon, case.lat, each.lon, each.lat)
-            statement = insert(connection, case_similar).values(
-                case_id=case.id,
-                other_id=each.id,
-                distance_m=distance_m(_spot(case), _spot(each)) if placed else 0.0,
-                apart_ms=abs(case.opened_ms - each.opened_ms),
-            )
-            connection.execute(statement.on_conflict_do_nothing())
+        rows = [
+            {
+                "case_id": case.id,
+                "other_id": each.id,
+                "distance_m": distance_m(_spot(case), _spot(each))
+                if None not in (case.lon, case.lat, each.lon, each.lat)
+                else 0.0,
+                "apart_ms": abs(case.opened_ms - each.opened_ms),
+            }
+            for each in siblings
+        ]
+        connection.execute(insert(connection, case_similar).on_conflict_do_nothing(), rows)
 
-    def _row(self, connection: Connection, alarm: Alarm, held: Held, opened_ms: int) -> dict[str, Any]:
+    def _row(self, connection: Connection, alarm: Alarm, held: HeldClass, opened_ms: int) -> dict[str, Any]:
         entry = held.entry
         part = self._find_part(connection, alarm.part) if alarm.part else None
         grid = part.grid if part else ""
@@ -199,5 +201,5 @@ class Opening:
         }
 
 
-def _spot(case: Row[Any]) -> Spot:
+def _spot(case: Held) -> Spot:
     return Spot(case.id, case.lon, case.lat, case.opened_ms)

@@ -49,12 +49,15 @@ def happened(
     connection: Connection, case_id: str, at_ms: int, kind: str, who: str, detail: Mapping[str, Any]
 ) -> None:
     """Write what is no stage: attached, evidence, redispatched, extended, overdue and the like."""
+    connection.execute(plain_insert(case_events), event_row(case_id, at_ms, kind, who, detail))
+
+
+def event_row(case_id: str, at_ms: int, kind: str, who: str, detail: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row that ``happened`` writes."""
     told = json.dumps(dict(detail), ensure_ascii=False, sort_keys=True)
     if len(told) > DETAIL_CHARACTERS_MAX:
         told = json.dumps({"too_long": len(told)})
-    connection.execute(
-        plain_insert(case_events).values(case_id=case_id, at_ms=at_ms, kind=kind, who=who, detail=told)
-    )
+    return {"case_id": case_id, "at_ms": at_ms, "kind": kind, "who": who, "detail": told}
 
 
 def stage_before(connection: Connection, case_id: str, present: Stage) -> Stage:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector.alarms.book import of_row
@@ -76,12 +76,12 @@ class CaseTimers:
 
     def due(self, connection: Connection, now_ms: int) -> Found:
         """Return what is due."""
-        late = and_(cases.c.closed_ms.is_(None), cases.c.overdue_ms.is_(None), cases.c.deadline_ms < now_ms)
+        open_ = cases.c.closed_ms.is_(None), cases.c.overdue_ms.is_(None)
         return Found(
-            _ids(connection, cases.c.settles_ms <= now_ms),
-            _ids(connection, cases.c.recheck_ms <= now_ms),
-            _ids(connection, late),
-            _ids(connection, cases.c.confirm_until_ms <= now_ms),
+            _due(connection, cases.c.settles_ms, now_ms),
+            _due(connection, cases.c.recheck_ms, now_ms),
+            _due(connection, cases.c.deadline_ms, now_ms - 1, *open_),
+            _due(connection, cases.c.confirm_until_ms, now_ms),
             self._collectable(connection, now_ms),
         )
 
@@ -173,7 +173,7 @@ class CaseTimers:
     def _collect(self, connection: Connection, gateway: str, alarm_id: str, now_ms: int) -> None:
         if self._is_kept_out(connection, gateway, alarm_id, now_ms):
             return
-        no_collection.settled(connection, gateway, alarm_id)
+        no_collection.settled(connection, [(gateway, alarm_id)])
         row = _alarm(connection, gateway, alarm_id)
         if row is not None and row.cleared_ms is None and row.case_id is None:
             self._book.collect(connection, of_row(row), now_ms)
@@ -188,6 +188,10 @@ def _alarm(connection: Connection, gateway: str, alarm_id: str) -> Row[Any] | No
     return connection.execute(select(alarms).where(*where)).first()
 
 
-def _ids(connection: Connection, condition: ColumnElement[bool]) -> list[str]:
-    query = select(cases.c.id).where(condition).order_by(cases.c.row).limit(AT_ONCE_MAX)
+def _due(
+    connection: Connection, column: ColumnElement[int], upto_ms: int, *more: ColumnElement[bool]
+) -> list[str]:
+    """Return the first cases of which a time has come, by the index of that time."""
+    query = select(cases.c.id).where(column <= upto_ms, *more).order_by(column, cases.c.row)
+    query = query.limit(AT_ONCE_MAX)
     return list(connection.scalars(query))

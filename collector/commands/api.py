@@ -9,16 +9,17 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, Row
 
-from collector import queries
+from collector import queries, registry
 from collector.commands import book as command_book
 from collector.commands.book import CommandBook, CommandError, Order
 from collector.commands.states import State
 from collector.database import Database
+from collector.desired.book import UNHEARD
 from collector.people import audit
-from collector.people.acting import allowed, named
+from collector.people.acting import NamedBy, allowed, named
 from collector.people.roles import Actor, Role
 from collector.views import Page, RefusalView
-from contract.commands import CommandKind, CommandRefusal
+from contract.commands import TARGET_CHARACTERS_MAX, CommandKind, CommandRefusal
 from contract.limits import (
     COMMAND_HOLD_MS_MAX,
     COMMAND_LIFE_MS_MAX,
@@ -36,14 +37,16 @@ CommandId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 class CommandRequest(BaseModel):
     """What is to be done; ``value`` and ``for_s`` are of a switch, which needs both.
 
-    ``target`` is an output (device/point) or an alarm; ``valid_s`` is how late the command may arrive.
+    ``target`` is an output (device/point) or an alarm; ``valid_s`` is how late the command may arrive. With
+    an ``id`` of its own, the same that is sent again is the same command.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     kind: CommandKind
-    target: str = Field(min_length=1, max_length=200)
-    who: str | None = Field(default=None, min_length=1, max_length=WHO_CHARACTERS_MAX)
+    target: str = Field(pattern=r"^[a-z0-9][a-z0-9_/-]*$", max_length=TARGET_CHARACTERS_MAX)
+    id: str | None = Field(default=None, pattern="^[0-9a-f]{32}$")
+    who: NamedBy | None = Field(default=None, max_length=WHO_CHARACTERS_MAX)
     value: bool | None = None
     for_s: float | None = Field(default=None, gt=0, le=COMMAND_HOLD_MS_MAX / 1000)
     valid_s: float = Field(default=VALID_S, ge=1, le=COMMAND_LIFE_MS_MAX / 1000)
@@ -96,9 +99,13 @@ def router(sources: Sources) -> APIRouter:
     ) -> CommandView:
         """Give a gateway a command. It is executed once, in time, or not at all; the answer comes later."""
         who, now_ms = named(actor, asked.who), sources.now_ms()
-        order = Order(gateway, asked.kind, asked.target, who, asked.valid_s, asked.value, asked.for_s)
+        order = Order(
+            gateway, asked.kind, asked.target, who, asked.valid_s, asked.value, asked.for_s, asked.id or ""
+        )
 
         def work(connection: Connection) -> CommandView:
+            if order.id and sources.book.given(connection, order):
+                return _found(connection, gateway, order.id)
             command_id = sources.book.give(connection, order)
             detail = asked.model_dump(mode="json") | {"id": command_id, "who": who}
             audit.note(connection, actor, now_ms, "command.give", f"gateway/{gateway}", detail)
@@ -113,11 +120,17 @@ def router(sources: Sources) -> APIRouter:
     async def get_commands(
         gateway: GatewayName,
         limit: Annotated[int, Query(ge=1, le=1_000, description="At most so many items.")] = 100,
-        cursor: Annotated[str, Query(pattern="^[0-9]{0,19}$", description="`next` of the page before.")] = "",
+        cursor: Annotated[str, Query(pattern="^[0-9]{0,18}$", description="`next` of the page before.")] = "",
     ) -> Page[CommandView]:
         """The commands of a gateway, the newest first."""
         before = int(cursor) if cursor else None
-        rows = await sources.state.read(lambda db: command_book.newest(db, gateway, before, limit + 1))
+
+        def work(connection: Connection) -> list[Row[Any]]:
+            if not registry.is_known(connection, gateway):
+                raise HTTPException(404, f"{gateway}: {UNHEARD}")
+            return command_book.newest(connection, gateway, before, limit + 1)
+
+        rows = await sources.state.read(work)
         return queries.page([_view(row) for row in rows], limit, lambda item: str(item.sequence))
 
     @routes.get("/{command_id}")

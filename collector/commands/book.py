@@ -27,7 +27,10 @@ class CommandError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a person wants; ``valid_s`` is how late it may come, ``for_s`` how long a switch holds."""
+    """What a person wants; ``valid_s`` is how late it may come, ``for_s`` how long a switch holds.
+
+    ``id`` is given by whoever may have to ask again: the same order under it is the same command.
+    """
 
     gateway: str
     kind: CommandKind
@@ -36,6 +39,7 @@ class Order:
     valid_s: float
     value: bool | None = None
     for_s: float | None = None
+    id: str = ""
 
 
 class CommandBook:
@@ -52,6 +56,20 @@ class CommandBook:
         """``new_id`` gives 32 hexadecimal digits that nobody can guess."""
         self._district, self._key = district, key
         self._now_ms, self._new_id = now_ms, new_id
+
+    def given(self, connection: Connection, order: Order) -> bool:
+        """Say whether this very order was given under its id; CommandError where another was."""
+        row = connection.execute(select(commands).where(commands.c.id == order.id)).first()
+        if row is None:
+            return False
+        wanted = (order.gateway, order.kind, order.target, order.who, order.value)
+        ends = (row.issued_ms + _ms(order.valid_s), order.for_s and row.issued_ms + _ms(order.for_s))
+        if (row.gateway, row.kind, row.target, row.who, row.value, row.expires_ms, row.until_ms) != (
+            *wanted,
+            *ends,
+        ):
+            raise CommandError(f"{order.id} is the id of another command; give this one another")
+        return True
 
     def give(self, connection: Connection, order: Order) -> str:
         """Write a command that is to be published at once, and return its id; CommandError where not.
@@ -71,15 +89,15 @@ class CommandBook:
             VERSION,
             self._district,
             order.gateway,
-            self._new_id(),
+            order.id or self._new_id(),
             max(now_ms, (connection.execute(last).scalar() or 0) + 1),
             now_ms,
-            now_ms + round(order.valid_s * 1000),
+            now_ms + _ms(order.valid_s),
             order.kind,
             order.target,
             order.who,
             order.value,
-            None if order.for_s is None else now_ms + round(order.for_s * 1000),
+            None if order.for_s is None else now_ms + _ms(order.for_s),
         )
         try:
             jws = self._key.sign(encode(command), COMMAND_TYPE)
@@ -112,6 +130,10 @@ class CommandBook:
                 next_ms=command.issued_ms,
             )
         )
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
 
 
 def one(connection: Connection, gateway: str, command_id: str) -> Row[Any] | None:

@@ -30,9 +30,9 @@ REPLACED = {
     CommandOutcome.DONE: (*OPEN, State.EXPIRED, State.REFUSED, State.INDETERMINATE),
     CommandOutcome.FAILED: (*OPEN, State.EXPIRED, State.REFUSED, State.INDETERMINATE),
     CommandOutcome.REFUSED: (*OPEN, State.EXPIRED),
-    CommandOutcome.INDETERMINATE: (*OPEN, State.EXPIRED),
+    CommandOutcome.INDETERMINATE: (*OPEN, State.EXPIRED, State.REFUSED),
 }
-"""Which states an answer may end."""
+"""Which states an answer may end. One message of a command may be refused, and another be executed."""
 
 
 def answered(connection: Connection, gateway: str, result: CommandResult) -> None:

@@ -6,11 +6,13 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, func, or_, select, tuple_
 
+from collector import registry
 from collector.alarms import figures, silences, standings
 from collector.alarms.tables import conditions
 from collector.alarms.views import ConditionView, condition_view
+from collector.held import Lookup
+from collector.incidents import rows as incident_rows
 from collector.incidents import views as incident_views
-from collector.incidents.tables import incident_members
 from collector.incidents.views import IncidentView, MemberView
 from collector.series import reading as series_reading
 from collector.series.reading import Reading
@@ -21,6 +23,13 @@ from contract.events import Priority
 from device_profiles.schema import Profile
 
 ALARMS_MAX = 300
+_NUMBERS = Lookup(
+    select(alarms_table.c.gateway, alarms_table.c.id, alarms_table.c.case_id, cases.c.number).join(
+        cases, cases.c.id == alarms_table.c.case_id
+    ),
+    alarms_table.c.gateway,
+    alarms_table.c.id,
+)
 MEMBERS_MAX = 100
 INCIDENTS_MAX = 200
 POINTS_PER_DEVICE_MAX = 64
@@ -178,32 +187,10 @@ def _shown(reading: Reading, profile: Profile | None) -> ShownPoint:
 def _with_names(connection: Connection, found: Sequence[ConditionView]) -> list[ListedAlarm]:
     """Look up what belongs to alarms: titles of devices, cases, incidents."""
     keys = [(each.gateway, each.alarm_id) for each in found]
-    titles = {
-        (row.gateway, row.device): row.title
-        for row in connection.execute(
-            select(devices_table.c.gateway, devices_table.c.device, devices_table.c.title).where(
-                tuple_(devices_table.c.gateway, devices_table.c.device).in_(
-                    [(each.gateway, each.device) for each in found]
-                )
-            )
-        )
-    }
-    numbers = {
-        (row.gateway, row.id): (row.case_id, row.number)
-        for row in connection.execute(
-            select(alarms_table.c.gateway, alarms_table.c.id, alarms_table.c.case_id, cases.c.number)
-            .join(cases, cases.c.id == alarms_table.c.case_id)
-            .where(tuple_(alarms_table.c.gateway, alarms_table.c.id).in_(keys))
-        )
-    }
-    within = {
-        (row.gateway, row.alarm_id): row.incident_id
-        for row in connection.execute(
-            select(incident_members).where(
-                tuple_(incident_members.c.gateway, incident_members.c.alarm_id).in_(keys)
-            )
-        )
-    }
+    devices = registry.devices_named(connection, [(each.gateway, each.device) for each in found])
+    titles = {key: row.title for key, row in devices.items()}
+    numbers = {(row.gateway, row.id): (row.case_id, row.number) for row in _NUMBERS.rows(connection, keys)}
+    within = incident_rows.incidents_of(connection, keys)
     return [
         ListedAlarm(
             each,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, func, select
 
@@ -25,7 +25,9 @@ from contract.names import checked_name
 Validator = Callable[[str], Sequence[str]]
 """Takes a body and returns what is wrong with it, in sentences."""
 
-PUSHERS = allowed(Role.LIGHTING)
+PUSHERS = allowed(Role.LIGHTING, Role.TECHNICIAN)
+PUSHER_OF = {DesiredKind.CONFIGURATION: Role.TECHNICIAN}
+"""What is for the lighting team unless it stands here; an administrator may push all."""
 GATEWAYS_PER_PUSH_MAX = 2_000
 PROBLEMS_TOLD_MAX = 100
 
@@ -39,7 +41,6 @@ class Desk:
     state: Database
     book: DesiredBook
     validators: Mapping[DesiredKind, Validator]
-    push_bytes_max: int
     now_ms: Callable[[], int]
 
 
@@ -90,25 +91,23 @@ def router(desk: Desk) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix="/desired")
 
-    async def within_bounds(request: Request) -> None:
-        length = request.headers.get("content-length", "")
-        if not length.isdigit():
-            raise HTTPException(411, "say how long the request is (Content-Length)")
-        if int(length) > desk.push_bytes_max:
-            told = f"the request takes {length} bytes, {desk.push_bytes_max} at most (push_bytes_max)"
-            raise HTTPException(413, f"{told}; push to fewer gateways at once")
-
     @routes.put(
         "/{kind}",
-        dependencies=[Depends(within_bounds)],
-        responses={code: {"model": RefusalView} for code in (409, 411, 413)},
+        responses={409: {"model": RefusalView}},
     )
     async def put_desired(
         kind: DesiredKind, asked: PushRequest, actor: Annotated[Actor, Depends(PUSHERS)]
     ) -> Page[DesiredView]:
         """Push a document to each of the gateways, or to none of them if one is refused."""
-        if problems := _problems(asked, desk.validators[kind]):
-            raise _refused(problems)
+        role = PUSHER_OF.get(kind, Role.LIGHTING)
+        if not actor.may(role):
+            raise HTTPException(
+                403, f"{actor.name} is {actor.role}; this is for {role}, {Role.ADMINISTRATOR}"
+            )
+        if kind is DesiredKind.CONFIGURATION and asked.expires_ms is not None:
+            raise HTTPException(422, "a configuration holds until the next one; leave expires_ms out")
+        if problems := document_problems(asked.documents, desk.validators[kind]):
+            raise refused(problems)
         who, now_ms = named(actor, asked.who), desk.now_ms()
         push = Push(kind, asked.documents, who, asked.effective_ms, asked.expires_ms)
         names = sorted(asked.documents)
@@ -124,7 +123,7 @@ def router(desk: Desk) -> APIRouter:
         except PushError as error:
             if not error.problems:
                 raise HTTPException(409, str(error)) from error
-            raise _refused(error.problems) from error
+            raise refused(error.problems) from error
         return Page(items=items, next=None)
 
     @routes.get("/{kind}")
@@ -142,11 +141,11 @@ def router(desk: Desk) -> APIRouter:
     return routes
 
 
-def _problems(asked: PushRequest, validator: Validator) -> dict[str, str]:
+def document_problems(documents: Mapping[str, str], validator: Validator) -> dict[str, str]:
     """Return what is wrong, by gateway; equal bodies are looked at once."""
     found: dict[str, str] = {}
     judged: dict[str, str] = {}
-    for gateway, body in asked.documents.items():
+    for gateway, body in documents.items():
         try:
             checked_name(gateway, "gateway")
         except ContractError as error:
@@ -163,7 +162,7 @@ def _problems(asked: PushRequest, validator: Validator) -> dict[str, str]:
     return found
 
 
-def _refused(problems: Mapping[str, str]) -> HTTPException:
+def refused(problems: Mapping[str, str]) -> HTTPException:
     """Return a refusal in the form in which parameters out of bounds are told."""
     told: list[dict[str, Any]] = [
         {"type": "document", "loc": ["body", "documents", gateway], "msg": text}

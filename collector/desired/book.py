@@ -124,7 +124,7 @@ class DesiredBook:
             heard = heard._replace(highest=report.highest, highest_issued_ms=report.highest_issued_ms)
         if report.outcome is Outcome.IN_FORCE:
             heard = heard._replace(in_force=report.sequence)
-        elif report.outcome is Outcome.EXPIRED:
+        elif report.outcome in (Outcome.EXPIRED, Outcome.OVERRIDDEN):
             heard = heard._replace(in_force=None)
         desired_heard.keep(connection, gateway, kind, heard, heard_ms)
         newest = self._newest(connection, gateway, kind)

@@ -8,15 +8,17 @@ from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
+from collector import registry
 from collector.database import Database
-from collector.desired.book import PushError
+from collector.desired.book import UNHEARD, PushError
 from collector.desired.periods import PeriodDesk, PeriodError
 from collector.lamps.desk_api import ToldView
 from collector.people import audit
-from collector.people.acting import allowed, named
+from collector.people.acting import NamedBy, allowed, named
 from collector.people.roles import Actor, Role
 from collector.views import Page, RefusalView
 from contract.limits import NAME_CHARACTERS_MAX, TIME_MS_MAX
+from lighting.documents import Condition
 
 HOLDERS = allowed(Role.COMMAND, Role.LIGHTING)
 GATEWAYS_MAX = 2_000
@@ -29,7 +31,7 @@ class PeriodRequest(BaseModel):
 
     period: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=NAME_CHARACTERS_MAX)
     gateways: list[str] = Field(min_length=1, max_length=GATEWAYS_MAX)
-    who: str | None = Field(default=None, min_length=1, max_length=200)
+    who: NamedBy | None = Field(default=None, max_length=200)
     for_s: float = Field(ge=0, le=31 * 86400)
     start_ms: Annotated[int, Field(ge=0, le=TIME_MS_MAX)] | None = None
 
@@ -80,12 +82,18 @@ def router(sources: Sources) -> APIRouter:
             told = "; ".join(f"{gateway}: {text}" for gateway, text in sorted(by_gateway.items())[:20])
             raise HTTPException(409, told or str(error)) from error
 
-    @routes.get("")
+    @routes.get("", responses={404: {"model": RefusalView}})
     async def get_periods(
         gateway: Annotated[str, Query(max_length=NAME_CHARACTERS_MAX, description="Of this one.")],
     ) -> Page[PeriodView]:
         """The periods of a gateway that are not over."""
-        standing = await sources.state.read(lambda connection: sources.desk.standing(connection, gateway))
+
+        def work(connection: Connection) -> list[Condition]:
+            if not registry.is_known(connection, gateway):
+                raise HTTPException(404, f"{gateway}: {UNHEARD}")
+            return sources.desk.standing(connection, gateway)
+
+        standing = await sources.state.read(work)
         items = [PeriodView(period=it.condition, from_ms=it.from_ms, until_ms=it.until_ms) for it in standing]
         return Page(items=items, next=None)
 

@@ -20,6 +20,7 @@ class State(StrEnum):
     REFUSED = "refused"
     ROLLED_BACK = "rolled_back"
     EXPIRED = "expired"
+    OVERRIDDEN = "overridden"  # a hand at the gateway has changed its settings since
     SUPERSEDED = "superseded"  # a newer one is to hold
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete
 from sqlalchemy import insert as plain_insert
 from sqlalchemy.exc import SQLAlchemyError
 
-from collector.alarms.book import AlarmBook
+from collector.alarms.book import AlarmBook, Ended
 from collector.alarms.happening import Alarm
 from collector.database import Database
 from collector.fleet import facts, findings, words
@@ -173,11 +173,12 @@ class FleetWatch:
     def _write(
         self, connection: Connection, decided: Decided, standing: dict[Source, str], now_ms: int
     ) -> None:
+        told: list[Alarm | Ended] = []
         for finding in decided.raised:
             source, alarm_id = finding.source, self._new_id()
             row = source._asdict() | {"alarm_id": alarm_id, "raised_ms": now_ms}
             connection.execute(plain_insert(fleet_standing).values(row))
-            self._book.raised(connection, self._alarm(finding, alarm_id, now_ms))
+            told.append(self._alarm(finding, alarm_id, now_ms))
         for finding in decided.cleared:
             source = finding.source
             where = [fleet_standing.c[name] == value for name, value in source._asdict().items()]
@@ -191,7 +192,8 @@ class FleetWatch:
                 finding.value,
                 reason=finding.message if finding.message == words.NOT_WATCHED else "",
             )
-            self._book.cleared(connection, source.gateway, event, now_ms, backfill=False)
+            told.append(Ended(source.gateway, event, now_ms))
+        self._book.take(connection, told)
 
     def _alarm(self, finding: Finding, alarm_id: str, now_ms: int) -> Alarm:
         source = finding.source

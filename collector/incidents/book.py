@@ -8,22 +8,33 @@ occurrence of it, and so does what is planned.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row
 
 from collector.alarms.happening import Alarm
+from collector.held import Held
 from collector.incidents import rows, titles
 from collector.incidents.correlating import Box, Candidate, Rule
+from collector.incidents.holding import HeldIncidents
 from collector.incidents.labels import Labeller, Seen
+from collector.incidents.rows import Key
 from collector.incidents.settings import SINGLE
 from contract.events import Priority
 from toml_files import Title
 
 Group = tuple[Rule, dict[str, str], str]
 """A rule that is for an alarm, the labels that it shares with others, both as one text."""
+
+
+class Fitting(NamedTuple):
+    """An alarm, what it is found by where it is an incident of its own, and the groups it may be part of."""
+
+    seen: Seen
+    single: str
+    groups: Sequence[Group]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +66,42 @@ class IncidentBook:
         self._by_name = {rule.name: rule for rule in rules}
 
     @staticmethod
-    def of_alarm(connection: Connection, gateway: str, alarm_id: str) -> str | None:
-        """Return the incident that an alarm belongs to; None where followers were never told of it."""
-        return rows.incident_of(connection, gateway, alarm_id)
+    def of_alarms(connection: Connection, keys: Collection[Key]) -> Mapping[Key, str]:
+        """Return the incidents that alarms belong to; followers were not told of those that are not there."""
+        return rows.incidents_of(connection, keys)
 
-    def raised(self, connection: Connection, alarm: Alarm) -> None:
-        """See Follower: put an alarm in its incident; what is in one stays there."""
-        if rows.incident_of(connection, alarm.gateway, alarm.id) is not None:
+    def follow(self, connection: Connection, alarms: Sequence[Alarm]) -> None:
+        """See Follower: put alarms in their incidents; what is in one stays there."""
+        found = self._labeller.seen(connection, [each for each in alarms if each.cleared_ms is None])
+        fitting = {(each.alarm.gateway, each.alarm.id): self._fitting(each) for each in found}
+        groupings = [group[2] for fits in fitting.values() for group in fits.groups]
+        groupings += [fits.single for fits in fitting.values()]
+        held = HeldIncidents(connection, [(each.gateway, each.id) for each in alarms], groupings)
+        now_ms = self._now_ms()
+        for alarm in alarms:
+            if alarm.cleared_ms is None:
+                self._raised(held, fitting[alarm.gateway, alarm.id])
+            else:
+                held.clear_member(alarm, now_ms)
+        held.written()
+
+    def _raised(self, held: HeldIncidents, fits: Fitting) -> None:
+        alarm = fits.seen.alarm
+        if held.incident_of((alarm.gateway, alarm.id)) is not None:
             return
-        seen = self._labeller.seen(connection, alarm)
-        alone = alarm.priority is Priority.HIGHEST or alarm.planned
-        groups = [] if alone else list(self._groups(seen))
-        incident_id, passed = self._joined(connection, groups, seen)
+        incident_id, passed = self._joined(held, fits.groups, fits.seen)
         if incident_id is None:
-            incident_id = self._into_single(connection, seen, of_its_own=alone)
-        if passed and not self._quiet(connection, alarm):
+            incident_id = self._into_single(held, fits.seen, fits.single)
+        if passed and not self._quiet(held.written(), alarm):
             for group in passed:
-                if self._gather(connection, group, seen, incident_id):
+                if self._gather(held, group, fits.seen, incident_id):
                     return
 
-    def cleared(self, connection: Connection, alarm: Alarm) -> None:
-        """See Follower: a member less is active."""
-        rows.clear_member(connection, alarm, self._now_ms())
+    def _fitting(self, seen: Seen) -> Fitting:
+        """Return what an alarm may be part of; of the highest priority, or planned, it stays by itself."""
+        alone = seen.alarm.priority is Priority.HIGHEST or seen.alarm.planned
+        single = f"{SINGLE}/{seen.source}" + (f"/{seen.alarm.id}" if alone else "")
+        return Fitting(seen, single, [] if alone else self._groups(seen))
 
     def close_idle(self, connection: Connection, now_ms: int, count_max: int) -> int:
         """Close what has had no active member for long enough; return how many were closed."""
@@ -85,7 +110,7 @@ class IncidentBook:
         return len(closed)
 
     def _groups(self, seen: Seen) -> list[Group]:
-        found = []
+        found: list[Group] = []
         for rule in self._rules:
             common = rule.common(seen.labels, seen.place)
             if common is not None:
@@ -93,46 +118,44 @@ class IncidentBook:
         return found
 
     def _joined(
-        self, connection: Connection, groups: Sequence[Group], seen: Seen
+        self, held: HeldIncidents, groups: Sequence[Group], seen: Seen
     ) -> tuple[str | None, Sequence[Group]]:
         """Join the first open incident that is for an alarm; return it, and the rules that come before it.
 
         Those may take it from there: an incident of a broad rule does not keep what a narrow one finds.
         """
         for number, group in enumerate(groups):
-            if found := self._open_group(connection, group, seen):
-                self._join(connection, found, seen)
+            if found := self._open_group(held, group, seen):
+                self._join(held, found, seen)
                 return str(found.id), groups[:number]
         return None, groups
 
-    def _open_group(self, connection: Connection, group: Group, seen: Seen) -> Row[Any] | None:
+    def _open_group(self, held: HeldIncidents, group: Group, seen: Seen) -> Held | None:
         """Return the open incident that the alarm is part of; one in which nothing happens is let go."""
         rule, _, grouping = group
-        for row in rows.open_of_grouping(connection, grouping):
-            if seen.alarm.received_ms - row.last_ms > self._life.joins_for_ms:
-                rows.let_go(connection, row)
-            elif rule.reaches(rows.box_of(row), seen.place):
-                return row
+        for incident in held.open_of(grouping):
+            if seen.alarm.received_ms - incident.last_ms > self._life.joins_for_ms:
+                held.let_go(incident)
+            elif rule.reaches(rows.box_of(incident), seen.place):
+                return incident
         return None
 
-    def _into_single(self, connection: Connection, seen: Seen, *, of_its_own: bool) -> str:
-        key = f"{SINGLE}/{seen.source}" + (f"/{seen.alarm.id}" if of_its_own else "")
-        found = rows.open_by_key(connection, key)
-        if found and seen.alarm.received_ms - found.last_ms > self._life.joins_for_ms:
-            rows.let_go(connection, found)
-            found = None
-        if found is None:
-            box = Box.around([seen.place] if seen.place else [])
-            first = {"sources": 1, "members": 1, "active": 1} | rows.sides(box)
-            incident_id = self._open(connection, SINGLE, key, key, seen, {}, seen.alarm.received_ms, first)
-            rows.add_member(connection, incident_id, seen)
-            return incident_id
-        self._join(connection, found, seen)
-        return str(found.id)
+    def _into_single(self, held: HeldIncidents, seen: Seen, key: str) -> str:
+        for incident in held.open_of(key):
+            if seen.alarm.received_ms - incident.last_ms <= self._life.joins_for_ms:
+                self._join(held, incident, seen)
+                return str(incident.id)
+            held.let_go(incident)
+        box = Box.around([seen.place] if seen.place else [])
+        first = {"sources": 1, "members": 1, "active": 1} | rows.sides(box)
+        incident_id = self._open(held, SINGLE, key, key, seen, {}, seen.alarm.received_ms, first)
+        held.add_member(incident_id, seen)
+        return incident_id
 
-    def _gather(self, connection: Connection, group: Group, seen: Seen, incident_id: str) -> bool:
+    def _gather(self, held: HeldIncidents, group: Group, seen: Seen, incident_id: str) -> bool:
         """Note an alarm's source for a rule; bring it together with others where they are enough."""
         rule, _, grouping = group
+        connection = held.written()
         received_ms = seen.alarm.received_ms
         fresh = Candidate(incident_id, seen.source, seen.at_ms, seen.place)
         rows.note_candidate(connection, grouping, fresh, received_ms, received_ms - rule.within_ms)
@@ -142,20 +165,22 @@ class IncidentBook:
         others = rows.other_candidates(connection, grouping, seen.source, broader, most)
         together = rule.gathered(fresh, others)
         if together:
-            self._bring_together(connection, group, seen, together)
+            self._bring_together(held, group, seen, together)
         return bool(together)
 
     def _bring_together(
-        self, connection: Connection, group: Group, seen: Seen, together: Sequence[Candidate]
+        self, held: HeldIncidents, group: Group, seen: Seen, together: Sequence[Candidate]
     ) -> None:
         """Open an incident and give it the members of these sources; incidents that had them have less."""
         rule, common, grouping = group
+        connection = held.written()
         received_ms = seen.alarm.received_ms
         before = rows.by_id(connection, {each.incident_id for each in together})
         singles = [row for row in before if row.rule == SINGLE]
         opened_ms = min((row.opened_ms for row in singles), default=received_ms)
         key = grouping if rule.distance_m is None else f"{grouping}@{seen.source}/{seen.alarm.id}"
-        group_id = self._open(connection, rule.name, key, grouping, seen, common, opened_ms, {})
+        group_id = self._open(held, rule.name, key, grouping, seen, common, opened_ms, {})
+        held.written()
         sources = [each.source for each in together]
         left = rows.move_members(connection, [row.id for row in before], sources, group_id, received_ms)
         rows.candidates_moved(connection, sources, group_id)
@@ -167,6 +192,7 @@ class IncidentBook:
         for row in before:
             if row.id in left:
                 self._fewer(connection, row, received_ms)
+        held.changed_behind()
 
     def _fewer(self, connection: Connection, incident: Row[Any], now_ms: int) -> None:
         """Count an incident anew that some of its members left."""
@@ -179,7 +205,7 @@ class IncidentBook:
 
     def _open(
         self,
-        connection: Connection,
+        held: HeldIncidents,
         rule: str,
         key: str,
         grouping: str,
@@ -191,8 +217,7 @@ class IncidentBook:
         incident_id = self._new_id()
         called = self._called_single(seen)
         area = common.get("area") or seen.labels["area"]
-        rows.open_new(
-            connection,
+        held.open(
             {
                 "id": incident_id,
                 "key": key,
@@ -210,9 +235,9 @@ class IncidentBook:
         )
         return incident_id
 
-    def _join(self, connection: Connection, incident: Row[Any], seen: Seen) -> None:
+    def _join(self, held: HeldIncidents, incident: Held, seen: Seen) -> None:
         """Write an alarm into an open incident; a more severe one is to be acknowledged anew."""
-        fresh = not rows.has_source(connection, incident.id, seen.source)
+        fresh = not held.has_source(incident.id, seen.source)
         sources = incident.sources + fresh
         priority = rows.higher(incident.priority, str(seen.alarm.priority))
         values: dict[str, Any] = {
@@ -234,8 +259,8 @@ class IncidentBook:
         rule = self._by_name.get(incident.rule)
         if rule and fresh:
             values |= self._group_title(rule, sources, json.loads(incident.labels))
-        rows.change(connection, incident.id, values)
-        rows.add_member(connection, incident.id, seen)
+        held.change(incident, values)
+        held.add_member(incident.id, seen)
 
     def _group_title(self, rule: Rule, count: int, common: Mapping[str, str]) -> dict[str, str]:
         called = titles.group(rule.title, count, dict.fromkeys(rule.group_by, "") | dict(common))

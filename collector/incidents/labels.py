@@ -1,12 +1,13 @@
 """What is known of an alarm that others may share with it: its labels, and where it stands."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Row, select
 
+from collector import registry
 from collector.alarms.happening import Alarm
 from collector.incidents.correlating import Place
 from collector.parts.model import Part
@@ -17,12 +18,7 @@ CENTRE = "centre"
 """Stands for the gateway in alarms of the centre's own that are no gateway's."""
 PARTS_MAX = 20
 """Of a gateway: the area of so many of its parts says its own."""
-FindPart = Callable[[Connection, str], Part | None]
-
-
-_DEVICE = select(devices.c.line, devices.c.part, devices.c.title).where(
-    devices.c.gateway == bindparam("gateway"), devices.c.device == bindparam("device")
-)
+FindParts = Callable[[Connection, Collection[str]], Mapping[str, Part]]
 
 
 class Seen(NamedTuple):
@@ -39,30 +35,41 @@ class Seen(NamedTuple):
 class Labeller:
     """Knows devices and parts."""
 
-    def __init__(self, find_part: FindPart, *, area_digits: int) -> None:
+    def __init__(self, find_parts: FindParts, *, area_digits: int) -> None:
         """``area_digits`` of a grid's code say the area: 9 are the street, 12 the community."""
-        self._find_part, self._area_digits = find_part, area_digits
+        self._find_parts, self._area_digits = find_parts, area_digits
 
-    def seen(self, connection: Connection, alarm: Alarm) -> Seen:
-        """Look an alarm up. One of the centre's own names a line or an area where others name a device."""
-        asked = {"gateway": alarm.gateway, "device": alarm.device}
-        known = connection.execute(_DEVICE, asked).first() if alarm.point else None
-        code = alarm.part or (known.part if known else "")
-        part = self._find_part(connection, code) if code else None
+    def seen(self, connection: Connection, alarms: Sequence[Alarm]) -> list[Seen]:
+        """Look alarms up. One of the centre's own names a line or an area where others name a device."""
+        named = [(each.gateway, each.device) for each in alarms if each.point]
+        known = registry.devices_named(connection, named)
+        devices = [known.get((each.gateway, each.device)) if each.point else None for each in alarms]
+        codes = [
+            each.part or (device.part if device else "") for each, device in zip(alarms, devices, strict=True)
+        ]
+        parts = self._find_parts(connection, {code for code in codes if code})
+        return [
+            self._one(connection, alarm, device, code, parts.get(code))
+            for alarm, device, code in zip(alarms, devices, codes, strict=True)
+        ]
+
+    def _one(
+        self, connection: Connection, alarm: Alarm, device: Row[Any] | None, code: str, part: Part | None
+    ) -> Seen:
         labels = {
             "problem": alarm.problem,
             "priority": str(alarm.priority),
             "rule": alarm.rule,
             "condition": alarm.condition,
             "gateway": alarm.gateway,
-            "line": known.line if known else (alarm.device if alarm.condition == "line" else ""),
+            "line": device.line if device else (alarm.device if alarm.condition == "line" else ""),
             "device": alarm.device,
             "point": alarm.point,
             "part": code,
             "area": part.grid[: self._area_digits] if part else self._area(connection, alarm),
         }
         place = Place(part.lon, part.lat) if part else None
-        return Seen(alarm, labels, place, source_of(alarm), _at_ms(alarm), known.title if known else "")
+        return Seen(alarm, labels, place, source_of(alarm), _at_ms(alarm), device.title if device else "")
 
     def _area(self, connection: Connection, alarm: Alarm) -> str:
         """Return the area of what has no part: that in which most parts of its gateway are."""
@@ -70,16 +77,20 @@ class Labeller:
             return alarm.device
         return self.area_of_gateway(connection, alarm.gateway) if not alarm.point else ""
 
+    def areas_of_parts(self, connection: Connection, codes: Collection[str]) -> dict[str, str]:
+        """Return the areas of parts by their codes; those that are not known are not there."""
+        found = self._find_parts(connection, codes) if codes else {}
+        return {code: part.grid[: self._area_digits] for code, part in found.items()}
+
     def area_of_part(self, connection: Connection, code: str) -> str:
         """Return the area of a part by its code; empty where it is not known."""
-        part = self._find_part(connection, code)
-        return part.grid[: self._area_digits] if part else ""
+        return self.areas_of_parts(connection, [code]).get(code, "")
 
     def area_of_gateway(self, connection: Connection, gateway: str) -> str:
         """Return the area in which most of a gateway's first parts are; empty where none is known."""
         query = select(devices.c.part).where(devices.c.gateway == gateway, devices.c.part != "")
         codes = connection.scalars(query.distinct().limit(PARTS_MAX)).all()
-        areas = Counter(area for code in codes if (area := self.area_of_part(connection, code)))
+        areas = Counter(area for area in self.areas_of_parts(connection, codes).values() if area)
         return min(areas, key=lambda area: (-areas[area], area)) if areas else ""
 
 

@@ -3,105 +3,39 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, case, delete, func, select, update
-from sqlalchemy import insert as plain_insert
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, select, update
 
-from collector.alarms.happening import Alarm
 from collector.database import insert
+from collector.held import Held, Lookup
 from collector.incidents.correlating import Box, Candidate, Place
-from collector.incidents.labels import Seen
 from collector.incidents.tables import incident_candidates as candidates
 from collector.incidents.tables import incident_members as members
 from collector.incidents.tables import incidents
 from collector.tables import alarms
 from contract.events import Priority
 
+Key = tuple[str, str]
+"""Of an alarm: its gateway and its id."""
 PRIORITIES = list(Priority)
 _ANEW = {"revision": incidents.c.revision + 1, "version": incidents.c.version + 1}
 
-_OF_ALARM = select(members.c.incident_id).where(
-    members.c.gateway == bindparam("gateway"), members.c.alarm_id == bindparam("alarm_id")
-)
-_OPEN_BY_KEY = select(incidents).where(incidents.c.key == bindparam("key"), incidents.c.closed_ms.is_(None))
-_OPEN_OF_GROUPING = (
-    select(incidents)
-    .where(incidents.c.grouping == bindparam("grouping"), incidents.c.closed_ms.is_(None))
-    .order_by(incidents.c.row.desc())
-)
 _HAS_SOURCE = (
     select(members.c.row)
     .where(members.c.incident_id == bindparam("incident_id"), members.c.source == bindparam("source"))
     .limit(1)
 )
-_ADD_MEMBER = plain_insert(members)
-_CLEAR_MEMBER = (
-    update(members)
-    .where(
-        members.c.gateway == bindparam("of_gateway"),
-        members.c.alarm_id == bindparam("of_alarm"),
-        members.c.cleared_ms.is_(None),
-    )
-    .values(cleared_ms=bindparam("ended_ms"))
-    .returning(members.c.incident_id)
+_OF_ALARMS = Lookup(
+    select(members.c.gateway, members.c.alarm_id, members.c.incident_id),
+    members.c.gateway,
+    members.c.alarm_id,
 )
 _CHANGE = update(incidents).where(incidents.c.id == bindparam("of_incident"))
-_ONE_LESS = (
-    update(incidents)
-    .where(incidents.c.id == bindparam("of_incident"))
-    .values(
-        active=incidents.c.active - 1,
-        last_ms=bindparam("now_ms"),
-        idle_ms=case((incidents.c.active - 1 == 0, bindparam("now_ms")), else_=None),
-        revision=incidents.c.revision + case((incidents.c.active - 1 == 0, 1), else_=0),
-    )
-)
-"""Made once: to put a statement together costs more than to execute it, and a storm executes thousands."""
+"""Made once: to put a statement together costs more than to execute it."""
 
 
-def incident_of(connection: Connection, gateway: str, alarm_id: str) -> str | None:
-    """Return the incident of an alarm."""
-    found: str | None = connection.execute(_OF_ALARM, {"gateway": gateway, "alarm_id": alarm_id}).scalar()
-    return found
-
-
-def open_by_key(connection: Connection, key: str) -> Row[Any] | None:
-    """Return the open incident of a key."""
-    return connection.execute(_OPEN_BY_KEY, {"key": key}).first()
-
-
-def open_of_grouping(connection: Connection, grouping: str) -> Sequence[Row[Any]]:
-    """Return the open incidents of a rule with some labels, the newest first."""
-    return connection.execute(_OPEN_OF_GROUPING, {"grouping": grouping}).all()
-
-
-def open_new(connection: Connection, values: Mapping[str, Any]) -> None:
-    """Write a new incident that has no members yet."""
-    empty = {
-        "idle_ms": None,
-        "closed_ms": None,
-        "merged_into": None,
-        "sources": 0,
-        "members": 0,
-        "active": 0,
-        "west": None,
-        "south": None,
-        "east": None,
-        "north": None,
-        "acked_ms": None,
-        "acked_by": "",
-        "case_id": None,
-        "revision": 1,
-        "version": 1,
-    }
-    connection.execute(plain_insert(incidents).values(empty | dict(values)))
-
-
-def let_go(connection: Connection, incident: Row[Any]) -> None:
-    """Take an open incident's key away: it goes on, and nothing joins it any more."""
-    ended = f"{incident.key[:600]}#{incident.id}"
-    connection.execute(
-        update(incidents).where(incidents.c.id == incident.id).values(key=ended, grouping=ended[:600])
-    )
+def incidents_of(connection: Connection, alarm_keys: Collection[Key]) -> dict[Key, str]:
+    """Return the incidents of alarms; followers were never told of those that are not there."""
+    return {(row.gateway, row.alarm_id): row.incident_id for row in _OF_ALARMS.rows(connection, alarm_keys)}
 
 
 def has_source(connection: Connection, incident_id: str, source: str) -> bool:
@@ -110,30 +44,9 @@ def has_source(connection: Connection, incident_id: str, source: str) -> bool:
     return connection.execute(_HAS_SOURCE, asked).first() is not None
 
 
-def add_member(connection: Connection, incident_id: str, seen: Seen) -> None:
-    """Write a member that is active."""
-    row = {
-        "incident_id": incident_id,
-        "gateway": seen.alarm.gateway,
-        "alarm_id": seen.alarm.id,
-        "source": seen.source,
-        "at_ms": seen.at_ms,
-        "cleared_ms": None,
-    }
-    connection.execute(_ADD_MEMBER, row)
-
-
 def change(connection: Connection, incident_id: str, values: Mapping[str, Any]) -> None:
     """Write what is new of an incident."""
     connection.execute(_CHANGE, {"of_incident": incident_id, **values})
-
-
-def clear_member(connection: Connection, alarm: Alarm, now_ms: int) -> None:
-    """Note that a member is active no more; twice is as once."""
-    asked = {"of_gateway": alarm.gateway, "of_alarm": alarm.id, "ended_ms": alarm.cleared_ms}
-    incident_id = connection.execute(_CLEAR_MEMBER, asked).scalar()
-    if incident_id is not None:
-        connection.execute(_ONE_LESS, {"of_incident": incident_id, "now_ms": now_ms})
 
 
 def note_candidate(
@@ -246,7 +159,7 @@ def keys_of(connection: Connection, incident_id: str) -> list[tuple[str, str]]:
     return [(row.gateway, row.alarm_id) for row in connection.execute(query.order_by(members.c.row))]
 
 
-def box_of(row: Row[Any]) -> Box | None:
+def box_of(row: Row[Any] | Held) -> Box | None:
     """Return where an incident's members stand."""
     return None if row.west is None else Box(row.west, row.south, row.east, row.north)
 

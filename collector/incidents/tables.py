@@ -68,6 +68,15 @@ incident_members = Table(
     UniqueConstraint("gateway", "alarm_id", name="incident_members_alarm"),
 )
 Index("incident_members_of", incident_members.c.incident_id, incident_members.c.source)
+Index("incident_members_in_order", incident_members.c.incident_id, incident_members.c.row)
+_ACTIVE = text("cleared_ms IS NULL")
+Index(
+    "incident_members_active",
+    incident_members.c.incident_id,
+    incident_members.c.row,
+    sqlite_where=_ACTIVE,
+    postgresql_where=_ACTIVE,
+)
 
 incident_candidates = Table(
     "incident_candidates",

@@ -2,11 +2,13 @@
 
 import heapq
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, select
 
+from collector.held import Lookup
 from collector.parts.model import Grid, GridKind, Part
 from collector.parts.places import Polygon, around, distance_m, polygon
 from collector.parts.tables import grids, parts
@@ -16,6 +18,7 @@ CODE_DIGITS_MAX = 16
 _PART = [parts.c[field.name] for field in fields(Part)]
 _GRID = [grids.c[field.name] for field in fields(Grid)]
 _FIND = select(*_PART).where(parts.c.code == bindparam("code"))
+_FOUND = Lookup(select(*_PART), parts.c.code)
 
 
 class PartBook:
@@ -30,6 +33,11 @@ def find(connection: Connection, code: str) -> Part | None:
     """Return the part of this code, or None."""
     row = connection.execute(_FIND, {"code": code}).one_or_none()
     return None if row is None else part_of(row)
+
+
+def found(connection: Connection, codes: Iterable[str]) -> dict[str, Part]:
+    """Return the parts of these codes, as far as they are there."""
+    return {row.code: part_of(row) for row in _FOUND.rows(connection, codes)}
 
 
 def near(

@@ -1,6 +1,9 @@
 """Who a request comes from, and whether they may."""
 
+from typing import Annotated
+
 from fastapi import HTTPException, Request
+from pydantic import Field
 
 from collector.people.roles import LOCAL, Actor, Role
 
@@ -8,6 +11,8 @@ SIGN_IN = (
     "nobody is signed in; sign in with POST /api/v1/session, or send Authorization: Bearer and a token "
     "(gengfu tokens create)"
 )
+NamedBy = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+"""Who a person says to be: without control characters, for it stands in the audit and on terminals."""
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 

@@ -13,7 +13,7 @@ from collector.people.roles import Actor, Role
 from collector.people.tables import sessions, users
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-RESERVED = ("local", "centre", "program")
+RESERVED = ("local", "centre", "program", "platform", "sensor")
 """Nobody is called as the audit trail calls those who are no users."""
 
 

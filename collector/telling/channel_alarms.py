@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, select
 
-from collector.alarms.book import AlarmBook
+from collector.alarms.book import AlarmBook, Ended
 from collector.alarms.happening import Alarm
 from collector.incidents.labels import CENTRE
 from collector.tables import alarms
@@ -47,14 +47,16 @@ class ChannelAlarms:
             raised_ms=now_ms,
             received_ms=now_ms,
         )
-        self._book.raised(connection, alarm)
+        self._book.take(connection, [alarm])
 
     def working(self, connection: Connection, channel: str) -> None:
         """See ChannelWatch."""
         now_ms = self._now_ms()
-        for alarm_id in self._standing(connection, channel):
-            event = AlarmCleared(alarm_id, now_ms, RULE, channel, "")
-            self._book.cleared(connection, CENTRE, event, now_ms, backfill=False)
+        events = [
+            AlarmCleared(alarm_id, now_ms, RULE, channel, "")
+            for alarm_id in self._standing(connection, channel)
+        ]
+        self._book.take(connection, [Ended(CENTRE, event, now_ms) for event in events])
 
     @staticmethod
     def _standing(connection: Connection, channel: str) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, select
 
 from collector.alarms.conditions import quiet
 from collector.incidents.tables import incident_members as members
@@ -19,6 +19,50 @@ HIGHEST_MAX = 500
 """Of an incident's alarms of the highest priority, the newest."""
 IDS_AT_ONCE = 500
 BACKFILLED = "backfilled"
+
+
+_COLUMNS = (
+    members.c.row,
+    members.c.incident_id,
+    members.c.gateway,
+    members.c.alarm_id,
+    members.c.at_ms,
+    members.c.cleared_ms,
+    alarms.c.problem,
+    alarms.c.priority,
+    alarms.c.message,
+    alarms.c.backfill,
+)
+_WITH_ALARM = (alarms.c.gateway == members.c.gateway) & (alarms.c.id == members.c.alarm_id)
+
+
+def _newest(count_max: int, *where: ColumnElement[bool]) -> Select[Any]:
+    """Return the query for the newest so many members of each of the incidents ``ids``."""
+    nth = func.row_number().over(partition_by=members.c.incident_id, order_by=members.c.row.desc())
+    of_these = members.c.incident_id.in_(bindparam("ids", expanding=True))
+    ranked = select(*_COLUMNS, nth.label("nth")).join(alarms, _WITH_ALARM).where(of_these, *where).subquery()
+    return select(ranked).where(ranked.c.nth <= count_max)
+
+
+_NEWEST_ACTIVE = _newest(
+    MEMBERS_LOOKED_MAX, members.c.cleared_ms.is_(None), alarms.c.priority != Priority.HIGHEST
+)
+_NEWEST_HIGHEST = _newest(HIGHEST_MAX, alarms.c.priority == Priority.HIGHEST)
+_FIRST = (
+    select(members.c.row)
+    .where(members.c.incident_id == incidents.c.id)
+    .order_by(members.c.row)
+    .limit(1)
+    .correlate(incidents)
+    .scalar_subquery()
+)
+_ANY = (
+    select(*_COLUMNS)
+    .select_from(incidents)
+    .join(members, members.c.row == _FIRST)
+    .join(alarms, _WITH_ALARM)
+    .where(incidents.c.id.in_(bindparam("ids", expanding=True)))
+)
 
 
 class SqlIncidents:
@@ -58,47 +102,28 @@ class SqlIncidents:
 
 def _some_facts(connection: Connection, rows: Sequence[Row[Any]], now_ms: int) -> list[IncidentFacts]:
     by_incident: dict[str, list[Row[Any]]] = {}
-    for member in _members(connection, [row.id for row in rows]):
+    for member in _members(connection, rows):
         by_incident.setdefault(member.incident_id, []).append(member)
     keys = [(each.gateway, each.alarm_id) for some in by_incident.values() for each in some]
     reasons = quiet(connection, keys, now_ms)
     return [_one(row, by_incident.get(row.id, []), reasons) for row in rows]
 
 
-def _members(connection: Connection, ids: Collection[str]) -> Sequence[Row[Any]]:
-    """Return what is looked at of each incident: its newest alarms, and those of the highest priority."""
-    ranked = (
-        select(
-            members.c.row,
-            members.c.incident_id,
-            members.c.gateway,
-            members.c.alarm_id,
-            members.c.at_ms,
-            members.c.cleared_ms,
-            alarms.c.problem,
-            alarms.c.priority,
-            alarms.c.message,
-            alarms.c.backfill,
-            func.row_number()
-            .over(
-                partition_by=(
-                    members.c.incident_id,
-                    members.c.cleared_ms.is_(None),
-                    alarms.c.priority == Priority.HIGHEST,
-                ),
-                order_by=members.c.row.desc(),
-            )
-            .label("nth"),
-        )
-        .join(alarms, (alarms.c.gateway == members.c.gateway) & (alarms.c.id == members.c.alarm_id))
-        .where(members.c.incident_id.in_(ids))
-        .subquery()
-    )
-    is_highest = ranked.c.priority == Priority.HIGHEST
-    looked = (is_highest & (ranked.c.nth <= HIGHEST_MAX)) | (
-        ~is_highest & (ranked.c.nth <= MEMBERS_LOOKED_MAX)
-    )
-    return connection.execute(select(ranked).where(looked).order_by(ranked.c.row)).all()
+def _members(connection: Connection, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """Return what is looked at of each incident: the newest that are active, and of the highest priority.
+
+    Only incidents of that priority have such alarms. Of one without either it is any one alarm.
+    """
+    found: dict[int, Row[Any]] = {}
+    highest = [row.id for row in rows if row.priority == Priority.HIGHEST]
+    for asked, some in (
+        (_NEWEST_ACTIVE, [row.id for row in rows if row.active]),
+        (_NEWEST_HIGHEST, highest),
+        (_ANY, [row.id for row in rows if not row.active]),
+    ):
+        if some:
+            found |= {each.row: each for each in connection.execute(asked, {"ids": some})}
+    return [found[number] for number in sorted(found)]
 
 
 def _one(

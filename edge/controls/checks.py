@@ -131,10 +131,30 @@ def _limits(control: Control, at: Key, file: TomlFile) -> Iterator[Problem]:
         if not control.fails_off and getattr(control, name) is not None:
             what = f"time alone would switch off an output that fails {control.fail_state!r}"
             yield file.problem((*at, name), what, f"remove {name}")
+    if not control.fails_off:
+        yield from _withheld(control, at, file)
     longest_s = control.longest_run_s
     if control.proves and longest_s is not None and control.proves.within_s >= longest_s:
         what = "the run ends before its effect is asked for"
         yield file.problem((*at, "proves", "within_s"), what, f"less than longest_run_s = {longest_s:g}")
+
+
+def _withheld(control: Control, at: Key, file: TomlFile) -> Iterator[Problem]:
+    """Tell what would keep off, by a count, an output that does not fail off; or would never be looked at."""
+    fails, proves = f"an output that fails {control.fail_state!r}", control.proves
+    if control.runs_per_day_max is not None:
+        what, remedy = f"a count of runs would withhold {fails}", "remove runs_per_day_max"
+        if control.shortest_rest_s == 0:
+            remedy += "; shortest_rest_s spares a motor or contactor"
+        yield file.problem((*at, "runs_per_day_max"), what, remedy)
+    if control.effect:
+        what = f"only runs with a longest time are judged by it, and {fails} has none"
+        yield file.problem(
+            (*at, "effect"), what, "remove effect; proves raises an alarm where a point shows nothing"
+        )
+    if proves and "runs_without_max" in proves.model_fields_set:
+        what = f"runs without effect never lock out {fails}"
+        yield file.problem((*at, "proves", "runs_without_max"), what, "remove runs_without_max")
 
 
 def _wrong_side(start: Condition, stop: Condition) -> bool:

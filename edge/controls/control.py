@@ -27,7 +27,9 @@ class ControlInstance(Bounded):
     def due_s(self) -> float:
         """When it needs a look although nothing is measured; infinity where nothing is under way."""
         idle = all(
-            each.desired is False and each.actual is False and not (each.run or each.manual or each.former)
+            each.desired is False
+            and each.actual is False
+            and not (each.run or each.manual or each.former or each.released)
             for each in self.outputs
         )
         quiet = not (self.told_inhibit or self.alarm_id or self.locked_out or self._fails_on)

@@ -3,20 +3,24 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from contract.events import AlarmCleared, Holder
+from contract.events import AlarmCleared, ControlAction, Holder
 from edge.clock import Moment
 from edge.controls import former, memory
 from edge.controls.budget import Stagger
 from edge.controls.control import ControlInstance
 from edge.controls.explaining import explained
 from edge.controls.holding import Said
+from edge.controls.leftover import Leftover, stand_in
 from edge.controls.output import Output
+from edge.controls.telling import Teller
 from edge.rules.effects import Emit, Ids, RuleEffect
-from edge.rules.why import Why
+from edge.rules.why import Fact, Why
 from edge.settings import Ref, Settings, ref
 
 UNREADABLE = "unknown: the locks could not be read"
 """Who has locked everything where nobody can tell what was locked."""
+NO_CONTROL = "settings"
+"""Stands on record for the control of an output that has none any more."""
 STOPS_KEPT_MS = 31 * 86_400_000
 """No rest is longer."""
 
@@ -41,10 +45,11 @@ class Desk:
         self.outputs: dict[Ref, tuple[ControlInstance, Output]] = {
             output.target: (control, output) for control in self.controls for output in control.outputs
         }
-        self.leftovers: list[former.Leftover] = []
+        self.leftovers: list[Leftover] = []
         self._ids, self._devices = ids, set(parts)
-        self._recalled = False
+        self._recalled = self._all_locked = False
         self._locks: dict[str, tuple[str, int]] = {}
+        """Of outputs that nobody here has anything to do with any more."""
         self._stops: dict[str, int] = {}
         """When runs of outputs ended that no control has any more (UTC ms): who has one next lets it rest."""
 
@@ -61,11 +66,20 @@ class Desk:
     def see_to_leftovers(self, now: Moment) -> list[RuleEffect]:
         """Return what brings outputs of former settings off."""
         effects = [effect for leftover in self.leftovers for effect in leftover.update(now)]
-        self.leftovers = [each for each in self.leftovers if not each.is_done(now)]
+        self.leftovers = [each for each in self.leftovers if not each.is_done]
         return effects
+
+    def owners(self) -> dict[str, str]:
+        """Return every output that somebody may ask for with its control; "" where it has none any more."""
+        known = {str(target): control.control.name for target, (control, _) in self.outputs.items()}
+        return known | dict.fromkeys(
+            [str(each.output.target) for each in self.leftovers] + [*self._locks], ""
+        )
 
     def lock(self, output: str, who: str, now: Moment) -> Said:
         """See Engine.lock."""
+        if leftover := self._leftover(output):
+            return leftover.lock(who, now)
         found = self.outputs.get(ref(output))
         return found[0].lock(found[1], who, now) if found else _unknown(output)
 
@@ -73,12 +87,20 @@ class Desk:
         """See Engine.unlock."""
         if found := self.outputs.get(ref(output)):
             return found[0].unlock(found[1], who, now)
-        return ("", []) if self._locks.pop(output, None) else _unknown(output)
+        if leftover := self._leftover(output):
+            return leftover.unlock(who, now)
+        if not (lock := self._locks.pop(output, None)):
+            return _unknown(output)
+        teller = Teller(stand_in(NO_CONTROL, ref(output)), "", self._ids)
+        reason = f"unlocked by {who}; locked by {lock[0]}; no control has it any more"
+        return "", [teller.event(ref(output), ControlAction.UNLOCKED, reason, now, who=who)]
 
     def manual(
         self, output: str, on: bool, until_ms: int, source: Holder, who: str, now: Moment, command_id: str
     ) -> Said:
         """See Engine.manual."""
+        if self._leftover(output):
+            return f"{output} has no control any more; lock it, or release it", []
         if not (found := self.outputs.get(ref(output))):
             return _unknown(output)
         control, target = found
@@ -88,24 +110,46 @@ class Desk:
 
     def release(self, output: str, source: Holder, who: str, now: Moment, command_id: str) -> Said:
         """See Engine.release."""
+        if leftover := self._leftover(output):
+            if source is not Holder.LOCAL:
+                return f"{output} has no control any more; somebody at the cabinet has to see to it", []
+            said = leftover.release(who, now)
+            self.leftovers = [each for each in self.leftovers if not each.is_done]
+            return said
         if not (found := self.outputs.get(ref(output))):
             return _unknown(output)
         return found[0].release(found[1], source=source, who=who, now=now, command_id=command_id)
 
     def explain(self, name: str, now: Moment) -> Why | None:
-        """Say why a control is in its state now; None where there is none of that name."""
-        return next((explained(each, now) for each in self.controls if each.control.name == name), None)
+        """Say why a control, by its name or its output's, is in its state now; None where there is none.
+
+        An output that has no control any more speaks for itself.
+        """
+        if leftover := self._leftover(name):
+            return leftover.explain(now)
+        if lock := self._locks.get(name):
+            since_s = max(0, now.wall_ms - lock[1]) / 1000
+            return Why(name, "output", "locked", since_s, (Fact("holder", "lock", name, text=lock[0]),))
+        of_output = self.outputs.get(ref(name))
+        named = next((each for each in self.controls if each.control.name == name), None)
+        control = of_output[0] if of_output else named
+        return explained(control, now) if control else None
 
     @property
     def locks(self) -> dict[str, tuple[str, int]]:
         """What is locked: output → by whom, and when (UTC ms); also outputs that no control has any more."""
-        locked = {str(each.target): each.lock for _, each in self.outputs.values() if each.lock}
+        outputs = [output for _, output in self.outputs.values()] + [each.output for each in self.leftovers]
+        locked = {str(each.target): each.lock for each in outputs if each.lock}
         return self._locks | {name: (lock.who, lock.since_ms) for name, lock in locked.items()}
 
     def kept(self) -> dict[str, Any]:
         """Return what must survive a restart, as plain JSON: "controls" and "locks"."""
+        controls = {each.control.name: state for each in self.controls if (state := memory.kept(each))}
+        for leftover in self.leftovers:
+            known = controls.setdefault(leftover.name, {}).setdefault("outputs", {})
+            known[str(leftover.output.target)] = leftover.kept()
         return {
-            "controls": {each.control.name: state for each in self.controls if (state := memory.kept(each))},
+            "controls": controls,
             "locks": {name: list(lock) for name, lock in self.locks.items()},
             "stops": self._stops,
         }
@@ -114,10 +158,13 @@ class Desk:
         """Take up locks of a former process; None, where nobody can tell, locks everything."""
         effects: list[RuleEffect] = []
         if locks is None:
-            locks = {str(name): (UNREADABLE, now.wall_ms) for name in self.outputs}
+            self._all_locked = True
+            locks = dict.fromkeys(self.owners(), (UNREADABLE, now.wall_ms))
         for name, (who, since_ms) in locks.items():
             if found := self.outputs.get(ref(name)):
                 effects += found[0].recall_lock(found[1], str(who), int(since_ms), now)
+            elif leftover := self._leftover(name):
+                effects += leftover.recall_lock(str(who), int(since_ms), now)
             else:
                 self._locks[name] = (str(who), int(since_ms))
         return effects
@@ -133,10 +180,13 @@ class Desk:
         effects = self.recall_locks(remembered.get("locks", {}), now)
         states = {name: memory.former(each) for name, each in dict(remembered.get("controls", {})).items()}
         owners = {target: control.control.name for target, (control, _) in self.outputs.items()}
+        locks = self._locks_of(states, now)
         for name, state in states.items():
-            leftovers, done = former.left(name, state, owners, self._devices, self._ids, now)
+            leftovers, done = former.left(name, state, owners, self._devices, locks, self._ids, now)
             self.leftovers += leftovers
             effects += done
+        for leftover in self.leftovers:
+            self._locks.pop(str(leftover.output.target), None)
         self._let_rest(remembered.get("stops", {}), states, now)
         for control in self.controls:
             effects += memory.recall(control, states.pop(control.control.name, {}), now)
@@ -162,6 +212,16 @@ class Desk:
             rest_s = min(0.0, (ended_ms - now.wall_ms) / 1000) + control.control.shortest_rest_s
             if rest_s > 0:
                 output.rest(now, rest_s)
+
+    def _locks_of(self, states: Mapping[str, Any], now: Moment) -> Mapping[str, tuple[str, int]]:
+        """Return the locks of outputs; where nobody can tell them, of all that former controls had."""
+        if not self._all_locked:
+            return self._locks
+        had = [str(key) for state in states.values() for key in state.get("outputs", {})]
+        return dict.fromkeys(had, (UNREADABLE, now.wall_ms)) | self._locks
+
+    def _leftover(self, output: str) -> Leftover | None:
+        return next((each for each in self.leftovers if str(each.output.target) == output), None)
 
     def _owners(self, target: Ref) -> list[str]:
         return [self.outputs[target][0].control.name] if target in self.outputs else []

@@ -3,8 +3,9 @@
 States: locked, running, inhibited, held_off, locked_out, over_budget, resting, unknown (an output was never
 read, or does not answer), off. Facts: holder (``name``, ``text`` is who, ``limit`` until UTC ms), output
 (``value`` read back, ``limit`` wanted), run (``since_s``, ``limit`` the longest, ``text`` the cause), start,
-stop, join, leave, inhibit (a point's ``value`` against its ``limit``), rest (``value`` seconds are left),
-budget, without_effect (``value`` of ``limit`` runs), alarm.
+stop, join, leave, inhibit (a point's ``value`` against its ``limit``), lasting (``text`` says which inhibit
+held a while ago and holds on), rest (``value`` seconds are left), budget, without_effect (``value`` of
+``limit`` runs), alarm.
 """
 
 from collections.abc import Iterator
@@ -80,10 +81,15 @@ def _of_condition(kind: str, watched: Watched, now: Moment) -> Fact:
 
 
 def _of_inhibits(control: ControlInstance, now: Moment) -> Iterator[Fact]:
+    told: list[Inhibit] = []
     for inhibit, window in zip(control.inhibits.declared, control.inhibits.windows, strict=True):
         value = window.value(now.s)
         if value is None or holds(inhibit, value):
             yield Fact("inhibit", inhibit.point, value, _limit(inhibit), text=inhibit.reason)
+            told.append(inhibit)
+    inhibited = control.inhibits.now(now.s)
+    if inhibited and not told:
+        yield Fact("lasting", control.control.name, text=inhibited.told)
 
 
 def _limit(inhibit: Inhibit) -> Value:

@@ -1,38 +1,15 @@
-"""Outputs of former settings: a run whose control is gone, or whose output moved, is ended all the same."""
+"""What former settings left: a run whose control is gone, or whose output moved, is ended all the same."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from contract.events import ControlAction
+from contract.events import ControlAction, Holder
 from edge.clock import Moment
-from edge.controls.output import Output
-from edge.controls.settings import Control
+from edge.controls.leftover import Leftover, stand_in
 from edge.controls.states import Former
 from edge.controls.telling import Teller
 from edge.rules.effects import Ids, RuleEffect
 from edge.settings import Ref, ref
-
-HELD_FOR_S = 600.0
-"""So long it is tried to bring such an output off; its own timer has done it by then."""
-
-
-class Leftover:
-    """An output that fails off and has no control any more: it is brought off, by what it reads."""
-
-    def __init__(self, target: Ref, teller: Teller, control: Control, run: Former, now: Moment) -> None:
-        """Command it off."""
-        self.output = Output(target, control, teller)
-        self._until_s = now.s + HELD_FOR_S
-        self.effects = self.output.command(on=False, cause=run.cause, now=now)
-
-    def update(self, now: Moment) -> list[RuleEffect]:
-        """Return what holds it off."""
-        return self.output.hold(now)
-
-    def is_done(self, now: Moment) -> bool:
-        """Say whether it reads off, or has been tried for long enough."""
-        read = self.output.actual is False and self.output.read_count > 0
-        return read or now.s >= self._until_s
 
 
 def left(
@@ -40,50 +17,69 @@ def left(
     remembered: Mapping[str, Any],
     owners: Mapping[Ref, str],
     devices: set[str],
+    locks: Mapping[str, tuple[str, int]],
     ids: Ids,
     now: Moment,
 ) -> tuple[list[Leftover], list[RuleEffect]]:
     """See to the outputs that control ``name`` had and that are not its any more.
 
-    ``owners`` are the controls of outputs now. What failed off is brought off or handed over, anything else
-    stays as it is; all of it is on record.
+    ``owners`` are the controls of outputs now, ``locks`` says who locked what, and when (UTC ms). What failed
+    off is brought off or handed over, anything else stays as it is, as does what is locked; all of it is on
+    record. Leftovers are still to be seen off.
     """
     leftovers: list[Leftover] = []
     effects: list[RuleEffect] = []
-    fail_state = str(remembered.get("fail_state", "off"))
     for key, state in dict(remembered.get("outputs", {})).items():
-        target = ref(str(key))
+        target, alarm_id, lock = ref(str(key)), str(state.get("alarm", "")), locks.get(str(key))
         if owners.get(target) == name:
             continue
-        control = Control.model_validate(
-            {"name": name, "output": str(key), "fail_state": fail_state, "problem": "control_failed"}
-        )
+        fail_state = "off" if "left" in state else str(remembered.get("fail_state", "off"))
+        control = stand_in(name, target, fail_state)
         teller = Teller(control, "", ids)
-        effects += teller.cleared(target, str(state.get("alarm", "")), now)
-        if "run" not in state:
-            continue
-        run = Former.of(state["run"])
-        reason, action, sent = _fate(target, fail_state, owners, devices)
-        if sent is not None:
-            leftovers.append(Leftover(target, teller, control, run, now))
-            effects += leftovers[-1].effects
-        effects.append(teller.event(target, action, reason, now, cause=run.cause, sent=sent))
+        run = _run(state, alarm_id, ids, now)
+        reason, action, is_left = _fate(target, fail_state, owners, devices)
+        if run and is_left:
+            leftovers.append(Leftover(control, target, run, ids, alarm_id=alarm_id))
+            if lock:
+                effects += leftovers[-1].recall_lock(*lock, now)
+                reason += f", and locked by {lock[0]}: it stays as it is"
+            else:
+                effects += leftovers[-1].bring_off(now)
+        else:
+            effects += teller.cleared(target, alarm_id, now)
+        if "run" in state or ("left" in state and not is_left):
+            effects.append(
+                teller.event(
+                    target,
+                    action if "run" in state else ControlAction.RELEASED,  # it was stopped some settings ago
+                    reason,
+                    now,
+                    holder=Holder.LOCK if lock else Holder.RULE,
+                    cause=run.cause if run else "",
+                    sent=False if is_left and not lock else None,
+                )
+            )
     return leftovers, effects
+
+
+def _run(state: Mapping[str, Any], alarm_id: str, ids: Ids, now: Moment) -> Former | None:
+    """Return the run that an output was in the middle of, or that left it on, if any."""
+    if kept := state.get("run") or state.get("left"):
+        return Former.of(kept)
+    return Former(ids(), now.wall_ms, Holder.RULE, "") if alarm_id else None  # it has not gone off since
 
 
 def _fate(
     target: Ref, fail_state: str, owners: Mapping[Ref, str], devices: set[str]
-) -> tuple[str, ControlAction, bool | None]:
-    """Return what becomes of an output: why, by what name, and what is sent."""
+) -> tuple[str, ControlAction, bool]:
+    """Return what becomes of an output: why, by what name, and whether it is still to be seen off."""
+    changed = "the settings have changed"
     if owner := owners.get(target):
-        return f"the settings have changed: handed over to {owner}", ControlAction.RELEASED, None
+        return f"{changed}: handed over to {owner}", ControlAction.RELEASED, False
     if fail_state != "off":
-        return (
-            f"the settings have changed: no control any more, it stays as it is ({fail_state})",
-            ControlAction.RELEASED,
-            None,
-        )
+        reason = f"{changed}: no control any more, it stays as it is ({fail_state})"
+        return reason, ControlAction.RELEASED, False
     if target.device not in devices:
-        reason = "the settings have changed: its device is gone, only its own timer can end the run"
-        return reason, ControlAction.STOPPED, None
-    return "the settings have changed: no control any more", ControlAction.STOPPED, False
+        reason = f"{changed}: its device is gone, only its own timer can end the run"
+        return reason, ControlAction.STOPPED, False
+    return f"{changed}: no control any more", ControlAction.STOPPED, True

@@ -5,13 +5,14 @@ Precedence: local maintenance lock, safety inhibits, somebody at the cabinet, th
 
 from contract.events import CommandOutcome, ControlAction, Holder
 from edge.clock import Moment
+from edge.controls import releasing
 from edge.controls.budget import DailyBudget, Stagger
 from edge.controls.inhibits import Inhibited, Inhibits
 from edge.controls.output import Output
 from edge.controls.settings import Control
 from edge.controls.states import Lock, Manual, Run
 from edge.controls.telling import Teller
-from edge.rules.effects import Answer, Emit, Ids, RuleEffect
+from edge.rules.effects import Answer, Emit, Ids, RuleEffect, Withdraw
 from edge.settings import Ref, ref
 
 Said = tuple[str, list[RuleEffect]]
@@ -81,7 +82,7 @@ class Held:
         if output.run and self.control.fails_off:
             effects += self._end(output, f"locked by {who}", now)
         elif not self.control.fails_off:
-            output.let_be()
+            effects += self._left_as_it_is(output)
         return "", effects
 
     def unlock(self, output: Output, who: str, now: Moment) -> Said:
@@ -104,8 +105,7 @@ class Held:
         self._taken(output)
         if self.control.fails_off:
             return [*effects, *self._end(output, f"locked by {who} before the start", now)]
-        output.let_be()
-        return effects
+        return [*effects, *self._left_as_it_is(output)]
 
     def manual(
         self,
@@ -166,8 +166,13 @@ class Held:
             return refusal, self._refusal(command_id, refusal, output)
         effects = self._let_go(output, f"released by {who}", now)
         if command_id:
-            effects.append(Answer(command_id, CommandOutcome.DONE, "released", output.actual))
+            effects += releasing.begun(output, command_id, self.control.proof_s, now)
         return "", effects
+
+    def _left_as_it_is(self, output: Output) -> list[RuleEffect]:
+        """Send nothing more to what is locked, nor what was sent off and has not reached it yet."""
+        output.let_be()
+        return [Withdraw(output.target)]
 
     def _former_over(self, output: Output, reason: str, now: Moment) -> list[RuleEffect]:
         """Put the end of a former process's run on record, before it was seen what became of it."""
@@ -246,6 +251,7 @@ class Held:
         """Answer for commands that are proved or are not, and let go of what is over."""
         effects: list[RuleEffect] = []
         for output in self.outputs:
+            effects += releasing.answered(output, now)
             held = output.manual
             if held is None:
                 continue

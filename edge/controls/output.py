@@ -8,7 +8,7 @@ from typing import Any
 from contract.events import ControlAction, Holder
 from edge.clock import Moment
 from edge.controls.settings import Control
-from edge.controls.states import Former, Lock, Manual, Run
+from edge.controls.states import Former, Lock, Manual, Released, Run
 from edge.controls.telling import Teller
 from edge.rules.effects import Emit, RuleEffect, Switch
 from edge.settings import Ref
@@ -38,6 +38,7 @@ class Output:
         self._may_stay_failed = may_stay_failed
         self.run: Run | None = None
         self.manual: Manual | None = None
+        self.released: Released | None = None
         self.lock: Lock | None = None
         self.former: Former | None = None
         self.actual: bool | None = None
@@ -206,7 +207,7 @@ class Output:
             self._wait_longer()
         if now.s - self._deviates_since_s >= self._control.proof_s:
             told = "on" if self.desired else "off"
-            effects += self._fails(f"{self.target} was switched {told} and does not read back so", now)
+            effects += self.fails(f"{self.target} was switched {told} and does not read back so", now)
         return effects
 
     def _while_unread(self, now: Moment) -> list[RuleEffect]:
@@ -220,7 +221,7 @@ class Output:
             self._unread_since_s = now.s
         if not self.run or self.unread_s(now) < self._control.stale_s:
             return []
-        return self._fails(
+        return self.fails(
             f"{self.target} is to be on and has not answered for {self._control.stale_s:g} s", now
         )
 
@@ -235,7 +236,8 @@ class Output:
         was = "off in the middle of a run" if self.desired else "on, and nobody here has switched it"
         return [self._event(ControlAction.FOUND, f"reads {was}; it is switched back", now)]
 
-    def _fails(self, reason: str, now: Moment) -> list[RuleEffect]:
+    def fails(self, reason: str, now: Moment) -> list[RuleEffect]:
+        """Tell that it does not do what it is to do, once."""
         if self.desired:
             self.failed = self.failing = True
         if self.alarm_id:

@@ -54,6 +54,17 @@ class Manual:
 
 
 @dataclass(frozen=True, slots=True)
+class Released:
+    """The centre's command to let go, which waits for what the output reads then."""
+
+    command_id: str
+    read_count: int
+    """How often it had been read when it was let go of."""
+    proof_s: float
+    proof_until_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
     """Locked for maintenance by somebody at the cabinet."""
 

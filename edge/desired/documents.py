@@ -6,7 +6,7 @@ of this goes on with what the disk holds.
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from contract.desired import DesiredKind, Outcome, Refusal
 from contract.events import DesiredReport
@@ -17,6 +17,7 @@ from edge.desired.answers import UNKNOWN_KIND, Answers
 from edge.desired.held import Document, Held, Highest
 from edge.desired.judging import Accepted, Again, Refused, Verifier, told
 from edge.desired.shelf import Shelf
+from edge.desired.trials import Begin, Failed, Proved, Trials, Waits
 from edge.inbox import Arrived, Inbox
 from edge.rules.effects import Ids
 from edge.telling import Told
@@ -29,6 +30,8 @@ InForce = Callable[[DesiredKind, str | None], Sequence[str]]
 
 TRIES_MAX = 3
 """A document that was begun so often and came to no end has ended the process each time: it gives way."""
+TRIAL_LOOK_S = 1.0
+"""So often it is looked at how a trial does."""
 LOOK_S = 60.0
 """So often at least it is looked at what is due: the clock may have been set meanwhile."""
 RETRY_S = 10.0
@@ -50,8 +53,10 @@ class Documents:
         report_interval_s: float,
         report: Callable[[DesiredReport], None],
         on_in_force: InForce,
+        trials: Mapping[DesiredKind, Trials] | None = None,
     ) -> None:
-        """``report`` takes what the centre is to know; ``on_in_force`` executes."""
+        """``report`` takes what the centre is to know; ``on_in_force`` executes all kinds but ``trials``."""
+        self._trials = dict(trials or {})
         self._shelf, self._verifier, self._keeper, self._clock = shelf, verifier, keeper, clock
         self._on_in_force = on_in_force
         self._inbox, self._wake = Inbox(), Wake()
@@ -130,9 +135,17 @@ class Documents:
             held = Held()
             self._owed.discard(kind)  # until it has one of its own, that stays: a name may be misspelt
         self._held[kind] = held
+        trials = self._trials.get(kind)
+        damaged = [*trials.damaged, *damaged] if trials else damaged
         if damaged:
             self._answers.damaged(kind, held.highest, damaged)
         now_ms, current = self._clock.now().wall_ms, held.current
+        if trials:  # it was decided before anything ran
+            if trials.executing is not None:
+                self._executing[kind] = trials.executing
+            for ended in trials.ended:
+                self._answers.outcome(kind, *ended)
+            return
         if current is None or current.is_over(now_ms) or (held.waiting and held.waiting.is_due(now_ms)):
             return
         if problems := self._executed(kind, current):
@@ -202,7 +215,10 @@ class Documents:
             reason = "its time was over before it could be in force"
             self._answers.outcome(kind, held.waiting, Outcome.REFUSED, reason, Refusal.EXPIRED)
         elif held.waiting and held.waiting.is_due(now_ms):
-            await self._put_in_force(kind, held.waiting)
+            trials = self._trials.get(kind)
+            await (
+                self._try(kind, trials, held.waiting) if trials else self._put_in_force(kind, held.waiting)
+            )
         held = self._held[kind]
         if held.current and held.current.is_over(self._clock.now().wall_ms):
             await self._keep(kind, held.over())
@@ -223,6 +239,30 @@ class Documents:
         else:
             await self._keep(kind, self._held[kind].done())
             self._answers.outcome(kind, document, Outcome.IN_FORCE, "")
+
+    async def _try(self, kind: DesiredKind, trials: Trials, document: Document) -> None:
+        """Begin a trial, or end it; what is not on disk is not done."""
+        match trials.standing(document, self._clock.now().s):
+            case Begin():
+                try:
+                    await self._keeper.run(trials.prepare, document)
+                except OSError as error:
+                    self._refused_by_disk(error)
+                    return
+                await self._keep(kind, self._held[kind].begun())
+                if kind not in self._owed:
+                    trials.begin(document)
+            case Proved():
+                await self._keep(kind, self._held[kind].done())
+                self._executing[kind] = document
+                trials.proved(document)
+                self._answers.outcome(kind, document, Outcome.IN_FORCE)
+            case Failed(reason):
+                await self._keep(kind, self._held[kind].gone(Outcome.ROLLED_BACK))
+                self._answers.outcome(kind, document, Outcome.ROLLED_BACK, reason)
+                trials.failed(document)
+            case Waits():
+                pass
 
     def _former_again(self, kind: DesiredKind) -> None:
         current = self._held[kind].current
@@ -264,7 +304,9 @@ class Documents:
     def _idle_s(self) -> float:
         now = self._clock.now()
         waits_s = [LOOK_S, self._answers.idle_s(now.s), self._retry_s - now.s]
-        waits_s += [(due_ms - now.wall_ms) / 1000 for held in self._held.values() for due_ms in _due_ms(held)]
+        for kind, held in self._held.items():
+            least_s = TRIAL_LOOK_S if kind in self._trials else 0.0
+            waits_s += [max(least_s, (due_ms - now.wall_ms) / 1000) for due_ms in _due_ms(held)]
         return max(0.0, min(waits_s))
 
 

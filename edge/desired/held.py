@@ -79,6 +79,11 @@ class Held:
         told = self._told(self.current, Outcome.ROLLED_BACK)
         return replace(told, current=self.former, former=None)
 
+    def overridden(self) -> "Held":
+        """Let nothing be in force, nor wait: a hand at the gateway has said otherwise."""
+        told = self._told(self.current, Outcome.OVERRIDDEN)._told(self.waiting, Outcome.OVERRIDDEN)
+        return replace(told, current=None, former=None, waiting=None, tries=0)
+
     def _ended(self, outcome: Outcome) -> "Held":
         return replace(self._told(self.waiting, outcome), waiting=None, tries=0)
 

@@ -116,6 +116,8 @@ class Verifier:
 
     def check_body(self, document: Desired) -> None:
         """Refuse a body that could not be executed; a validator that fails must not stop the gateway."""
+        if document.kind is DesiredKind.CONFIGURATION and document.expires_ms is not None:
+            raise _Refusal(Refusal.INVALID, "a configuration holds until the next one; it may not expire")
         try:
             problems = list(self.validators[document.kind](document.body))
         except Exception as error:

@@ -57,6 +57,20 @@ class Shelf:
         self._standing: set[str] = set()
         """Names of documents that are on disk for certain."""
 
+    def peek(self, kind: DesiredKind) -> Held:
+        """Return what is held, for somebody who only looks: whatever is damaged is passed over."""
+        documents = {}
+        for path in self._files(kind):
+            if _is_document(path.name, kind):
+                with contextlib.suppress(ContractError, OSError):
+                    document = _document(path, kind)
+                    documents[document.digest] = document
+        try:
+            index = _index(_read(self._folder / f"{kind}.index", INDEX_BYTES_MAX))
+        except (ContractError, OSError):
+            index = _index_of(documents)
+        return _of_index(index, documents)
+
     def read(self, kind: DesiredKind) -> Found:
         """Return what is held; a damaged file is set aside, and what stands beside it is used."""
         damaged: list[str] = []

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -19,6 +19,9 @@ from edge.drivers.modbus_pdu import ModbusError
 from edge.drivers.modbus_plan import Block
 from edge.drivers.modbus_writes import Write, divided, holds, plan_writes, read_back, request, writable
 from edge.lines.line import BROADCAST, Line, LineError, Outcome, Request, WireCost
+
+WITHDRAWN = "withdrawn"
+"""The error of a write that did not stand any more when its turn came: nothing was sent."""
 
 Words = tuple[int, ...]
 Answers = Sequence[tuple[Block, Words]]
@@ -158,13 +161,17 @@ class ModbusDevice:
             return "" if back.value == value else str(outcome.error)
         return str(outcome.error or "")
 
-    async def write_and_read(self, values: Mapping[str, Value]) -> Written:
+    async def write_and_read(
+        self, values: Mapping[str, Value], stands: Callable[[str], bool] = lambda _: True
+    ) -> Written:
         """Write several outputs together, and read them back once.
 
         A point's error is ``not_as_written`` where the device took the write and holds something else.
+        ``stands`` is asked before each request: what does not stand any more is not sent, its error is
+        WITHDRAWN.
         """
         writes, refused = plan_writes(self.device.profile, values)
-        registers, failed = await self._write_all(writes)
+        registers, failed = await self._write_all(writes, values, stands)
         sent = [point for write in writes for point in write.points]
         known = {point.name for write in writes if write.reads for point in write.points} - failed.keys()
         found, errors = await self._read(point for point in sent if point.name not in known)
@@ -173,12 +180,12 @@ class ModbusDevice:
         readings = self._explained(codec.readings(self.device.profile, registers, names), errors)
         for point in sent:
             reading = readings[point.name]
-            stands = reading.value is not None and holds(point, values[point.name], registers)
-            if stands and failed.get(point.name) == LineError.ECHO:
+            as_written = reading.value is not None and holds(point, values[point.name], registers)
+            if as_written and failed.get(point.name) == LineError.ECHO:
                 del failed[point.name]  # the read back shows that the device heard more than an echo
             elif reading.value is None:
                 failed.setdefault(point.name, reading.error)
-            elif not stands:
+            elif not as_written:
                 failed.setdefault(point.name, "not_as_written")
         return Written({name: (refused | failed).get(name, "") for name in values}, readings)
 
@@ -207,7 +214,7 @@ class ModbusDevice:
         return registers, errors
 
     async def _write_all(
-        self, writes: Iterable[Write]
+        self, writes: Iterable[Write], values: Mapping[str, Value], stands: Callable[[str], bool]
     ) -> tuple[dict[tuple[Table, int], int], dict[str, str]]:
         """Send the writes; the registers that came back with them, and errors by point."""
         registers: dict[tuple[Table, int], int] = {}
@@ -215,6 +222,11 @@ class ModbusDevice:
         waiting = deque(writes)
         while waiting:
             write = waiting.popleft()
+            if gone := [point.name for point in write.points if not stands(point.name)]:
+                errors |= dict.fromkeys(gone, WITHDRAWN)
+                rest = {each.name: values[each.name] for each in write.points if each.name not in gone}
+                waiting.extendleft(reversed(plan_writes(self.device.profile, rest)[0]))
+                continue
             pdu, answer_bytes = request(write)
             outcome = await self._ask(pdu, answer_bytes)
             try:

@@ -1,5 +1,7 @@
 """What a request of the local socket comes to: asked of the rules, told as an answer."""
 
+from collections.abc import Iterable
+
 from contract.names import TimeMs
 from edge.by_hand import ByHand, Refusal
 from edge.clock import Clock
@@ -29,45 +31,52 @@ class Answering:
 
     def answer(self, request: Request) -> Answer:
         """Do what is asked, and say what came of it."""
+        by_hand = self._by_hand
         try:
-            rules = self._rules(request)
-            return self._told(rules=rules, until_ms=self._done(request))
+            match request:
+                case Explain(name):
+                    return self._told(rules=[by_hand.explain(name)])
+                case State():
+                    return self._told(rules=by_hand.state())
+                case Maintain(device, for_s, who):
+                    return self._told(until_ms=by_hand.maintain(device, who, for_s))
+                case Reset(alarm, who):
+                    by_hand.reset(alarm, who)
+                    return self._told()
+                case Lock() | Unlock() | Manual() | Release():
+                    return self._of_outputs(request)
         except Refusal as refused:
             return self._told(refused=str(refused))
+
+    def _of_outputs(self, request: Lock | Unlock | Manual | Release) -> Answer:
+        by_hand, until_ms = self._by_hand, 0
+        match request:
+            case Lock(name, who):
+                outputs = by_hand.lock(name, who)
+            case Unlock(name, who):
+                outputs = by_hand.unlock(name, who)
+            case Release(name, who):
+                outputs = by_hand.release(name, who)
+            case Manual(name, on, for_s, who):
+                output, until_ms = by_hand.manual(name, who, on=on, for_s=for_s)
+                outputs = [output]
+        return self._told(outputs=outputs, until_ms=until_ms, rules=by_hand.about(outputs))
 
     def refused(self, text: str) -> Answer:
         """Return an answer to what is no request."""
         return self._told(refused=text)
 
-    def _rules(self, request: Request) -> list[Why]:
-        match request:
-            case Explain(name):
-                return [self._by_hand.explain(name)]
-            case State():
-                return self._by_hand.state()
-        return []
-
-    def _done(self, request: Request) -> int:
-        """Return until when it holds; 0 where that has no end, or is no question."""
-        match request:
-            case Lock(output, who):
-                self._by_hand.lock(output, who)
-            case Unlock(output, who):
-                self._by_hand.unlock(output, who)
-            case Manual(output, on, for_s, who):
-                return self._by_hand.manual(output, who, on=on, for_s=for_s)
-            case Release(output, who):
-                self._by_hand.release(output, who)
-            case Maintain(device, for_s, who):
-                return self._by_hand.maintain(device, who, for_s)
-            case Reset(alarm, who):
-                self._by_hand.reset(alarm, who)
-        return 0
-
-    def _told(self, *, refused: str = "", until_ms: TimeMs = 0, rules: list[Why] | None = None) -> Answer:
+    def _told(
+        self,
+        *,
+        refused: str = "",
+        until_ms: TimeMs = 0,
+        rules: Iterable[Why] = (),
+        outputs: Iterable[str] = (),
+    ) -> Answer:
         now = self._clock.now()
         told = [
             WhyTold(why.name, why.kind, why.state, why.since_s, [FactTold(*fact) for fact in why.facts])
-            for why in rules or ()
+            for why in rules
         ]
-        return Answer(self._gateway, now.wall_ms, now.clock, refused, until_ms, told)
+        return Answer(self._gateway, now.wall_ms, now.clock, refused, until_ms, told, list(outputs))

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from pathlib import Path
 
 import msgspec
@@ -12,46 +13,64 @@ TIMEOUT_S = 10.0
 
 
 class NoAnswerError(Exception):
-    """Nobody answers, or not as one does; the text says where, why, and what to do."""
+    """Nobody answers, or not as one does; the text says where, why, and what to do.
+
+    ``why`` is one word: absent, killed, denied, silent, broken or foreign; ``detail`` belongs to it.
+    """
+
+    def __init__(self, where: Path, why: str, text: str, detail: str = "") -> None:
+        """``text`` follows ``where``."""
+        super().__init__(f"{where}{text}")
+        self.where, self.why, self.detail = where, why, detail
 
 
 def asked(folder: Path, request: Request, timeout_s: float = TIMEOUT_S) -> Answer:
-    """Return the answer of the gateway whose state folder this is; NoAnswerError."""
+    """Return the answer of the gateway whose state folder this is; NoAnswerError.
+
+    ``timeout_s`` is for the whole of it.
+    """
     where = folder / SOCKET_NAME
     try:
         told = _exchanged(folder, msgspec.json.encode(request) + b"\n", timeout_s)
     except FileNotFoundError as error:
         remedy = "start it with `gengfu edge run`, or name its settings with --settings"
-        raise NoAnswerError(f"{where} is not there: no gateway runs with these settings; {remedy}") from error
+        raise NoAnswerError(
+            where, "absent", f" is not there: no gateway runs with these settings; {remedy}"
+        ) from error
     except ConnectionRefusedError as error:
         remedy = "it was killed, and has left its socket; start it again"
-        raise NoAnswerError(f"{where}: no gateway answers: {remedy}") from error
+        raise NoAnswerError(where, "killed", f": no gateway answers: {remedy}") from error
     except PermissionError as error:
         remedy = "ask as root (sudo), or as the user that the gateway runs as"
-        raise NoAnswerError(f"{where}: you may not ask: {remedy}") from error
+        raise NoAnswerError(where, "denied", f": you may not ask: {remedy}") from error
     except TimeoutError as error:
         remedy = "look at its log, and at `gengfu edge lines`"
-        raise NoAnswerError(f"{where}: no answer within {timeout_s:g} s; {remedy}") from error
+        raise NoAnswerError(
+            where, "silent", f": no answer within {timeout_s:g} s; {remedy}", f"{timeout_s:g}"
+        ) from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise NoAnswerError(f"{where}: {reason}; try again") from error
+        raise NoAnswerError(where, "broken", f": {reason}; try again", reason) from error
     try:
         return msgspec.json.decode(told, type=Answer)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise NoAnswerError(
-            f"{where}: the answer is none of this version's: {error}; restart the gateway after an update"
-        ) from error
+        text = f": the answer is none of this version's: {error}; restart the gateway after an update"
+        raise NoAnswerError(where, "foreign", text, str(error)) from error
 
 
 def _exchanged(folder: Path, message: bytes, timeout_s: float) -> bytes:
     descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+            until_s = time.monotonic() + timeout_s
             link.settimeout(timeout_s)
             link.connect(f"/proc/self/fd/{descriptor}/{SOCKET_NAME}")
             link.sendall(message)
             told = bytearray()
             while not told.endswith(b"\n"):
+                if (left_s := until_s - time.monotonic()) <= 0:
+                    raise TimeoutError
+                link.settimeout(left_s)
                 if not (more := link.recv(65_536)):
                     raise ConnectionResetError("it hung up")
                 told += more

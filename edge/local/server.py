@@ -30,6 +30,8 @@ REQUESTS_MAX = 1_000
 """So many of one connection."""
 IDLE_S = 60.0
 """So long a connection may say nothing, or take no answer."""
+CLOSE_S = 1.0
+"""So long a connection that is closed may take what it was told last."""
 RETRY_S = 60.0
 _CREDENTIALS = struct.Struct("3i")  # process, user, group: SO_PEERCRED
 
@@ -98,11 +100,12 @@ class LocalServer:
         return listener
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._connections >= CONNECTIONS_MAX:
+            writer.write(self._told_as(self._answering.refused("too many ask at once; try again")))
+            writer.transport.abort()  # a new connection takes so little at once
+            return
         self._connections += 1
         try:
-            if self._connections > CONNECTIONS_MAX:
-                await self._say(writer, self._answering.refused("too many ask at once; try again"))
-                return
             for _ in range(REQUESTS_MAX):
                 async with asyncio.timeout(IDLE_S):
                     if not (line := await reader.readline()):
@@ -110,12 +113,14 @@ class LocalServer:
                 await self._say(writer, self._answered(line, _login(writer)))
         except ValueError:  # the line has no end within the limit
             told = f"a request takes {REQUEST_BYTES_MAX} bytes at most"
-            await self._say(writer, self._answering.refused(told))
+            writer.write(self._told_as(self._answering.refused(told)))
         except (OSError, TimeoutError):
-            pass  # whoever asked has gone, or says nothing
+            writer.transport.abort()  # whoever asked has gone, says nothing, or takes no answer
         finally:
-            self._connections -= 1
-            writer.close()
+            try:
+                await _closed(writer)
+            finally:
+                self._connections -= 1
 
     def _answered(self, line: bytes, login: str) -> Answer:
         try:
@@ -128,19 +133,37 @@ class LocalServer:
         return self._answering.answer(request)
 
     async def _say(self, writer: asyncio.StreamWriter, answer: Answer) -> None:
+        """Tell it; TimeoutError where nobody takes it."""
+        async with asyncio.timeout(IDLE_S):
+            writer.write(self._told_as(answer))
+            await writer.drain()
+
+    def _told_as(self, answer: Answer) -> bytes:
         told = msgspec.json.encode(answer)
         if len(told) > ANSWER_BYTES_MAX:
             told = msgspec.json.encode(self._answering.refused("the answer is too long; ask for less"))
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(IDLE_S):
-                writer.write(told + b"\n")
-                await writer.drain()
+        return told + b"\n"
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    """Close a connection, and do not wait for long for whoever takes nothing."""
+    try:
+        writer.close()
+        async with asyncio.timeout(CLOSE_S):
+            await writer.wait_closed()
+    except (OSError, TimeoutError):
+        pass  # there is nobody any more
+    finally:
+        writer.transport.abort()
 
 
 def _is_live(path: str) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
         try:
             probe.connect(path)
+        except BlockingIOError:
+            return True  # as many wait there as may
         except (ConnectionRefusedError, FileNotFoundError):
             return False
     return True

@@ -5,14 +5,16 @@ from typing import Annotated
 import msgspec
 
 from contract.limits import WHO_CHARACTERS_MAX
-from contract.names import TimeMs
+from contract.names import NO_CONTROLS_PATTERN, TimeMs
 from contract.samples import ClockState, Value
 
 SOCKET_NAME = "gateway.sock"
 REQUEST_BYTES_MAX = 4 * 1024
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
 
-Who = Annotated[str, msgspec.Meta(min_length=1, max_length=WHO_CHARACTERS_MAX // 2)]
+WHO_MAX = WHO_CHARACTERS_MAX // 2
+"""Characters of a name: the system's own name may come beside it."""
+Who = Annotated[str, msgspec.Meta(pattern=NO_CONTROLS_PATTERN, min_length=1, max_length=WHO_MAX)]
 Target = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=400 * 86_400)]
 
@@ -22,13 +24,13 @@ class State(msgspec.Struct, frozen=True, tag_field="ask", tag="state"):
 
 
 class Explain(msgspec.Struct, frozen=True, tag_field="ask", tag="explain"):
-    """Why an alarm or control is in its state."""
+    """Why an alarm or control, by its name or its output's, is in its state."""
 
     name: Target
 
 
 class Lock(msgspec.Struct, frozen=True, tag_field="ask", tag="lock"):
-    """Lock an output: it stays as it is until it is unlocked."""
+    """Lock an output, or all of a control, until it is unlocked; one that fails off goes off first."""
 
     output: Target
     who: Who
@@ -99,7 +101,8 @@ class WhyTold(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """What came of a request: ``refused`` says why nothing was done, empty where it was.
 
-    ``until_ms`` is when a hold or planned work ends, by the gateway's clock, which says ``time_ms``.
+    ``until_ms`` is when a hold or planned work ends, by the gateway's clock, which says ``time_ms``;
+    ``outputs`` are those that a lock, a hold or the end of one was about, ``rules`` tells of their controls.
     """
 
     gateway: str
@@ -108,3 +111,4 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     refused: str = ""
     until_ms: TimeMs = 0
     rules: list[WhyTold] = []
+    outputs: list[str] = []

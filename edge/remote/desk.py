@@ -20,7 +20,7 @@ from edge.inbox import Arrived, Inbox
 from edge.remote.answers import Answers
 from edge.remote.judging import Accepted, Again, Refused, Verifier
 from edge.remote.ledger import Ledger
-from edge.remote.memory import UNKNOWN_MS, Begun, Ended, Memory, Note, Since, Told
+from edge.remote.memory import Begun, Ended, Memory, Note, Since, Told
 from edge.rules.effects import Answer, Ids
 from edge.telling import Told as ToldOnce
 from edge.waiting import Wake
@@ -43,7 +43,8 @@ RETRY_S = 10.0
 ENDED_AT_ONCE = frozenset((CommandKind.RESET_ALARM,))
 """Kinds that are done once they are begun."""
 ANSWER_S_MAX = 600.0
-"""A command of which rules have told no end by then is told as indeterminate."""
+"""A command of which rules have told no end by then is told as indeterminate, where no proof takes longer."""
+NOTHING_FORGOTTEN = Since(0, 0)
 UNANSWERED = "nobody has told how it ended; look at the output"
 INTERRUPTED = "the gateway was interrupted between noting the command and knowing its end; look at the output"
 
@@ -62,8 +63,13 @@ class Desk:
         report_interval_s: float,
         report: Callable[[CommandResult], Awaitable[bool]],
         execute: Execute,
+        answer_s_max: float = ANSWER_S_MAX,
     ) -> None:
-        """``report`` takes what the centre is to know, and says whether it is on disk."""
+        """``report`` takes what the centre is to know, and says whether it is on disk.
+
+        ``answer_s_max`` is how long rules may take to tell how a command ended.
+        """
+        self._answer_s_max = answer_s_max
         self._ledger, self._verifier, self._keeper, self._clock = ledger, verifier, keeper, clock
         self._execute = execute
         self._answers = Answers(report_interval_s, clock, ids, report)
@@ -115,6 +121,7 @@ class Desk:
         """Do what is to be done; say whether nothing waits any more."""
         if self._clock.now().s >= self._retry_s:
             await self._catch_up()
+        await self._known(self._clock.now())
         await self._settle()
         for _ in range(AT_ONCE_MAX):
             if (arrived := self._inbox.take()) is None:
@@ -145,18 +152,23 @@ class Desk:
         for begun in memory.running:
             await self._end(Ended(begun.id, CommandOutcome.INDETERMINATE, INTERRUPTED))
 
-    def _known(self, now: Moment) -> Memory:
-        """Return what is remembered; where that is nothing yet, it begins with the start of this run."""
+    async def _known(self, now: Moment) -> Memory:
+        """Return what is remembered; from when on is noted as soon as the time is known.
+
+        While the disk does not tell, nothing counts as forgotten: whatever is in time is refused for that.
+        """
         if (memory := self._memory) is None:
-            return Memory()
-        if memory.since.issued_ms == UNKNOWN_MS and now.clock is not ClockState.UNSET:
-            since_ms = now.wall_ms - round((now.s - self._begun_s) * 1000)
-            memory.since = Since(memory.since.sequence, max(0, since_ms))
+            return Memory(since=NOTHING_FORGOTTEN)
+        if now.clock is not ClockState.UNSET and memory.date(self._began_ms(now), now.wall_ms):
+            await self._noted(memory, memory.since)
         return memory
+
+    def _began_ms(self, now: Moment) -> int:
+        return now.wall_ms - round((now.s - self._begun_s) * 1000)
 
     async def _one(self, arrived: Arrived) -> None:
         now = self._clock.now()
-        memory = self._known(now)
+        memory = await self._known(now)
         verdict = await self._keeper.run(self._verifier.judge, arrived.message, arrived.name, memory, now)
         match verdict:
             case Accepted(command, digest):
@@ -215,7 +227,7 @@ class Desk:
                 continue  # a refusal was told when it was begun
             reason = answer.reason[:TEXT_CHARACTERS_MAX]
             await self._end(Ended(answer.command_id, answer.outcome, reason, answer.value))
-        long_ago_s = self._clock.now().s - ANSWER_S_MAX
+        long_ago_s = self._clock.now().s - self._answer_s_max
         for id_ in [id_ for id_, begun_s in self._begun_at_s.items() if begun_s <= long_ago_s]:
             await self._end(Ended(id_, CommandOutcome.INDETERMINATE, UNANSWERED))
 

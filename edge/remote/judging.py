@@ -8,10 +8,7 @@ from contract.errors import ContractError
 from contract.samples import ClockState
 from contract.signing import KeyRing, SignatureError
 from edge.clock import Moment
-from edge.remote.memory import Entry, Memory
-
-APART_MS_MAX = 5 * 60_000
-"""So much later than it is here a command may have been issued: clocks of good houses differ by less."""
+from edge.remote.memory import APART_MS_MAX, Entry, Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +40,10 @@ Verdict = Accepted | Again | Refused
 
 
 class _Refusal(Exception):  # noqa: N818 - no error of ours: a message that is turned away
-    def __init__(self, refusal: CommandRefusal, reason: str) -> None:
+    def __init__(self, refusal: CommandRefusal, reason: str, *, to_its_centre: bool = False) -> None:
+        """``to_its_centre``: the message's digest is told, which only whoever signed it makes anything of."""
         super().__init__(reason)
-        self.refusal = refusal
+        self.refusal, self.to_its_centre = refusal, to_its_centre
 
 
 @dataclass(frozen=True)
@@ -67,9 +65,9 @@ class Verifier:
                 self.check_same(known, digest)
                 return Again(known)
             self.check_time(command, now)
-            self.check_order(command, memory)
+            self.check_order(command, memory, now)
         except _Refusal as refused:
-            named = command_id or refused.refusal is CommandRefusal.NO_KEY
+            named = command_id or refused.to_its_centre
             return Refused(refused.refusal, str(refused), command_id, digest if named else "")
         return Accepted(command, digest)
 
@@ -78,11 +76,13 @@ class Verifier:
         try:
             payload = self.keys.opened(message)
         except SignatureError as error:
-            raise _Refusal(CommandRefusal(str(error.refusal)), str(error)) from error
+            refusal = CommandRefusal(str(error.refusal))
+            is_unknown = refusal is CommandRefusal.NO_KEY
+            raise _Refusal(refusal, str(error), to_its_centre=is_unknown) from error
         try:
             return commands.decode(payload)
         except ContractError as error:
-            raise _Refusal(CommandRefusal.MALFORMED, str(error)) from error
+            raise _Refusal(CommandRefusal.MALFORMED, str(error), to_its_centre=True) from error
 
     def check_place(self, command: Command, name: str) -> None:
         """Refuse what was signed for another gateway, or came on another command's topic."""
@@ -115,10 +115,12 @@ class Verifier:
             )
             raise _Refusal(CommandRefusal.CLOCKS_APART, told)
 
-    def check_order(self, command: Command, memory: Memory) -> None:
+    def check_order(self, command: Command, memory: Memory, now: Moment) -> None:
         """Refuse what may have been executed and forgotten, and what a later command stands against."""
         if memory.is_forgotten(command):
-            told = "nobody here remembers whether it was executed before; command again"
+            wait_ms = max(0, memory.since.issued_ms - now.wall_ms)
+            again = f"command again in {wait_ms / 1000:.0f} s" if wait_ms else "command again"
+            told = f"nobody here remembers whether it was executed before; {again}"
             raise _Refusal(CommandRefusal.REPLAYED, told)
         if memory.is_overtaken(command):
             told = f"a later command for {command.target} came before it, and stands"

@@ -18,6 +18,8 @@ from contract.samples import Value
 REMEMBERED_MAX = 4_096
 UNKNOWN_MS = TIME_MS_MAX
 """In place of a time that is still to be found out: nothing is known of any command."""
+APART_MS_MAX = 5 * 60_000
+"""So much later than it is here a command may have been issued: clocks of good houses differ by less."""
 
 
 class Begun(msgspec.Struct, frozen=True, tag="begun"):
@@ -94,6 +96,22 @@ class Memory:
                 self.entries[id_] = replace(self.entries[id_], told=True)
             case Since():
                 self.since = note
+
+    def date(self, begun_ms: int, now_ms: int) -> bool:
+        """Say since when commands are remembered, if nobody knows, or it cannot be; return whether it is new.
+
+        ``begun_ms`` is when this process began: a former one executed what was issued up to then by the
+        centre's clock, which may be ahead. A beginning more than a command's life ahead of ``now_ms``, which
+        must be sure, was told by a wrong clock: it is now.
+        """
+        if self.since.issued_ms == UNKNOWN_MS:
+            since_ms = begun_ms + APART_MS_MAX
+        elif now_ms + APART_MS_MAX + COMMAND_LIFE_MS_MAX < self.since.issued_ms:
+            since_ms = now_ms + APART_MS_MAX
+        else:
+            return False
+        self.since = Since(self.since.sequence, min(max(0, since_ms), UNKNOWN_MS - 1))
+        return True
 
     def notes(self) -> list[Note]:
         """Return the fewest notes that make this memory."""

@@ -49,6 +49,13 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Send nothing of what still waits for this output: somebody has locked it as it is."""
+
+    output: Ref
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """How a manual command from the centre ended; ``value`` is what was read back."""
 
@@ -58,4 +65,4 @@ class Answer:
     value: Value = None
 
 
-RuleEffect = Emit | Switch | Write | Answer
+RuleEffect = Emit | Switch | Write | Withdraw | Answer

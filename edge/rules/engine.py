@@ -93,6 +93,14 @@ class Engine:
         self._note_controls()
         return effects
 
+    def owners(self) -> dict[str, str]:
+        """Return every output that people may ask for with its control; "" where it has none any more."""
+        return self.desk.owners()
+
+    def locks(self) -> Mapping[str, tuple[str, int]]:
+        """Return what is locked: output, by whom, and when (UTC ms)."""
+        return self.desk.locks
+
     def lock(self, output: str, who: str, now: Moment) -> Said:
         """Lock an output for maintenance until it is unlocked; return why not, or what is to be done."""
         return self._noted(self.desk.lock(output, who, now))

@@ -14,8 +14,9 @@ class Fact(NamedTuple):
     ``name``), latched, maintenance (until ``value``, UTC ms, by ``text``), instance (``text`` is its state).
 
     Of controls: start, stop, join, leave (``value`` of ``name`` against ``limit``; ``text`` is > or <, over
-    how many seconds it is a mean, for how many it has to hold), inhibit (``text`` is its reason), holder,
-    output (reads ``value``, wanted ``limit``), run, rest, budget, without_effect, alarm.
+    how many seconds it is a mean, for how many it has to hold), inhibit (``text`` is its reason), lasting,
+    holder, output (reads ``value``, wanted ``limit``), run, rest, budget, without_effect, alarm. Of an output
+    that has no control any more also left (``name`` had it).
     """
 
     kind: str
@@ -28,11 +29,12 @@ class Fact(NamedTuple):
 
 @dataclass(frozen=True)
 class Why:
-    """The state of an alarm or control, and what decides it.
+    """The state of an alarm, a control, or an output that has no control any more, and what decides it.
 
-    ``kind`` is "alarm" or "control". An alarm is active, latched (over, and waits for a reset), pending (it
-    shows, not long enough yet), normal, disabled or unknown (nothing can be told). ``since_s``: it is so for
-    so many seconds, None where that began before the start.
+    ``kind`` is "alarm", "control" or "output". An alarm is active, latched (over, and waits for a reset),
+    pending (it shows, not long enough yet), normal, disabled or unknown (nothing can be told). Such an output
+    is locked, or left (by former settings, and not seen off since). ``since_s``: it is so for so many
+    seconds, None where that began before the start.
     """
 
     name: str

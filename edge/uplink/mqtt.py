@@ -99,6 +99,8 @@ class Uplink:
         """Held while an acknowledgement is checked: nobody knows whether the epoch still stands."""
         self._life = 0
         self.connections = 0
+        self.heard_s: float | None = None
+        """When the centre has acknowledged something last, by the monotonic clock."""
         self.connected_since_ms: int | None = None
         self.down_since_s: float | None = clock.s()
         self.last_error, self.last_error_ms = "", 0
@@ -216,7 +218,9 @@ class Uplink:
                 topic = topics.parse(str(received.topic))
                 payload = received.payload
                 if topic.kind is Kind.ACK and isinstance(payload, bytes):
-                    await self._acknowledged(Lane(topic.name), messages.decode(payload, Ack))
+                    ack = messages.decode(payload, Ack)
+                    self.heard_s = self._clock.now().s
+                    await self._acknowledged(Lane(topic.name), ack)
                 elif topic.kind is Kind.WATCH and isinstance(payload, bytes):
                     self._live.watched(messages.decode(payload, Watch).for_s, self._clock.now().s)
             except ContractError as error:

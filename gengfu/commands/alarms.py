@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url, duration_s
+from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url
+from gengfu.options import duration_s
 
 app = typer.Typer(help="Alarms at the centre: lists, operators' steps, silences.", no_args_is_help=True)
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gengfu.commands.lamp_desk import duration_s
 from gengfu.commands.users import AsJson
 from gengfu.language import language
+from gengfu.options import duration_s
 from gengfu.people_asking import DEFAULT_URL, Offline, Where, asked
 
 PAGE = 1_000

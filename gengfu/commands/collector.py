@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collector.backup import Progress
     from collector.settings import Loaded
 
-app = typer.Typer(help="The centre: set it up, check its settings, run it, back it up.", no_args_is_help=True)
+app = typer.Typer(help="The centre: set it up, check, run and back it up.", no_args_is_help=True)
 
 EXTRA = "this command needs the collector: pip install gengfu[collector]"
 PACKAGES = (

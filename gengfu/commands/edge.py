@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console, RenderableType
 
-from gengfu.commands import edge_enrol, edge_hand, edge_why
+from gengfu.commands import edge_configuration, edge_enrol, edge_hand, edge_why
 from gengfu.words import counted
 
 R = TypeVar("R")
@@ -175,3 +175,4 @@ def example() -> None:
 edge_why.add_to(app)
 edge_hand.add_to(app)
 edge_enrol.add_to(app)
+edge_configuration.add_to(app)

@@ -1,13 +1,14 @@
 """``gengfu edge enrol``: this gateway's own identity, from the centre, by a one-time code."""
 
 import json
-import os
 import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from gengfu.language import said
 
 _TEXTS = {
     "enrolled": (
@@ -96,6 +97,4 @@ def _asked() -> str:
 
 
 def _text(key: str | int) -> str:
-    from gengfu.language import language
-
-    return _TEXTS[key][language(os.environ) == "zh"]
+    return said(*_TEXTS[key])

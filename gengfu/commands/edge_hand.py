@@ -1,24 +1,32 @@
 """``gengfu edge lock|unlock|manual|release|maintenance|reset``: what a hand at the cabinet asks for."""
 
-import getpass
+import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gengfu.commands.edge_socket import DEFAULT_SETTINGS, AsJson, Settings, fail, told
+from gengfu import options
+from gengfu.commands.edge_socket import DEFAULT_SETTINGS, AsJson, Settings, told
+from gengfu.language import language, said
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from edge.local.words import Answer
 
-Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="device/point, or the name of its control.")]
+Output = Annotated[
+    str, typer.Argument(metavar="OUTPUT", help="device/point, or the name of its control: all its outputs.")
+]
 Who = Annotated[str, typer.Option("--who", metavar="NAME", help="Who does it; your user name by default.")]
 
+HOLD_S_MAX = 7 * options.DAY_S
 _TEXTS = {
-    "lock": ("{0} is locked until it is unlocked here", "{0} 已锁定，须在现场解锁"),
-    "unlock": ("{0} is unlocked", "{0} 已解锁"),
-    "manual": ("{0} is held {1} until {2}", "{0} 保持{1}，至 {2}"),
-    "release": ("{0} is released", "{0} 已释放"),
+    "lock": ("{0}: locked until unlocked here", "{0} 已锁定，须在现场解锁"),
+    "unlock": ("{0}: unlocked", "{0} 已解锁"),
+    "manual": ("{0}: held {1} until {2}", "{0} 保持{1}，至 {2}"),
+    "release": ("{0}: released", "{0} 已释放"),
+    "and": (", ", "、"),
     "maintain": ("{0}: planned work until {1}", "{0}：计划检修至 {1}"),
     "maintained": ("{0}: planned work has ended", "{0}：计划检修结束"),
     "reset": ("{0} is reset", "{0} 已复位"),
@@ -36,7 +44,7 @@ def lock(
     """
     from edge.local.words import Lock
 
-    told(settings, Lock(output, _who(who)), lambda _: _text("lock").format(output), as_json=as_json)
+    told(settings, Lock(output, _who(who)), _about("lock"), as_json=as_json)
 
 
 def unlock(
@@ -45,7 +53,7 @@ def unlock(
     """Unlock an output: its rules have it again."""
     from edge.local.words import Unlock
 
-    told(settings, Unlock(output, _who(who)), lambda _: _text("unlock").format(output), as_json=as_json)
+    told(settings, Unlock(output, _who(who)), _about("unlock"), as_json=as_json)
 
 
 def manual(
@@ -63,7 +71,8 @@ def manual(
     from gengfu.why_words import until
 
     def words(answer: "Answer") -> str:
-        return _text("manual").format(output, _text(state), until(answer.until_ms, answer))
+        held = _text("manual").format(_outputs(answer), _text(state), until(answer.until_ms, answer))
+        return "\n".join([held, *_reads(answer)])
 
     told(settings, Manual(output, state == "on", _seconds(duration), _who(who)), words, as_json=as_json)
 
@@ -74,7 +83,7 @@ def release(
     """Let go of an output that is held here: its rules have it again."""
     from edge.local.words import Release
 
-    told(settings, Release(output, _who(who)), lambda _: _text("release").format(output), as_json=as_json)
+    told(settings, Release(output, _who(who)), _about("release"), as_json=as_json)
 
 
 def maintenance(
@@ -94,11 +103,11 @@ def maintenance(
     from gengfu.durations import until_s
 
     if bool(until) == end:
-        fail("say either --until TIME, or --end")
+        options.fail(said("say either --until TIME, or --end", "--until 与 --end 请任选其一"))
     try:
         for_s = until_s(until, datetime.now().astimezone()) if until else None
     except ValueError as error:
-        fail(f"--until: {error}")
+        options.fail(f"--until: {error}")
 
     def words(answer: "Answer") -> str:
         if not answer.until_ms:
@@ -131,22 +140,30 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _who(given: str) -> str:
-    return given or getpass.getuser()
+    from edge.local.words import WHO_MAX
+
+    return options.who(given, WHO_MAX)
 
 
 def _seconds(duration: str) -> float:
-    from gengfu.durations import seconds
+    return options.duration_s(duration, "--for", least_s=0.001, most_s=HOLD_S_MAX)
 
-    try:
-        found = seconds(duration)
-    except ValueError as error:
-        fail(f"--for: {error}")
-    if not found:
-        fail("--for: give more than nothing")
-    return found
+
+def _about(key: str) -> "Callable[[Answer], str]":
+    return lambda answer: "\n".join([_text(key).format(_outputs(answer)), *_reads(answer)])
+
+
+def _reads(answer: "Answer") -> "Iterator[str]":
+    """Yield what the outputs read, and who holds them now."""
+    from gengfu import why_words
+
+    for why in answer.rules:
+        yield from why_words.outputs(why, answer, language(os.environ), answer.outputs)
+
+
+def _outputs(answer: "Answer") -> str:
+    return _text("and").join(answer.outputs)
 
 
 def _text(key: str) -> str:
-    from gengfu.commands.edge_socket import words_of
-
-    return words_of(_TEXTS[key])
+    return said(*_TEXTS[key])

@@ -4,11 +4,13 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gengfu.language import language
+from gengfu.language import language, said
+from gengfu.options import fail
+from gengfu.refusal_words import refusal
 
 if TYPE_CHECKING:
     from edge.local.words import Answer, Request
@@ -20,6 +22,15 @@ Settings = Annotated[
         "--settings", metavar="FILE", envvar="GENGFU_EDGE_SETTINGS", help="The gateway's settings file."
     ),
 ]
+_WHY = {
+    "absent": "不存在，按此设置没有网关在运行；请用 `gengfu edge run` 启动，或用 --settings 指明其设置文件",
+    "killed": "网关无应答：它被强行终止，留下了套接字；请重新启动",
+    "denied": "无权请求；请用 root（sudo）或网关所用的用户",
+    "silent": "{0} 秒内无应答；请查看其日志和 `gengfu edge lines`",
+    "broken": "{0}；请重试",
+    "foreign": "应答不属于本版本：{0}；更新后请重新启动网关",
+}
+"""Why there is no answer; see edge.local.client.NoAnswerError."""
 DEFAULT_SETTINGS = Path("/etc/gengfu/edge.toml")
 
 
@@ -34,7 +45,7 @@ def told(settings: Path, request: "Request", words: "Callable[[Answer], str]", *
         typer.echo(words(answer))
     if answer.refused:
         if not as_json:
-            typer.echo(answer.refused, err=True)
+            typer.echo(refusal(answer.refused, language(os.environ)), err=True)
         raise typer.Exit(1)
 
 
@@ -51,17 +62,6 @@ def asked(settings: Path, request: "Request") -> "Answer":
         msgspec.json.decode(msgspec.json.encode(request), type=type(request))  # its own limits
         return client.asked(folder, request)
     except msgspec.ValidationError as error:
-        fail(f"that cannot be asked: {error}")
+        fail(said(f"that cannot be asked: {error}", f"无法这样请求：{error}"))
     except client.NoAnswerError as error:
-        fail(str(error))
-
-
-def words_of(texts: tuple[str, str]) -> str:
-    """Return the one of two texts, English and Chinese, that is read at this terminal."""
-    return texts[language(os.environ) == "zh"]
-
-
-def fail(text: str) -> NoReturn:
-    """Say it on standard error and exit 1."""
-    typer.echo(text, err=True)
-    raise typer.Exit(1)
+        fail(said(str(error), f"{error.where}：{_WHY[error.why].format(error.detail)}"))

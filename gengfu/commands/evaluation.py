@@ -14,7 +14,7 @@ from rich.table import Table
 from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url
 from gengfu.language import Language, language
 
-app = typer.Typer(help="Figures of cases: filed, closed, in time, reworked, repeated.", no_args_is_help=True)
+app = typer.Typer(help="Figures of cases: filed, closed, in time, reworked.", no_args_is_help=True)
 
 Day = Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], metavar="DAY", help="The first day.")]
 Until = Annotated[

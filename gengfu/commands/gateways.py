@@ -1,14 +1,14 @@
 """``gengfu gateways``: which gateways have an identity, who may get one, and who lost theirs."""
 
 import json
-import os
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url, duration_s
-from gengfu.language import language
+from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url
+from gengfu.language import said
+from gengfu.options import duration_s
 
 app = typer.Typer(help="Identities of gateways: codes, certificates, revocation.", no_args_is_help=True)
 
@@ -155,4 +155,4 @@ def _text(key: str) -> str:
 
 
 def _pick(texts: tuple[str, str]) -> str:
-    return texts[language(os.environ) == "zh"]
+    return said(*texts)

@@ -1,6 +1,5 @@
 """``gengfu lamps push|status|override|cancel|condition``: what the lighting team asks of the centre."""
 
-import getpass
 import json
 import os
 import time
@@ -11,8 +10,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from gengfu.durations import seconds
 from gengfu.language import language
+from gengfu.options import duration_s
+from gengfu.options import who as person
 
 PAGE = 1_000
 
@@ -71,7 +71,7 @@ def push(
     body = {
         "text": plan_file.read_text(encoding="utf-8-sig"),
         "file": plan_file.name,
-        "who": who or getpass.getuser(),
+        "who": person(who),
         "effective_ms": epoch_ms(effective),
     }
     told = asked("PUT", url, "/lamps/plan", body=body, options=OPTIONS)
@@ -109,7 +109,7 @@ def override(
         "addresses": addresses,
         "level": level,
         "reason": reason,
-        "who": who or getpass.getuser(),
+        "who": person(who),
         "for_s": duration_s(duration, "--for") if duration else None,
         "start_ms": epoch_ms(begins),
     }
@@ -118,7 +118,7 @@ def override(
 
 def cancel(addresses: Lamps, url: Url = DEFAULT_URL, who: Who = "", as_json: AsJson = False) -> None:
     """Let lamps follow their plan again, before their override ends."""
-    body = {"addresses": addresses, "who": who or getpass.getuser()}
+    body = {"addresses": addresses, "who": person(who)}
     tell("POST", "/lamps/overrides/cancel", "lamp_overrides", url, body, as_json=as_json)
 
 
@@ -141,7 +141,7 @@ def condition(
     """Say that a condition of the plan holds for a time: fog, rain, an event night."""
     body = {
         "condition": name,
-        "who": who or getpass.getuser(),
+        "who": person(who),
         "for_s": duration_s(duration, "--for"),
         "gateways": gateways or [],
         "start_ms": epoch_ms(begins),
@@ -158,16 +158,27 @@ def add_to(app: typer.Typer) -> None:
     app.command(short_help="Say that a condition of the plan holds for a time.")(condition)
 
 
-def tell(method: str, path: str, kind: str, url: str, body: dict[str, Any], *, as_json: bool) -> None:
-    """Have the centre tell gateways something by a document of a kind, and show who has heard it."""
+def tell(
+    method: str,
+    path: str,
+    kind: str,
+    url: str,
+    body: dict[str, Any],
+    *,
+    as_json: bool,
+    options: dict[str, str] = OPTIONS,
+) -> list[str]:
+    """Have the centre tell gateways something by a document of a kind, show who has heard it; return them."""
     from gengfu.centre_client import asked
 
-    told = asked(method, url, path, body=body, options=OPTIONS)
+    told = asked(method, url, path, body=body, options=options)
     for remark in told["remarks"]:
         typer.echo(remark, err=True)
     _show(_answers(url, kind, told["gateways"], 5.0), as_json=as_json)
     if not as_json:
         _show_standing([each for each in _standing(url) if each["gateway"] in told["gateways"]])
+    gateways: list[str] = told["gateways"]
+    return gateways
 
 
 def _standing(url: str) -> list[dict[str, Any]]:
@@ -218,15 +229,6 @@ def _show(items: list[dict[str, Any]], *, as_json: bool) -> None:
     console = Console(highlight=False, markup=False)
     for part in desired_table.parts(items, round(time.time() * 1000), language(os.environ)):
         console.print(part)
-
-
-def duration_s(text: str, option: str) -> float:
-    """Return what an option says, in seconds; where it says nothing of the kind, tell it and exit 1."""
-    try:
-        return seconds(text)
-    except ValueError as error:
-        typer.echo(f"{option}: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 def epoch_ms(moment: datetime | None) -> int | None:

@@ -1,13 +1,26 @@
 """``gengfu periods``: event periods of rules, which the centre tells gateways: such as a flood watch."""
 
-import getpass
 import json
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Moment, Url, Who, duration_s, epoch_ms, tell
+from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Moment, Url, Who, epoch_ms, tell
+from gengfu.language import said
+from gengfu.options import DAY_S, duration_s, fail
+from gengfu.options import who as person
+
+HOLD_S_MAX = 31 * DAY_S
+OPTIONS = {
+    "period": "PERIOD",
+    "gateways": "--gateway",
+    "for_s": "--for",
+    "start_ms": "--from",
+    "who": "--who",
+    "gateway": "GATEWAY",
+}
+"""What people write for what the interface is asked."""
 
 app = typer.Typer(help="Event periods that rules heed: hold, end and list them.", no_args_is_help=True)
 
@@ -26,14 +39,21 @@ def hold(
     as_json: AsJson = False,
 ) -> None:
     """Say that a period holds for a time, in place of what was said of it before; and see who has heard."""
-    _tell(name, gateways, duration_s(duration, "--for"), epoch_ms(begins), url, who, as_json=as_json)
+    if not (for_s := duration_s(duration, "--for", most_s=HOLD_S_MAX)):
+        fail(
+            said(
+                f"--for: give more than nothing; to end it: gengfu periods end {name}",
+                f"--for：应大于 0；如需结束：gengfu periods end {name}",
+            )
+        )
+    _tell(name, gateways, for_s, epoch_ms(begins), url, who, as_json=as_json)
 
 
 @app.command(short_help="End a period before its time.")
 def end(
     name: Name, gateways: Gateways, url: Url = DEFAULT_URL, who: Who = "", as_json: AsJson = False
 ) -> None:
-    """End a period before its time."""
+    """End a period before its time; where it does not hold, nothing is told."""
     _tell(name, gateways, 0.0, None, url, who, as_json=as_json)
 
 
@@ -46,7 +66,7 @@ def list_(
     """Show the periods of a gateway that are not over."""
     from gengfu.centre_client import asked
 
-    items = asked("GET", url, "/periods", query={"gateway": gateway})["items"]
+    items = asked("GET", url, "/periods", query={"gateway": gateway}, options=OPTIONS)["items"]
     if as_json:
         typer.echo(json.dumps(items, ensure_ascii=False))
         return
@@ -56,6 +76,8 @@ def list_(
             for key in ("from_ms", "until_ms")
         )
         typer.echo(f"{item['period']}: {begins} - {ends}")
+    if not items:
+        typer.echo(said(f"no period holds at {gateway}", f"{gateway} 当前无事件时段"))
 
 
 def _tell(
@@ -64,8 +86,10 @@ def _tell(
     body = {
         "period": name,
         "gateways": gateways,
-        "who": who or getpass.getuser(),
+        "who": person(who),
         "for_s": for_s,
         "start_ms": start_ms,
     }
-    tell("POST", "/periods", "lamp_conditions", url, body, as_json=as_json)
+    told = tell("POST", "/periods", "lamp_conditions", url, body, as_json=as_json, options=OPTIONS)
+    if others := ", ".join(gateway for gateway in gateways if gateway not in told):
+        typer.echo(said(f"{name} did not hold at {others}", f"{name} 在 {others} 并未生效"), err=True)

@@ -24,6 +24,7 @@ EXTRA = "this command needs the simulators: pip install gengfu[simulators]"
 BROKER_LOOK_INTERVAL_S = 0.2
 FAULTS = {
     "timeout": "timeout",
+    "timeout-lost": "timeout_lost",
     "500": "error_500",
     "500-kept": "error_500_kept",
     "429": "error_429",

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from gengfu.commands.lamp_desk import duration_s
 from gengfu.commands.users import AsJson, RoleName
 from gengfu.language import language
+from gengfu.options import duration_s
 from gengfu.people_asking import DEFAULT_URL, Offline, Where, asked, every
 
 app = typer.Typer(help="Tokens of programs and scripts: create, list, revoke.", no_args_is_help=True)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,12 @@ class DemoError(RuntimeError):
 class Child:
     """One process of ours; what it logs goes into a file, its first line of output says that it is ready."""
 
-    def __init__(self, name: str, arguments: list[str], log: Path) -> None:
-        """Remember what to start."""
+    def __init__(
+        self, name: str, arguments: list[str], log: Path, *, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Remember what to start; ``environment`` is added to ours."""
         self.name = name
+        self._environment = dict(os.environ) | dict(environment or {})
         self._arguments = [sys.executable, "-m", *arguments]
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -57,6 +61,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                env=self._environment,
                 start_new_session=True,  # Ctrl-C is for the demo, which ends its parts in order
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, no lock, no allocation
             )

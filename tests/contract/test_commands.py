@@ -31,6 +31,7 @@ SWITCH = Command(
 )
 
 names = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,63}", fullmatch=True)
+people = st.characters(exclude_categories=["Cs", "Cc"])
 issues = st.integers(0, TIME_MS_MAX - COMMAND_HOLD_MS_MAX)
 
 
@@ -50,7 +51,7 @@ def anything(draw: st.DrawFn) -> Command:
         issued_ms + draw(st.integers(1, COMMAND_LIFE_MS_MAX)),
         kind,
         "/".join(draw(st.lists(names, min_size=levels[0], max_size=levels[1]))),
-        draw(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=WHO_CHARACTERS_MAX)),
+        draw(st.text(people, min_size=1, max_size=WHO_CHARACTERS_MAX)),
         draw(st.booleans()) if is_switch else None,
         issued_ms + draw(st.integers(1, COMMAND_HOLD_MS_MAX)) if is_switch else None,
     )
@@ -74,6 +75,8 @@ def test_a_command_comes_back_as_it_was(command: Command) -> None:
         {"gateway": "GW"},
         {"kind": "event_period"},
         {"who": ""},
+        {"who": "li\x1b[31m"},
+        {"who": "li\n"},
         {"who": "x" * (WHO_CHARACTERS_MAX + 1)},
         {"expires_ms": 1000},
         {"expires_ms": 1000 + COMMAND_LIFE_MS_MAX + 1},
@@ -83,15 +86,19 @@ def test_a_command_comes_back_as_it_was(command: Command) -> None:
         {"value": None},
         {"value": 1},
         {"target": "relays"},
+        {"target": "Relays/Relay 1"},
         {"target": "relays/relay_1/x"},
         {"kind": CommandKind.RELEASE},
         {"kind": CommandKind.RESET_ALARM, "value": None},
     ],
 )
 def test_a_command_that_breaks_the_contract_is_refused(changes: dict[str, Any]) -> None:
-    """Even if it is signed."""
+    """Even if it is signed; and nobody signs what no gateway would read."""
+    broken = structs.replace(SWITCH, **changes)
     with pytest.raises(ContractError):
-        commands.decode(msgspec.json.encode(structs.replace(SWITCH, **changes)))
+        commands.decode(msgspec.json.encode(broken))
+    with pytest.raises(ContractError):
+        commands.encode(broken)
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode(errors="replace")))

@@ -95,14 +95,29 @@ def test_a_start_waits_for_its_record_and_for_a_hanging_disk_one_second(
     assert max(stops) <= LINE_S + LOOK_S
 
 
-def test_a_start_that_waited_does_not_come_after_the_stop(tmp_path: Path) -> None:
-    """The disk hangs, the run is over before its start was sent: it is never sent."""
-    site = VirtualSite(EXAMPLE, CABINET, tmp_path)
+def declared(folder: Path, fail_state: str) -> Path:
+    """Return the example settings with another fail state of the spray."""
+    text = EXAMPLE.read_text().replace('fail_state = "off"\n', f'fail_state = "{fail_state}"\n')
+    if fail_state != "off":
+        for key in ("longest_run_s = 1800", "self_off_s = 60", "effect = {"):
+            assert f"\n{key}" in text
+            text = text.replace(f"\n{key}", f"\n# {key}")
+    file = folder / "edge.toml"
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize("fail_state", ["off", "on", "hold", "local"])
+def test_a_start_that_waits_for_its_record_is_not_sent_to_what_was_locked_meanwhile(
+    fail_state: str, tmp_path: Path
+) -> None:
+    """The disk hangs, the output is locked before its start was sent: it is never sent."""
+    site = VirtualSite(declared(tmp_path, fail_state), CABINET, tmp_path)
     disk = site.keeper = Disk()
     opened: list[bool] = []
 
     async def lock_at_once(site: VirtualSite, gateway: Gateway) -> None:
-        await asyncio.sleep(MINUTE_S)
+        await asyncio.sleep(1)  # what fails on begins within its first minute
         disk.works.clear()
         while not gateway.engine.controls[0].running:
             await asyncio.sleep(LOOK_S)
@@ -116,4 +131,5 @@ def test_a_start_that_waited_does_not_come_after_the_stop(tmp_path: Path) -> Non
         await asyncio.sleep(MINUTE_S)
 
     site.run(lock_at_once)
+    assert opened
     assert not any(opened)

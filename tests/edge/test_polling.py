@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -171,6 +172,37 @@ def test_a_command_waits_for_one_transaction_at_most_and_is_read_back() -> None:
     assert max(waited) < 0.09
     values = [sample.value for _, sample in line.samples if sample.device == "relays"]
     assert True in values
+
+
+def test_an_order_that_does_not_stand_any_more_when_its_turn_comes_is_not_sent() -> None:
+    """It was good when it was given; somebody has locked the output while the line was busy."""
+    line = Line(10)
+    said: list[str] = []
+    locked: list[int] = []
+
+    def stands(number: int) -> bool:
+        return number not in locked
+
+    async def act() -> None:
+        board = line.bus.seats[RELAY_UNIT].device
+        assert isinstance(board, RelayBoard)
+        await asyncio.sleep(1.0)
+        orders = [
+            asyncio.create_task(
+                line.poller.switch(
+                    Switch(Ref("relays", f"relay_{number}"), on=True),
+                    partial(stands, number),
+                )
+            )
+            for number in (1, 2, 3)
+        ]
+        await asyncio.sleep(0)
+        locked.append(2)
+        said.extend(await asyncio.gather(*orders))
+        assert board.relays(0)[:3] == [True, False, True]
+
+    line.run(act)
+    assert said == ["", "withdrawn", ""]
 
 
 def test_what_was_read_before_a_command_is_told_before_what_is_read_back() -> None:

@@ -58,7 +58,7 @@ CAMPAIGNS = (
         "commands",
         "late, doubled, forged and interrupted commands: exactly the valid ones are executed, once",
         ["--messages", "10000", "--control-messages", "2000"],
-        ["--messages", "1500", "--control-messages", "400"],
+        ["--messages", "1500", "--control-messages", "1000"],
         minutes=1,
         minutes_max=10,
     ),
@@ -77,6 +77,14 @@ CAMPAIGNS = (
         ["--tries", "120", "--control-tries", "40"],
         minutes=1,
         minutes_max=10,
+    ),
+    Campaign(
+        "killed_commands",
+        "a gateway that is killed in the middle of a command says so, and does not try again",
+        ["--kills", "60"],
+        ["--kills", "3", "--control-kills", "1"],
+        minutes=6,
+        minutes_max=20,
     ),
     Campaign(
         "platforms",
@@ -101,6 +109,14 @@ CAMPAIGNS = (
         ["--steps", "10000", "--worlds", "2", "--lives", "1500"],
         minutes=4,
         minutes_max=10,
+    ),
+    Campaign(
+        "configurations",
+        "bad settings from the centre, and power cuts, leave every gateway on the last good ones",
+        ["--rounds", "100", "--cabinets", "4"],
+        ["--rounds", "11", "--cabinets", "3"],
+        minutes=8,
+        minutes_max=25,
     ),
     Campaign(
         "dead_gateway",

@@ -2,11 +2,13 @@
 
 Messages reach a gateway's desk on virtual time: genuine ones, and those of somebody who has heard them all,
 keeps them back, changes them, signs with other keys, sends another gateway's. The power fails in the middle
-of commands, the disk refuses, the clock is unset. Executed must be exactly the valid ones, each once; what
-else came must be in a count, by its reason; what was interrupted must be answered as indeterminate.
+of commands, the disk refuses, the clock is unset, the memory is lost while the centre's clock is ahead.
+Executed must be exactly the valid ones, each once; what else came must be in a count, by its reason; what was
+interrupted must be answered as indeterminate.
 
 Controls: gateways that each leave something out (noting before acting, the look at the clock, the memory of
-ids, the look at the address, the rule against retries) must be found out by the same account.
+ids, the look at the address, the rule against retries, that a centre's clock may be ahead) must be found out
+by the same account.
 """
 
 import argparse
@@ -26,10 +28,14 @@ from contract.desired import Desired, DesiredKind
 from contract.limits import COMMAND_BYTES_MAX
 from contract.samples import ClockState
 from contract.signing import COMMAND_TYPE, SigningKey
+from edge.remote.memory import APART_MS_MAX
 from simulators.virtual_loop import run_virtually
-from tests.faults.commands_world import DISTRICT, NEIGHBOUR, OURS, WEAKENED, Cut, Life, World
+from tests.faults.commands_world import DISTRICT, NEIGHBOUR, OURS, WEAKENED, Cut, Life, Loss, World
 
 MESSAGES_PER_LIFE = 60
+LOSSES_PER_LIFE = 0.25
+BEGIN_S = APART_MS_MAX / 1000 + 1
+"""So long after its start, a gateway that remembers nothing refuses every command."""
 TARGETS = 6
 WEIGHTS = {
     "valid": 30,
@@ -74,14 +80,20 @@ class Campaign:
         """What the gateway has noted, and may get again."""
         self._again: list[tuple[Sent, bool]] = []
         """What a cut has left for the next life; whether it is to be executed then."""
+        self._lost: Sent | None = None
+        """What was executed before the memory was lost."""
         self.kinds = Counter[str]()
 
     def play(self, total: int) -> dict[str, int]:
         """Send so many messages; return what is wrong."""
 
         async def lives() -> None:
+            await self._world.life(self._begin)
             while self.kinds.total() < total:
                 self._world.ahead_ms += self._chance.choice([1, 1_000, 3_600_000])
+                if self._lost:
+                    self._world.lose(self._chance.choice(list(Loss)), self._lost.name)
+                    self._taken.clear()
                 await self._world.life(self._life)
             await self._world.life(self._after_cut)
 
@@ -100,7 +112,12 @@ class Campaign:
             "events": len(account.told),
         }
 
+    async def _begin(self, life: Life) -> None:
+        """Nothing was ever remembered: let the time pass in which nothing is taken."""
+        await asyncio.sleep(BEGIN_S)
+
     async def _life(self, life: Life) -> None:
+        await self._after_loss(life)
         await self._after_cut(life)
         names, weights = zip(*WEIGHTS.items(), strict=True)
         for _ in range(MESSAGES_PER_LIFE):
@@ -108,7 +125,10 @@ class Campaign:
             self.kinds[kind] += 1
             await getattr(self, f"_{kind}")(life)
             await asyncio.sleep(self._chance.choice([0.01, 0.5, 20]))
-        if cut := self._chance.choice(list(Cut)):
+        if self._chance.random() < LOSSES_PER_LIFE:
+            self.kinds["loss"] += 1
+            await self._before_loss(life)
+        elif cut := self._chance.choice(list(Cut)):
             self.kinds["cut"] += 1
             await self._cut(life, cut)
 
@@ -237,6 +257,29 @@ class Campaign:
             await life.deliver(sent.name, sent.message)
         self._again.clear()
 
+    # When the memory is lost.
+
+    async def _before_loss(self, life: Life) -> None:
+        """Something is executed of a centre whose clock may be ahead; it stays valid for long."""
+        ahead_ms = self._chance.choice([0, *(self._chance.randrange(APART_MS_MAX) for _ in range(2))])
+        self._lost = self._command(ahead_ms=ahead_ms, lasts_ms=DAY_MS, holds_ms=DAY_MS)
+        self._account.must.append(self._lost.name)
+        await life.deliver(self._lost.name, self._lost.message)
+
+    async def _after_loss(self, life: Life) -> None:
+        """It comes again, at once and later; until nobody's clock could have issued it, all are refused."""
+        if (lost := self._lost) is None:
+            return
+        self._lost = None
+        began_s = asyncio.get_running_loop().time()
+        for _ in range(3):
+            await asyncio.sleep(self._chance.choice([0.01, 60, 90]))
+            await self._refused(life, "replayed", lost.name, lost.message)
+        fresh = self._command()
+        await self._refused(life, "replayed", fresh.name, fresh.message)
+        await asyncio.sleep(began_s + BEGIN_S - asyncio.get_running_loop().time())
+        await self._refused(life, "replayed", lost.name, lost.message)
+
     # Making them.
 
     def _known(self) -> list[Sent]:
@@ -306,7 +349,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--messages", type=int, default=10_000)
-    parser.add_argument("--control-messages", type=int, default=600, help="to each weakened gateway")
+    parser.add_argument("--control-messages", type=int, default=1_000, help="to each weakened gateway")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     logging.disable(logging.CRITICAL)  # each refusal is a warning of the gateway's

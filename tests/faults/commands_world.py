@@ -25,7 +25,7 @@ from edge.clock import Moment
 from edge.remote.desk import Desk
 from edge.remote.judging import Verdict, Verifier
 from edge.remote.ledger import FILE_NAME, Ledger
-from edge.remote.memory import Begun, Ended, Memory, Note
+from edge.remote.memory import APART_MS_MAX, Begun, Ended, Memory, Note
 from edge.rules.effects import Answer
 
 DISTRICT, OURS, NEIGHBOUR = "forged", "gw-1", "gw-2"
@@ -42,6 +42,15 @@ class Cut(StrEnum):
     AFTER_NOTE = "after_note"
     AFTER_ACT = "after_act"
     AFTER_END = "after_end"
+
+
+class Loss(StrEnum):
+    """What becomes of the file of the commands while nobody runs."""
+
+    REMOVED = "removed"  # a new card
+    EMPTIED = "emptied"
+    GARBLED = "garbled"
+    ONE_NOTE = "one_note"  # the line that says that the command was begun
 
 
 class PowerError(RuntimeError):
@@ -135,6 +144,13 @@ class Homeless(Verifier):
         """Nothing."""
 
 
+class TrustsClocks(Desk):
+    """Takes the centre's clock for its own where its memory was lost."""
+
+    def _began_ms(self, now: Moment) -> int:
+        return super()._began_ms(now) - APART_MS_MAX
+
+
 WEAKENED: dict[str, tuple[type[Desk], type[Verifier]]] = {
     "": (Desk, Verifier),
     "acts_first": (ActsFirst, Verifier),
@@ -142,6 +158,7 @@ WEAKENED: dict[str, tuple[type[Desk], type[Verifier]]] = {
     "no_id_memory": (Desk, Forgetful),
     "no_place": (Desk, Homeless),
     "retries": (Retries, Verifier),
+    "trusts_clocks": (TrustsClocks, Verifier),
 }
 """Gateways that leave something out; the first leaves out nothing."""
 
@@ -223,6 +240,23 @@ class World:
     def s(self) -> float:
         """See edge.clock.Clock."""
         return asyncio.get_running_loop().time()
+
+    def lose(self, loss: Loss, name: str) -> None:
+        """Let the memory be lost, at least of the command of this id; nobody runs."""
+        file = self._folder / FILE_NAME
+        match loss:
+            case Loss.REMOVED:
+                file.unlink()
+            case Loss.EMPTIED:
+                file.write_bytes(b"")
+            case Loss.GARBLED:
+                file.write_bytes(os.urandom(1_000) + b"\n")
+            case Loss.ONE_NOTE:
+                lines = file.read_bytes().split(b"\n")
+                begun = [b'"begun"' in line and name.encode() in line for line in lines]
+                file.write_bytes(
+                    b"\n".join(line[:-2] if bad else line for line, bad in zip(lines, begun, strict=True))
+                )
 
     async def life(self, story: Any) -> None:
         """Run a desk while the story lasts, or until the power fails."""

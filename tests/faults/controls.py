@@ -21,12 +21,16 @@ from edge.clock import Moment
 from edge.controls.bounds import Bounded
 from edge.controls.holding import Held
 from edge.controls.inhibits import Inhibited
+from edge.controls.leftover import Leftover
 from edge.controls.output import Output
 from edge.rules.effects import Emit, RuleEffect
+from edge.settings import Ref
 from tests.faults import controls_machine
 from tests.faults.controls_machine import Controls
 from tests.faults.controls_world import ALL, STEP_S_MAX, Tally, World
 
+LEFT = ("spray", "pump_2")
+"""Outputs that have no control with other settings."""
 JUMPS_MS = (-86_400_000, -3_600_000, -5_000, 5_000, 3_600_000, 86_400_000)
 
 
@@ -48,8 +52,11 @@ class Walk(World):
             self._weather()
             self._people()
             chance = self.chance
-            if chance.random() < 0.004:
-                orderly, present = chance.random() < 0.5, chance.choice((0, 0, 1))
+            busy = any(self.relays[Ref("relay", name)].on for name in LEFT)
+            if chance.random() < (0.01 if busy else 0.004):
+                orderly, present = chance.random() < 0.5, chance.choice((0, 1) if busy else (0, 0, 1))
+                for name in LEFT if present and chance.random() < 0.5 else ():
+                    self.welds(name, welded=True)
                 self.restarts(orderly=orderly, present=present, after_s=chance.choice((0.0, 5.0, 100.0)))
             self.sensors_answer = chance.random() > 0.02
             self.passes(chance.choice((0.1, 0.5, 1.0, STEP_S_MAX)))
@@ -74,6 +81,10 @@ class Walk(World):
         if chance.random() < 0.01:
             name = chance.choice(ALL)
             self.breaks(name, broken=chance.random() < 0.3)
+        if chance.random() < 0.01:
+            self.disk_takes_s = chance.choice((0.0, 0.0, 0.4, 1.0))
+        if chance.random() < 0.01:
+            self.welds(chance.choice(ALL), welded=chance.random() < 0.3)
         if chance.random() < 0.003:
             self.jumps(chance.choice(JUMPS_MS))
         if chance.random() < 0.005:
@@ -82,7 +93,9 @@ class Walk(World):
     def _people(self) -> None:
         chance, name = self.chance, self.chance.choice(ALL)
         dice = chance.random()
-        if dice < 0.006:
+        if self.waiting and dice < 0.1:
+            self.locks(self.waiting[0][1].output.point)  # somebody comes just then
+        elif dice < 0.006:
             self.locks(name)
         elif dice < 0.014:
             self.unlocks(name)
@@ -133,10 +146,22 @@ def _silent_end(usual: Callable[..., list[RuleEffect]]) -> Callable[..., list[Ru
     return lambda self, *given: [effect for effect in usual(self, *given) if not isinstance(effect, Emit)]
 
 
+def _waits_on(usual: Callable[..., list[RuleEffect]]) -> Callable[..., list[RuleEffect]]:
+    """Weakened: a lock leaves a start that waits for its record."""
+    return lambda self, *given: usual(self, *given)[:0]
+
+
+def _given_up(_usual: property) -> property:
+    """Weakened: an output of former settings is commanded off once, and then forgotten."""
+    return property(lambda _self: True)
+
+
 WEAKENED: Mapping[str, tuple[type, str, Callable[[Any], Any], str]] = {
     "inhibit_ignored_while_running": (Bounded, "_bounded", _no_inhibits, "on_while_inhibited"),
     "renewed_without_end": (Bounded, "_bounded", _no_longest, "longer_than_the_longest"),
     "lock_ignored_by_the_centre": (Held, "_refused", _centre_unlocks, "against_precedence"),
+    "lock_leaves_what_waits": (Held, "_left_as_it_is", _waits_on, "against_precedence"),
+    "left_and_given_up": (Leftover, "is_done", _given_up, "left_on"),
     "end_not_recorded": (Held, "_end", _silent_end, "not_in_the_audit"),
 }
 """What is weakened, and what must be found because of it."""

@@ -66,6 +66,11 @@ class Controls(RuleBasedStateMachine):
         """Sensors answer or not, the board answers or not, or answers and does not hear commands."""
         self.world.sensors_answer, self.world.answers, self.world.hears = sensors, board, hears
 
+    @rule(seconds=st.sampled_from((0.0, 0.4, 1.0)))
+    def disk_takes(self, seconds: float) -> None:
+        """So long for each record."""
+        self.world.disk_takes_s = seconds
+
     @rule()
     def line_is_well(self) -> None:
         """All answer."""
@@ -75,6 +80,11 @@ class Controls(RuleBasedStateMachine):
     def relay_sticks(self, name: str, broken: bool) -> None:
         """Or is mended."""
         self.world.breaks(name, broken=broken)
+
+    @rule(name=_names, welded=st.booleans())
+    def relay_welds(self, name: str, welded: bool) -> None:
+        """Or is mended."""
+        self.world.welds(name, welded=welded)
 
     @rule(name=_names)
     def locked(self, name: str) -> None:

@@ -9,8 +9,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from contract.events import ControlAction, ControlChanged, Holder
-from edge.rules.effects import Answer, Emit, RuleEffect, Switch
+from contract.events import AlarmCleared, AlarmRaised, ControlAction, ControlChanged, Holder
+from edge.newest import Newest
+from edge.rules.effects import Answer, Emit, RuleEffect, Switch, Withdraw
 from edge.settings import Ref, ref
 from tests.edge.controls.bench import Bench
 
@@ -60,6 +61,8 @@ SETTINGS: tuple[tuple[dict[str, Any], ...], ...] = (
     (SPRAY | {"output": "relay/moved"}, PUMPS | {"lag": None}, VALVE | {"name": "drain"}, LIGHT),
 )
 """Of the second, controls have moved, lost an output, another name, or are gone."""
+LEFT_S = 30.0 + PROOF_S + SLACK_S
+"""So long after new settings an output may be on that has no control any more, and nobody is told."""
 ALL = ("spray", "moved", "pump_1", "pump_2", "valve", "storm", "light")
 OPENS = (ControlAction.STARTED,)
 
@@ -90,6 +93,8 @@ class Watch:
     unclear_until_s: float = float("-inf")
     """A command was lost or the board did not answer: it may be late so long."""
     locked: bool = False
+    theirs: bool = False
+    """Another process has taken up its lock: nothing is sent, and whoever locked it may have switched it."""
     off_until_s: float = float("-inf")
     """Somebody holds it off until then."""
     local_until_s: float = float("-inf")
@@ -97,6 +102,14 @@ class Watch:
     until_ms: int = 0
     """Either, by the wall clock: that is what a restart goes by."""
     stopped_s: float = float("-inf")
+    stopped_ahead_ms: int = 0
+    """By how much the wall clock was ahead then: another process knows of the rest by it alone."""
+    stuck_s: float = float("-inf")
+    """When it could not be switched off last."""
+    left_s: float = float("inf")
+    """Since when it is to be brought off although no control has it."""
+    alarms: set[str] = field(default_factory=set)
+    """Ids of those that are active."""
     run: str = ""
     """The cause of the run that is under way by the record."""
 
@@ -114,10 +127,16 @@ class World(Bench):
         self.measured = dict(self.values)
         """What was read last."""
         self.sensors_answer = True
+        self.disk_takes_s = 0.0
+        """So long a start waits for its record, as in edge.gateway."""
+        self.waiting: list[tuple[float, Switch]] = []
+        """Starts that wait, and until when."""
+        self.newest = Newest()
         self.causes: Counter[tuple[str, str]] = Counter()
         self.unanswered: dict[str, float] = {}
         """Commands of the centre, and when they were given; a restart leaves them to who keeps them."""
         self.kept: Any = {}
+        self.started_s = 0.0
         self.present = 0
         self._all_relays()
 
@@ -129,33 +148,40 @@ class World(Bench):
         """Let time pass, look, and judge what is found."""
         self.tally.steps += 1
         self.now_s += seconds
+        self._recorded_by_now()
         self.look()
         self.judge()
 
     def do(self, effects: list[RuleEffect]) -> None:
         """See Bench.do: commands may be lost, and the record is held against them."""
-        events, switches = 0, []
+        events, switches, told = 0, [], set()
         for number, effect in enumerate(effects):
             match effect:
                 case Emit(ControlChanged() as event):
                     events += 1
+                    told.add(Ref(event.device, event.point))
                     self._recorded(event)
+                case Emit(AlarmRaised() | AlarmCleared() as event):
+                    events += 1
+                    self._alarmed(event)
                 case Emit():
                     events += 1
                 case Answer(command_id):
                     if self.unanswered.pop(command_id, None) is None:
                         self.tally.found("answered_twice", f"{self.now_s:.1f} s: {effect}")
-                case Switch():
-                    switches.append(effect)
+                case Withdraw(output):
+                    self.newest.withdraw(output)
+                case Switch(output, on):
+                    self.newest.take(effect)
                     self._ordered(effect, effects[number + 1 :])
+                    if on and output in told and self.disk_takes_s:
+                        self.waiting.append((self.now_s + self.disk_takes_s, effect))
+                        continue
+                    switches.append(effect)
+                    self._sent(effect)
         if events:
             self.kept = json.loads(json.dumps(self.engine.remembered()))
-        if self.answers and switches:
-            back = [
-                self._sample(*at, self.relays[at].reads(self.now_s))
-                for at in {each.output for each in switches}
-            ]
-            self.do(self.engine.observe(back, self.now))
+        self._read_back(switches)
 
     def look(self) -> None:
         """Read some of it: whatever the line gives."""
@@ -181,6 +207,10 @@ class World(Bench):
         """A relay sticks, or is mended."""
         self.relays[Ref("relay", name)].broken = broken
 
+    def welds(self, name: str, *, welded: bool) -> None:
+        """Contacts weld, or are mended."""
+        self.relays[Ref("relay", name)].welded = welded
+
     def locks(self, name: str) -> None:
         """Somebody locks an output for maintenance."""
         if self.said(self.engine.lock(f"relay/{name}", "wang", self.now)) == "":
@@ -189,8 +219,12 @@ class World(Bench):
 
     def unlocks(self, name: str) -> None:
         """They are done."""
-        if self.said(self.engine.unlock(f"relay/{name}", "wang", self.now)) == "":
-            self.watches[Ref("relay", name)].locked = False
+        refusal, effects = self.engine.unlock(f"relay/{name}", "wang", self.now)
+        if not refusal:
+            watch = self.watches[Ref("relay", name)]
+            watch.locked, watch.left_s = False, max(self.now_s, watch.left_s)
+            watch.theirs, watch.unclear_until_s = False, self.now_s + RETRY_S
+        self.do(effects)
 
     def holds(self, name: str, *, by: Holder, on: bool, for_s: float, command: str = "") -> None:
         """Somebody holds an output by hand; ``command`` is the id of the centre's."""
@@ -214,6 +248,7 @@ class World(Bench):
         if self.said(self.engine.release(f"relay/{name}", Holder.LOCAL, "wang", self.now)) == "":
             watch = self.watches[Ref("relay", name)]
             watch.off_until_s = watch.local_until_s = -1
+            watch.left_s = float("inf")
 
     def restarts(self, *, orderly: bool, present: int, after_s: float) -> None:
         """Another process: after an orderly stop or a crash, perhaps with other settings."""
@@ -222,10 +257,12 @@ class World(Bench):
             self.do(self.engine.shut_down(self.now))
             for _ in range(3):
                 self.now_s += 0.5
+                self._recorded_by_now()
                 self.look()
                 self._mark()
             self.kept = json.loads(json.dumps(self.engine.remembered()))
-        self.present = present
+        self.present, self.newest = present, Newest()
+        self.waiting.clear()
         self.unanswered.clear()
         fresh = Bench(*SETTINGS[self.present], first_id=next(self._numbers))
         self.settings, self.engine, self._numbers = fresh.settings, fresh.engine, fresh._numbers
@@ -233,13 +270,18 @@ class World(Bench):
         self.now_s += after_s
         self._mark()
         for at, watch in self.watches.items():
+            watch.theirs = watch.locked
+            watch.left_s = min(watch.left_s, self.now_s) if self._is_left(at) else float("inf")
             if at not in self._declared or not orderly:
                 watch.unclear_until_s = max(watch.unclear_until_s, self.now_s + RETRY_S)
             if at not in self._declared or not self._held_off(at):
                 watch.off_until_s = watch.local_until_s = -1
+            watch.stopped_s -= max(0, self.wall_ms_ahead - watch.stopped_ahead_ms) / 1000
+            watch.stopped_ahead_ms = self.wall_ms_ahead
             left_s = (watch.until_ms - self.now.wall_ms) / 1000
             watch.off_until_s = self.now_s + left_s if watch.off_until_s > 0 else -1
             watch.local_until_s = self.now_s + left_s if watch.local_until_s > 0 else -1
+        self.started_s = self.now_s
         self.do(self.engine.recall(self.kept, self.now))
 
     def _held_off(self, at: Ref) -> bool:
@@ -247,6 +289,13 @@ class World(Bench):
         owner = next(each.name for each in self.settings.controls if str(at) in each.outputs)
         state = self.kept.get("controls", {}).get(owner, {}).get("outputs", {}).get(str(at), {})
         return "manual" in state and not state["manual"][0]
+
+    def _is_left(self, at: Ref) -> bool:
+        """Say whether it was kept that an output may be on which failed off and has no control now."""
+        if at in self._declared or at.point in ("storm", "light"):
+            return False
+        states = (each.get("outputs", {}) for each in self.kept.get("controls", {}).values())
+        return any({"run", "left", "alarm"} & state.get(str(at), {}).keys() for state in states)
 
     @property
     def _declared(self) -> set[Ref]:
@@ -256,6 +305,11 @@ class World(Bench):
         """The board has all its relays, whatever the settings name."""
         for name in ALL:
             self.relays.setdefault(Ref("relay", name), type(next(iter(self.relays.values())))())
+
+    def _alarmed(self, event: AlarmRaised | AlarmCleared) -> None:
+        """Follow the alarms of outputs by the record."""
+        if watch := self.watches.get(Ref(event.device, event.point)):
+            (watch.alarms.add if isinstance(event, AlarmRaised) else watch.alarms.discard)(event.id)
 
     def _recorded(self, event: ControlChanged) -> None:
         """Follow the runs by the record alone."""
@@ -281,15 +335,12 @@ class World(Bench):
             event.action is ControlAction.RELEASED and "settings have changed" in event.reason
         )
         if event.action is ControlAction.STOPPED:
-            watch.stopped_s = self.now_s
+            watch.stopped_s, watch.stopped_ahead_ms = self.now_s, self.wall_ms_ahead
         if ended and event.cause in (watch.run, ""):
             watch.run = ""
 
     def _ordered(self, switch: Switch, after: list[RuleEffect]) -> None:
-        """Hold a command against the record and the precedence; give it to the board, or lose it.
-
-        A start is on record before its command, a stop right ``after`` it.
-        """
+        """Hold a command against the record: a start is on it before, a stop right ``after`` it."""
         at, watch = switch.output, self.watches[switch.output]
         self.tally.orders += 1
         where = f"{self.now_s:.1f} s: {at} {'on' if switch.on else 'off'}"
@@ -301,12 +352,37 @@ class World(Bench):
         )
         if switch.on is not (bool(watch.run) and not (ends and not switch.on)):
             self.tally.found("not_in_the_audit", where)
-        if switch.on and watch.locked:
-            self.tally.found("against_precedence", f"{where} under lock")
-        if switch.on and watch.off_until_s > self.now_s:
-            self.tally.found("against_precedence", f"{where}, and somebody holds it off")
         if switch.on and self._must_be_off(at):
             self.tally.found("on_while_inhibited", f"{where} ordered")
+
+    def _recorded_by_now(self) -> None:
+        """Send what has waited for its record, if it still stands."""
+        due = [switch for at_s, switch in self.waiting if at_s <= self.now_s]
+        self.waiting = [(at_s, switch) for at_s, switch in self.waiting if at_s > self.now_s]
+        sent = [switch for switch in due if self.newest.stands(switch)]
+        for switch in sent:
+            self._sent(switch)
+        self._read_back(sent)
+
+    def _read_back(self, switches: list[Switch]) -> None:
+        """Let the rules see what the outputs read after commands."""
+        if self.answers and switches:
+            back = [
+                self._sample(*at, self.relays[at].reads(self.now_s))
+                for at in {each.output for each in switches}
+            ]
+            self.do(self.engine.observe(back, self.now))
+
+    def _sent(self, switch: Switch) -> None:
+        """Hold what is sent against the precedence; give it to the board, or lose it."""
+        at, watch = switch.output, self.watches[switch.output]
+        where = f"{self.now_s:.1f} s: {at} {'on' if switch.on else 'off'}"
+        if switch.on and watch.locked:
+            self.tally.found("against_precedence", f"{where} under lock")
+        if watch.locked and at not in self._declared:
+            self.tally.found("against_precedence", f"{where} under lock, and no control has it")
+        if switch.on and watch.off_until_s > self.now_s:
+            self.tally.found("against_precedence", f"{where}, and somebody holds it off")
         if self.answers and self.takes():
             self.relays[at].take(switch, self.now_s)
             self._mark()
@@ -343,13 +419,20 @@ class World(Bench):
         for at, relay in self.relays.items():
             watch, on = self.watches[at], relay.reads(self.now_s)
             control = next((each for each in self.settings.controls if str(at) in each.outputs), None)
-            if not self.answers:
+            if not self.answers or relay.welded or watch.theirs:
                 watch.unclear_until_s = self.now_s + RETRY_S
+            if relay.welded or watch.theirs:
+                watch.stuck_s = self.now_s
+            left_for_s = self.now_s - max(watch.left_s, self.started_s)
+            if on and left_for_s > LEFT_S and not watch.locked and not watch.alarms:
+                self.tally.found(
+                    "left_on", f"{self.now_s:.1f} s: {at}, without control since {watch.left_s:.1f} s"
+                )
             if control is None or not control.fails_off or not on or watch.on_since_s is None:
                 continue
             where = f"{self.now_s:.1f} s: {at} on since {watch.on_since_s:.1f} s"
             longest_s = control.longest_run_s or 0.0
-            if self.now_s - watch.on_since_s > longest_s + SELF_OFF_S + SLACK_S:
+            if self.now_s - max(watch.on_since_s, watch.stuck_s) > longest_s + SELF_OFF_S + SLACK_S:
                 self.tally.found("longer_than_the_longest", where)
             if self.now_s > watch.unclear_until_s and self._must_be_off(at):
                 self.tally.found("on_while_inhibited", where)

@@ -22,6 +22,8 @@ from contract.limits import VERSION
 from contract.messages import EpochRange, Hello, LaneRange
 from contract.samples import ClockState
 from contract.signing import SigningKey
+from edge.remote.ledger import FILE_NAME, Ledger
+from edge.remote.memory import Memory, Since
 from gengfu.demo.processes import Child, die_with_parent
 from simulators.mosquitto import Mosquitto
 from simulators.servers import HOST
@@ -102,6 +104,7 @@ class Site:
                     name=name, port=self.broker.port, key=self.key.public.line, interval_s=report_interval_s
                 )
             )
+            _remembering(folder / name)
             entry = ["tests.faults.trusting_gateway", "--without", without] if without else ["gengfu.main"]
             command = [*entry, "edge", "run", "--settings", settings]
             self.children[name] = Child(name, command, folder / f"{name}.log")
@@ -195,6 +198,13 @@ class Site:
         path = self.folder / "centre" / "collector.db"
         with contextlib.closing(sqlite3.connect(path, timeout=10)) as connection:
             return connection.execute(query, (gateway,)).fetchall()
+
+
+def _remembering(state: Path) -> None:
+    """Let a gateway have remembered commands since yesterday: a new one takes none for five minutes."""
+    state.mkdir()
+    yesterday_ms = time.time_ns() // 1_000_000 - 86_400_000
+    Ledger(state / FILE_NAME).add([Since(0, yesterday_ms)], Memory())
 
 
 def taken(reports: list[DesiredReport]) -> Counter[str]:

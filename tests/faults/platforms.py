@@ -7,8 +7,11 @@ case is counted at its platform: none may be missing, none may be there twice, a
 neither key nor look-up answered badly must be on the list that waits for a person. Then a person decides on
 the whole list, by what the platform has, and every case must be there once.
 
+Some kills fall at any time, some at a chosen moment: messages are written down as being sent and nothing is
+taken yet, or they are taken and not answered yet. In such a life no platform answers before it is over.
+
 Controls: a centre that sends again whatever was not answered duplicates, one that writes down that a message
-is done before it is sent loses.
+is done before it is sent loses. Each is killed at the moment at which that does harm.
 """
 
 import argparse
@@ -20,14 +23,18 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.faults.platforms_world import KEY, NEITHER, PLATFORMS, WEAKENED, City, Street, until
+from tests.faults.platforms_world import KEY, NEITHER, PLATFORMS, City, Moment, Street, until
 
 ALARMS_PER_KILL = 100
-CONTROL_ALARMS = 90
-CONTROL_KILLS = 3
+KILLS = (Moment.NOTED, Moment.TAKEN, Moment.ANY, Moment.ANY)
+"""One after the other, again and again."""
+CONTROLS = {"sends_blindly": Moment.TAKEN, "done_before_sent": Moment.NOTED}
+CONTROL_ALARMS = 12
+MOMENT_S_MAX = 60.0
 LIVES_S = (0.5, 3.0)
 AWAY_S_MAX = 0.5
 SETTLED_S_MAX = 600.0
@@ -40,6 +47,8 @@ class Told:
 
     alarms: int = 0
     kills: int = 0
+    moments: int = 0
+    """So many kills fell at their moment."""
     cases: int = 0
     lost: int = 0
     duplicated: int = 0
@@ -59,29 +68,46 @@ class Told:
         return self.lost + self.duplicated + unlisted + wrong + (self.alarms != self.cases)
 
 
-async def play(city: City, street: Street, alarms: int, kills: int, chance: random.Random) -> None:
+async def play(
+    city: City, street: Street, told: Told, kills: Sequence[Moment], chance: random.Random
+) -> None:
     """Let alarms arrive while the centre is killed, then let everything settle."""
+    alarms, lives = told.alarms, len(kills) + 1
     running = asyncio.create_task(street.run())
     try:
-        for number in range(kills):
-            share = alarms * (number + 1) // kills - alarms * number // kills
+        for number, moment in enumerate(kills):
+            city.spawn_centre(moment)
+            await asyncio.to_thread(city.await_centre)
+            share = alarms * (number + 1) // lives - street.raised
             street.alarm(share // 2)
-            await asyncio.sleep(chance.uniform(*LIVES_S))
+            if moment is Moment.ANY:
+                await asyncio.sleep(chance.uniform(*LIVES_S))
+            else:
+                told.moments += await _comes(city, moment)
             street.alarm(share - share // 2)
             await asyncio.sleep(chance.uniform(0, LIVES_S[0]))
             await asyncio.to_thread(city.kill_centre)
             await asyncio.sleep(chance.uniform(0, AWAY_S_MAX))
-            city.spawn_centre()
-            await asyncio.to_thread(city.await_centre)
             if number % 10 == 9:
-                print(f"{number + 1} of {kills} kills, {street.raised} alarms", file=sys.stderr, flush=True)
-        if not kills:
-            street.alarm(alarms)
+                print(f"{number + 1} of {lives} lives, {street.raised} alarms", file=sys.stderr, flush=True)
+        city.spawn_centre()
+        await asyncio.to_thread(city.await_centre)
+        street.alarm(alarms - street.raised)
         await until(lambda: not street.waiting, SETTLED_S_MAX, "alarms are still at the gateway")
         await until(lambda: _quiet(city, alarms), SETTLED_S_MAX, "messages are still on their way")
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def _comes(city: City, moment: Moment) -> bool:
+    """Wait for a moment; say whether it came."""
+    try:
+        await until(lambda: city.caught(moment), MOMENT_S_MAX, f"the moment {moment} did not come")
+    except SystemExit as error:
+        print(error, file=sys.stderr, flush=True)
+        return False
+    return True
 
 
 def _quiet(city: City, alarms: int) -> bool:
@@ -136,7 +162,7 @@ async def decide(city: City, told: Told) -> None:
     told.after_person_wrong = sum(sent[case_id] != 1 for case_id in ours)
 
 
-def played(alarms: int, kills: int, seed: int, weakened: str = "") -> Told:
+def played(alarms: int, kills: Sequence[Moment], seed: int, weakened: str = "") -> Told:
     """Play it in a folder of its own."""
     told = Told(alarms=alarms)
     began_s = time.monotonic()
@@ -145,7 +171,7 @@ def played(alarms: int, kills: int, seed: int, weakened: str = "") -> Told:
 
         async def story() -> None:
             street = Street(Path(name), city.broker.port)
-            await play(city, street, alarms, kills, random.Random(seed))
+            await play(city, street, told, kills, random.Random(seed))
             if not weakened:
                 with contextlib.suppress(SystemExit):
                     await until(lambda: not count_stages(city), 60, "stages differ")
@@ -163,6 +189,12 @@ def played(alarms: int, kills: int, seed: int, weakened: str = "") -> Told:
     return told
 
 
+def control(weakened: str, seed: int, alarms: int = CONTROL_ALARMS) -> int:
+    """Return how much harm a weakened centre did, killed at its moment."""
+    told = played(alarms, [CONTROLS[weakened]], seed, weakened)
+    return told.duplicated if weakened == "sends_blindly" else told.lost
+
+
 def main() -> None:
     """Play it and its controls, print what was counted, end with a line of JSON."""
     parser = argparse.ArgumentParser(
@@ -175,10 +207,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     kills = max(2, given.alarms // ALARMS_PER_KILL) if given.kills is None else given.kills
-    told = played(given.alarms, kills, given.seed)
+    told = played(given.alarms, (KILLS * (kills // len(KILLS) + 1))[:kills], given.seed)
     figures = {
         "platform_alarms": told.alarms,
         "platform_kills": told.kills,
+        "platform_kills_at_moments": told.moments,
         "platform_cases_lost": told.lost + told.alarms - told.cases,
         "platform_cases_duplicated": told.duplicated,
         "platform_ambiguous": told.ambiguous,
@@ -188,10 +221,9 @@ def main() -> None:
     }
     print(f"{figures} {told.conditions}", file=sys.stderr, flush=True)
     controls = []
-    for weakened in filter(None, () if given.without_controls else WEAKENED):
+    for weakened in () if given.without_controls else CONTROLS:
         print(f"control: {weakened}", file=sys.stderr, flush=True)
-        control = played(given.control_alarms, CONTROL_KILLS, given.seed, weakened)
-        harm = control.duplicated if weakened == "sends_blindly" else control.lost
+        harm = control(weakened, given.seed, given.control_alarms)
         figures[f"platform_control_{weakened}"] = harm
         controls.append(harm)
     for name, value in figures.items():

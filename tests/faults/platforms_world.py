@@ -1,14 +1,15 @@
 """A centre that sends its cases to three platforms that misbehave: every part is a real process or thread.
 
 A gateway's real uplink brings alarms over a real broker. The platforms are simulated, over HTTP: one takes
-an idempotency key and tells of its cases, one can be asked, one can do neither. ``WEAKENED`` centres are the
-controls.
+an idempotency key and tells of its cases, one can be asked, one can do neither. They and the gateway live in
+this process, the centre and the broker in their own.
 """
 
 import asyncio
 import random
 import sqlite3
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -28,29 +29,33 @@ from edge.settings import Broker
 from edge.uplink.mqtt import Uplink
 from edge.uplink.session import Limits, Session
 from gengfu.demo.processes import Child, die_with_parent
+from simulators.city_callbacks import Telling
+from simulators.city_platform import Abilities, CasePlatform, Faults, PlatformServer
 from simulators.mosquitto import Mosquitto
 from simulators.servers import HOST, free_port
 
 DISTRICT, GATEWAY = "city", "gw-1"
 KEY, QUESTION, NEITHER = "key", "question", "neither"
 PLATFORMS = (KEY, QUESTION, NEITHER)
-WEAKENED = ("", "sends_blindly", "done_before_sent")
 PER_BATCH = 20
-HANG_S = 1.5
-SETTLE_S = 1.0
+TIMEOUT_S, HANG_S = 0.5, 1.5
+HELD_S = 60.0
+"""In a life that ends at a moment, platforms do not answer for so long, and the centre has the patience."""
+SETTLE_S = 3.0
 """A question is asked so long after a send: the platforms keep a case before they hang."""
-FAULTS = {
-    "timeout": 0.02,
-    "500": 0.03,
-    "500-kept": 0.03,
-    "429": 0.02,
-    "429-bare": 0.02,
-    "garbage": 0.03,
-    "half": 0.03,
-    "drip": 0.01,
-    "redirect": 0.01,
-    "conflict": 0.03,
-}
+FAULTS = Faults(
+    timeout=0.02,
+    timeout_lost=0.02,
+    error_500=0.03,
+    error_500_kept=0.03,
+    error_429=0.02,
+    error_429_bare=0.02,
+    garbage=0.03,
+    half_body=0.03,
+    drip=0.01,
+    redirect=0.01,
+    conflict=0.03,
+)
 CALLBACK_FAULTS = {"lost": 0.1, "repeated": 0.1, "reordered": 0.1}
 READY_S_MAX = 300.0
 """Where others keep the machine busy, a start takes a while."""
@@ -75,7 +80,7 @@ name = "{name}"
 url = "{url}/api"
 mapping_file = "{name}.toml"
 cases = [{{ problem = "for_{name}" }}]
-timeout_s = 0.5
+timeout_s = {timeout_s}
 concurrency_max = 16
 retry_min_s = 0.2
 retry_max_s = 2
@@ -135,6 +140,24 @@ path = "/cases"
 }
 
 
+class Moment(StrEnum):
+    """When the centre is killed."""
+
+    ANY = "any"
+    NOTED = "noted"
+    """A message is written down as being sent, and its platform has not taken it."""
+    TAKEN = "taken"
+    """Its platform has taken it, and has not answered."""
+
+
+MISDEEDS = {
+    Moment.ANY: (FAULTS, HANG_S, TIMEOUT_S),
+    Moment.NOTED: (Faults(timeout_lost=1), HELD_S, HELD_S),
+    Moment.TAKEN: (Faults(timeout=1), HELD_S, HELD_S),
+}
+"""What platforms do in a life that is to end so, how long they hang, how long the centre waits for them."""
+
+
 class Street:
     """A gateway that reports alarms: its buffer and uplink are real, in this process."""
 
@@ -161,7 +184,7 @@ class Street:
 
     def alarm(self, count: int) -> None:
         """Raise so many alarms, each of a problem of its own, for the platforms in turn."""
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = _now_ms()
         events: list[Event] = []
         for _ in range(count):
             self.raised += 1
@@ -203,9 +226,9 @@ class City:
         self.folder, self.kills = folder, 0
         self.broker = Mosquitto(folder / "broker", in_child=die_with_parent)
         self.url = f"http://{HOST}:{free_port()}"
-        self.urls: dict[str, str] = {}
         self._seed = seed
-        self._platforms: dict[str, Child] = {}
+        self._platforms: dict[str, CasePlatform] = {}
+        self._servers: dict[str, PlatformServer] = {}
         entry = ("tests.faults.weak_centre", weakened) if weakened else ("gengfu.main",)
         settings = str(folder / "centre.toml")
         self._centre = Child(
@@ -219,30 +242,44 @@ class City:
         secret = self.folder / "secret"
         secret.write_text(SECRET)
         secret.chmod(0o600)
+        callback = f"{self.url}/api/v1/platforms/{KEY}/callback"
+        telling = Telling(callback, SECRET, 1, "dispatched", **CALLBACK_FAULTS)
         for name in PLATFORMS:
-            more = {
-                KEY: [
-                    *("--stage-s", "1", "--last", "dispatched", "--callback-secret", str(secret)),
-                    *("--callback", f"{self.url}/api/v1/platforms/{KEY}/callback"),
-                    *_options("--callback-fault", CALLBACK_FAULTS),
-                ],
-                QUESTION: ["--no-key", "--look-up"],
-                NEITHER: ["--no-key"],
-            }[name]
-            arguments = ["gengfu.main", "sim", "platform", "--seed", str(self._seed), "--hang-s", str(HANG_S)]
-            child = Child(
-                name, [*arguments, *_options("--fault", FAULTS), *more], self.folder / f"{name}.log"
+            platform = CasePlatform(
+                FAULTS,
+                seed=self._seed,
+                now_ms=_now_ms,
+                abilities=Abilities(key=name == KEY, look_up=name == QUESTION),
+                telling=telling if name == KEY else None,
             )
-            self._platforms[name] = child
-            child.spawn()
-            self.urls[name] = child.ready(READY_S_MAX)["url"]
-        self._write()
-        self.spawn_centre()
-        self.await_centre()
+            self._platforms[name] = platform
+            self._servers[name] = PlatformServer(platform).__enter__()
 
-    def spawn_centre(self) -> None:
-        """Start the centre: on the thread that lives on, for it ends with the one that started it."""
+    def spawn_centre(self, until: Moment = Moment.ANY) -> None:
+        """Start the centre, for a life that is to end so.
+
+        It ends with the thread that started it, so that has to be one that lives on.
+        """
+        self._lead_up_to(until)
         self._centre.spawn()
+
+    def _lead_up_to(self, moment: Moment) -> None:
+        faults, hang_s, timeout_s = MISDEEDS[moment]
+        for platform in self._platforms.values():
+            platform.faults, platform.hang_s = faults, hang_s
+        self._write(timeout_s)
+
+    def caught(self, moment: Moment) -> bool:
+        """Say whether this is the moment, at each platform."""
+        kept = {each["case"]["id"] for name in PLATFORMS for each in self.kept(name)}
+        under_way = self.rows(
+            "SELECT case_id, platform, state FROM outbox WHERE n = 1 AND state IN ('sending', 'done')"
+        )
+        if moment is Moment.TAKEN:
+            caught = {name for case_id, name, state in under_way if state == "sending" and case_id in kept}
+        else:
+            caught = {name for case_id, name, _ in under_way if case_id not in kept}
+        return caught == set(PLATFORMS)
 
     def await_centre(self) -> None:
         """Wait until it is ready."""
@@ -258,8 +295,8 @@ class City:
         """End everything."""
         self._http.close()
         self._centre.end()
-        for child in self._platforms.values():
-            child.end()
+        for server in self._servers.values():
+            server.__exit__(None, None, None)
         self.broker.stop()
 
     def messages(self) -> dict[str, dict[str, int]]:
@@ -287,16 +324,15 @@ class City:
 
     def kept(self, platform: str) -> list[dict[str, Any]]:
         """Return the cases that a platform has."""
-        found: list[dict[str, Any]] = self._get(f"{self.urls[platform]}/api/cases")
-        return found
+        return list(self._platforms[platform].cases.values())
 
     def unclear(self, platform: str) -> set[str]:
         """Return the ids of cases of which a platform answered so that nobody can know."""
-        return set(self._get(f"{self.urls[platform]}/api/unclear"))
+        return set(self._platforms[platform].unclear)
 
     def figures(self, platform: str) -> dict[str, int]:
         """Return what a platform counted."""
-        told: dict[str, int] = self._get(f"{self.urls[platform]}/api/figures")
+        told: dict[str, int] = self._get(f"{self._servers[platform].url}/api/figures")
         return told
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
@@ -312,19 +348,20 @@ class City:
         answer.raise_for_status()
         return answer.json()
 
-    def _write(self) -> None:
+    def _write(self, timeout_s: float) -> None:
         port = int(self.url.rpartition(":")[2])
         text = _CENTRE.format(district=DISTRICT, host=HOST, broker_port=self.broker.port, http_port=port)
         for index, name in enumerate(PLATFORMS, 1):
             secret = 'callback_secret_file = "secret"' if name == KEY else ""
-            text += _PLATFORM.format(name=name, url=self.urls[name], secret=secret)
+            url = self._servers[name].url
+            text += _PLATFORM.format(name=name, url=url, secret=secret, timeout_s=timeout_s)
             text += _CLASS.format(name=name, index=index)
             (self.folder / f"{name}.toml").write_text(_MAPPINGS[name])
         (self.folder / "centre.toml").write_text(text)
 
 
-def _options(option: str, chances: dict[str, float]) -> list[str]:
-    return [part for name, chance in chances.items() for part in (option, f"{name}={chance}")]
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 async def until(condition: Any, limit_s: float, what: str) -> None:

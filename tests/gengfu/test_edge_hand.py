@@ -14,14 +14,19 @@ from typer.testing import CliRunner
 from contract.samples import ClockState
 from edge.local.answering import Answering
 from edge.local.server import LocalServer
-from edge.local.words import Answer, FactTold, WhyTold
+from edge.local.words import Answer, FactTold, Lock, Manual, WhyTold
+from gengfu import why_words
 from gengfu.commands.edge import app
+from gengfu.commands.edge_hand import _about
 from gengfu.durations import until_s
 from gengfu.why_words import sentences
-from tests.edge.test_by_hand import Clock, Hand
+from tests.edge.controls.bench import CONTACTOR, OTHER, OUT, Bench
+from tests.edge.controls.test_runs import PUMPS
+from tests.edge.test_by_hand import At, Clock, Hand
 from tests.gengfu.test_edge_lines import CHINESE, ENGLISH, SETTINGS
 
 OUTPUT = "relays/relay_1"
+STORM = {key: value for key, value in PUMPS.items() if key not in CONTACTOR} | {"fail_state": "on"}
 
 
 @pytest.fixture
@@ -55,7 +60,7 @@ def said(
 
 def test_each_command_says_what_it_has_done(hand: Hand, tmp_path: Path) -> None:
     """In words, in the language of the terminal, or as JSON."""
-    assert said(tmp_path, "lock", OUTPUT, "--who", "li") == f"{OUTPUT} is locked until it is unlocked here\n"
+    assert said(tmp_path, "lock", OUTPUT, "--who", "li") == f"{OUTPUT}: locked until unlocked here\n"
     assert "已解锁" in said(tmp_path, "unlock", OUTPUT, env=CHINESE)
     assert "held on until" in said(tmp_path, "manual", OUTPUT, "on", "--for", "10min")
     assert "released" in said(tmp_path, "release", "dust-spray")
@@ -64,7 +69,7 @@ def test_each_command_says_what_it_has_done(hand: Hand, tmp_path: Path) -> None:
     assert "is reset" in said(tmp_path, "reset", "burst")
     told = json.loads(said(tmp_path, "manual", OUTPUT, "off", "--for", "1h", "--json"))
     assert (told["gateway"], told["until_ms"] - told["time_ms"]) == ("site-1", 3_600_000)
-    assert [each[0] for each in hand.rules.asked] == [
+    assert [each[0] for each in hand.rules.asked if each[0] != "explain"] == [
         "lock",
         "unlock",
         "manual",
@@ -78,6 +83,21 @@ def test_each_command_says_what_it_has_done(hand: Hand, tmp_path: Path) -> None:
     assert "burst" in said(tmp_path, "state")
 
 
+def test_a_lock_is_told_with_what_its_outputs_read() -> None:
+    """A storm pump that is locked while it runs runs on: nobody is to learn that with a hand on it."""
+    bench = Bench(STORM)
+    bench.step(10, value=200.0)
+    answering = Answering("site-1", At(bench).by_hand, At(bench))
+    locked = answering.answer(Lock(OUT, "wang"))
+    assert _about("lock")(locked) == (
+        f"{OUT}: locked until unlocked here\n  {OUT}: on, held by the maintenance lock, wang"
+    )
+    held = answering.answer(Manual(OTHER, True, 60.0, "li"))
+    assert next(why_words.outputs(held.rules[0], held, "zh", held.outputs)).startswith(
+        f"  {OTHER}：开，由现场手动控制，li，至 "
+    )
+
+
 def test_what_cannot_be_done_is_told_and_ends_with_1(hand: Hand, tmp_path: Path) -> None:
     """Unknown names with the nearest, durations that are none, both or neither of two options."""
     assert "write relays/relay_1" in said(tmp_path, "lock", "relays/relay_2", code=1)
@@ -87,6 +107,18 @@ def test_what_cannot_be_done_is_told_and_ends_with_1(hand: Hand, tmp_path: Path)
     assert "--end" in said(tmp_path, "maintenance", "relays", code=1)
     assert "no time" in said(tmp_path, "maintenance", "relays", "--until", "noon", code=1)
     assert "cannot be asked" in said(tmp_path, "lock", "x" * 300, code=1)
+    for words, english, chinese in (
+        (("lock", OUTPUT, "--who", "li\x1b[2J"), "control characters", "控制字符"),
+        (("lock", OUTPUT, "--who", "x" * 51), "50", "50"),
+        (("manual", OUTPUT, "on", "--for", "soon"), "no duration", "时长"),
+        (("manual", OUTPUT, "on", "--for", "0s"), "more than nothing", "大于 0"),
+        (("manual", OUTPUT, "on", "--for", "9999d"), "7 d", "7 天"),
+        (("maintenance", "relays"), "--end", "--until"),
+        (("maintenance", "relays", "--until", "noon"), "no time", "时间"),
+        (("lock", "x" * 300), "cannot be asked", "无法"),
+    ):
+        assert english in said(tmp_path, *words, code=1)
+        assert chinese in said(tmp_path, *words, code=1, env=CHINESE)
     hand.rules.refuses = "locked by wang"
     assert "locked by wang" in said(tmp_path, "release", OUTPUT, code=1)
 
@@ -138,7 +170,7 @@ def test_reasons_are_sentences_with_their_values() -> None:
         FactTold("start", "station/pm10", 163.2, 150.0, None, "> 300 0"),
         FactTold("stop", "station/pm10", None, 120.0, None, "< 0 30"),
         FactTold("inhibit", "station/temperature", 1.4, 2.0, None, "frost"),
-        FactTold("run", OUTPUT, None, 1800.0, 12.0, "7f3a"),
+        FactTold("run", OUTPUT, None, 1800.0, 12.0, "7f3a" * 8),
         FactTold("newer", "x", 3),
     )
     lines = list(sentences(told, "en"))
@@ -149,14 +181,14 @@ def test_reasons_are_sentences_with_their_values() -> None:
     assert lines[3] == "  starts when the mean of station/pm10 over 300 s > 150; it is 163.2 now"
     assert lines[4] == "  stops when station/pm10 < 120 for 30 s; it is not known now"
     assert lines[5] == "  inhibited by frost: station/temperature is 1.4, limit 2"
-    assert lines[6].startswith("  runs, at most 1800 s (run 7f3a), since ")
+    assert lines[6].startswith("  runs, at most 1800 s (run 7f3a7f3a), since ")
     assert lines[7] == "  newer x 3"
     chinese = list(sentences(told, "zh"))
     assert chinese[0].startswith("控制 dust-spray：运行中，自 ")
     assert chinese[3] == "  启动条件：station/pm10 的 300 秒平均值 > 150；当前 163.2"
     assert chinese[5] == "  闭锁（frost）：station/temperature 当前 1.4，限值 2"
-    [brief] = sentences(told, "en", brief=True)
-    assert "held by a hand at the cabinet" in brief
+    _, brief = sentences(told, "en", brief=True)
+    assert brief.startswith(f"  {OUTPUT}: on, held by a hand at the cabinet, li, until ")
     [unset, *_] = sentences(answer(clock=ClockState.UNSET), "en")
     assert unset == "control dust-spray: running, for 1 min"
     assert list(sentences(Answer("g", 1, ClockState.UNSET), "en")) == [

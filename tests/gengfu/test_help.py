@@ -19,8 +19,10 @@ from gengfu.commands import (
     cases,
     collector,
     command,
+    configuration,
     edge,
     grids,
+    incidents,
     lamps,
     messages,
     on_call,
@@ -38,8 +40,10 @@ GROUPS = {
     "cases": cases.app,
     "edge": edge.app,
     "collector": collector.app,
+    "configuration": configuration.app,
     "command": command.app,
     "grids": grids.app,
+    "incidents": incidents.app,
     "lamps": lamps.app,
     "messages": messages.app,
     "on-call": on_call.app,
@@ -83,7 +87,9 @@ def test_no_summary_is_cut_off_and_no_type_of_python_shows(name: str) -> None:
     for page in pages(name, GROUPS[name]):
         assert "..." not in page.replace("[ARGS]...", "").replace("[FILE]...", "").replace(
             "FILE...", ""
-        ).replace("{ADDRESS}...", "").replace("[MATCHER]...", "").replace("MATCHER...", "")
+        ).replace("{ADDRESS}...", "").replace("{FILE}...", "").replace("[MATCHER]...", "").replace(
+            "MATCHER...", ""
+        )
         assert not re.search(r"--\w+ <", page), page
         assert "--no-" not in page
 

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "state_0022"
-down_revision: str | None = "state_0018"
+down_revision: str | None = "state_0020"
 branch_labels: str | None = None
 depends_on: str | None = None
 

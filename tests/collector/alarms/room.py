@@ -10,7 +10,7 @@ from sqlalchemy import Row, func, select
 from sqlalchemy import insert as plain_insert
 
 from collector.alarms import standings
-from collector.alarms.book import AlarmBook
+from collector.alarms.book import AlarmBook, Ended
 from collector.alarms.conditions import Conditions
 from collector.alarms.happening import Alarm
 from collector.alarms.operating import Asked, Operators
@@ -89,15 +89,13 @@ class Room:
         told = {"raised_ms": self.now_ms, "received_ms": self.now_ms} | changes
         new = alarm(self.number, **told)
         self.given[new.id] = new
-        self.database.write_now(lambda db: self.book.raised(db, new))
+        self.database.write_now(lambda db: self.book.take(db, [new]))
         return new
 
     def cleared(self, of: Alarm) -> None:
         """End an occurrence now."""
         event = AlarmCleared(of.id, self.now_ms, of.rule, of.device, of.point)
-        self.database.write_now(
-            lambda db: self.book.cleared(db, of.gateway, event, self.now_ms, backfill=False)
-        )
+        self.database.write_now(lambda db: self.book.take(db, [Ended(of.gateway, event, self.now_ms)]))
 
     def row(self, of: Alarm) -> Row[Any]:
         """Return where a source stands."""

@@ -1,7 +1,7 @@
 """The tables of an alarm's life say what ISA-18.2 says, and ``step`` puts them together."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collector.alarms.lifecycle import LifecycleError, Standing, annunciates, phase_of, step
@@ -80,6 +80,7 @@ STANDINGS = st.builds(
 
 
 @given(STANDINGS, st.sampled_from(Happening), st.sampled_from(Priority))
+@example(Standing(Phase.ACKED, Priority.HIGHEST, shelving=Shelving.TIMED), Happening.RAISED, Priority.HIGHEST)
 def test_whatever_ends_the_last_silence_makes_an_active_alarm_unacknowledged(
     before: Standing, happening: Happening, priority: Priority
 ) -> None:

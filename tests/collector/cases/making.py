@@ -1,19 +1,20 @@
 """What the tests of cases make: alarms, people and time on a database in memory, and no centre around it."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, create_engine, event, select
 
-from collector.alarms.book import AlarmBook
+from collector.alarms.book import AlarmBook, Ended
 from collector.alarms.happening import Alarm
 from collector.cases import classes
 from collector.cases.book import CaseBook
 from collector.cases.desk import CaseDesk, Taken
 from collector.cases.due import Deadlines
+from collector.cases.holding import IncidentsOf
 from collector.cases.life import Step
 from collector.cases.opening import Opening
 from collector.cases.settings import CaseClass, Cases
@@ -68,6 +69,11 @@ def case_class(problem: str = "pipe_burst", **changes: Any) -> CaseClass:
     return CaseClass.model_validate(told | changes)
 
 
+def all_in(incident_id: str | None, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return alarms in one incident, or in none."""
+    return dict.fromkeys(keys, incident_id) if incident_id else {}
+
+
 def memory() -> Connection:
     """Return a connection to a new state database in memory, with the foreign keys of the real one."""
     engine = create_engine("sqlite://")
@@ -87,7 +93,7 @@ class Rig:
     entries: Sequence[CaseClass] = (case_class(),)
     limits: Cases = field(default_factory=Cases)
     deadlines: Deadlines = field(default_factory=lambda: DEADLINES)
-    incident_of: Callable[[Connection, str, str], str | None] = lambda *_: None
+    incidents_of: IncidentsOf = lambda *_: {}
     now_ms: int = NOW_MS
 
     def __post_init__(self) -> None:
@@ -114,7 +120,7 @@ class Rig:
             opening,
             utc_offset_min=480,
             now_ms=lambda: self.now_ms,
-            incident_of=self.incident_of,
+            incidents_of=self.incidents_of,
             tell_incident=lambda _, incident, case: self.told.append((incident, case)),
         )
         self.timers = CaseTimers(
@@ -156,13 +162,13 @@ class Rig:
 
     def raised(self, number: int, **changes: Any) -> None:
         """Have an alarm become active."""
-        self.alarms.raised(self.db, self.alarm(number, **changes))
+        self.alarms.take(self.db, [self.alarm(number, **changes)])
         self.db.commit()
 
     def cleared(self, number: int, gateway: str = "gw-1") -> None:
         """Have an alarm return to normal."""
         event = AlarmCleared(f"{number:032x}", self.now_ms, "burst", "main-pressure", "pressure", 180.0)
-        self.alarms.cleared(self.db, gateway, event, self.now_ms, backfill=False)
+        self.alarms.take(self.db, [Ended(gateway, event, self.now_ms)])
         self.db.commit()
 
     def step(self, step: Step, actor: Actor = CHIEF, case_id: str = "", **told: Any) -> Taken:

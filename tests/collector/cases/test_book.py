@@ -26,6 +26,7 @@ from tests.collector.cases.making import (
     NEAR_COVER,
     NOW_MS,
     Rig,
+    all_in,
     case_class,
 )
 
@@ -172,7 +173,7 @@ def test_after_a_voided_case_the_next_alarm_opens_another() -> None:
 def test_an_alarm_attaches_to_the_case_of_its_incident() -> None:
     """Whatever its own problem is; and its problem has that case from then on, when the incident is over."""
     incident: dict[str, str | None] = {"now": "a" * 32}
-    rig = Rig([case_class(), case_class("noise")], incident_of=lambda *_: incident["now"])
+    rig = Rig([case_class(), case_class("noise")], incidents_of=lambda _, keys: all_in(incident["now"], keys))
     rig.raised(1)
     rig.raised(2, problem="noise", part="", device="ear")
     rig.raised(3, problem="without_class", part="", device="other")
@@ -187,7 +188,7 @@ def test_an_alarm_attaches_to_the_case_of_its_incident() -> None:
 def test_a_problem_that_has_a_case_keeps_it_whatever_its_incident() -> None:
     """An incident that comes later does not take it away."""
     incident: dict[str, str | None] = {"now": None}
-    rig = Rig([case_class(), case_class("noise")], incident_of=lambda *_: incident["now"])
+    rig = Rig([case_class(), case_class("noise")], incidents_of=lambda _, keys: all_in(incident["now"], keys))
     rig.raised(1)
     own = rig.newest().id
     incident["now"] = "b" * 32
@@ -201,7 +202,7 @@ def test_a_case_that_comes_back_for_another_problem_has_its_own_again() -> None:
     """Its own problem had gone to an incident's case meanwhile, which was voided: no second one is opened."""
     incident: dict[str, str | None] = {"now": "1" * 32}
     rig = Rig([case_class(rework_within_h=1), case_class("noise", rework_within_h=24)])
-    rig.incident_of = lambda *_: incident["now"]
+    rig.incidents_of = lambda _, keys: all_in(incident["now"], keys)
     rig.start()
     rig.raised(1)
     first = rig.newest().id
@@ -227,7 +228,7 @@ def test_a_case_that_comes_back_for_another_problem_has_its_own_again() -> None:
 def test_an_incident_that_takes_over_others_has_the_case_of_its_oldest_member() -> None:
     """What its other members have is listed as similar: a person may merge them."""
     incident: dict[str, str | None] = {"now": None}
-    rig = Rig(incident_of=lambda *_: incident["now"])
+    rig = Rig(incidents_of=lambda _, keys: all_in(incident["now"], keys))
     rig.db.execute(insert(incidents).values(**an_incident("9" * 32)))
     for number, code in enumerate((COVER, NEAR_COVER), 1):
         rig.raised(number, part=code)

@@ -1,6 +1,6 @@
 """Exactly one case for each problem, under any order of alarms, people, time, restarts and replays."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from random import Random
 from typing import Any, TypeVar
 
@@ -16,7 +16,17 @@ from collector.cases.no_collection import Rule
 from collector.cases.tables import case_problems, case_stages, uncollected
 from collector.cases.words import CaseError
 from collector.tables import alarms, cases, outbox
-from tests.collector.cases.making import CHIEF, COVER, MAIN, MINUTE_MS, NEAR_COVER, NEEDS, Rig, case_class
+from tests.collector.cases.making import (
+    CHIEF,
+    COVER,
+    MAIN,
+    MINUTE_MS,
+    NEAR_COVER,
+    NEEDS,
+    Rig,
+    all_in,
+    case_class,
+)
 
 PLACES: tuple[dict[str, Any], ...] = (
     {"problem": "pipe_burst", "part": MAIN, "device": "main"},
@@ -48,13 +58,13 @@ class Problems(RuleBasedStateMachine):
     def begin(self, with_incidents: bool) -> None:
         """Start; with incidents, the first two parts of the street belong to one from time to time."""
         self.incident: str | None = None
-        self.rig = Rig(CLASSES, incident_of=self._incident_of if with_incidents else lambda *_: None)
+        self.rig = Rig(CLASSES, incidents_of=self._incidents_of if with_incidents else lambda *_: {})
         self.count = 0
         self.active: dict[int, dict[str, Any]] = {}
         self.told: list[tuple[int, dict[str, Any]]] = []
 
-    def _incident_of(self, *_: object) -> str | None:
-        return self.incident
+    def _incidents_of(self, _: object, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        return all_in(self.incident, keys)
 
     @rule(place=st.sampled_from(PLACES), planned=st.booleans())
     def alarm(self, place: dict[str, Any], planned: bool) -> None:

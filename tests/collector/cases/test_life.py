@@ -128,6 +128,8 @@ def test_who_somebody_is_in_a_life() -> None:
     for party, actor in ACTORS.items():
         assert party_of(actor) is party
     assert party_of(Actor("platform", Role.TECHNICIAN)) is Party.TECHNICIAN
+    for name in ("platform", "sensor", "centre"):
+        assert party_of(Actor(name, Role.ADMINISTRATOR)) is Party.ADMINISTRATOR
 
 
 class Life(RuleBasedStateMachine):

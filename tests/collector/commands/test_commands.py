@@ -13,6 +13,7 @@ from collector import key_file
 from collector.intake import Received
 from collector.publishing import Outgoing
 from collector.service import Collector
+from collector.tables import audit
 from collector.tables import commands as commands_table
 from contract import topics
 from contract.commands import Command, CommandRefusal, decode
@@ -158,7 +159,8 @@ def test_answers_end_a_command_and_say_what_was_read_back(tmp_path: Path) -> Non
         (["indeterminate"], "indeterminate"),
         (["done", "indeterminate", "refused"], "done"),
         (["failed", "done"], "failed"),
-        (["refused", "indeterminate"], "refused"),
+        (["refused", "indeterminate"], "indeterminate"),
+        (["indeterminate", "refused"], "indeterminate"),
         (["refused", "done"], "done"),
         (["indeterminate", "done"], "done"),
     ],
@@ -230,7 +232,14 @@ def test_a_gateway_that_does_not_know_the_key_is_heard_by_the_digest(tmp_path: P
         ({"valid_s": 100_000}, 422, "valid_s"),
         ({"for_s": 10**7}, 422, "for_s"),
         ({"who": ""}, 422, "who"),
+        ({"who": "li\x1b[31m"}, 422, "who"),
+        ({"who": "li\n"}, 422, "who"),
         ({"whom": "x"}, 422, "whom"),
+        ({"target": "Relays/Relay 1"}, 422, "target"),
+        ({"target": "继电器/开关"}, 422, "target"),
+        ({"target": "relays/relay_1\n"}, 422, "target"),
+        ({"target": "r/" + "x" * 200}, 422, "target"),
+        ({"id": "A" * 32}, 422, "id"),
     ],
 )
 def test_what_cannot_be_commanded_is_refused_in_words(
@@ -251,6 +260,37 @@ def test_unknown_gateways_and_centres_without_a_key_are_told(tmp_path: Path) -> 
     with desk(tmp_path / "other") as centre:
         assert "ever heard" in centre.ask("POST", gateway="gw-9", json=SWITCH).text
         assert centre.ask("GET", f"/{'a' * 32}").status_code == 404
+
+
+def test_a_command_that_is_given_again_under_its_id_is_the_same(tmp_path: Path) -> None:
+    """Whoever has lost the answer may ask again; another command under that id is none."""
+    with desk(tmp_path) as centre:
+        first = centre.give(id="a" * 32, valid_s=60)
+        assert first["id"] == "a" * 32
+        centre.clock.now_ms += 5_000
+        assert centre.give(id="a" * 32, valid_s=60) == first
+        for changes in ({"value": False}, {"for_s": 60}, {"valid_s": 61}, {"who": "li"}):
+            refused = centre.ask("POST", json=SWITCH | {"id": "a" * 32, "valid_s": 60} | changes)
+            assert (refused.status_code, "another command" in refused.text) == (409, True)
+        assert centre.ask("POST", gateway="gw-2", json=SWITCH | {"id": "a" * 32}).status_code == 409
+        assert len(rows(centre.collector.state, commands_table)) == 1
+        assert len([row for row in rows(centre.collector.state, audit) if "command.give" in row]) == 1
+
+
+def test_a_gateway_that_was_never_heard_has_no_list(tmp_path: Path) -> None:
+    """Whoever mistypes its name is told; one that was given nothing has an empty one."""
+    with desk(tmp_path) as centre:
+        unknown = centre.ask("GET", gateway="gw-9")
+        assert (unknown.status_code, "ever heard" in unknown.text) == (404, True)
+        assert centre.ask("GET").json()["items"] == []
+
+
+@pytest.mark.parametrize("cursor", ["9" * 19, "-1", "x"])
+def test_a_cursor_that_is_none_of_ours_is_refused(tmp_path: Path, cursor: str) -> None:
+    """No number of a page is so long; the database would not take it."""
+    with desk(tmp_path) as centre:
+        assert centre.ask("GET", params={"cursor": cursor}).status_code == 422
+        assert centre.ask("GET", params={"cursor": "9" * 18}).status_code == 200
 
 
 def test_the_list_shows_the_newest_first_in_pages(tmp_path: Path) -> None:

@@ -193,16 +193,14 @@ def test_one_refused_document_keeps_all_back(
         assert bool(rows(centre.collector.state, desired)) is (code == 200)
 
 
-def test_a_request_that_is_too_large_or_of_unknown_size_is_not_read(tmp_path: Path) -> None:
-    """Before it takes any memory."""
+def test_a_push_has_a_bound_of_its_own(tmp_path: Path) -> None:
+    """It may be longer than what others ask for."""
     with desk(tmp_path) as centre:
         asked: dict[str, Any] = {"content": b"{}", "headers": {"Content-Length": str(10**9)}}
-        assert centre.ask("PUT", **asked).status_code == 413
-
-        async def chunks() -> Any:
-            yield b"{}"
-
-        assert centre.ask("PUT", content=chunks()).status_code == 411
+        refused = centre.ask("PUT", **asked)
+        assert (refused.status_code, "push to fewer gateways" in refused.text) == (413, True)
+        long = {"documents": {"gw-1": "x" * 5_000_000}}
+        assert centre.ask("PUT", json=long).status_code == 422
         assert centre.ask("PUT", "lamps", json={}).status_code == 422
         assert centre.ask("GET", params={"gatway": "gw-1"}).status_code == 422
 

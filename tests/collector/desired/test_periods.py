@@ -86,3 +86,30 @@ def test_a_period_that_is_over_already_is_refused_in_words(tmp_path: Path) -> No
             refused = ask(centre, "POST", json=asked)
             assert (refused.status_code, said in refused.json()["detail"]) == (409, True)
         assert rows(centre.collector.state, desired) == []
+
+
+def test_ending_what_holds_nowhere_is_told(tmp_path: Path) -> None:
+    """A mistyped name ends nothing; where it holds at some of the gateways, it ends there."""
+    with desk(tmp_path) as centre:
+        assert hold(centre, "flood-watch", HOUR_S).status_code == 200
+        refused = hold(centre, "flood-wach", 0)
+        assert (refused.status_code, "flood-watch" in refused.text) == (409, True)
+        assert hold(centre, "flood-watch", 0, ("gw-2",)).status_code == 409
+        assert "ever heard" in hold(centre, "flood-watch", 0, ("gw-9",)).text
+        assert hold(centre, "flood-watch", 0, ("gw-1", "gw-2")).json()["gateways"] == ["gw-1"]
+        assert [len(bodies(centre, gateway)) for gateway in ("gw-1", "gw-2")] == [2, 0]
+
+
+def test_a_gateway_that_was_never_heard_has_no_periods(tmp_path: Path) -> None:
+    """Whoever mistypes its name is told."""
+    with desk(tmp_path) as centre:
+        unknown = ask(centre, "GET", params={"gateway": "gw-9"})
+        assert (unknown.status_code, "ever heard" in unknown.text) == (404, True)
+        assert ask(centre, "GET", params={"gateway": "gw-1"}).json()["items"] == []
+
+
+def test_a_name_with_control_characters_is_refused(tmp_path: Path) -> None:
+    """It would stand in the audit, and on terminals."""
+    with desk(tmp_path) as centre:
+        asked = {"period": "market", "gateways": ["gw-1"], "who": "li\x1b[2J", "for_s": HOUR_S}
+        assert ask(centre, "POST", json=asked).status_code == 422

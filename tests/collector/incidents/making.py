@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from collector.alarms.book import Ended
 from collector.alarms.happening import Alarm
 from collector.incidents.tables import incident_members, incidents
 from collector.service import Collector
@@ -62,7 +63,7 @@ def alarm(number: int, **changes: Any) -> Alarm:
 def raise_(collector: Collector, *alarms: Alarm) -> None:
     """Tell the centre's book of them, each in a transaction of its own."""
     for each in alarms:
-        collector.state.write_now(partial(collector.rooms.alarm_book.raised, alarm=each))
+        collector.state.write_now(partial(collector.rooms.alarm_book.take, told=[each]))
 
 
 def clear(collector: Collector, *alarms: Alarm, at_ms: int = NOW_MS + 60_000) -> None:
@@ -70,13 +71,7 @@ def clear(collector: Collector, *alarms: Alarm, at_ms: int = NOW_MS + 60_000) ->
     for each in alarms:
         event = AlarmCleared(each.id, at_ms, each.rule, each.device, each.point)
         collector.state.write_now(
-            partial(
-                collector.rooms.alarm_book.cleared,
-                gateway=each.gateway,
-                event=event,
-                received_ms=at_ms,
-                backfill=False,
-            )
+            partial(collector.rooms.alarm_book.take, told=[Ended(each.gateway, event, at_ms)])
         )
 
 

@@ -21,8 +21,8 @@ def test_each_alarm_is_an_incident_of_its_own(tmp_path: Path) -> None:
         assert (one.rule, one.members, one.active, one.sources) == ("single", 1, 1, 1)
         assert one.title_en == "Water main burst: gw-1/main-pressure"
         assert one.title_zh == "自来水管破裂：gw-1/main-pressure"
-        of_alarm = collector.state.read_now(lambda db: IncidentBook.of_alarm(db, "gw-2", alarm(2).id))
-        assert of_alarm == other.id
+        of_alarm = collector.state.read_now(lambda db: IncidentBook.of_alarms(db, [("gw-2", alarm(2).id)]))
+        assert of_alarm == {("gw-2", alarm(2).id): other.id}
 
 
 def test_what_comes_again_from_the_same_source_joins_the_open_incident(tmp_path: Path) -> None:

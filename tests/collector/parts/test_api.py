@@ -99,7 +99,13 @@ def test_a_bad_file_is_refused_with_every_reason(collector: Collector) -> None:
 @pytest.mark.parametrize(
     ("content", "kind", "query", "status", "said"),
     [
-        (b"x" * 100_001, "text/csv", {}, 413, "the file is longer than 100000 bytes"),
+        (
+            b"x" * 100_001,
+            "text/csv",
+            {},
+            413,
+            "a request takes 100000 bytes at most here (import_bytes_max); split",
+        ),
         (b"", "text/plain", {}, 415, "text/plain: send text/csv, application/geo+json"),
         (b"", "", {}, 415, "no content type: send"),
         (b"", "text/csv", {"dryrun": True}, 422, "unknown: dryrun; this list knows"),

@@ -32,6 +32,9 @@ C, L, T = Role.COMMAND, Role.LIGHTING, Role.TECHNICIAN
 CHANGES: list[tuple[str, str, dict[str, Any], set[Role]]] = [
     ("POST", "/gateways/gw-1/commands", SWITCH, {C, T}),
     ("PUT", "/desired/lamp_overrides", {"documents": {"gw-1": '{"overrides":[]}'}}, {L}),
+    ("PUT", "/desired/configuration", {"documents": {"gw-1": "schema = 1"}}, {T}),
+    ("POST", "/rollouts", {"documents": {"gw-1": "schema = 1"}}, {T}),
+    ("POST", f"/rollouts/{'0' * 32}/stop", {}, {T}),
     ("PUT", "/lamps/plan", {"text": ""}, {L}),
     ("POST", "/lamps/overrides", {"addresses": ["gw-1/*"], "level": 1, "reason": "x"}, {L, C}),
     ("POST", "/lamps/overrides/cancel", {"addresses": ["gw-1/*"]}, {L, C}),

@@ -50,21 +50,27 @@ def settings(*controls: Mapping[str, Any], devices: tuple[str, ...] = ("sensor",
 
 @dataclass
 class Relay:
-    """One relay of the board: on until its timer, if any, is over; a broken one stays off."""
+    """One relay of the board: on until its timer, if any, is over.
+
+    A broken one stays off; a welded one that is on stays on, and goes off as it was told once it is mended.
+    """
 
     on: bool = False
     off_at_s: float = float("inf")
     broken: bool = False
+    welded: bool = False
 
     def reads(self, now_s: float) -> bool:
         """Return what it is now."""
-        if now_s >= self.off_at_s:
+        if now_s >= self.off_at_s and not self.welded:
             self.on, self.off_at_s = False, float("inf")
         return self.on
 
     def take(self, switch: Switch, now_s: float) -> None:
         """Do what it is told."""
-        self.reads(now_s)
+        if self.reads(now_s) and self.welded and not switch.on:
+            self.off_at_s = now_s
+            return
         self.on = switch.on and not self.broken
         self.off_at_s = float("inf") if switch.self_off_s is None else now_s + switch.self_off_s
 
@@ -155,7 +161,7 @@ class Bench:
         again._numbers = itertools.count(next(self._numbers) + 10_000)
         again.relays |= self.relays
         again.now_s, again.values = self.now_s + after_s, dict(self.values)
-        again.wall_ms_ahead, again.events = self.wall_ms_ahead, self.events
+        again.wall_ms_ahead, again.events, again.answers = self.wall_ms_ahead, self.events, self.answers
         again.do(again.engine.recall(self.engine.remembered() if kept is None else kept, again.now))
         return again
 

@@ -138,6 +138,30 @@ def test_a_board_that_takes_one_coil_a_time_gets_one_a_time() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("asked_before", "sent"),
+    [
+        (2, ["05 00 01 FF 00", "01 00 00 00 02"]),
+        (4, ["0F 00 00 00 02 01 03", "05 00 01 FF 00", "01 00 00 00 02"]),
+    ],
+)
+def test_what_does_not_stand_any_more_is_not_sent(asked_before: int, sent: list[str]) -> None:
+    """Nor is it between two requests: relay 1 is locked before the first, or after that was refused."""
+    bus, asked = Bus(), 0
+    bus.add(OneByOne("board"), 1)
+    line = BusLine(bus)
+    driver = ModbusDevice(Device("device", 1, RELAYS, ("relay_1",), 0.3), line)
+
+    def stands(point: str) -> bool:
+        nonlocal asked
+        asked += 1
+        return point != "relay_1" or asked < asked_before - 1
+
+    found = asyncio.run(driver.write_and_read({"relay_1": True, "relay_2": True}, stands))
+    assert found.errors == {"relay_1": "withdrawn", "relay_2": ""}
+    assert [pdu.hex(" ").upper() for pdu in line.asked] == sent
+
+
 def test_registers_that_follow_each_other_go_together() -> None:
     """One FC16 over three values of four words; the hole before the next is not bridged."""
     held = profile(*LAMP, mask_write=True, hole_registers_max=0)

@@ -1,11 +1,13 @@
 """The local socket: real sockets, in a folder with a long name; what is no request, and who may not ask."""
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from edge.local.server import CONNECTIONS_MAX, LocalServer
 from edge.local.words import (
     REQUEST_BYTES_MAX,
     SOCKET_NAME,
+    Answer,
     Explain,
     Lock,
     Maintain,
@@ -55,9 +58,13 @@ def folder(tmp_path: Path) -> Path:
 
 def serving(folder: Path, hand: Hand, story: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Serve while the story lasts."""
+    running_while(LocalServer(folder, Answering("gw-1", hand.by_hand, Clock())), story)
+
+
+def running_while(server: LocalServer, story: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a server while the story lasts."""
 
     async def served() -> None:
-        server = LocalServer(folder, Answering("gw-1", hand.by_hand, Clock()))
         server.open()
         running = asyncio.create_task(server.run())
         try:
@@ -101,7 +108,8 @@ def test_every_request_reaches_the_rules_with_the_name_of_whoever_asks(folder: P
     told = answers(folder, hand, *requests)
     assert [each.refused for each in told] == [""] * len(requests)
     who = "li" if login == "li" else f"li (as {login})"
-    assert [each[-1] for each in hand.rules.asked[:3]] == [login, who, who]
+    did = [each for each in hand.rules.asked if each[0] != "explain"]
+    assert [each[-1] for each in did[:3]] == [login, who, who]
     assert [each.until_ms for each in told[2:6]] == [NOW.wall_ms + 60_000, 0, NOW.wall_ms + 60_000, 0]
     assert [rule.state for rule in told[7].rules] == ["normal"]
     assert [rule.name for rule in told[8].rules] == ["burst"]
@@ -126,6 +134,7 @@ def test_what_cannot_be_done_is_told(folder: Path) -> None:
         b'{"ask":"shutdown"}\n',
         b'{"ask":"lock","output":"a/b"}\n',
         b'{"ask":"lock","output":"a/b","who":""}\n',
+        b'{"ask":"lock","output":"a/b","who":"li\\u001b[2J"}\n',
         b'{"ask":"manual","output":"a/b","on":true,"for_s":-1,"who":"li"}\n',
         b"[" * 3_000 + b"\n",
         b"\xff\xfe\n",
@@ -176,6 +185,41 @@ def test_connections_are_bounded_and_the_idle_are_let_go(
     serving(folder, Hand(), story)
 
 
+def test_who_takes_no_answer_is_let_go(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection does not stay open behind the others' backs: so many are open as are counted."""
+    monkeypatch.setattr(server_module, "IDLE_S", 0.3)
+    hand = Hand()
+
+    class Long(Answering):
+        def refused(self, text: str) -> Answer:
+            return super().refused("x" * 1_000_000)
+
+    async def story() -> None:
+        deaf: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        for _ in range(3):
+            for _ in range(CONNECTIONS_MAX):
+                link = await connected(folder)
+                link[0]._transport.pause_reading()  # type: ignore[attr-defined]
+                link[1].write(b"hello\n" * 20)
+                deaf.append(link)
+            async with asyncio.timeout(20):
+                while server._connections or _open_sockets() > 1:
+                    await asyncio.sleep(0.05)
+        for _, writer in deaf:
+            writer.close()
+
+    server = LocalServer(folder, Long("gw-1", hand.by_hand, Clock()))
+    running_while(server, story)
+
+
+def _open_sockets() -> int:
+    """Return how many sockets of the server's are open in this process: the listener, and connections."""
+    lines = Path("/proc/self/net/unix").read_text().splitlines()
+    inodes = {line.split()[6] for line in lines if line.endswith(f"/{SOCKET_NAME}")}
+    open_now = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    return sum(link == f"socket:[{inode}]" for inode in inodes for link in open_now)
+
+
 def test_the_socket_is_its_owner_s_alone(folder: Path) -> None:
     """Whatever the umask is."""
     before = os.umask(0)
@@ -205,6 +249,33 @@ def test_the_socket_of_a_killed_gateway_is_replaced_and_a_live_one_is_not(folder
         assert (await asyncio.to_thread(asked, folder, State())).gateway == "gw-1"
 
     serving(folder, Hand(), story)
+
+
+def test_a_live_socket_that_takes_nobody_is_told_at_once(folder: Path) -> None:
+    """A gateway that was stopped in the middle has a full queue: the second does not wait for it for ever."""
+    descriptor = os.open(folder, os.O_PATH)
+    path = f"/proc/self/fd/{descriptor}/{SOCKET_NAME}"
+    with contextlib.ExitStack() as open_now, socket.socket(socket.AF_UNIX) as stopped:
+        stopped.bind(path)
+        stopped.listen(1)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                link = open_now.enter_context(socket.socket(socket.AF_UNIX))
+                link.setblocking(False)
+                link.connect(path)
+        ended: list[Exception] = []
+
+        def begin() -> None:
+            try:
+                LocalServer(folder, Answering("gw-2", Hand().by_hand, Clock())).open()
+            except BufferUnusableError as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=begin, daemon=True)
+        thread.start()
+        thread.join(10)
+        assert ["in use by another gateway" in str(each) for each in ended] == [True]
+    os.close(descriptor)
 
 
 def test_a_disk_that_takes_no_socket_does_not_keep_the_gateway_from_its_work(
@@ -237,4 +308,40 @@ def test_whoever_asks_where_nobody_answers_is_told_what_to_do(folder: Path) -> N
         silent.listen()
         with pytest.raises(NoAnswerError, match="no answer within"):
             asked(folder, State(), timeout_s=0.1)
+    os.close(descriptor)
+
+
+def test_the_whole_answer_comes_in_time_or_not_at_all(folder: Path) -> None:
+    """Whoever sends it by the byte is waited for no longer than whoever sends nothing."""
+    descriptor = os.open(folder, os.O_PATH)
+    enough = threading.Event()
+    with socket.socket(socket.AF_UNIX) as slow:
+        slow.bind(f"/proc/self/fd/{descriptor}/{SOCKET_NAME}")
+        slow.listen()
+
+        def trickle() -> None:
+            link, _ = slow.accept()
+            with link, contextlib.suppress(OSError):
+                while not enough.wait(0.05):
+                    link.send(b" ")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        told: list[Exception] = []
+
+        def ask() -> None:
+            try:
+                asked(folder, State(), timeout_s=0.3)
+            except NoAnswerError as error:
+                told.append(error)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        asking.join(10)
+        in_time = not asking.is_alive()
+        enough.set()
+        thread.join()
+        asking.join()
+        assert in_time
+        assert "no answer within 0.3 s" in str(told[0])
     os.close(descriptor)

@@ -16,6 +16,7 @@ from edge.buffer.keeper import Inline
 from edge.remote.desk import Desk
 from edge.remote.judging import Verifier
 from edge.remote.ledger import FILE_NAME, Ledger
+from edge.remote.memory import Memory, Since
 from edge.rules.effects import Answer
 from simulators.virtual_loop import run_virtually
 from tests.edge.desired.making import NOW_MS, Clock
@@ -69,8 +70,15 @@ class End:
     """How a command ends, None where it does not."""
     buffered: bool = True
     """Whether the buffer takes what is told."""
+    new: bool = False
+    """Whether nothing was ever noted here; else what is issued from NOW_MS on is remembered."""
     desk_of: type[Desk] = Desk
     _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        """Begin the memory before the first life."""
+        if not self.new:
+            Ledger(self.folder / FILE_NAME).add([Since(0, NOW_MS)], Memory())
 
     def live(self, story: "Callable[[Desk], Coroutine[Any, Any, None]]") -> "End":
         """Run the desk while the story lasts."""

@@ -2,26 +2,31 @@
 
 import asyncio
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from contract import desired
+from contract import batches, desired
 from contract.commands import CommandKind
 from contract.events import CommandOutcome
 from contract.limits import COMMAND_BYTES_MAX, COMMAND_LIFE_MS_MAX
 from contract.samples import ClockState
+from contract.signing import COMMAND_TYPE
 from edge.remote.desk import ANSWER_S_MAX, LOOK_S, MESSAGES_MAX, Desk
 from edge.remote.ledger import FILE_NAME, Ledger
-from edge.remote.memory import Begun, Memory, Note
+from edge.remote.memory import APART_MS_MAX, Begun, Memory, Note
 from edge.rules.effects import Answer
 from tests.edge.desired.making import NOW_MS, Clock, document
 from tests.edge.remote.making import KEY, STRANGER, End, command, signed
 
 LATER_MS = 2_000
-"""Commands are issued after the first start: what is issued before it, nobody remembers."""
+"""Commands are issued after the first start."""
+YEAR_MS = 365 * 86_400_000
+AHEAD_MS = APART_MS_MAX - 60_000
+"""So far ahead is the clock of a centre that is still believed."""
 
 
 def issued(number: int, **changes: Any) -> tuple[str, bytes]:
@@ -164,7 +169,7 @@ def test_commands_may_overtake_each_other_but_a_late_one_undoes_no_later_one(tmp
 
 def test_what_was_issued_before_anything_was_remembered_is_refused(tmp_path: Path) -> None:
     """A new file knows nothing of what the one before it had executed."""
-    end = End(tmp_path).given(signed(1, issued_ms=NOW_MS - 5_000, expires_ms=NOW_MS + 50_000))
+    end = End(tmp_path, new=True).given(signed(1, issued_ms=NOW_MS - 5_000, expires_ms=NOW_MS + 50_000))
     assert end.outcomes == [(1, "refused", "replayed")]
 
 
@@ -178,6 +183,117 @@ def test_what_is_forgotten_is_refused_whatever_the_clock_says(tmp_path: Path) ->
     end.given(issued(5), issued(4, target="relays/relay_2"))
     assert end.executed == [f"{5:032x}", f"{6:032x}"]
     assert end.outcomes == [(5, "done", "replayed"), (4, "refused", "replayed")]
+
+
+def _without_its_line(file: Path) -> None:
+    """The note of the first command is damaged."""
+    file.write_bytes(file.read_bytes().replace(b"relay_1", b"relay_2"))
+
+
+@pytest.mark.parametrize("lose", [Path.unlink, _without_its_line, lambda file: file.write_bytes(b"?\n?\n")])
+def test_what_was_executed_before_the_memory_was_lost_is_not_executed_again(
+    tmp_path: Path, lose: Callable[[Path], object]
+) -> None:
+    """Also where the centre's clock is ahead, and it was issued after this start; later ones are taken."""
+    issued_ms = NOW_MS + AHEAD_MS
+    times: dict[str, Any] = {"issued_ms": issued_ms, "expires_ms": issued_ms + 600_000}
+    end = End(tmp_path).given(signed(1, **times))
+    assert end.executed == [f"{1:032x}"]
+    lose(tmp_path / FILE_NAME)
+    later_ms = NOW_MS + APART_MS_MAX + 70_000
+    later: dict[str, Any] = {"issued_ms": later_ms, "expires_ms": later_ms + 600_000}
+
+    async def story(desk: Desk) -> None:
+        for message in [signed(1, **times)] * 2 + [signed(2, **later)]:
+            await asyncio.sleep(70)
+            desk.offer(*message)
+        await asyncio.sleep(70)
+
+    end.live(story)
+    assert end.executed == [f"{1:032x}", f"{2:032x}"]
+    refused, again, taken = end.outcomes
+    assert refused == again == (1, "refused", "replayed")
+    assert taken == (2, "done", "")
+    assert "command again in 230 s" in end.told[0].reason
+
+
+def test_a_memory_begins_once_also_where_nothing_is_ever_commanded(tmp_path: Path) -> None:
+    """A restart does not begin it anew: only the first start of all lets people wait."""
+    end = End(tmp_path, new=True).given(after_s=1)
+    end.clock.ahead_ms = APART_MS_MAX + 60_000
+    issued_ms = NOW_MS + end.clock.ahead_ms + 500
+    end.given(signed(1, issued_ms=issued_ms, expires_ms=issued_ms + 60_000))
+    assert end.outcomes == [(1, "done", "")]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("commanded", [False, True])
+def test_a_clock_that_was_far_ahead_once_does_not_keep_commands_away_for_good(
+    tmp_path: Path, commanded: bool, restarted: bool
+) -> None:
+    """Everything was a year ahead when the memory began: once clocks are right, it has begun now."""
+    end = End(tmp_path, new=True)
+    end.clock.ahead_ms = YEAR_MS
+    then_ms, now_ms = NOW_MS + YEAR_MS + APART_MS_MAX + 1_000, NOW_MS + APART_MS_MAX + 602_000
+
+    async def ahead(desk: Desk) -> None:
+        await asyncio.sleep(APART_MS_MAX / 1000 + 2)
+        if commanded:
+            desk.offer(*signed(1, issued_ms=then_ms, expires_ms=then_ms + 60_000, until_ms=then_ms + 60_000))
+        await asyncio.sleep(2)
+
+    async def right(desk: Desk) -> None:
+        end.clock.ahead_ms = 0
+        await asyncio.sleep(APART_MS_MAX / 1000 + LOOK_S)
+        end.clock.ahead_ms = now_ms - NOW_MS - round(asyncio.get_running_loop().time() * 1000)
+        desk.offer(*signed(2, issued_ms=now_ms, expires_ms=now_ms + 60_000))
+        await asyncio.sleep(1)
+
+    async def both(desk: Desk) -> None:
+        await ahead(desk)
+        await right(desk)
+
+    if restarted:
+        end.live(ahead).live(right)
+    else:
+        end.live(both)
+    assert end.executed == [f"{number:032x}" for number in ([1, 2] if commanded else [2])]
+
+
+def test_a_clock_that_goes_back_within_a_day_brings_nothing_to_life(tmp_path: Path) -> None:
+    """The memory was lost, and the clock goes back to before its beginning: it may be wrong."""
+    end = End(tmp_path).given(issued(1))
+    (tmp_path / FILE_NAME).unlink()
+    end.clock.ahead_ms = COMMAND_LIFE_MS_MAX // 2
+    end.given()
+    end.clock.ahead_ms = 0
+    assert end.given(issued(1)).outcomes == [(1, "refused", "replayed")]
+    assert end.executed == [f"{1:032x}"]
+
+
+def test_a_memory_that_cannot_be_read_refuses_for_the_disk(tmp_path: Path) -> None:
+    """Whatever was issued when; what is late is told as that."""
+
+    class Unreadable(Ledger):
+        def read(self) -> tuple[Memory, str]:
+            raise OSError(errno.EIO, "Input/output error")
+
+    end = End(tmp_path, ledger=Unreadable(tmp_path / FILE_NAME))
+    end.given(issued(1), signed(2, issued_ms=NOW_MS - 9, expires_ms=NOW_MS))
+    assert end.executed == []
+    assert end.outcomes == [(1, "refused", "storage_unavailable"), (2, "refused", "expired")]
+
+
+@pytest.mark.parametrize("target", ["Relays/Relay 1", "继电器/开关", "x" * 200])
+def test_what_its_centre_signed_and_nobody_can_read_is_named_by_its_digest(
+    tmp_path: Path, target: str
+) -> None:
+    """Its centre hears that it is not done; it may be of a later version."""
+    made = msgspec.structs.replace(command(1), target=target)
+    message = KEY.sign(msgspec.json.encode(made), COMMAND_TYPE)
+    end = End(tmp_path).given((made.id, message))
+    [told] = end.told
+    assert (told.refusal, told.command_id, told.digest) == ("malformed", "", batches.digest(message))
 
 
 def test_forged_misdirected_and_malformed_messages_are_refused_and_name_no_command(tmp_path: Path) -> None:

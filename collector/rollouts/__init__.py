@@ -1,0 +1,1 @@
+"""Settings brought to a fleet in waves: the next wave waits for the one before, failures stop it."""

@@ -1,0 +1,39 @@
+"""Takes rollouts further as time goes on."""
+
+import asyncio
+import logging
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from collector.database import Database
+from collector.rollouts.book import RolloutBook
+from collector.rollouts.stepping import RolloutState
+from collector.rollouts.tables import rollouts
+
+LOOK_S = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class RolloutRunner:
+    """Looks every LOOK_S; what fails is tried again."""
+
+    def __init__(self, state: Database, book: RolloutBook) -> None:
+        """``run`` works."""
+        self._state, self._book = state, book
+
+    async def run(self) -> None:
+        """Look, until cancelled."""
+        while True:
+            try:
+                if await self._state.read(_any_runs):
+                    await self._state.write(self._book.further)
+            except SQLAlchemyError as error:
+                _log.error("rollouts cannot go on now: %s", error)
+            await asyncio.sleep(LOOK_S)
+
+
+def _any_runs(connection: Connection) -> bool:
+    running = select(rollouts.c.id).where(rollouts.c.state == RolloutState.RUNNING.value).limit(1)
+    return connection.execute(running).first() is not None

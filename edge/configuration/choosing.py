@@ -1,0 +1,195 @@
+"""Which settings a gateway starts with: the file's, a document's that is in force, or one on trial.
+
+Decided before anything runs, and on disk before it is acted on: however often the power fails, a document
+that is begun STARTS_MAX times and never proved is not begun again. A file that a person has changed since the
+last document was begun is newer than it, and holds.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from contract.desired import DesiredKind, Outcome
+from device_profiles.schema import Profile
+from edge import checks
+from edge.configuration import note as notes
+from edge.configuration.note import Note
+from edge.configuration.trial import Expected, expected
+from edge.desired.held import Document, Held
+from edge.desired.judging import told
+from edge.desired.shelf import Shelf
+from edge.settings import Settings
+from toml_files import TomlFile, TomlFileError
+
+KIND = DesiredKind.CONFIGURATION
+STARTS_MAX = 3
+FOLDER = "desired"
+
+_log = logging.getLogger(__name__)
+
+
+class Loaded(NamedTuple):
+    """Settings that are sound, with each device's profile by its name."""
+
+    settings: Settings
+    profiles: dict[str, Profile]
+
+
+class Ended(NamedTuple):
+    """What became of a document at the start, for the centre."""
+
+    document: Document
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What to start with; ``document`` None where it is the file's own."""
+
+    loaded: Loaded
+    local: str
+    """The digest of the file of settings at this start."""
+    document: Document | None = None
+    on_trial: bool = False
+    expected: Expected = field(default_factory=Expected)
+    answering: tuple[str, ...] = ()
+    """Who answered before the trial."""
+    trial_timeout_s: float = 0.0
+    ended: tuple[Ended, ...] = ()
+    damaged: tuple[str, ...] = ()
+
+    def origin(self, settings_file: Path) -> str:
+        """Say where the settings come from."""
+        if self.document is None:
+            return settings_file.name
+        return f"configuration {self.document.desired.sequence}{' on trial' if self.on_trial else ''}"
+
+
+def loaded_of(document: Document, settings_file: Path) -> Loaded:
+    """Return a document's settings; TomlFileError lists every mistake."""
+    file = TomlFile(document.desired.body, f"configuration {document.desired.sequence}")
+    return Loaded(*checks.judged(file, settings_file))
+
+
+def given_up(settings_file: Path, chosen: Chosen, reason: str) -> Ended:
+    """End the trial that let the gateway fall; it blocks. If the disk refuses, its starts are counted on."""
+    document = chosen.document
+    if document is None:
+        raise ValueError("nothing is on trial")
+    shelf = Shelf(settings_file.parent / chosen.loaded.settings.state_folder / FOLDER)
+    try:
+        held = shelf.read(KIND).held
+        if held.waiting and held.waiting.digest == document.digest:
+            shelf.write(KIND, held.gone(Outcome.ROLLED_BACK))
+    except OSError as error:
+        _log.error("that configuration %d failed cannot be kept: %s", document.desired.sequence, error)
+    return Ended(document, Outcome.ROLLED_BACK, reason)
+
+
+def choose(settings_file: Path, before: Sequence[Ended] = ()) -> Chosen:
+    """Decide; ``before`` is what became of documents that is not told yet.
+
+    TomlFileError where the file itself has mistakes. It blocks.
+    """
+    local = Loaded(*checks.load(settings_file))
+    digest = notes.local_digest(settings_file)
+    state = settings_file.parent / local.settings.state_folder
+    shelf = Shelf(state / FOLDER)
+    try:
+        found = shelf.read(KIND)
+    except OSError as error:
+        _log.error("whether the centre has sent settings cannot be read: %s; the file's hold", error)
+        return Chosen(local, digest, ended=tuple(before))
+    if not _is_ours(found.held, local.settings):
+        return Chosen(local, digest)
+    start = _Start(settings_file, shelf, local, digest, notes.read(state), found.held)
+    chosen = start.chosen()
+    return replace(chosen, ended=(*before, *start.ended), damaged=tuple(found.damaged))
+
+
+class _Start:
+    """One decision: ``held`` is what will be held once it is made."""
+
+    def __init__(
+        self, settings_file: Path, shelf: Shelf, local: Loaded, digest: str, note: Note | None, held: Held
+    ) -> None:
+        self._settings_file, self._shelf, self._local = settings_file, shelf, local
+        self._digest, self._note, self.held = digest, note, held
+        self.ended: list[Ended] = []
+
+    def chosen(self) -> Chosen:
+        """Return what to start with; what became of documents is in ``ended``, and on disk."""
+        begun = self.held.waiting is not None and self.held.tries > 0
+        if not begun and self.held.current is None:
+            return Chosen(self._local, self._digest)
+        if self._note is not None and self._note.local != self._digest:
+            self._overridden()
+            return Chosen(self._local, self._digest)
+        former, current = self._former()
+        if begun and self.held.waiting and (trial := self._trial(self.held.waiting, former)):
+            return trial
+        return Chosen(former, self._digest, current)
+
+    def _overridden(self) -> None:
+        reason = f"{self._settings_file.name} was changed at the gateway since: it holds"
+        for document in (self.held.current, self.held.waiting):
+            if document is not None:
+                self.ended.append(Ended(document, Outcome.OVERRIDDEN, reason))
+        self._keep(self.held.overridden())
+
+    def _former(self) -> tuple[Loaded, Document | None]:
+        """Return what was in force before any trial; a document that is not sound any more gives way."""
+        while (current := self.held.current) is not None:
+            try:
+                return loaded_of(current, self._settings_file), current
+            except TomlFileError as error:  # other software, or a profile that is gone
+                self.ended.append(Ended(current, Outcome.ROLLED_BACK, _words(error)))
+                self._keep(self.held.back())
+        return self._local, None
+
+    def _trial(self, document: Document, former: Loaded) -> Chosen | None:
+        """Begin the trial once more; None where it is over."""
+        failed = ""
+        if self.held.tries > STARTS_MAX:
+            failed = f"it was begun {STARTS_MAX} times, and the gateway ended each time before it was proved"
+        try:
+            loaded = loaded_of(document, self._settings_file)
+        except TomlFileError as error:
+            failed = failed or _words(error)
+        if failed:
+            self.ended.append(Ended(document, Outcome.ROLLED_BACK, failed))
+            self._keep(self.held.gone(Outcome.ROLLED_BACK))
+            return None
+        if not self._keep(self.held.begun()):
+            return None  # what is not counted is not begun: it might never end
+        answering = tuple(self._note.answering) if self._note else ()
+        return Chosen(
+            loaded,
+            self._digest,
+            document,
+            on_trial=True,
+            expected=expected(former.settings, loaded.settings, answering),
+            answering=answering,
+            trial_timeout_s=former.settings.configuration.confirm_timeout_s,
+        )
+
+    def _keep(self, held: Held) -> bool:
+        self.held = held
+        try:
+            self._shelf.write(KIND, held)
+        except OSError as error:
+            _log.error("what became of the centre's settings cannot be kept: %s", error)
+            return False
+        return True
+
+
+def _is_ours(held: Held, settings: Settings) -> bool:
+    names = {(each.desired.district, each.desired.gateway) for each in held.documents}
+    return names <= {(settings.district, settings.gateway)}
+
+
+def _words(error: TomlFileError) -> str:
+    return told([str(problem) for problem in error.problems])

@@ -1,0 +1,115 @@
+"""Settings of the centre in a running gateway: verified as they come, begun, and proved or given up."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from edge import checks
+from edge.configuration import note as notes
+from edge.configuration.choosing import Chosen
+from edge.configuration.note import Note
+from edge.configuration.trial import Trial, Verdict
+from edge.desired.held import Document
+from edge.desired.trials import Begin, Failed, Proved, Standing, Waits
+from edge.settings import Settings
+from toml_files import TomlFile, TomlFileError
+
+HEARD_WITHIN_S = 120.0
+"""A trial is begun where the centre was heard so lately: else nobody could tell that it went well."""
+
+
+class Seen(NamedTuple):
+    """How the gateway does; ``heard_s`` is when the centre was heard last, monotonic, None for never."""
+
+    heard_s: float | None
+    answering: frozenset[str]
+    unpowered: frozenset[str]
+
+
+class ConfigurationDesk:
+    """See edge.desired.trials.Trials."""
+
+    def __init__(
+        self,
+        chosen: Chosen,
+        settings_file: Path,
+        began_s: float,
+        seen: Callable[[], Seen],
+        restart: Callable[[], None],
+    ) -> None:
+        """``began_s`` is when this gateway has started, ``restart`` lets it end and begin anew."""
+        self._chosen, self._settings_file, self._restart = chosen, settings_file, restart
+        self._state = settings_file.parent / chosen.loaded.settings.state_folder
+        self._trial = Trial(chosen.expected, began_s, chosen.trial_timeout_s) if chosen.on_trial else None
+        self._seen = seen
+        self.executing = None if chosen.on_trial else chosen.document
+        self.ended, self.damaged = chosen.ended, chosen.damaged
+
+    def problems(self, body: str) -> Sequence[str]:
+        """Return what is wrong with settings as text, in sentences; it blocks."""
+        before = self._chosen.loaded.settings
+        if not before.configuration.remote:
+            return ["settings are changed at the gateway only: it says remote = false in [configuration]"]
+        try:
+            settings, _profiles = checks.judged(TomlFile(body, "configuration"), self._settings_file)
+        except TomlFileError as error:
+            return [str(problem) for problem in error.problems]
+        return list(lost(before, settings))
+
+    def standing(self, document: Document, now_s: float) -> Standing:
+        """Say what is to be done about a document whose time has come."""
+        running = self._chosen.document
+        if self._trial is not None and running is not None and running.digest == document.digest:
+            return self._judged(self._trial, now_s)
+        if running is not None and self._trial is None and running.desired.body == document.desired.body:
+            return Proved()
+        if notes.local_digest(self._settings_file) != self._chosen.local:
+            name = self._settings_file.name
+            return Failed(f"{name} was changed at the gateway, which has not been started with it yet")
+        heard_s = self._seen().heard_s
+        return Waits() if heard_s is None or now_s - heard_s > HEARD_WITHIN_S else Begin()
+
+    def _judged(self, trial: Trial, now_s: float) -> Standing:
+        seen = self._seen()
+        heard = seen.heard_s is not None and seen.heard_s >= trial.began_s
+        verdict, why = trial.judge(now_s, heard=heard, answering=seen.answering, unpowered=seen.unpowered)
+        if verdict is Verdict.FAILED:
+            return Failed(f"{why} within {trial.timeout_s:g} s")
+        return Proved() if verdict is Verdict.PROVED else Waits()
+
+    def prepare(self, _document: Document) -> None:
+        """Note what the trial will be judged by; OSError where the disk refuses. It blocks."""
+        answering = self._chosen.answering if self._trial else tuple(sorted(self._seen().answering))
+        notes.write(self._state, Note(self._chosen.local, list(answering)))
+
+    def begin(self, _document: Document) -> None:
+        """Start anew with the document, which is noted as begun."""
+        self._restart()
+
+    def proved(self, document: Document) -> None:
+        """Let it be what is executed from now on."""
+        self._trial, self.executing = None, document
+
+    def failed(self, document: Document) -> None:
+        """Start anew with what was before, if the document is what runs here."""
+        if (
+            self._trial is not None
+            and self._chosen.document
+            and self._chosen.document.digest == document.digest
+        ):
+            self._restart()
+
+
+def lost(before: Settings, after: Settings) -> Sequence[str]:
+    """Return why nobody could take such settings back, or why they are not this gateway's."""
+    told = [
+        f"{name} is {getattr(after, name)!r}, and {getattr(before, name)!r} here; settings from afar leave it"
+        for name in ("district", "gateway", "state_folder")
+        if getattr(after, name) != getattr(before, name)
+    ]
+    if not set(before.centre.public_keys) & set(after.centre.public_keys):
+        told.append(
+            "centre.public_keys has none of the keys that are pinned here, so nothing could follow; "
+            "keep one until the next"
+        )
+    return told

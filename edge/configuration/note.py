@@ -1,0 +1,54 @@
+"""What a trial of settings goes by, kept beside the documents: a small file of the state folder."""
+
+import hashlib
+import logging
+from pathlib import Path
+
+import msgspec
+
+from contract.limits import DEVICES_PER_GATEWAY_MAX
+from contract.names import Name
+from edge import report_file
+from edge.state_folder import synced
+from toml_files import FILE_BYTES_MAX
+
+FILE_NAME = "configuration.json"
+NOTE_BYTES_MAX = 256 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+class Note(msgspec.Struct, frozen=True):
+    """``local`` is the digest of the file of settings when the last document was begun."""
+
+    local: str
+    answering: list[Name]
+    """Devices that answered before it."""
+
+
+def read(state: Path) -> Note | None:
+    """Return it; None where there is none, or none that can be read: then only contact proves a trial."""
+    try:
+        with (state / FILE_NAME).open("rb") as file:
+            note = msgspec.json.decode(file.read(NOTE_BYTES_MAX), type=Note)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        _log.error("%s: cannot be read: %s", state / FILE_NAME, error)
+        return None
+    return note if len(note.answering) <= DEVICES_PER_GATEWAY_MAX else None
+
+
+def write(state: Path, note: Note) -> None:
+    """Replace it durably; OSError where the disk refuses."""
+    report_file.write_bytes(state / FILE_NAME, msgspec.json.encode(note), synced=True)
+    synced(state)
+
+
+def local_digest(settings_file: Path) -> str:
+    """Return the digest of the file of settings as it is now; empty where it cannot be read."""
+    try:
+        with settings_file.open("rb") as file:
+            return hashlib.sha256(file.read(FILE_BYTES_MAX)).hexdigest()
+    except OSError:
+        return ""
