@@ -38,6 +38,11 @@ class Knowing:
         """A certificate of an authority that is trusted: it began before now."""
         self._least_ms = max(self._least_ms, trust.validity(certificate).not_before_ms)
 
+    @property
+    def s(self) -> float:
+        """Monotonic seconds, for intervals."""
+        return self._latest().s
+
     def __call__(self) -> Known:
         """Return it."""
         now = self._latest()
@@ -63,6 +68,7 @@ class Renewing:
         self._knowing, self._down_s = knowing, down_s
         own = settings.identity
         self._rule = Rule(own.renew_at_share, own.unset_wait_s)
+        self._renewed_s: float | None = None
         self._jitter = random.random()
         self._back_off = BackOff(own.retry_min_s, own.retry_max_s, random)
         self._told = Told(f"renewing the certificate at {own.centre}")
@@ -93,7 +99,9 @@ class Renewing:
         enrolling.recover(self._files)
         held = enrolling.certificates(self._files.certificate)[0]
         self._knowing.seen(held)
-        if not is_due(trust.validity(held), self._knowing(), self._rule, self._jitter, down_s=self._down_s()):
+        if not is_due(
+            trust.validity(held), self._knowing(), self._rule, self._jitter, down_s=self._down_for_s()
+        ):
             return False
         key = FileKey.read(self._files.key)
         trusted = enrolling.certificates(self._files.ca)
@@ -108,7 +116,20 @@ class Renewing:
         enrolling.checked(made, key, settings, trusted)
         enrolling.keep(self._files, made, trusted)
         self._knowing.seen(made)
+        self._renewed_s = self._knowing.s
         _log.warning(
             "the certificate was renewed: it holds until %s UTC", f"{made.not_valid_after_utc:%Y-%m-%d %H:%M}"
         )
         return True
+
+    def _down_for_s(self) -> float:
+        """Return for how long the link has been down, as a reason to renew.
+
+        What was renewed just now is good: a link that stays down all the same is no reason to renew again and
+        again, but once in ``retry_max_s``.
+        """
+        down_s = self._down_s()
+        if self._renewed_s is None:
+            return down_s
+        since_s = self._knowing.s - self._renewed_s
+        return down_s if since_s >= self._settings.identity.retry_max_s else 0.0

@@ -66,7 +66,7 @@ synchronise_wait_s = 0
 [identity]
 unset_wait_s = 2
 retry_min_s = 1
-retry_max_s = 2
+retry_max_s = 60
 [[lines]]
 kind = "tcp"
 name = "nowhere"
@@ -258,11 +258,12 @@ class Cabinet:
     def missing(self) -> int:
         """Return how many batches the centre has not in a row, or has passed over."""
         with self._database() as db:
-            query = "SELECT count(*), max(sequence) FROM journal WHERE gateway = ? GROUP BY epoch, lane"
+            numbered = "count(*), max(sequence) - min(sequence) + 1"  # what is over 90 days old is gone
+            query = f"SELECT {numbered} FROM journal WHERE gateway = ? GROUP BY epoch, lane"
             rows = db.execute(query, (GATEWAY,)).fetchall()
             jumps = "SELECT count(*) FROM gaps WHERE gateway = ? AND origin = 'collector'"
             [gaps] = db.execute(jumps, (GATEWAY,)).fetchone()
-        return sum(int(last) - int(count) for count, last in rows) + int(gaps)
+        return sum(int(wanted) - int(count) for count, wanted in rows) + int(gaps)
 
     def _batches(self) -> int:
         with self._database() as db:
@@ -298,7 +299,7 @@ def dark(folder: Path, findings: Findings, *, source: str, rule_days: float = LA
         cabinet.enrol()
         cabinet.start(0)
         findings.must(cabinet.delivered(0) > 0, f"{source}: the gateway delivers")
-    cabinet.program.end(rudely=True)  # the batteries are gone, and what it measured stays in its buffer
+        cabinet.program.end(rudely=True)  # the power is gone, and what it measured stays in its buffer
     first = cabinet.serial
     half_s = (VALID_DAYS * 0.62) * DAY_S
     if source == "wall":
@@ -316,16 +317,16 @@ def dark(folder: Path, findings: Findings, *, source: str, rule_days: float = LA
     dark_s = half_s + DARK_DAYS * DAY_S
     last = cabinet.serial
     with running(site, offset_s=dark_s):
-        began_s, before = time.monotonic(), cabinet.delivered()
+        began_s = time.monotonic()
         cabinet.start(dark_s if source == "wall" else -time.time())
         if rule_days < 1:
-            back = cabinet.delivered(before, REFUSED_LOOK_S)
+            renewed = eventually(lambda: cabinet.serial != last, REFUSED_LOOK_S)
             cabinet.program.end()
-            return float(back)
-        came_back = cabinet.delivered(before) > 0
+            return 0 if renewed else -1
+        renewed = eventually(lambda: cabinet.serial != last, RECOVER_S_MAX)
+        came_back = renewed and cabinet.delivered(cabinet.delivered()) > 0
         took_s = time.monotonic() - began_s
         findings.must(came_back, f"{source}: it comes back after {DARK_DAYS} dark days")
-        findings.must(cabinet.serial != last, f"{source}: with another certificate")
         cabinet.program.end()
         findings.must(cabinet.missing() == 0, f"{source}: no batch is missing")
     return took_s if came_back else -1
