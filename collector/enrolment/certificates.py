@@ -121,6 +121,16 @@ def revoke(connection: Connection, actor: Actor, at_ms: int, gateway: str, reaso
     return Ended(serials)
 
 
+def without(connection: Connection, since_ms: int, limit: int) -> set[str]:
+    """Return gateways that lost all that they had since then, and were issued nothing anew."""
+    known = select(revocations.c.serial)
+    held = select(gateway_certificates.c.gateway).where(gateway_certificates.c.serial.not_in(known))
+    query = select(revocations.c.gateway).distinct()
+    query = query.where(revocations.c.revoked_ms >= since_ms, revocations.c.gateway != "")
+    query = query.where(revocations.c.gateway.not_in(held)).limit(limit)
+    return set(connection.execute(query).scalars())
+
+
 def take_over(connection: Connection, listed: list[Revoked], not_after_ms: int) -> int:
     """Take over what a former list revokes and the tables do not know: a restored centre forgets none."""
     added = 0

@@ -34,6 +34,9 @@ SHORT_LIVED_DAYS = 1 / 48
 PROBE_PAUSE_S = 0.2
 PROBE_PATIENCE_S = 1.0
 RETRY_S = 60.0
+RECALLED_MS = DAY_MS
+"""Who was revoked so long ago at most may still be connected after a start."""
+OWED_MAX = 1000
 PROGRAM = "mosquitto"
 
 
@@ -84,19 +87,31 @@ class Cutting:
         self._state, self._world = state, world
         self._list_file, self._pid_file, self._broker = list_file, pid_file, broker
         self._lock = asyncio.Lock()
+        self._owed: set[str] = set()
+        """Who is revoked, and perhaps connected."""
 
     async def run(self) -> None:
         """Renew the list long before it is over, until cancelled: a broker takes nobody by one that is."""
         if self._list_file is None:
             return
+        renew_s = 0.0
         while True:
             try:
-                await self._renewed()
+                if self._world.monotonic_s() >= renew_s:
+                    await self._renewed()
+                    await self._recall(first=not renew_s)
+                    renew_s = self._world.monotonic_s() + self._settings.crl_renew_h * 3600
             except (CutError, OSError, SQLAlchemyError) as error:
                 _log.error("the list of revoked certificates is not renewed: %s", error)
-                await asyncio.sleep(RETRY_S)
-            else:
-                await asyncio.sleep(self._settings.crl_renew_h * 3600)
+            for gateway in sorted(self._owed):
+                await self.cut(gateway)
+            await asyncio.sleep(RETRY_S)
+
+    async def _recall(self, *, first: bool) -> None:
+        """After a start, cut whom this centre, when it ended, may not have cut any more."""
+        if first:
+            since_ms = self._world.now_ms() - RECALLED_MS
+            self._owed |= await self._state.read(lambda db: certificates.without(db, since_ms, OWED_MAX))
 
     async def cut(self, gateway: str) -> Cut:
         """Tell the broker what the tables revoke, and end the gateway's session there."""
@@ -117,6 +132,7 @@ class Cutting:
                 refused_s = self._world.monotonic_s() - began_s
                 ours = self._short_lived(gateway)
                 await self._broker.take_over(ours.context(self._broker.tls()), gateway)
+            self._owed.discard(gateway)
             return Cut(True, refused_s, self._world.monotonic_s() - began_s)
         except TimeoutError:
             problem = (
@@ -124,6 +140,8 @@ class Cutting:
             )
         except (CutError, OSError, SQLAlchemyError) as error:
             problem = str(error) or type(error).__name__
+        if len(self._owed) < OWED_MAX and self._broker:
+            self._owed.add(gateway)  # it is tried again
         _log.error("the session of %s may live on: %s", gateway, problem)
         return Cut(listed, refused_s, problem=problem[:200])
 

@@ -86,7 +86,7 @@ class Listener:
                 await self._conversation(reader, writer)
                 writer.close()
                 await writer.wait_closed()
-        except (OSError, TimeoutError, h11.RemoteProtocolError) as error:
+        except (OSError, TimeoutError, h11.ProtocolError) as error:
             _log.debug("a connection for enrolment ended: %s", error)
         finally:
             writer.transport.abort()

@@ -23,7 +23,7 @@ def decoded(body: bytes) -> x509.CertificateSigningRequest:
         der = base64.b64decode(b"".join(text.split()), validate=True)
         request = x509.load_der_x509_csr(der)
         sound = request.is_signature_valid
-    except (binascii.Error, ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (binascii.Error, ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise RequestError(f"the body is no PKCS #10 request in base64: {error}"[:200]) from error
     if not sound:
         raise RequestError("the request is not signed by the key that it names")

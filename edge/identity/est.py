@@ -82,7 +82,7 @@ class Centre:
         try:
             der = base64.b64decode(b"".join(body.split()), validate=True)
             found = pkcs7.load_der_pkcs7_certificates(der)
-        except (ValueError, binascii.Error) as error:
+        except (ValueError, binascii.Error, x509.InvalidVersion) as error:
             raise EnrolError(
                 f"{self.url}: answers no certificates: {error}"[:WORDS_CHARACTERS_MAX]
             ) from error

@@ -61,7 +61,7 @@ class TimedContext(ssl.SSLContext):
         """ssl.SSLCertVerificationError where the certificate is untimely."""
         try:
             reason = untimely(validity(x509.load_der_x509_certificate(shown or b"")), self.known())
-        except (ValueError, UnsupportedAlgorithm) as error:
+        except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
             raise ssl.SSLCertVerificationError(f"a certificate that cannot be read: {error}") from error
         if reason:
             raise ssl.SSLCertVerificationError(f"the server's certificate {reason}")

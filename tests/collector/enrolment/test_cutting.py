@@ -74,6 +74,21 @@ def test_the_list_is_renewed_and_keeps_what_the_former_one_had(desk: Bench, tmp_
         )
 
 
+def test_who_was_revoked_before_the_centre_ended_is_known_after_its_start(desk: Bench) -> None:
+    """Unless it has an identity again, or that is long ago."""
+
+    def revoke(gateway: str) -> None:
+        desk.state.write_now(lambda db: certificates.revoke(db, LOCAL, desk.now_ms, gateway, "stolen"))
+
+    for gateway in ("gw-1", "gw-2"):
+        desk.enrol(desk.code(gateway), request(new_key(), gateway), gateway)
+        revoke(gateway)
+    desk.enrol(desk.code("gw-2"), request(new_key(), "gw-2"), "gw-2")
+    since_ms = desk.now_ms
+    assert desk.state.read_now(lambda db: certificates.without(db, since_ms, 10)) == {"gw-1"}
+    assert desk.state.read_now(lambda db: certificates.without(db, since_ms + 1, 10)) == set()
+
+
 def test_a_pid_file_of_another_program_is_not_signalled(tmp_path: Path) -> None:
     """A number that was given to another process since; and no file, and noise."""
     path = tmp_path / "mosquitto.pid"

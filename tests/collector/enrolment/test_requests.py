@@ -43,16 +43,17 @@ def test_noise_is_no_request(noise: bytes) -> None:
             decoded(body)
 
 
-@given(st.data())
-def test_a_harmed_request_is_not_signed_for_another(data: st.DataObject) -> None:
-    """A changed byte is noticed, or was of no meaning."""
-    der = bytearray(base64.b64decode(GOOD))
-    der[data.draw(st.integers(0, len(der) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    try:
-        key = check(decoded(base64.b64encode(der)), "north", "gw-1")
-    except RequestError:
-        return
-    assert key == KEY.public_key()
+def test_a_harmed_request_is_not_signed_for_another() -> None:
+    """Each bit of it, changed alone, is noticed or was of no meaning."""
+    whole = base64.b64decode(GOOD)
+    for bit in range(8 * len(whole)):
+        der = bytearray(whole)
+        der[bit // 8] ^= 1 << bit % 8
+        try:
+            key = check(decoded(base64.b64encode(der)), "north", "gw-1")
+        except RequestError:
+            continue
+        assert key == KEY.public_key()
 
 
 @pytest.mark.parametrize(
