@@ -140,6 +140,8 @@ WEAKENED: Mapping[str, tuple[type, str, Callable[[Any], Any], str]] = {
     "comes_back_without_rest": (Held, "_returned", _comes_back_at_once, "without_rest"),
 }
 """What is weakened, and what must be found because of it."""
+BY_MACHINE = (*list(WEAKENED)[:6], "unseen_is_clear")
+"""What the machine must find out as well; the others need more of a story than its short lives have."""
 
 
 @contextlib.contextmanager
