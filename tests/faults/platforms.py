@@ -27,6 +27,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+
 from tests.faults.platforms_world import KEY, NEITHER, PLATFORMS, City, Moment, Street, until
 
 ALARMS_PER_KILL = 100
@@ -37,7 +39,8 @@ CONTROL_ALARMS = 12
 MOMENT_S_MAX = 60.0
 LIVES_S = (0.5, 3.0)
 AWAY_S_MAX = 0.5
-SETTLED_S_MAX = 600.0
+SETTLED_S_MAX = 300.0
+"""Without any progress."""
 QUIET_STATES = ("done", "needs_person")
 
 
@@ -94,7 +97,7 @@ async def play(
         await asyncio.to_thread(city.await_centre)
         street.alarm(alarms - street.raised)
         await until(lambda: not street.waiting, SETTLED_S_MAX, "alarms are still at the gateway")
-        await until(lambda: _quiet(city, alarms), SETTLED_S_MAX, "messages are still on their way")
+        await _settled(city, alarms)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -110,15 +113,28 @@ async def _comes(city: City, moment: Moment) -> bool:
     return True
 
 
-def _quiet(city: City, alarms: int) -> bool:
-    """Say whether there is a case for each alarm, and nothing is on its way any more."""
-    with contextlib.suppress(Exception):
+async def _settled(city: City, alarms: int) -> None:
+    """Wait until each alarm has a case and nothing is on its way; SystemExit where it stands still."""
+    left = alarms
+    while left:
+        before = left
+
+        def fewer(than: int = before) -> bool:
+            nonlocal left
+            left = _left(city, alarms, otherwise=left)
+            return left < than
+
+        await until(fewer, SETTLED_S_MAX, f"{before} messages are still on their way")
+
+
+def _left(city: City, alarms: int, *, otherwise: int) -> int:
+    """Return how many alarms have no case yet, or one that is on its way; ``otherwise`` where nobody says."""
+    with contextlib.suppress(httpx.HTTPError):
         counts = city.messages()
-        states = Counter[str]()
-        for name in PLATFORMS:
-            states.update(counts.get(name, {}))
-        return states.total() >= alarms and not any(n for s, n in states.items() if s not in QUIET_STATES)
-    return False
+        return alarms - sum(
+            counts.get(name, {}).get(state, 0) for name in PLATFORMS for state in QUIET_STATES
+        )
+    return otherwise
 
 
 def count(city: City, told: Told) -> None:
@@ -155,7 +171,7 @@ async def decide(city: City, told: Told) -> None:
         for each in listed:
             there = kept.get(each["case_id"])
             await asyncio.to_thread(city.resolve, each["id"], "taken" if there else "send_again", there or "")
-        await until(lambda: _quiet(city, told.alarms), SETTLED_S_MAX, "what was sent again is on its way")
+        await _settled(city, told.alarms)
         kept = {each["case"]["id"]: each["number"] for each in city.kept(NEITHER)}
     sent = Counter(each["case"]["id"] for name in PLATFORMS for each in city.kept(name))
     ours = [case_id for (case_id,) in city.rows("SELECT id FROM cases")]
