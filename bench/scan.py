@@ -40,9 +40,10 @@ from device_profiles import catalogue
 from edge.commissioning import causes
 from edge.commissioning.candidates import candidates
 from edge.commissioning.causes import Cause, diagnosed
+from edge.commissioning.finds import FoundDevice
 from edge.commissioning.judging import Identified, Verdict, judged
 from edge.commissioning.scanning import Scan, scan_port
-from edge.commissioning.sweep import FoundDevice, Sweep
+from edge.commissioning.sweep import Sweep
 from edge.commissioning.symptoms import symptoms
 from edge.lines.port import SerialSettings
 from gengfu.commands.edge_identify import on_port

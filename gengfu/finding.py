@@ -16,10 +16,11 @@ from gengfu.finding_words import text
 
 if TYPE_CHECKING:
     from device_profiles.schema import Profile
+    from edge.commissioning.finds import Effort
     from edge.commissioning.scanning import Progress as ScanProgress
     from edge.commissioning.scanning import Scan
-    from edge.commissioning.sweep import Effort
     from edge.lines.formats import Format
+    from edge.lines.line import Direction
     from edge.local.words import OwnPort
 
 
@@ -49,6 +50,7 @@ class Wanted:
     formats: "Sequence[Format] | None" = None
     units: Sequence[int] | None = None
     listen_s: float = 1.5
+    direction: "Direction" = "auto"
 
 
 def owner(settings: Path | None) -> Owner | None:
@@ -156,7 +158,11 @@ def _scan(
             return _through_gateway(own, line.line, wanted, bar, stopped)
         sweep = Sweep(profiles.values(), effort=wanted.effort, formats=wanted.formats, units=wanted.units)
         return scan_port(
-            SerialSettings(port, 9600), sweep, bar.told, listen_s=wanted.listen_s, stopped=stopped
+            SerialSettings(port, 9600, direction=wanted.direction),
+            sweep,
+            bar.told,
+            listen_s=wanted.listen_s,
+            stopped=stopped,
         )
     except NotScannedError as error:
         return error
@@ -179,9 +185,13 @@ def _through_gateway(own: Owner, line: str, wanted: Wanted, bar: _Bar, stopped: 
     from edge.local import client
     from edge.local.words import Going, Refused, ScanLine, Scanned
 
-    effort = wanted.effort.name.lower()
-    thorough = wanted.effort.value == 0
-    request = ScanLine(line, effort, all_formats=thorough, units=list(wanted.units or []))  # type: ignore[arg-type]
+    request = ScanLine(
+        line,
+        wanted.effort.name.lower(),  # type: ignore[arg-type]
+        all_formats=wanted.effort.value == 0,
+        formats=[str(each) for each in wanted.formats or []],
+        units=list(wanted.units or []),
+    )
     try:
         for news in client.streamed(own.folder, request):
             match news:

@@ -153,9 +153,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("houses", nargs="*", choices=[*HOUSES, []], help="edge, collector; both if none.")
-    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    parser.add_argument("--python", default=here, choices=SYSTEMS, help="Of the system it is for.")
-    parser.add_argument("--architecture", default="amd64", choices=MACHINES)
+    here = Target.here()
+    parser.add_argument("--python", default=here.python, choices=SYSTEMS, help="Of the system it is for.")
+    parser.add_argument("--architecture", default=here.architecture, choices=MACHINES)
     parser.add_argument(
         "--wheels", type=Path, metavar="FOLDER", help="Wheels built for it, where the index has none."
     )

@@ -1,6 +1,7 @@
 """Which of the locked requirements a part of the project needs, and their entries with their hashes."""
 
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -40,7 +41,9 @@ def entries() -> dict[str, str]:
 
 
 def lock_of(extra: str, environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the entries that ``gengfu[extra]`` needs, by package name, sorted."""
+    """Return the entries that ``gengfu[extra]`` needs by pyproject.toml, by package name, sorted."""
     known = entries()
-    names = needed(metadata.requires("gengfu") or [], {extra}, set(), environment)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"][extra]]
+    names = needed(wanted, set(), set(), environment)
     return {name: known[name] for name in sorted(names)}

@@ -78,7 +78,7 @@ def compiled(folder: Path, target: Target) -> bool:
     What its digest decides, not its time, is taken as it is: the same release is the same bytes.
     """
     python = shutil.which(f"python{target.python}")
-    if python is None:
+    if python is None or subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode:
         return False
     quietly = ["-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", "/gengfu"]
     _run([python, "-I", "-m", "compileall", *quietly, str(folder / "lib")])

@@ -1,5 +1,7 @@
 """The systems that packages are built for: a Python and a machine."""
 
+import platform
+import sys
 from dataclasses import dataclass
 
 MACHINES = {
@@ -21,6 +23,12 @@ class Target:
     """Major and minor, as 3.11."""
     architecture: str
     """As Debian names it."""
+
+    @classmethod
+    def here(cls) -> "Target":
+        """Return this machine's, with the Python that runs this."""
+        known = [name for name, (_, machine) in MACHINES.items() if machine == platform.machine()]
+        return cls(f"{sys.version_info[0]}.{sys.version_info[1]}", known[0] if known else "amd64")
 
     @property
     def multiarch(self) -> str:

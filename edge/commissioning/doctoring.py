@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from device_profiles.schema import BIT_TABLES, Profile
+from edge.commissioning.finds import Effort
 from edge.commissioning.scanning import Scanner
-from edge.commissioning.sweep import Effort, Sweep
+from edge.commissioning.sweep import Sweep
 from edge.commissioning.symptoms import Elsewhere, Evidence, Exchange
 from edge.drivers.modbus_pdu import READ_FUNCTIONS
 from edge.drivers.probing import ASCII, RTU, Kind, ModbusProbing
@@ -116,8 +117,14 @@ def _searched(
     for sweep in searches:
         scanner = Scanner("", sweep, clock_s)
         until_s = clock_s() + search_s / len(searches)
-        while not scanner.over and clock_s() < until_s:
+        while not scanner.over and clock_s() < until_s and not _all_found(found, sweep, units):
             on_stage(Stage("searching", sweep.asked, 0))
             scanner.slice(port, 1.0, lambda _progress: None)
         found += [Elsewhere(each.unit_id, each.format, each.transmission_mode) for each in sweep.found]
     return found
+
+
+def _all_found(found: Sequence[Elsewhere], sweep: Sweep, units: Iterable[int]) -> bool:
+    """Say whether everybody who was silent is found somewhere: then there is nothing left to look for."""
+    seen = {each.unit_id for each in found} | {each.unit_id for each in sweep.found}
+    return seen.issuperset(units)

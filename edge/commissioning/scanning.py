@@ -7,8 +7,9 @@ from typing import Literal
 
 import msgspec
 
+from edge.commissioning.finds import Ask, FoundDevice, Heard, Unclear
 from edge.commissioning.overheard import Overheard, overheard
-from edge.commissioning.sweep import PATIENT_S, Ask, FoundDevice, Heard, Sweep, Unclear
+from edge.commissioning.sweep import PATIENT_S, Sweep
 from edge.drivers.probing import PROTOCOLS, RTU
 from edge.lines.formats import Format
 from edge.lines.port import AskedPort, SerialSettings, opened

@@ -15,15 +15,14 @@ import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import Literal, NamedTuple
 
 import msgspec
 
 from device_profiles.schema import Profile
 from edge.commissioning import prior
+from edge.commissioning.finds import Ask, Effort, FoundDevice, Heard, Unclear
 from edge.drivers.probing import PROTOCOLS, Frames, Kind, ProbeProtocol
-from edge.lines.formats import Format, Parity
+from edge.lines.formats import Format
 from edge.lines.line import BROADCAST
 
 STAY = 0.6
@@ -33,70 +32,15 @@ LATE_UNITS = 3
 NOISY_OF_LAST, NOISE_WINDOW = 10, 24
 """Where so many of so many questions brought bytes that are no frame, it is noise: nobody is asked again."""
 PATIENT_S = 0.35
+RETRIES_MAX = 3
+"""So often a unit is asked again in one format, whatever comes."""
+OWN_KEPT = 8
 FACTORY_SHARE, FACTORY_UNIT_SHARE = 0.3, 0.1
 """How likely a profile's own first register is answered at its factory unit and format; and at the unit
 alone, since people set the speed and leave the address."""
 AGAIN_SHARE = 0.3
 """How likely a device answers a question by which another one was found: they come in numbers."""
 UNCLEAR_MAX = 64
-
-
-class Effort(Enum):
-    """Where to stop: expected devices per second that are still worth it."""
-
-    QUICK = 0.01
-    USUAL = 0.0008
-    THOROUGH = 0.0
-
-
-class Ask(NamedTuple):
-    """One question: send ``data`` in this format, and wait so long for the first byte of an answer."""
-
-    protocol: ProbeProtocol
-    format: Format
-    kind: Kind
-    unit_id: int
-    patience_s: float
-    data: bytes
-    again: bool = False
-    """Whether it is asked again because of what came."""
-
-
-class Heard(NamedTuple):
-    """What came. ``first_s``: from the request's last byte to the answer's first; None: nothing came."""
-
-    data: bytes
-    first_s: float | None
-
-
-class FoundDevice(msgspec.Struct, frozen=True):
-    """Somebody who answers."""
-
-    unit_id: int
-    transmission_mode: str
-    baud: int
-    parity: Parity
-    stop_bits: Literal[1, 2]
-    data_bits: Literal[7, 8]
-    answered: Literal["value", "refusal"]
-    asked: str
-    """What it answered to."""
-    answer_s: float
-    found_s: float
-    """How long the scan had taken by then."""
-
-    @property
-    def format(self) -> Format:
-        """How it is to be spoken to."""
-        return Format(self.baud, self.parity, self.stop_bits, self.data_bits)
-
-
-class Unclear(msgspec.Struct, frozen=True):
-    """Bytes that are no frame, again and again: two devices of one address, or one in another format."""
-
-    unit_id: int
-    format: str
-    bytes_heard: int
 
 
 @dataclass
@@ -147,6 +91,8 @@ class Sweep:
         self._hints: dict[tuple[str, Format], int] = {}
         """Where somebody is, though nobody knows at which unit."""
         self._again: deque[Ask] = deque()
+        self._retried: dict[tuple[Format, int], int] = {}
+        self._own: deque[tuple[int, bytes]] = deque(maxlen=OWN_KEPT)
         self._bytes: dict[int, int] = {}
         self._noise: deque[bool] = deque(maxlen=NOISE_WINDOW)
         self._last: deque[Ask] = deque(maxlen=LATE_UNITS)
@@ -187,8 +133,9 @@ class Sweep:
         frames = ask.protocol.taken_apart(ask.data, heard.data)
         self.echoes += frames.echo
         self._noise.append(frames.rest > 0 and not frames.answers)
-        if frames.requests:
-            self.foreign = tuple(sorted({frame.unit_id for frame in frames.requests}))
+        foreign = {frame.unit_id for frame in frames.requests} if self._strangers(ask, frames) else set()
+        if foreign:
+            self.foreign = tuple(sorted(foreign))
             return None
         if ask.kind.name == _SETTLE:
             self._settle(ask, stands=bool(frames.answers))
@@ -201,6 +148,11 @@ class Sweep:
         if not ask.again and ask.unit_id != BROADCAST:
             self._last.append(ask)
         return found
+
+    def _strangers(self, ask: Ask, frames: Frames) -> bool:
+        """Say whether a request came that none of our last ones is: an adapter may hand those back late."""
+        self._own.extend((own.unit_id, own.pdu) for own in ask.protocol.taken_apart(b"", ask.data).requests)
+        return any((frame.unit_id, frame.pdu) not in self._own for frame in frames.requests)
 
     @property
     def rest_s(self) -> float:
@@ -386,6 +338,12 @@ class Sweep:
     def _ask_again(self, ask: Ask, entry: Format, unit: int) -> None:
         if self._is_found(entry, unit) or (self._formats is not None and _plain(entry) not in self._formats):
             return
+        if self._units is not None and unit not in self._units:
+            return
+        retried = self._retried.get((entry, unit), 0)
+        if retried >= RETRIES_MAX:
+            return
+        self._retried[entry, unit] = retried + 1
         data = ask.protocol.probe(ask.kind, unit)
         fresh = Ask(ask.protocol, entry, ask.kind, unit, PATIENT_S, data, again=True)
         if fresh not in self._again:

@@ -16,8 +16,8 @@ from typing import Any
 import tomlkit
 
 from edge import checks
+from edge.commissioning.finds import FoundDevice
 from edge.commissioning.judging import Identified, Verdict
-from edge.commissioning.sweep import FoundDevice
 from toml_files import Problem, TomlFileError
 
 INTERVAL_S_DEFAULT = 5.0

@@ -9,14 +9,15 @@ from device_profiles.schema import Profile
 from edge.commissioning.candidates import candidates
 from edge.commissioning.causes import diagnosed
 from edge.commissioning.doctoring import Expected, Stage, examined
+from edge.commissioning.finds import Effort
 from edge.commissioning.identifying import fingerprint
 from edge.commissioning.judging import judged
 from edge.commissioning.lent import LentPort
 from edge.commissioning.overheard import Overheard
 from edge.commissioning.scanning import Progress, Scanner, run
-from edge.commissioning.sweep import Effort, Sweep
+from edge.commissioning.sweep import Sweep
 from edge.commissioning.symptoms import Evidence, symptoms
-from edge.lines.formats import Format
+from edge.lines.formats import Format, read_format
 from edge.lines.line import Line
 from edge.lines.ports import latency_timer, lowered_latency_ms
 from edge.lines.serial_port import SerialLine
@@ -132,7 +133,9 @@ class Commissioning:
         sweep = Sweep(
             self._catalogue().values(),
             effort=Effort[request.effort.upper()],
-            formats=None if request.all_formats else [entry],
+            formats=None
+            if request.all_formats
+            else [read_format(each) for each in request.formats] or [entry],
             units=request.units or None,
             known=[(entry, device.unit_id) for device in self._devices(request.line)],
         )

@@ -11,6 +11,7 @@ from edge.commissioning.causes import Diagnosis
 from edge.commissioning.judging import Identified
 from edge.commissioning.scanning import Scan
 from edge.commissioning.symptoms import Symptom
+from edge.lines.formats import FORMAT_PATTERN
 
 SOCKET_NAME = "gateway.sock"
 REQUEST_BYTES_MAX = 4 * 1024
@@ -21,6 +22,7 @@ WHO_MAX = WHO_CHARACTERS_MAX // 2
 Who = Annotated[str, msgspec.Meta(pattern=NO_CONTROLS_PATTERN, min_length=1, max_length=WHO_MAX)]
 Target = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Unit = Annotated[int, msgspec.Meta(ge=1, le=247)]
+FormatText = Annotated[str, msgspec.Meta(pattern=FORMAT_PATTERN)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=400 * 86_400)]
 
 
@@ -86,12 +88,14 @@ class Ports(msgspec.Struct, frozen=True, tag_field="ask", tag="ports"):
 class ScanLine(msgspec.Struct, frozen=True, tag_field="ask", tag="scan"):
     """Look for devices on a line of the gateway, between its own questions. The answer is streamed.
 
-    In the line's own format alone, unless ``all_formats``; without ``units`` at all of them.
+    In the line's own format alone, unless ``formats`` are given (as 9600-8N1), or ``all_formats``; without
+    ``units`` at all of them.
     """
 
     line: Target
     effort: Literal["quick", "usual", "thorough"] = "usual"
     all_formats: bool = False
+    formats: Annotated[list[FormatText], msgspec.Meta(max_length=64)] = []
     units: Annotated[list[Unit], msgspec.Meta(max_length=247)] = []
 
 

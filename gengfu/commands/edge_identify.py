@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gengfu.commands.edge_scan import Formats, Hard, OfGateway, Ports, Units, scanned, show, wanted
+from gengfu.commands.edge_scan import Formats, Hard, OfGateway, Ports, Turning, Units, scanned, show, wanted
 from gengfu.commands.edge_socket import AsJson, no_answer
 from gengfu.finding_words import text
 from gengfu.options import fail
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edge.commissioning.judging import Identified, Ranked
     from edge.commissioning.scanning import Scan
     from edge.commissioning.writing import Placed
+    from edge.lines.line import Direction
     from gengfu.finding import Owner
 
 REASONS_TOLD_MAX = 4
@@ -33,6 +34,7 @@ def identify(
     effort: Hard = "usual",
     formats: Formats = None,
     units: Units = "",
+    direction: Turning = "auto",
     write: Annotated[
         Path | None,
         typer.Option("--write", metavar="FILE", help="Add what is found to these settings; shows it first."),
@@ -49,10 +51,10 @@ def identify(
     from edge.commissioning.candidates import candidates
     from gengfu.finding import NotScannedError, profiles_of
 
-    told, own = scanned(ports, settings or write, wanted(effort, formats, units), quiet=as_json)
+    told, own = scanned(ports, settings or write, wanted(effort, formats, units, direction), quiet=as_json)
     known = candidates(profiles_of(settings or write))
     scans = [scan for scan in told if not isinstance(scan, NotScannedError)]
-    placed = [each for scan in scans for each in _identified(scan, own, known)]
+    placed = [each for scan in scans for each in _identified(scan, own, known, direction)]
     if as_json:
         typer.echo(json.dumps([_data(each) for each in placed], ensure_ascii=False))
     else:
@@ -64,7 +66,9 @@ def identify(
         raise typer.Exit(1)
 
 
-def _identified(scan: "Scan", own: "Owner | None", known: "list[Candidate]") -> "list[Placed]":
+def _identified(
+    scan: "Scan", own: "Owner | None", known: "list[Candidate]", direction: "Direction"
+) -> "list[Placed]":
     """Ask every device of a scan what it is: through the gateway where the port is its own."""
     from edge.commissioning.writing import Placed
 
@@ -74,7 +78,7 @@ def _identified(scan: "Scan", own: "Owner | None", known: "list[Candidate]") -> 
             _through_gateway(own, line.line, device.unit_id, _timeout_s(device)) for device in scan.devices
         ]
     else:
-        told = asyncio.run(on_port(scan, known))
+        told = asyncio.run(on_port(scan, known, direction))
     return [
         Placed(scan.port, device, each)
         for device, each in zip(scan.devices, told, strict=True)
@@ -86,7 +90,9 @@ def _timeout_s(device: object) -> float:
     return max(TIMEOUT_S_MIN, ANSWERS_PER_TIMEOUT * float(getattr(device, "answer_s", 0.0)))
 
 
-async def on_port(scan: "Scan", known: "list[Candidate]") -> "list[Identified | None]":
+async def on_port(
+    scan: "Scan", known: "list[Candidate]", direction: "Direction" = "auto"
+) -> "list[Identified | None]":
     """Open the port in each format in which somebody was found, and ask."""
     from edge.commissioning.identifying import fingerprint
     from edge.commissioning.judging import judged
@@ -100,7 +106,7 @@ async def on_port(scan: "Scan", known: "list[Candidate]") -> "list[Identified | 
     for entry, mode in spoken:
         framing = ASCII.framing if mode == "ascii" else RTU.framing
         timing = Timing.of(entry.baud, entry.parity, entry.stop_bits, data_bits=entry.data_bits)
-        line = SerialLine(scan.port, SerialSettings(scan.port, *entry), timing, framing)
+        line = SerialLine(scan.port, SerialSettings(scan.port, *entry, direction), timing, framing)
         try:
             for index, device in enumerate(scan.devices):
                 if (device.format, device.transmission_mode) == (entry, mode):

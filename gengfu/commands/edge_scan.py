@@ -16,6 +16,7 @@ from gengfu.options import fail
 if TYPE_CHECKING:
     from edge.commissioning.scanning import Scan
     from edge.lines.formats import Format
+    from edge.lines.line import Direction
     from gengfu.finding import NotScannedError, Owner, Wanted
 
 Ports = Annotated[
@@ -44,6 +45,12 @@ Formats = Annotated[
     typer.Option("--format", metavar="FORMAT", help="Only this format, such as 9600-8N1; may be repeated."),
 ]
 Units = Annotated[str, typer.Option("--units", metavar="UNITS", help="Only these units: 1-32 or 1,2,40.")]
+Turning = Annotated[
+    Literal["auto", "kernel", "rts", "rts_inverted"],
+    typer.Option(
+        "--direction", metavar="WHO", help="Who turns an RS-485 port round: auto, kernel, rts, rts_inverted."
+    ),
+]
 Unheard = Annotated[
     bool, typer.Option("--at-once", help="Do not listen first. Only where nobody else can be on the line.")
 ]
@@ -55,6 +62,7 @@ def scan(
     effort: Hard = "usual",
     formats: Formats = None,
     units: Units = "",
+    direction: Turning = "auto",
     at_once: Unheard = False,
     as_json: AsJson = False,
 ) -> None:
@@ -65,7 +73,8 @@ def scan(
     """
     from gengfu.finding import NotScannedError
 
-    told, _ = scanned(ports, settings, wanted(effort, formats, units, at_once=at_once), quiet=as_json)
+    looked_for = wanted(effort, formats, units, direction, at_once=at_once)
+    told, _ = scanned(ports, settings, looked_for, quiet=as_json)
     if as_json:
         typer.echo(json.dumps([_data(each) for each in told], ensure_ascii=False))
     else:
@@ -91,10 +100,17 @@ def scanned(
     return scan_all(names, profiles_of(settings), looked_for, own, quiet=quiet), own
 
 
-def wanted(effort: str, formats: Sequence[str] | None, units: str, *, at_once: bool = False) -> "Wanted":
+def wanted(
+    effort: str,
+    formats: Sequence[str] | None,
+    units: str,
+    direction: "Direction" = "auto",
+    *,
+    at_once: bool = False,
+) -> "Wanted":
     """Return what is looked for; a mistake in an option ends the command."""
+    from edge.commissioning.finds import Effort
     from edge.commissioning.scanning import LISTEN_S
-    from edge.commissioning.sweep import Effort
     from gengfu.finding import Wanted
 
     hard: Effort = Effort[effort.upper()]
@@ -103,19 +119,17 @@ def wanted(effort: str, formats: Sequence[str] | None, units: str, *, at_once: b
         [_format(each) for each in formats] if formats else None,
         _units(units) if units else None,
         0.0 if at_once else LISTEN_S,
+        direction,
     )
 
 
 def _format(told: str) -> "Format":
-    import re
+    from edge.lines.formats import read_format
 
-    from edge.lines.formats import Format
-
-    match = re.fullmatch(r"([0-9]{3,7})[- ]?([78])([NEOneo])([12])", told.strip())
-    if match is None:
-        raise typer.BadParameter(f"{told!r} is no format; write it as 9600-8N1", param_hint="--format")
-    baud, bits, parity, stop = match.groups()
-    return Format(int(baud), parity.upper(), int(stop), int(bits))  # type: ignore[arg-type]
+    try:
+        return read_format(told)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--format") from error
 
 
 def _units(told: str) -> list[int]:

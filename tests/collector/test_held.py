@@ -27,7 +27,9 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def plans(connection: Connection, lookup: Lookup) -> str:
     """Return how SQLite goes about a lookup."""
-    statement = lookup._on_sqlite.compile(dialect=connection.dialect)
+    statement = lookup._on_sqlite.compile(
+        dialect=connection.dialect, compile_kwargs={"render_postcompile": True}
+    )
     told = [statement.params[name] if name != "values" else "[]" for name in statement.positiontup or ()]
     rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(told))
     return " / ".join(str(row[3]) for row in rows)

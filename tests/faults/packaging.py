@@ -6,7 +6,6 @@ after. Control: a package that leaves one file behind is found out. The last lin
 
 import argparse
 import json
-import platform
 import shutil
 import subprocess
 import sys
@@ -27,7 +26,7 @@ from tests.faults.debian_root import (
     suite,
 )
 from tools import build_deb, release_tree
-from tools.targets import MACHINES, Target
+from tools.targets import Target
 
 OLD, NEW = "0.1.0", "0.2.0"
 EDITED = "# edited by the administrator\n"
@@ -50,27 +49,21 @@ class Packages:
     forgetful: Path
 
 
-def here() -> Target:
-    """Return what this machine is."""
-    [architecture] = [name for name, (_, machine) in MACHINES.items() if machine == platform.machine()]
-    return Target(f"{sys.version_info[0]}.{sys.version_info[1]}", architecture)
-
-
 def tree_of(work: Path, house: str = "edge") -> Path:
     """Return a release's tree, made of this source; one that was made before is taken as it is."""
     tree = work / f"tree-{house}"
     if not tree.exists():
         fresh = work / f".tree-{house}"
         shutil.rmtree(fresh, ignore_errors=True)
-        release_tree.make(fresh, house, here())
-        release_tree.compiled(fresh, here())
+        release_tree.make(fresh, house, Target.here())
+        release_tree.compiled(fresh, Target.here())
         fresh.rename(tree)
     return tree
 
 
 def built(work: Path, folder: Path, house: str) -> Packages:
     """Build them; both versions hold the same modules, which is enough for whoever only installs them."""
-    target = here()
+    target = Target.here()
     folder.mkdir()
     tree, debs = folder / "tree", []
     shutil.copytree(tree_of(work, house), tree, symlinks=True)

@@ -40,8 +40,9 @@ from tests.faults.debian_root import (
     standing,
     suite,
 )
-from tests.faults.packaging import here, tree_of
+from tests.faults.packaging import tree_of
 from tools import build_deb, release_tree
+from tools.targets import Target
 
 UNIT = "gengfu-edge.service"
 WATCHDOG_S = 8
@@ -90,7 +91,7 @@ BROKEN = {
     "polls_nothing": (
         "edge/polling.py",
         "        while True:\n",
-        "        await asyncio.sleep(1e6)\n        while True:\n",
+        "        await __import__('asyncio').sleep(1e6)\n        while True:\n",
     ),
     "fails_its_test": (
         "edge/schedule.py",
@@ -116,7 +117,7 @@ class Made:
 
 def made(work: Path, folder: Path) -> Made:
     """Build the package of 0.1.0 and the releases that are to follow it."""
-    target, key = here(), SigningKey.make()
+    target, key = Target.here(), SigningKey.make()
     tree = folder / "tree"
     shutil.copytree(tree_of(work), tree, symlinks=True)
     _version(tree, "0.1.0", folder / "first.release")
@@ -154,7 +155,7 @@ def made(work: Path, folder: Path) -> Made:
 
 def _version(tree: Path, version: str, archive: Path) -> None:
     release_tree.renamed(tree, version)
-    release_tree.archived(tree, archive, "gengfu-edge", version, here(), preset=0)
+    release_tree.archived(tree, archive, "gengfu-edge", version, Target.here(), preset=0)
 
 
 def _signed(archive: Path, key: SigningKey, may_replace: list[str] | None = None) -> None:
@@ -433,8 +434,10 @@ def centre(tools: Tools, base: Path, work: Path, folder: Path, broker: Mosquitto
 
     archive = folder / "centre.release"
     tree = tree_of(work, "collector")
-    said = release_tree.archived(tree, archive, "gengfu-collector", release_tree.version(), here(), preset=0)
-    package = build_deb.package(archive, "collector", said, here(), folder)
+    said = release_tree.archived(
+        tree, archive, "gengfu-collector", release_tree.version(), Target.here(), preset=0
+    )
+    package = build_deb.package(archive, "collector", said, Target.here(), folder)
     root = folder / "centre"
     copied(base, root)
     before = standing(root)

@@ -202,6 +202,16 @@ def test_only_what_a_pinned_key_has_signed_as_a_release_is_taken(site: Site) -> 
     assert "holds no key" in site.refuses(new)
 
 
+def test_a_file_that_is_changed_while_it_is_looked_at_is_not_unpacked(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy is looked at again: what is unpacked is what was signed."""
+    new = sign(release(site.folder / "new", "1.1.0"))
+    other = release(site.folder / "other", "1.1.0", "other")
+    monkeypatch.setattr("shutil.copyfile", lambda _source, target: target.write_bytes(other.read_bytes()))
+    assert "is not the file that was signed" in site.refuses(new)
+
+
 def test_an_older_release_needs_the_person_s_word_and_its_maker_s(site: Site) -> None:
     """The maker's names the version that it may take the place of."""
     older = release(site.folder / "older", "0.9.0")

@@ -195,3 +195,40 @@ def test_power_cut_at_every_step_of_an_update_leaves_one_whole_release_in_force(
     assert found == []
     assert steps > 15
     assert cuts(careless)[1] != []
+
+
+def test_what_a_name_or_a_link_says_is_on_the_disk_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release before it has its name, the trial before the link; and the folder after each."""
+    order: list[str] = []
+    fsync, replace, rename = os.fsync, Path.replace, Path.rename
+
+    def noted_fsync(descriptor: int) -> None:
+        order.append(f"fsync {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
+        fsync(descriptor)
+
+    def noted_replace(path: Path, target: Path) -> Path:
+        order.append(f"{target.name} stands")
+        return replace(path, target)
+
+    def noted_rename(path: Path, target: Path) -> Path:
+        order.append(f"{target.name} stands")
+        return rename(path, target)
+
+    archive, newer = release(tmp_path / "a", "1.0.0"), release(tmp_path / "b", "1.1.0")
+    shelf = Shelf(tmp_path / "opt")
+    with shelf.alone():
+        shelf.switch(shelf.add(archive))
+    monkeypatch.setattr("os.sync", lambda: order.append("sync"))
+    monkeypatch.setattr("os.fsync", noted_fsync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    monkeypatch.setattr(Path, "rename", noted_rename)
+    with shelf.alone():
+        name = shelf.add(newer)
+        shelf.begin_trial(name)
+    assert order == [
+        *("sync", f"{name} stands", "fsync releases"),
+        *("fsync .trial.json", "trial.json stands", "fsync opt"),
+        *("current stands", "fsync opt"),
+    ]

@@ -1,9 +1,12 @@
 """Scans of real ptys: who is found, what is left behind, and when nothing is sent at all."""
 
+import contextlib
 import os
 import termios
-import time
+import threading
+import tty
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,10 +17,7 @@ from edge.commissioning.scanning import Progress, Scan, scan_port
 from edge.commissioning.sweep import Sweep
 from edge.lines.formats import Format
 from edge.lines.port import Port, SerialSettings, opened
-from simulators.addressed import addressed_bus
-from simulators.faults import MS, rtu_frame
-from simulators.faulty_pty import FaultyPty
-from simulators.faulty_wire import FaultyWire
+from simulators.faults import rtu_frame
 from simulators.pty_line import PtyLine
 from simulators.uart import Format as UartFormat
 
@@ -76,22 +76,41 @@ def test_ascii_devices_are_found_whatever_their_data_bits(tmp_path: Path) -> Non
     assert (found.unit_id, found.transmission_mode, found.baud, found.data_bits) == (2, "ascii", 19_200, 7)
 
 
-def test_a_line_on_which_another_master_speaks_is_left_alone(tmp_path: Path) -> None:
+@contextmanager
+def another_master() -> Iterator[tuple[str, int]]:
+    """Somebody polls unit 7, whatever is said to him; yield the port and his end of it."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    os.set_blocking(master, False)
+    ended = threading.Event()
+    exchange = rtu_frame(7, bytes([3, 0, 0, 0, 1])) + rtu_frame(7, bytes([3, 2, 0, 9]))
+
+    def talk() -> None:
+        while not ended.wait(0.03):
+            with contextlib.suppress(BlockingIOError):  # nobody listens
+                os.write(master, exchange)
+
+    talking = threading.Thread(target=talk, daemon=True)
+    talking.start()
+    try:
+        yield os.ttyname(slave), master
+    finally:
+        ended.set()
+        talking.join()
+        os.close(master)
+        os.close(slave)
+
+
+def test_a_line_on_which_another_master_speaks_is_left_alone() -> None:
     """Not one byte is sent; and it is said who is asked there."""
-    faulty = FaultyWire(addressed_bus(7), 9600)
-    with FaultyPty(faulty, tmp_path / "port", 9600) as live:
-        with live.lock:
-            for index in range(40):
-                faulty.ask(time.monotonic_ns() + index * 60 * MS, rtu_frame(7, bytes([3, 0, 0, 0, 1])))
-        live.wake()
-        told = scan_port(
-            SerialSettings(str(live.path), 9600), Sweep(PROFILES), lambda _progress: None, listen_s=0.4
-        )
-        assert live.heard == 0
+    with another_master() as (port, their_end):
+        told = scan_port(SerialSettings(port, 9600), Sweep(PROFILES), lambda _progress: None, listen_s=0.4)
+        with pytest.raises(BlockingIOError):
+            os.read(their_end, 1)
     assert told.outcome == "live"
     assert (told.asked, told.devices) == (0, [])
     assert told.overheard is not None
-    assert told.overheard.asked == [7]
+    assert (told.overheard.asked, told.overheard.answering) == ([7], [7])
 
 
 def test_a_scan_that_is_stopped_tells_what_it_has(port: str) -> None:

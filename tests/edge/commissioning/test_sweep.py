@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from bench.commissioning.cabinet import CABINET, Seated, wire
 from bench.commissioning.virtual import VirtualPort, swept
 from device_profiles import catalogue
+from edge.commissioning.finds import Ask, Effort, Heard
 from edge.commissioning.scanning import Scanner
-from edge.commissioning.sweep import Ask, Effort, Heard, Sweep
+from edge.commissioning.sweep import Sweep
 from edge.drivers.probing import RTU
 from edge.lines.formats import Format
 from simulators.addressed import addressed_bus
@@ -112,6 +113,31 @@ def test_another_master_ends_it() -> None:
     assert sweep.took(ask, Heard(RTU.framing.framed(9, b"\x03\x00\x00\x00\x0a"), 0.01), 0) is None
     assert sweep.foreign == (9,)
     assert sweep.next() is None
+
+
+def test_an_echo_that_comes_late_is_no_other_master() -> None:
+    """An adapter may hand our own request back when the next one is under way already."""
+    sweep = Sweep(PROFILES)
+    first, second = sweep.next(), None
+    assert first is not None
+    sweep.took(first, SILENCE, 0)
+    second = sweep.next()
+    assert second is not None
+    sweep.took(second, Heard(first.data, 0.01), 0)
+    assert sweep.foreign == ()
+    assert sweep.next() is not None
+
+
+def test_somebody_who_answers_for_everybody_does_not_keep_it_for_ever() -> None:
+    """A converter that gives every answer its own address: it is found once, and the scan ends."""
+    sweep = Sweep([], units=range(1, 30), formats=[Format(9600)])
+    count = 0
+    while (ask := sweep.next()) is not None:
+        count += 1
+        assert count < 1_000
+        answer = ask.protocol.framing.framed(9, b"\x83\x02")  # type: ignore[attr-defined]
+        sweep.took(ask, Heard(answer, 0.01), 0)
+    assert {each.unit_id for each in sweep.found} == {9}
 
 
 def test_it_keeps_to_what_it_is_told() -> None:

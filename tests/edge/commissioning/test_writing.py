@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edge import checks
+from edge.commissioning.finds import FoundDevice
 from edge.commissioning.judging import Identified, Ranked, Verdict
-from edge.commissioning.sweep import FoundDevice
 from edge.commissioning.writing import CannotWriteError, Placed, changed, checked, put_in_place
 from edge.settings import EXAMPLE
 

@@ -138,7 +138,7 @@ def test_a_scan_through_the_gateway_finds_whom_the_settings_do_not_know(settings
 
 def test_other_formats_are_tried_only_if_asked_for(settings: Path) -> None:
     """And the line has its own again between the questions: polling goes on."""
-    news, site = told(settings, ScanLine("bus", "quick", all_formats=True, units=[5]))
+    news, site = told(settings, ScanLine("bus", "quick", formats=["9600-8N1", "4800 8E1"], units=[5]))
     assert isinstance(news[-1], Scanned)
     [found] = news[-1].scan.devices
     assert (found.unit_id, found.baud) == (5, 9600)
