@@ -75,8 +75,8 @@ CAMPAIGNS = (
         "no case is lost or filed twice, whatever its platform does; who cannot know asks a person",
         ["--alarms", "10000"],
         ["--alarms", "300", "--kills", "3"],
-        minutes=12,
-        minutes_max=30,
+        minutes=25,
+        minutes_max=75,
     ),
     Campaign(
         "restores",
