@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup demo test check bench faults lock clean help
+.PHONY: setup demo test check bench faults packages lock clean help
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ bench: setup ## every benchmark in bench/, one after the other
 
 faults: setup ## the fault laboratory, two hours and more; ARGS="--short" for minutes, "--list" for what there is
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+packages: setup ## Debian packages into dist/; ARGS="edge --python 3.12 --architecture arm64" for another machine
+	@$(BIN)/python -m tools.build_deb $(ARGS)
 
 lock: setup ## write requirements.lock anew (needs uv)
 	@uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

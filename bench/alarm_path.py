@@ -1,9 +1,9 @@
 """What an alarm event costs at the centre: ``python -m bench.alarm_path``; no broker, no HTTP, no waiting.
 
-The events of `bench.storm`, in its order and in batches of its size, are put in the journal of a real database;
-then the projection takes them through conditions, incidents, cases and outbox, a stretch of the journal each
-time, as it does behind a storm. ``cpu_ms_per_event`` is the CPU time of that, commits included;
-``statements_per_event`` how many statements the database executed. ``statements_max`` are those of the stretch
+The events of `bench.storm`, in its order and in batches of its size, are put in the journal of a real
+database; then the projection takes them through conditions, incidents, cases and outbox, a stretch of the
+journal each time, as it does behind a storm. ``cpu_ms_per_event`` is the CPU time of that, commits included;
+``statements_per_event`` how many statements the database executed, ``statements_max`` those of the stretch
 that took most. ``--profile`` says where the time went.
 """
 
@@ -17,10 +17,10 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import event, func, select
+from sqlalchemy import Connection, event, func, select
 
 from bench import storm_city
 from bench.storm import SETTINGS
@@ -85,7 +85,7 @@ def arriving(city: City, seconds: float, clock: Clock) -> Iterator[list[Arrived]
 def greet(state: Database, city: City) -> None:
     """Let the gateways say what they have."""
 
-    def greeted(connection: Any) -> None:
+    def greeted(connection: Connection) -> None:
         for gateway, devices in city.devices.items():
             registry.add(connection, gateway, BEGIN_MS)
             hello = Hello(1, DISTRICT, gateway, BOOT, "0.1.0", BEGIN_MS, ClockState.SYNCHRONISED, [], devices)
@@ -102,13 +102,14 @@ async def measured(
     event.listen(
         state._writer, "before_cursor_execute", lambda *told: counted.update({"all": 1, told[2][:400]: 1})
     )
-    cpu_s, most, waiting = 0.0, 0, list[Arrived]()
+    cpu_s, most = 0.0, 0
+    waiting: list[Arrived] = []
     profile = cProfile.Profile()
     for number, batch in enumerate(arriving(city, given.seconds, clock), 1):
         waiting += batch
         if number % given.ticks:
             continue
-        state.write_now(lambda connection: journal.append(connection, waiting, 2**32))
+        state.write_now(partial(journal.append, arrived=waiting, bytes_max=2**32))
         waiting = []
         before, began_s = counted["all"], time.process_time()
         if given.profile:
@@ -131,13 +132,14 @@ async def measured(
         "cpu_ms_per_event": round(1000 * cpu_s / events, 3),
         "statements_per_event": round(counted["path"] / events, 2),
         "statements_max": most,
-        **{
-            f"{table.name}_written": state.read_now(
-                lambda db, of=table: db.scalar(select(func.count()).select_from(of))
-            )
-            for table in (incidents, cases, outbox)
-        },
+        **state.read_now(written),
     }
+
+
+def written(connection: Connection) -> dict[str, int]:
+    """Count what came of it."""
+    counts = {table.name: select(func.count()).select_from(table) for table in (incidents, cases, outbox)}
+    return {name: connection.execute(query).scalar_one() for name, query in counts.items()}
 
 
 def main() -> None:

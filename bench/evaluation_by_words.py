@@ -7,6 +7,7 @@ centre's interface must say.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -22,6 +23,7 @@ class Case:
         """``stages`` in the order of their numbers."""
         self.row, self.stages, self.events = row, stages, events
 
+    @cached_property
     def department(self) -> str:
         """Whom it was dispatched to last."""
         said = ""
@@ -29,16 +31,19 @@ class Case:
             said = stage["department"] or said
         return said
 
+    @cached_property
     def is_filed(self) -> bool:
         """Whether the platform or the desk filed it, in its turn or late."""
         return any(stage["stage"] == "filed" for stage in self.stages) or any(
             event["kind"] == "accepted" for event in self.events
         )
 
+    @cached_property
     def is_void(self) -> bool:
         """Whether it was none, or another's."""
         return bool(self.stages[-1]["stage"] == "voided")
 
+    @cached_property
     def closing_ms(self) -> int | None:
         """When it was last closed; None where it is open or void."""
         found = None
@@ -49,21 +54,25 @@ class Case:
                 found = None
         return found
 
+    @cached_property
     def is_extended(self) -> bool:
         """Whether an extension was granted."""
         return any(event["kind"] == "extended" for event in self.events)
 
+    @cached_property
     def is_reworked(self) -> bool:
         """Whether it was brought back."""
         return any(stage["step"] in {"return_for_rework", "rework"} for stage in self.stages)
 
-    def spent_ms(self, name: str) -> int | None:
-        """How long it was in a stage; None: never, or it is there for the first time still."""
-        found = None
+    @cached_property
+    def spent_ms(self) -> dict[str, int]:
+        """How long it was in each stage, but for one in which it is for the first time still."""
+        found: defaultdict[str, int] = defaultdict(int)
         for number in range(len(self.stages) - 1):
-            if self.stages[number]["stage"] == name:
-                found = (found or 0) + self.stages[number + 1]["at_ms"] - self.stages[number]["at_ms"]
-        return found
+            found[self.stages[number]["stage"]] += (
+                self.stages[number + 1]["at_ms"] - self.stages[number]["at_ms"]
+            )
+        return dict(found)
 
 
 class ByWords:
@@ -81,6 +90,7 @@ class ByWords:
         for rows in of_stages.values():
             rows.sort(key=lambda row: row["n"])
         self._zone = timedelta(hours=zone_h)
+        self._days: dict[int, date] = {}
         self.cases = [Case(row, of_stages[row["id"]], of_events[row["id"]]) for row in cases]
 
     @classmethod
@@ -102,11 +112,16 @@ class ByWords:
         keyed: defaultdict[str, list[Case]] = defaultdict(list)
         for case in self.cases:
             column = GROUPS[by]
-            keyed[case.row[column] if column else case.department()].append(case)
+            keyed[case.row[column] if column else case.department].append(case)
         told = {key: self._of(cases, first, end, today, version, left_out) for key, cases in keyed.items()}
         return {key: figures for key, figures in told.items() if any(figures.values())}
 
     def _day(self, at_ms: int) -> date:
+        if at_ms not in self._days:
+            self._days[at_ms] = self._day_of(at_ms)
+        return self._days[at_ms]
+
+    def _day_of(self, at_ms: int) -> date:
         return (datetime.fromtimestamp(at_ms // 1000, UTC) + self._zone).date()
 
     def _of(
@@ -131,37 +146,37 @@ class ByWords:
 
         all_reported = [case for case in cases if within(case.stages[0]["at_ms"])]
         reported = [case for case in all_reported if not out(case, case.stages[0]["at_ms"])]
-        filed = [case for case in reported if case.is_filed()]
-        all_due = [c for c in cases if within(c.row["deadline_ms"]) and c.is_filed() and not c.is_void()]
+        filed = [case for case in reported if case.is_filed]
+        all_due = [c for c in cases if within(c.row["deadline_ms"]) and c.is_filed and not c.is_void]
         to_judge = [case for case in all_due if not out(case, case.row["deadline_ms"])]
         due = [case for case in to_judge if self._day(case.row["deadline_ms"]) < today]
-        judged = [case for case in due if not case.is_extended()] if version == "1" else due
-        closed = [case for case in judged if case.closing_ms() is not None]
-        in_time = [case for case in closed if (case.closing_ms() or 0) <= case.row["deadline_ms"]]
+        judged = [case for case in due if not case.is_extended] if version == "1" else due
+        closed = [case for case in judged if case.closing_ms is not None]
+        in_time = [case for case in closed if (case.closing_ms or 0) <= case.row["deadline_ms"]]
         urgent = [case for case in due if case.row["urgent"]]
-        ended = [c for c in cases if within(c.closing_ms()) and not out(c, c.closing_ms() or 0)]
+        ended = [c for c in cases if within(c.closing_ms) and not out(c, c.closing_ms or 0)]
         told: dict[str, float | int | None] = {
             "reported": len(reported),
             "filed": len(filed),
             "repeated": sum(1 for case in filed if case.row["repeat_of"]),
-            "voided": sum(1 for case in reported if case.is_void()),
+            "voided": sum(1 for case in reported if case.is_void),
             "due": len(due),
             "not_due_yet": len(to_judge) - len(due),
-            "extended": sum(1 for case in due if case.is_extended()),
-            "reworked": sum(1 for case in due if case.is_reworked()),
+            "extended": sum(1 for case in due if case.is_extended),
+            "reworked": sum(1 for case in due if case.is_reworked),
             "reported_left_out": len(all_reported) - len(reported),
             "due_left_out": len(all_due) - len(to_judge),
             "ended": len(ended),
             "filing": _rate(len(filed), len(reported)),
             "closing": _rate(len(closed), len(judged)),
             "closing_in_time": _rate(len(in_time), len(judged)),
-            "urgent_closing": _rate(sum(1 for c in urgent if c.closing_ms() is not None), len(urgent)),
-            "rework": _rate(sum(1 for case in due if case.is_reworked()), len(due)),
+            "urgent_closing": _rate(sum(1 for c in urgent if c.closing_ms is not None), len(urgent)),
+            "rework": _rate(sum(1 for case in due if case.is_reworked), len(due)),
             "repetition": _rate(sum(1 for case in filed if case.row["repeat_of"]), len(filed)),
         }
         for stage, name in _TIMES.items():
-            told[name] = _mean([spent for case in ended if (spent := case.spent_ms(stage)) is not None])
-        whole = [(case.closing_ms() or 0) - case.stages[0]["at_ms"] for case in ended]
+            told[name] = _mean([spent for case in ended if (spent := case.spent_ms.get(stage)) is not None])
+        whole = [(case.closing_ms or 0) - case.stages[0]["at_ms"] for case in ended]
         return told | {"whole_s": _mean(whole)}
 
 

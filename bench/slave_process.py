@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.strict_slave import REGISTERS, Seen
-from edge.lines.serial_port import SerialSettings
+from edge.lines.port import SerialSettings
 from edge.lines.timing import Timing
 
 TURNAROUND_MS = 5.0

@@ -93,6 +93,8 @@ HAPPENINGS = (
     Happening("line", 10, 0.04),
 )
 HIGHEST_PER_MINUTE = 2.0
+LONE_SENSORS = 12
+"""So many of each of the two priorities."""
 LONE_HIGH = 2
 POWER_CUT_AT_S = 8.0
 
@@ -126,8 +128,9 @@ class City:
 
     def lone(self, number: int, priority: Priority) -> Sensor:
         """Return a sensor that has nothing to do with the rest."""
-        device = f"{priority}-{number % 12:02}"
-        gateway = f"gw-{2 + number % 8:02}-{number % 10:02}"
+        sensor = number % LONE_SENSORS
+        device = f"{priority}-{sensor:02}"
+        gateway = f"gw-{2 + sensor % 8:02}-{sensor % 10:02}"
         return self._known(f"{priority}", gateway, device)
 
     def toggled(self, sensor: Sensor, now_ms: int) -> Event:
@@ -174,7 +177,7 @@ class City:
             self._add(name, number, area, "dust", "dust_high", "chatter")
             self._add(name, number, area, "door", "door_open", "chatter")
         for priority in (Priority.HIGHEST, Priority.HIGH):
-            for sensor in range(12):
+            for sensor in range(LONE_SENSORS):
                 if name == f"gw-{2 + sensor % 8:02}-{sensor % 10:02}":
                     problem = "gas_leak" if priority is Priority.HIGHEST else "cover_open"
                     self._add(name, number, area, f"{priority}-{sensor:02}", problem, f"{priority}")

@@ -162,7 +162,9 @@ class Storm:
             due += count
             group: dict[str, list[Event]] = defaultdict(list)
             for sensor in [*self.city.drawn(since_s, count), *lone.due(since_s)]:
-                if not (dark and sensor.gateway in self.city.power_cut):
+                if dark and sensor.gateway in self.city.power_cut:
+                    due -= 1  # it says nothing: somebody else does
+                else:
                     group[sensor.gateway].append(self.city.toggled(sensor, _now_ms()))
             if not dark and since_s >= storm_city.POWER_CUT_AT_S:
                 dark = True

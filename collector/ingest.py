@@ -6,6 +6,7 @@ that has arrived (up to a limit), and only after its commit are acknowledgements
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -110,6 +111,8 @@ class Ingest:
         self._queue: deque[Received] = deque()
         self._queue_bytes = 0
         self._changed = asyncio.Condition()
+        self.taking_since_s = math.inf
+        """Since when what has arrived is being taken, or tried again; infinity where nothing waits."""
 
     async def offer(self, received: Received) -> None:
         """Queue a message, after waiting for room."""
@@ -117,6 +120,8 @@ class Ingest:
         async with self._changed:
             await self._changed.wait_for(lambda: self._fits(size))
             self._queue.append(received)
+            if self.taking_since_s == math.inf:
+                self.taking_since_s = self._monotonic_s()
             self._queue_bytes += size
             self._metrics.ingest_queue_bytes.set(self._queue_bytes)
             self._changed.notify_all()
@@ -133,6 +138,7 @@ class Ingest:
                 if not answer.repeats or self._repeats.passes(key, self._monotonic_s()):
                     turn = self._turns.to_tell(gateway, greeted=gateway in outcome.greeted)
                     self.acks.put(replace(answer, ack=structs.replace(answer.ack, turn=turn)))
+            self.taking_since_s = self._monotonic_s() if self._queue else math.inf
 
     def _fits(self, size: int) -> bool:
         return not self._queue or self._queue_bytes + size <= self._limits.ingest_queue_bytes_max
@@ -162,6 +168,7 @@ class Ingest:
                     if not self.failing:
                         _log.error("nothing can be committed, so nothing is acknowledged: %s", error)
                     self.failing = str(getattr(error, "orig", error))
+                    self.taking_since_s = self._monotonic_s()
                     await asyncio.sleep(RETRY_INTERVAL_S)
                     continue
                 _log.exception("a group of %d messages cannot be taken together", len(group))

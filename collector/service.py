@@ -59,6 +59,7 @@ from collector.platforms.desk_stages import DeskStages
 from collector.platforms.outbox import Tools
 from collector.platforms.running import Platforms
 from collector.projections import Keeper, Projection, Redone
+from collector.pulse import Pulse
 from collector.rollouts import api as rollout_api
 from collector.rollouts.book import RolloutBook
 from collector.rollouts.running import RolloutRunner
@@ -143,6 +144,7 @@ class Collector:
             monotonic_s=world.monotonic_s,
             committed=self._wake,
         )
+        self.pulse = Pulse(state, self.ingest, monotonic_s=world.monotonic_s)
         self.live = Live(settings.district, self.metrics)
         self.link = Link(
             settings.broker,
@@ -261,6 +263,7 @@ class Collector:
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield everything that runs until it is cancelled."""
         yield self.ingest.run()
+        yield self.pulse.run()
         yield self.link.run()
         yield self.listening.run()
         yield from (keeper.run() for keeper in self.keepers)

@@ -280,6 +280,68 @@ class Derived(Strict):
         return self
 
 
+class BaudCode(Strict):
+    """One code of a register that says the device's speed."""
+
+    code: int = Field(ge=0, le=0xFFFF)
+    baud: int = Field(ge=300, le=1_000_000)
+
+
+class Signature(Strict):
+    """Registers that tell what a device is. What they hold is what the document says, and nothing else.
+
+    unit_id: the address that it answers at. baud: its speed, as it is or by ``codes``. value: one of
+    ``values``. text: ``words`` registers with characters, two in each, like ``text`` (* and ? stand for any).
+    """
+
+    table: Literal["holding_register", "input_register"]
+    address: Address
+    says: Literal["unit_id", "baud", "value", "text"]
+    values: list[Annotated[int, Field(ge=0, le=0xFFFF)]] = Field(default=[], max_length=16)
+    codes: list[BaudCode] = Field(default=[], max_length=16)
+    text: str = Field(default="", max_length=64)
+    words: int = Field(default=1, ge=1, le=32)
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        needs = {"value": "values", "text": "text"}
+        for says, key in needs.items():
+            if (self.says == says) != bool(getattr(self, key)):
+                raise ValueError(f'{key} and says = "{says}" belong together; give both or neither')
+        if self.codes and self.says != "baud":
+            raise ValueError('codes are of says = "baud" only; remove them')
+        if self.words > 1 and self.says != "text":
+            raise ValueError('words is of says = "text" only; remove it')
+        return self
+
+
+class Identification(Strict):
+    """How the device tells what it is, where a document says so; `gengfu edge identify` asks for it.
+
+    What a device answers to function 43/14 is held against ``vendor`` and ``models`` of the profile, without
+    being declared here.
+    """
+
+    document: str = Field(min_length=1, max_length=500)
+    """Where that is written."""
+    server_id: str = Field(
+        default="",
+        pattern=r"^([0-9A-F]{2})*$",
+        max_length=64,
+        json_schema_extra={"form": "bytes in hexadecimal digits, as 010A"},
+    )
+    """What the answer to function 17 begins with."""
+    registers: list[Signature] = Field(default=[], max_length=16)
+    answers_unit_0: bool = False
+    """Whether it also answers who asks unit 0 for the first of these registers; its answer names its unit."""
+
+    @model_validator(mode="after")
+    def _has_what_it_answers(self) -> Self:
+        if self.answers_unit_0 and not self.registers:
+            raise ValueError("answers_unit_0 without registers; give the register that unit 0 is asked for")
+        return self
+
+
 class Profile(Strict):
     """A documented device."""
 
@@ -292,6 +354,7 @@ class Profile(Strict):
     """Where the map was taken from, so that somebody can look again."""
     serial: SerialDefaults | None = None
     modbus: ModbusLimits = ModbusLimits()
+    identification: Identification | None = None
     entries: list[PointEntry] = Field(alias="points", min_length=1)
     derived: list[Derived] = Field(default=[])
 

@@ -10,6 +10,7 @@ from edge.by_hand import ByHand
 from edge.clock import Clock
 from edge.gateway import Gateway
 from edge.local.answering import Answering
+from edge.local.commissioning import Commissioning
 from edge.local.server import LocalServer
 from edge.recorder import Recorder
 from edge.remote import from_settings as remote
@@ -28,6 +29,7 @@ class Asking:
         clock: Clock,
         ids: Ids,
         recorder: Callable[[], Recorder],
+        commissioning: Commissioning | None = None,
     ) -> None:
         """Listen to people at the cabinet; BufferUnusableError where another gateway does in this folder.
 
@@ -39,7 +41,7 @@ class Asking:
         self.by_hand = ByHand(settings, rules, clock, gateway.do, lambda: gateway.stopping)
         self.desk = remote.desk(settings, state, self._keeper, clock, ids, self._told, self.by_hand.command)
         gateway.on_answer = self.desk.answered
-        self._local = LocalServer(state, Answering(settings.gateway, self.by_hand, clock))
+        self._local = LocalServer(state, Answering(settings.gateway, self.by_hand, clock, commissioning))
         self._local.open()
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:

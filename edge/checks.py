@@ -74,6 +74,7 @@ def notes(
                 "fine if you set the device so"
             )
     yield from report_checks.notes(settings)
+    yield from control_checks.notes(settings)
 
 
 class _Points:

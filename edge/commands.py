@@ -55,9 +55,11 @@ class _Command:
 class Commands:
     """The commands of one line that wait; whoever owns the line obeys them between two transactions."""
 
-    def __init__(self, devices: Mapping[str, ModbusDevice], read_back: ReadBack) -> None:
-        """``devices`` are those of the line, by name."""
-        self._devices, self._read_back = devices, read_back
+    def __init__(
+        self, devices: Mapping[str, ModbusDevice], read_back: ReadBack, moved: Callable[[], None]
+    ) -> None:
+        """``devices`` are those of the line, by name; ``moved`` is called when a command begins."""
+        self._devices, self._read_back, self._moved = devices, read_back, moved
         self._waiting: deque[_Command] = deque()
 
     def __bool__(self) -> bool:
@@ -85,6 +87,7 @@ class Commands:
         """Do what was commanded meanwhile."""
         while self._waiting:
             command = self._waiting.popleft()
+            self._moved()
             if not command.stands():
                 command.tell(WITHDRAWN)
                 continue

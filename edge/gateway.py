@@ -22,6 +22,7 @@ from edge.lamps.nights import NightBook
 from edge.lines.line import Line
 from edge.newest import Newest
 from edge.polling import LinePoller, Polled, Stamps
+from edge.progress import Part, stuck
 from edge.recorder import Recorder
 from edge.rules.effects import Answer, Emit, Ids, RuleEffect, Switch, Withdraw, Write
 from edge.rules.engine import Engine
@@ -152,6 +153,19 @@ class Gateway:
     def do(self, effects: Iterable[RuleEffect]) -> None:
         """Do what rules ask for where somebody has asked them."""
         self._do(effects)
+
+    def stuck(self) -> list[str]:
+        """Return what should have gone on by now and has not: lines, and what keeps what they measure."""
+        parts = [Part(f"line {name}", it.moves_by_s) for name, it in self.poller_of_line.items()]
+        if self._recorder:
+            parts.append(Part("recorder", self._recorder.moves_by_s))
+        return stuck(parts, self._clock.s())
+
+    @property
+    def every_line_asked(self) -> bool:
+        """Say whether each line has asked one of its devices at least, whatever came of it."""
+        turns = [poller.schedule.turns.values() for poller in self.pollers]
+        return all(any(turn.began_s is not None for turn in each) for each in turns)
 
     @property
     def stopping(self) -> bool:

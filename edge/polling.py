@@ -13,8 +13,9 @@ from edge.commands import Broadcast, Commands, Order, always
 from edge.drivers.modbus import Answers, ModbusDevice, Words
 from edge.drivers.modbus_plan import Block
 from edge.drivers.read_cycle import Cycle
-from edge.health import Unit
+from edge.health import BACK_OFF_MAX_S, Unit
 from edge.lines.line import LineError
+from edge.progress import LATE_S, request_s_max
 from edge.rules.effects import Switch, Write
 from edge.schedule import Schedule, Turn
 from edge.waiting import Wake
@@ -117,7 +118,11 @@ class LinePoller:
             ],
             now_s,
         )
-        self._commands = Commands(self.devices, self._tell_read_back)
+        self._commands = Commands(self.devices, self._tell_read_back, self._moved)
+        self._request_s_max = request_s_max(each.driver.device.timeout_s for each in polled)
+        self._rest_s_max = max((each.interval_s for each in polled), default=0.0) + BACK_OFF_MAX_S + LATE_S
+        self.moves_by_s = now_s + self._request_s_max
+        """When it will have gone on at the latest, unless it hangs."""
         self._told: set[str] = set()
         """Points of the cycle under way that were told already, before a command."""
         self._wake = Wake()
@@ -161,10 +166,14 @@ class LinePoller:
         self._stopping = True
         self._wake.set()
 
+    def _moved(self) -> None:
+        self.moves_by_s = self._clock.s() + self._request_s_max
+
     async def run(self) -> None:
         """Poll until stopped."""
         now_s = self._clock.s()
         while True:
+            self.moves_by_s = now_s + self._request_s_max
             if self._commands:
                 await self._commands.obey()
                 now_s = self._clock.s()
@@ -173,6 +182,7 @@ class LinePoller:
             began_s = now_s
             turn, rest_s = self.schedule.choose(began_s)
             if turn is None:
+                self.moves_by_s = now_s + min(rest_s + LATE_S, self._rest_s_max)
                 await self._wake.wait(rest_s)
                 now_s = self._clock.s()
                 continue
@@ -209,6 +219,7 @@ class LinePoller:
         cycle, tally = Cycle(device.reads, self._clock.now), self.tallies[turn.device]
         while (block := cycle.block) is not None:
             words, error, answer_s = await device.read_block(block)
+            self._moved()
             cycle.take(error, answer_s)
             if error or tally.no_line:
                 self._note(device, error)

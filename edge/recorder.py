@@ -20,6 +20,7 @@ from edge.buffer.losses import EVENTS_UNSTORED, SAMPLES_UNSTORED, Ledger, Loss
 from edge.buffer.store import Buffer
 from edge.buffer.writer import Commit, Writer
 from edge.clock import Clock, Moment
+from edge.progress import COMMIT_S_MAX, LATE_S, WITHOUT_LIMIT_S
 from edge.sound_events import sound
 from edge.telling import Told
 from edge.waiting import Wake
@@ -84,6 +85,8 @@ class Recorder:
         self._lock = asyncio.Lock()
         self._told = Told(f"the buffer {buffer.path}")
         self._refused = 0  # commits in a row
+        self._opening = False
+        self._moves_by_s = WITHOUT_LIMIT_S
         self.dropped_samples = 0
         self.dropped_events = 0
         self.stored_samples = 0
@@ -117,6 +120,11 @@ class Recorder:
         self._owes_memory = True
 
     @property
+    def moves_by_s(self) -> float:
+        """When it will have gone on at the latest, unless it or its disk hangs; a refusal is going on."""
+        return WITHOUT_LIMIT_S if self._opening else self._moves_by_s
+
+    @property
     def waiting(self) -> tuple[int, int]:
         """How many samples and events are not on disk."""
         return self._pending, len(self._events)
@@ -137,8 +145,11 @@ class Recorder:
         """Commit until cancelled."""
         flush_at_s = self._clock.now().s + self._interval_s
         while True:
-            await self._wake.wait(flush_at_s - self._clock.now().s)
             now_s = self._clock.now().s
+            self._moves_by_s = max(now_s, flush_at_s) + LATE_S
+            await self._wake.wait(flush_at_s - now_s)
+            now_s = self._clock.now().s
+            self._moves_by_s = now_s + LATE_S
             # A disk that takes again gets all of it.
             due = now_s >= min(self._early_s, flush_at_s) or self._refused > 0
             if not await self.flush(everything=due):
@@ -184,10 +195,15 @@ class Recorder:
         return everything and bool(owes)
 
     async def _open(self) -> None:
-        if not self._buffer.is_open:
+        if self._buffer.is_open:
+            return
+        self._opening = True
+        try:
             await self._keeper.run(self._buffer.open)
             remembered = await self._keeper.run(self._buffer.remembered)
             self.on_opened(remembered, await self._keeper.run(self._buffer.learnt))
+        finally:
+            self._opening = False
 
     async def _commit(self, *, everything: bool) -> bool:
         try:
@@ -208,6 +224,7 @@ class Recorder:
             self._remembered() if events or owes_memory else None,
             learnt,
         )
+        self._moves_by_s = now.s + COMMIT_S_MAX
         try:
             committed = await self._keeper.run(self._writer.commit, commit)
         except sqlite3.Error as error:

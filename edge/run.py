@@ -8,16 +8,20 @@ import os
 import random
 import signal
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from contract.desired import DesiredKind
 from contract.events import ClockStepped, DesiredReport
 from contract.samples import ClockState
 from contract.signing import KeyRing
+from device_profiles.catalogue import load_all
+from device_profiles.schema import Profile
 from edge import kernel_time, known_time, link_report, state_folder
 from edge.asking import Asking
 from edge.buffer.keeper import OnThread
@@ -40,6 +44,8 @@ from edge.identity.renewal import Knowing, Renewing
 from edge.keeping_time import KeepingTime
 from edge.lamps.night_file import KeepingNights
 from edge.lines import from_settings
+from edge.local.commissioning import Commissioning
+from edge.progress import Standing
 from edge.recorder import Recorder
 from edge.report_renewal import Renewal
 from edge.settings import Buffer as BufferSettings
@@ -54,30 +60,60 @@ OPEN_PATIENCE_S = 10.0
 """A large buffer takes a while to be checked; what is measured meanwhile waits in memory."""
 
 
+Watch = Callable[[Standing], Coroutine[Any, Any, None]]
+"""Runs beside the gateway, and may ask how it is doing."""
+
+
+async def nobody_watches(_standing: Standing) -> None:
+    """Do nothing."""
+
+
+def _nothing() -> None:
+    """Nobody wants to know, or knows already."""
+
+
+@dataclass(frozen=True)
+class _Supervision:
+    """Who is told when the process is at work, watches each life of the gateway, and is told of its end."""
+
+    ready: Callable[[], None]
+    watch: Watch
+    stopping: Callable[[], None]
+
+
 def fresh_id() -> str:
     """Return 128 random bits in hexadecimal."""
     return os.urandom(16).hex()
 
 
-def serve(settings_file: Path, *, delete_on_puback: bool = False, ready: Callable[[], None]) -> None:
+def serve(
+    settings_file: Path,
+    *,
+    delete_on_puback: bool = False,
+    ready: Callable[[], None],
+    watch: Watch = nobody_watches,
+    stopping: Callable[[], None] = _nothing,
+) -> None:
     """Run a gateway until SIGTERM or SIGINT; TomlFileError and BufferUnusableError say why it cannot.
 
-    ``ready`` is called once lines, buffer and uplink are at work. ``delete_on_puback`` is for showing what
-    is lost that way, never for service.
+    ``ready`` is called once lines, buffer and uplink are at work, ``stopping`` when that ends, and ``watch``
+    runs between. ``delete_on_puback`` is for showing what is lost that way, never for service.
     """
     chosen = choosing.choose(settings_file)
     state = settings_file.parent / chosen.loaded.settings.state_folder
     lock = state_folder.locked(state)
+    supervision = _Supervision(ready, watch, stopping)
     try:
         while True:
             before: list[Ended] = []
             try:
-                end = _lived(chosen, settings_file, delete_on_puback=delete_on_puback, ready=ready)
+                end = _lived(chosen, settings_file, supervision, delete_on_puback=delete_on_puback)
                 if end is _End.STOPPED:
                     return
             except _TrialFellError as fell:
                 before.append(choosing.given_up(settings_file, chosen, str(fell)))
-            chosen, ready = choosing.choose(settings_file, before), _nothing
+            chosen = choosing.choose(settings_file, before)
+            supervision = replace(supervision, ready=_nothing)
     finally:
         if lock is not None:
             os.close(lock)
@@ -94,11 +130,7 @@ class _TrialFellError(Exception):
     """A gateway that ran with settings on trial has fallen."""
 
 
-def _nothing() -> None:
-    """It was ready before."""
-
-
-def _lived(chosen: Chosen, settings_file: Path, *, delete_on_puback: bool, ready: Callable[[], None]) -> _End:
+def _lived(chosen: Chosen, settings_file: Path, supervision: _Supervision, *, delete_on_puback: bool) -> _End:
     """Run with these settings; where a trial of them falls, it has failed."""
     settings = chosen.loaded.settings
     state = settings_file.parent / settings.state_folder
@@ -131,7 +163,7 @@ def _lived(chosen: Chosen, settings_file: Path, *, delete_on_puback: bool, ready
         quarantined_files_max=settings.buffer.quarantined_files_max,
         open_now=False,
     )
-    serving = _serve(chosen, settings_file, buffer, clock, delete_on_puback=delete_on_puback, ready=ready)
+    serving = _serve(chosen, settings_file, buffer, clock, supervision, delete_on_puback=delete_on_puback)
     try:
         return asyncio.run(serving)
     except Exception as error:
@@ -146,9 +178,9 @@ async def _serve(
     settings_file: Path,
     buffer: Buffer,
     clock: SystemClock,
+    supervision: _Supervision,
     *,
     delete_on_puback: bool,
-    ready: Callable[[], None],
 ) -> _End:
     settings, profiles = chosen.loaded
     keeper = OnThread()
@@ -157,8 +189,16 @@ async def _serve(
     randomness = random.Random()  # noqa: S311 - spreads retries, guards nothing
     kept = settings.buffer
     desired_keeper = OnThread("desired")  # a large document may take long to check
-    asking = Asking(settings, buffer.path.parent, gateway, clock, fresh_id, lambda: recorder)
-    end = _Ending(gateway)
+    asking = Asking(
+        settings,
+        buffer.path.parent,
+        gateway,
+        clock,
+        fresh_id,
+        lambda: recorder,
+        _commissioning(settings, profiles, settings_file, gateway),
+    )
+    end = _Ending(gateway, supervision)
     configuration = ConfigurationDesk(
         chosen, settings_file, clock.now().s, lambda: _seen(gateway, uplink.heard_s), end.anew
     )
@@ -228,12 +268,11 @@ async def _serve(
     ]
     for task in background:
         task.add_done_callback(lambda _: gateway.stop())  # none ends but by an error of ours
-    ready()
-    gc.collect()
-    gc.freeze()  # what stands now stays: collecting garbage need not look through it each time
+    end.begin(_standing(gateway, buffer, uplink))
     try:
         await gateway.run()
     finally:
+        end.tell()
         documents.tell_all()
         await asking.desk.tell_all()
         await recorder.flush()
@@ -252,7 +291,7 @@ async def _serve(
         await keeper.close()
         await desired_keeper.close()
         await asking.close()
-        gc.unfreeze()
+        end.over()
     _raise_first(ended)
     return end.how
 
@@ -285,12 +324,39 @@ def _renewing(
     yield asyncio.create_task(renewing.run())
 
 
-class _Ending:
-    """Lets the gateway end, for good or to begin anew; a signal has the last word."""
+def _standing(gateway: Gateway, buffer: Buffer, uplink: Uplink) -> Standing:
+    return Standing(
+        gateway.stuck,
+        lambda: buffer.is_open and gateway.every_line_asked and not gateway.stuck(),
+        lambda: uplink.connected_since_ms is not None,
+    )
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway, self._signalled = gateway, False
+
+class _Ending:
+    """Lets the gateway end, for good or to begin anew; a signal has the last word. Tells its supervision."""
+
+    def __init__(self, gateway: Gateway, supervision: _Supervision) -> None:
+        self._gateway, self._supervision, self._signalled = gateway, supervision, False
         self.how = _End.STOPPED
+        self._watching: asyncio.Task[None] | None = None
+
+    def begin(self, standing: Standing) -> None:
+        """It is at work, and watched until it is over."""
+        self._watching = asyncio.create_task(self._supervision.watch(standing))
+        self._supervision.ready()
+        gc.collect()
+        gc.freeze()  # what stands now stays: collecting garbage need not look through it each time
+
+    def tell(self) -> None:
+        """Tell of the end where it is the process's."""
+        if self.how is _End.STOPPED:
+            self._supervision.stopping()
+
+    def over(self) -> None:
+        """Nothing of it runs any more."""
+        gc.unfreeze()
+        if self._watching is not None:
+            self._watching.cancel()
 
     def anew(self) -> None:
         if not self._signalled:
@@ -312,6 +378,13 @@ def _seen(gateway: Gateway, heard_s: float | None) -> Seen:
     turns = [(poller, turn) for poller in gateway.pollers for turn in poller.schedule.turns.values()]
     answering = (t.device for poller, t in turns if poller.tallies[t.device].good and not t.unit.dead)
     return Seen(heard_s, frozenset(answering), frozenset(t.device for _, t in turns if not t.powered))
+
+
+def _commissioning(
+    settings: Settings, profiles: dict[str, Profile], settings_file: Path, gateway: Gateway
+) -> Commissioning:
+    folders = [settings_file.parent / folder for folder in settings.profile_folders]
+    return Commissioning(settings, profiles, partial(load_all, folders), gateway.lines)
 
 
 def _limits(kept: BufferSettings) -> Limits:

@@ -94,6 +94,8 @@ class Bus:
             answer, records = serve(seat.device, unit_id, pdu, now_ns, seat.counters)
             refused = bool(answer[0] & 0x80)
             seat.counters.bus_exception_errors += refused
+            if refused and seat.device.refuses_in_silence:
+                return None
             delay_ns = seat.device.refusal_delay_ns if refused else 0
             return Exchange(unit_id, answer, seat.turnaround_ns + delay_ns, records)
 
@@ -120,7 +122,7 @@ class Bus:
 
     def _broadcast(self, pdu: bytes, now_ns: int) -> Exchange | None:
         if not pdu or pdu[0] not in WRITES:
-            return None
+            return self._answer_of_anybody(pdu, now_ns)
         living = [
             (unit_id, seat)
             for unit_id, seat in self.seats.items()
@@ -130,3 +132,11 @@ class Bus:
         for _, seat in living:
             seat.counters.server_no_responses += 1
         return Exchange(BROADCAST, b"", 0, tuple(record for _, records in served for record in records))
+
+    def _answer_of_anybody(self, pdu: bytes, now_ns: int) -> Exchange | None:
+        """Return what comes of a read of unit 0: some boards answer it, with their own unit."""
+        for unit_id, seat in self.seats.items():
+            if pdu and seat.alive and seat.device.answers_unit_0 and seat.device.hears(now_ns):
+                answer, records = serve(seat.device, unit_id, pdu, now_ns, seat.counters)
+                return Exchange(unit_id, answer, seat.turnaround_ns, records)
+        return None

@@ -34,6 +34,10 @@ class Device(ABC):
     identity: Identity | None = None
     refusal_delay_ns = 0
     """How much later than its answers its exceptions begin."""
+    refuses_in_silence = False
+    """Whether it says nothing at all where others answer with an exception."""
+    answers_unit_0 = False
+    """Whether it answers reads of unit 0, which nobody should; its answer names its own unit."""
 
     def __init__(self, name: str) -> None:
         """Give it the name it has in a cabinet and in a ledger."""

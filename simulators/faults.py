@@ -245,3 +245,20 @@ class Stray(Fault):
     def frames(self, answer: Answer) -> Iterable[bytes]:
         """Return both."""
         return [answer.frame, twisted(answer.frame)]
+
+
+@dataclass(frozen=True)
+class Overlapped(Fault):
+    """Another device of the same address answers at once, with other values: where both drive, 0 wins."""
+
+    late_characters: int = 0
+
+    def bursts(self, answer: Answer) -> Iterable[Burst]:
+        """Return what is left of both."""
+        other = bytes([0xFF]) * self.late_characters + twisted(answer.frame)
+        ours = answer.frame.ljust(len(other), b"\xff")
+        return [(answer.start_ns, bytes(a & b for a, b in zip(ours, other, strict=True)))]
+
+    def frames(self, answer: Answer) -> Iterable[bytes]:  # noqa: ARG002
+        """Return nothing: both are harmed."""
+        return []

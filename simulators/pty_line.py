@@ -13,6 +13,8 @@ from pathlib import Path
 
 from simulators.bus import ASCII_FRAME_BYTES_MAX, FRAME_BYTES_MAX, Exchange
 from simulators.errors import SimulatorError
+from simulators.mixed_wire import MixedWire
+from simulators.uart import Format, Parity
 from simulators.wire import SimulatedWire, characters_ns, silence_ns
 
 STOP_TIMEOUT_S = 5.0
@@ -26,12 +28,14 @@ Finished = Callable[[Exchange], None]
 class PtyLine:
     """One thread that plays a wire on a pty; ``path`` is the serial port that a master opens.
 
-    A master that opened the port at another baud rate hears nothing. Parity does not exist on a pty.
+    A master that opened the port at another baud rate hears nothing. Of parity a pty keeps too little: Linux
+    drops PARENB. So a plain wire does not look at it; a MixedWire takes INPCK, which serious masters set with
+    parity, for its sign, and lets everybody hear what a receiver of another setting hears.
     """
 
     def __init__(
         self,
-        wire: SimulatedWire,
+        wire: SimulatedWire | MixedWire,
         link: Path,
         *,
         on_served: Finished | None = None,
@@ -104,7 +108,7 @@ class PtyLine:
         self._give_out()
         if self._master in readable and (frame := self._frame()):
             heard_ns, data = frame
-            if self._baud_agrees():
+            if isinstance(self._wire, MixedWire) or self._baud_agrees(self._wire):
                 self._wire.send(data, heard_ns)
                 self._tell()
             else:
@@ -129,13 +133,15 @@ class PtyLine:
         A pty hands over in one moment what takes its time on a wire, so the silence counts from when the
         last byte would have been on the line.
         """
-        wire = self._wire
         began_ns = time.monotonic_ns()
-        bytes_max = ASCII_FRAME_BYTES_MAX if wire.mode == "ascii" else FRAME_BYTES_MAX
+        entry = self._format()
+        bytes_max = FRAME_BYTES_MAX
+        if isinstance(self._wire, MixedWire) or self._wire.mode == "ascii":
+            bytes_max = ASCII_FRAME_BYTES_MAX
         data = os.read(self._master, bytes_max)
-        silence = silence_ns(wire.baud, wire.parity, wire.stop_bits)
+        silence = silence_ns(*entry)
         while data and len(data) <= bytes_max:
-            ended_ns = began_ns + characters_ns(len(data), wire.baud, wire.parity, wire.stop_bits)
+            ended_ns = began_ns + characters_ns(len(data), *entry)
             readable = self._wait(ended_ns + silence)
             if self._stop_read in readable:
                 return None
@@ -149,12 +155,25 @@ class PtyLine:
         timeout_s = None if until_ns is None else max(0.0, (until_ns - time.monotonic_ns()) / 1e9)
         return select.select([self._master, self._stop_read], [], [], timeout_s)[0]
 
-    def _baud_agrees(self) -> bool:
+    def _format(self) -> Format:
+        """Return the line's format; of a MixedWire, how the master's port is set now."""
+        if not isinstance(self._wire, MixedWire):
+            return MixedWire.format_of(self._wire)
+        iflag, _, cflag, _, _, speed, _ = termios.tcgetattr(self._slave)
+        parity: Parity = "N"
+        if iflag & termios.INPCK:
+            parity = "O" if cflag & termios.PARODD else "E"
+        baud = _SPEEDS.get(speed, self._wire.master.baud)
+        self._wire.master = Format(baud, parity, 2 if cflag & termios.CSTOPB else 1)
+        return self._wire.master
+
+    def _baud_agrees(self, wire: SimulatedWire) -> bool:
         speed = _SPEEDS.get(termios.tcgetattr(self._slave)[5])
-        return speed is None or speed == self._wire.baud
+        return speed is None or speed == wire.baud
 
     def _set_speed(self) -> None:
-        constant = next((key for key, baud in _SPEEDS.items() if baud == self._wire.baud), None)
+        wire = self._wire.wires[0] if isinstance(self._wire, MixedWire) else self._wire
+        constant = next((key for key, baud in _SPEEDS.items() if baud == wire.baud), None)
         if constant is not None:
             settings = termios.tcgetattr(self._slave)
             settings[4] = settings[5] = constant

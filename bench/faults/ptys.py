@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from bench.faults.plan import HARMLESS, TELLING, Bounds, Step, steps
 from bench.faults.tally import HEALTHY, LEARNING, Tally, Watch
-from edge.lines.serial_port import SerialLine, SerialSettings
+from edge.lines.port import SerialSettings
+from edge.lines.serial_port import SerialLine
 from edge.lines.timing import Timing
 from simulators.addressed import addressed_bus
 from simulators.faults import MS

@@ -23,6 +23,7 @@ from collector.platforms.rest import BODY_BYTES_MAX
 from collector.platforms.running import Platforms
 from collector.platforms.stages import Stages
 from collector.platforms.tables import platform_statuses
+from collector.platforms.words import refusal, wants_chinese
 from collector.tables import cases, outbox
 from collector.views import Page, RefusalView, TitleView
 
@@ -212,9 +213,13 @@ def _add_deciding(routes: APIRouter, sources: Sources) -> None:
         message: Annotated[int, Path(ge=1, le=2**62)],
         asked: ResolveRequest,
         actor: Annotated[Actor, Depends(allowed(Role.COMMAND))],
+        request: Request,
     ) -> MessageView:
         """Decide on a message that waits: the platform has it (under this number), or it is sent again."""
-        return await sources.state.write(lambda db: _resolve(db, sources, message, asked, actor))
+        chinese = wants_chinese(request)
+        return await sources.state.write(
+            lambda db: _resolve(db, sources, message, asked, actor, chinese=chinese)
+        )
 
 
 def _add_callbacks(routes: APIRouter, sources: Sources) -> None:
@@ -227,12 +232,12 @@ def _add_callbacks(routes: APIRouter, sources: Sources) -> None:
         """A platform tells how its cases go on; it is known by its signature."""
         desk = sources.platforms.callbacks.get(name)
         if desk is None:
-            raise HTTPException(404, f"no platform {name!r} of this centre has callbacks")
+            raise refusal(404, "no_callbacks", chinese=wants_chinese(request), name=name)
         body = b""
         async for chunk in request.stream():
             body += chunk
             if len(body) > BODY_BYTES_MAX:
-                raise HTTPException(413, f"at most {BODY_BYTES_MAX} bytes")
+                raise refusal(413, "too_long", chinese=wants_chinese(request), bytes_max=BODY_BYTES_MAX)
         query = request.scope.get("query_string", b"").decode("latin-1")
         path = request.scope.get("raw_path", b"").decode("latin-1") or request.url.path
         called = Called(request.method, f"{path}?{query}" if query else path, dict(request.headers), body)
@@ -244,13 +249,19 @@ def _add_callbacks(routes: APIRouter, sources: Sources) -> None:
 
 
 def _resolve(
-    connection: Connection, sources: Sources, message: int, asked: ResolveRequest, actor: Actor
+    connection: Connection,
+    sources: Sources,
+    message: int,
+    asked: ResolveRequest,
+    actor: Actor,
+    *,
+    chinese: bool,
 ) -> MessageView:
     row = connection.execute(select(outbox).where(outbox.c.row == message)).first()
     if row is None:
-        raise HTTPException(404, f"there is no message {message}")
+        raise refusal(404, "no_message", chinese=chinese, message=message)
     if row.state != Posting.NEEDS_PERSON:
-        raise HTTPException(409, f"message {message} waits for nobody: it is {row.state}")
+        raise refusal(409, "waits_for_nobody", chinese=chinese, message=message, state=row.state)
     now_ms = sources.now_ms()
     if asked.decision is Decision.TAKEN:
         queue.note(connection, message, state=Posting.DONE, reason="", perhaps=False)

@@ -10,7 +10,7 @@ from edge.controls.inhibits import Inhibited
 from edge.controls.output import Output
 from edge.controls.proving import Proving
 from edge.controls.settings import Control
-from edge.controls.states import Run
+from edge.controls.states import Former, Manual, Run
 from edge.rules.effects import Ids, RuleEffect
 from edge.rules.watched import Watched
 from edge.rules.window import Window
@@ -84,9 +84,10 @@ class Bounded(Held):
             return [*ended, *(effect for effects in held for effect in effects)]
         self._account(elapsed_s, now)
         effects = [*self._manuals(now), *self._settled(now)]
-        inhibited = self.inhibits.now(now.s)
+        inhibited = self.inhibits.now(now)
         for output in self.outputs:
             effects += self._bounded(output, inhibited, now)
+            effects += self._returned(output, now) if output.returns else []
         effects += self._ruled(inhibited, now)
         for output in self.outputs:
             effects += output.hold(now, self._ends_by_s(output, now), self.holder_of(output))
@@ -111,7 +112,7 @@ class Bounded(Held):
 
     def _left_on(self, output: Output, now: Moment) -> list[RuleEffect]:
         """Leave an output that does not fail off as it is, or on; its run goes on under the next process."""
-        inhibited = self.inhibits.now(now.s)
+        inhibited = self.inhibits.now(now)
         free = not (output.run or output.manual or output.former or (inhibited and inhibited.known))
         if self.control.fail_state == "on" and free:
             run = Run(self._ids(), now.s, now.wall_ms)
@@ -123,8 +124,16 @@ class Bounded(Held):
 
     def _taken(self, output: Output) -> None:
         """People have taken an output from the rules; the other of two goes on, if it runs."""
+        output.returns = ""
         if output in self.on_duty:
             self.on_duty.remove(output)
+            self._count_anew()
+
+    def _count_anew(self) -> None:
+        """Count from now how long conditions hold that nobody has looked at, or that were of another run."""
+        for watched in (self.joins, self.leaves, *(() if self.on_duty else (self.start, self.stop))):
+            if watched:
+                watched.reset()
 
     def _account(self, elapsed_s: float, now: Moment) -> None:
         """Count running time, an output that does not answer included."""
@@ -142,37 +151,67 @@ class Bounded(Held):
             former = output.former
             if former and output.actual is not None and not output.lock:
                 output.former = None
-                effects += self._taken_up(output, former.since_s(now), former.cause, now)
+                effects += self._taken_up(output, former, now)
             elif output.desired and output.run is None and not former:
-                output.run = Run(self._ids(), now.s, now.wall_ms, renew_at_s=math.inf)
+                output.run = Run(self._ids(), now.s, now.wall_ms, renew_at_s=math.inf, found=True)
                 reason = "found on, and taken over"
                 effects.append(self._event(output, ControlAction.FOUND, reason, now, cause=output.run.cause))
         return effects
 
-    def _taken_up(self, output: Output, since_s: float, cause: str, now: Moment) -> list[RuleEffect]:
+    def _taken_up(self, output: Output, former: Former, now: Moment) -> list[RuleEffect]:
         """End a run that a restart has interrupted, or go on with it, by what the output reads."""
-        reads = "on" if output.actual else "off"
-        if self.control.fails_off:
+        reads, cause = "on" if output.actual else "off", former.cause
+        if ends := self._ends_taken_up(output, former):
             output.rest(now, self.control.shortest_rest_s)
-            reason = f"the gateway was started in the middle of a run; it reads {reads}"
             switch = output.command(on=False, cause=cause, now=now)
+            reason = f"{ends}; it reads {reads}"
             stopped = self._event(output, ControlAction.STOPPED, reason, now, cause=cause, sent=False)
             return [*(switch if output.actual else []), stopped]
         if output.actual:
+            since_s = former.since_s(now)
             since_ms = now.wall_ms - round((now.s - since_s) * 1000)
-            output.run = Run(cause, since_s, since_ms, renew_at_s=math.inf)
-            return [
-                self._event(
-                    output, ControlAction.FOUND, "on after a restart, and taken over", now, cause=cause
-                )
-            ]
-        output.desired = False
-        stopped = self._event(output, ControlAction.STOPPED, "reads off after a restart", now, cause=cause)
-        if output.manual and output.manual.on:
             held = output.manual
-            fresh = Run(self._ids(), now.s, now.wall_ms, held.source, held.who)
-            return [stopped, *self._begin(output, fresh, f"{held.who} holds it on", now)]
-        return [stopped]
+            source, who = (held.source, held.who) if held else (Holder.RULE, "")
+            output.run = Run(cause, since_s, since_ms, source, who, renew_at_s=math.inf)
+            output.desired = True
+            reason = "on after a restart, and taken over"
+            return [self._event(output, ControlAction.FOUND, reason, now, cause=cause)]
+        output.desired = False
+        output.rest(now, self.control.shortest_rest_s)  # nobody knows since when it is off
+        if output.manual:
+            output.returns = f"{output.manual.who} holds it on"
+        return [self._event(output, ControlAction.STOPPED, "reads off after a restart", now, cause=cause)]
+
+    def _ends_taken_up(self, output: Output, former: Former) -> str:
+        """Say why a run that a restart has interrupted does not go on, or nothing."""
+        if self.control.fails_off:
+            return "the gateway was started in the middle of a run"
+        if former.fail_state == "off":
+            return "the settings have changed: the run was begun as one that fails off"
+        held = output.manual
+        return f"{held.who} holds it off" if held and not held.on else ""
+
+    def known_late(self, output: Output, former: Former, now: Moment) -> list[RuleEffect]:
+        """End what was found on, when it becomes known that it was begun as one that fails off."""
+        if self.control.fails_off or former.fail_state != "off" or not (output.run and output.run.found):
+            return []
+        self._taken(output)
+        return self._end(output, self._ends_taken_up(output, former), now)
+
+    def held_again(self, output: Output, held: Manual, now: Moment) -> list[RuleEffect]:
+        """Let an output be as somebody held it before a restart, whatever has begun meanwhile."""
+        self._taken(output)
+        if not held.on:
+            if output.run:
+                return self._end(output, f"{held.who} holds it off", now)
+            return output.command(on=False, cause=held.cause, who=held.who, now=now)
+        if output.run:
+            output.run.holder, output.run.who = held.source, held.who
+        elif output.former:
+            output.desired = True
+        else:
+            output.returns = f"{held.who} holds it on"
+        return []
 
     def _bounded(self, output: Output, inhibited: Inhibited | None, now: Moment) -> list[RuleEffect]:
         """End a run that may not go on, whoever holds it."""
@@ -217,8 +256,6 @@ class Bounded(Held):
     ) -> list[RuleEffect]:
         """End a run against whoever has it; nobody's hand starts it again by itself."""
         self._taken(output)
-        if self.start:
-            self.start.reset()
         over = self._manual_over(output, reason, now) if output.manual and output.manual.on else []
         return [*self._end(output, reason, now, holder), *over]
 

@@ -45,6 +45,22 @@ def problems(settings: Settings, points: Points, file: TomlFile) -> Iterator[Pro
             yield from _output(control, name, points.profile(ref(name)), at, key, file)
 
 
+def notes(settings: Settings) -> Iterator[str]:
+    """Yield what is no mistake, but worth a second look."""
+    for control in settings.controls:
+        for key, start, stop in _pairs(control):
+            if control.shortest_rest_s == 0 and (why := _chatters(start, stop)):
+                yield f"{control.name}: {'.'.join(key)}: {why}; give shortest_rest_s, such as 60"
+
+
+def _pairs(control: Control) -> Iterator[tuple[tuple[str, ...], Condition, Condition]]:
+    """Yield what starts with what stops that again, and with the key of the latter."""
+    if control.start and control.stop:
+        yield ("stop",), control.start, control.stop
+    if control.lag and control.lag.stop:
+        yield ("lag", "stop"), control.lag.start, control.lag.stop
+
+
 def _inputs(control: Control) -> Iterator[tuple[Key, str]]:
     """Yield every point that it looks at, with its key."""
     for key, limit in _written(control):
@@ -116,13 +132,8 @@ def _discrete(control: Control, points: Points, at: Key, file: TomlFile) -> Iter
 
 
 def _limits(control: Control, at: Key, file: TomlFile) -> Iterator[Problem]:
-    pairs: list[tuple[Key, Condition, Condition | None]] = []
-    if control.start:
-        pairs.append((("stop",), control.start, control.stop))
-    if control.lag:
-        pairs.append((("lag", "stop"), control.lag.start, control.lag.stop))
-    for key, start, stop in pairs:
-        if stop and start.point == stop.point and _wrong_side(start, stop):
+    for key, start, stop in _pairs(control):
+        if start.point == stop.point and _wrong_side(start, stop):
             what = "the stop limit lies on the wrong side of the start limit"
             yield file.problem((*at, *key), what, "start above and stop below it, or the reverse")
     if control.fails_off and control.longest_run_s is None:
@@ -137,6 +148,15 @@ def _limits(control: Control, at: Key, file: TomlFile) -> Iterator[Problem]:
     if control.proves and longest_s is not None and control.proves.within_s >= longest_s:
         what = "the run ends before its effect is asked for"
         yield file.problem((*at, "proves", "within_s"), what, f"less than longest_run_s = {longest_s:g}")
+
+
+def _chatters(start: Condition, stop: Condition) -> str:
+    """Say why an output would go on and off by turns, as quickly as its values come, or nothing."""
+    if (start.point, start.mean_s) != (stop.point, stop.mean_s):
+        return "start and stop look at differing points or means, so either may follow the other at once"
+    if start.held_s == stop.held_s == 0 and start.above == stop.below and start.below == stop.above:
+        return "start and stop have the same limit, so a value that dances around it switches every time"
+    return ""
 
 
 def _withheld(control: Control, at: Key, file: TomlFile) -> Iterator[Problem]:

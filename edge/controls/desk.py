@@ -47,7 +47,7 @@ class Desk:
         }
         self.leftovers: list[Leftover] = []
         self._ids, self._devices = ids, set(parts)
-        self._recalled = self._all_locked = False
+        self._recalled = self._locks_recalled = self._all_locked = False
         self._locks: dict[str, tuple[str, int]] = {}
         """Of outputs that nobody here has anything to do with any more."""
         self._stops: dict[str, int] = {}
@@ -157,6 +157,7 @@ class Desk:
     def recall_locks(self, locks: Mapping[str, Iterable[Any]] | None, now: Moment) -> list[RuleEffect]:
         """Take up locks of a former process; None, where nobody can tell, locks everything."""
         effects: list[RuleEffect] = []
+        self._locks_recalled = True
         if locks is None:
             self._all_locked = True
             locks = dict.fromkeys(self.owners(), (UNREADABLE, now.wall_ms))
@@ -177,7 +178,8 @@ class Desk:
         if self._recalled:
             return []
         self._recalled = True
-        effects = self.recall_locks(remembered.get("locks", {}), now)
+        # Their own file is read first, and what was unlocked since is not locked again.
+        effects = [] if self._locks_recalled else self.recall_locks(remembered.get("locks", {}), now)
         states = {name: memory.former(each) for name, each in dict(remembered.get("controls", {})).items()}
         owners = {target: control.control.name for target, (control, _) in self.outputs.items()}
         locks = self._locks_of(states, now)
@@ -185,6 +187,15 @@ class Desk:
             leftovers, done = former.left(name, state, owners, self._devices, locks, self._ids, now)
             self.leftovers += leftovers
             effects += done
+        for name, state in states.items():
+            for key, output in state.get("outputs", {}).items():
+                if (
+                    "run" in output
+                    and (found := self.outputs.get(ref(key)))
+                    and found[0].control.name != name
+                ):
+                    begun_under = str(state.get("fail_state", "off"))
+                    effects += memory.hand_over(*found, output["run"], begun_under, now)
         for leftover in self.leftovers:
             self._locks.pop(str(leftover.output.target), None)
         self._let_rest(remembered.get("stops", {}), states, now)

@@ -87,7 +87,7 @@ def _of_inhibits(control: ControlInstance, now: Moment) -> Iterator[Fact]:
         if value is None or holds(inhibit, value):
             yield Fact("inhibit", inhibit.point, value, _limit(inhibit), text=inhibit.reason)
             told.append(inhibit)
-    inhibited = control.inhibits.now(now.s)
+    inhibited = control.inhibits.now(now)
     if inhibited and not told:
         yield Fact("lasting", control.control.name, text=inhibited.told)
 

@@ -34,6 +34,8 @@ def left(
         if owners.get(target) == name:
             continue
         fail_state = "off" if "left" in state else str(remembered.get("fail_state", "off"))
+        if "run" in state:
+            fail_state = Former.of(state["run"], fail_state).fail_state
         control = stand_in(name, target, fail_state)
         teller = Teller(control, "", ids)
         run = _run(state, alarm_id, ids, now)

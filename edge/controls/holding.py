@@ -71,7 +71,7 @@ class Held:
         """Lock an output for maintenance: an output that fails off goes off, any other stays as it is."""
         if output.lock:
             return f"{output.target} is locked already, by {output.lock.who}", []
-        output.lock = Lock(who, now.wall_ms)
+        output.lock, output.heard = Lock(who, now.wall_ms), True
         effects = self._manual_over(output, f"locked by {who}", now)
         effects += self._former_over(output, f"locked by {who}", now)
         cause = output.run.cause if output.run else ""
@@ -122,9 +122,9 @@ class Held:
         if refusal := self._refused(output, on=on, until_ms=until_ms, source=source, now=now):
             return refusal, self._refusal(command_id, refusal, output)
         reason = f"{who} holds it {'on' if on else 'off'}"
-        before = output.manual.before if output.manual else output.actual
+        before = output.manual.before if output.manual else output.actual or bool(output.returns)
         effects = self._manual_over(output, f"superseded: {reason}", now, tell=False)
-        until_s = now.s + (until_ms - now.wall_ms) / 1000
+        until_s, output.heard = now.s + (until_ms - now.wall_ms) / 1000, True
         cause = command_id or self._ids()
         output.manual = Manual(
             on,
@@ -141,6 +141,10 @@ class Held:
         held = f"{reason} for {until_s - now.s:.0f} s"
         effects.append(self._event(output, ControlAction.HELD, held, now, who=who, cause=cause))
         self._taken(output)
+        former = output.former
+        if on and former and "off" not in (self.control.fail_state, former.fail_state):
+            output.desired = True  # it is seen to when it is read, and may be on all the time
+            return "", effects
         effects += self._former_over(output, reason, now)
         if on and output.run is None:
             effects += self._begin(output, Run(cause, now.s, now.wall_ms, source, who), reason, now)
@@ -181,7 +185,8 @@ class Held:
             return []
         told = f"{reason}; a restart had interrupted it"
         stopped = self._event(output, ControlAction.STOPPED, told, now, who=former.who, cause=former.cause)
-        if not self.control.fails_off:
+        output.rest(now, self.control.shortest_rest_s)
+        if "off" not in (self.control.fail_state, former.fail_state):
             return [stopped]
         return [*output.command(on=False, cause=former.cause, now=now), stopped]
 
@@ -199,18 +204,19 @@ class Held:
             until_s <= 0 and "its end has passed already",
             until_s > limit_s
             and f"{until_s:.0f} s is longer than {limit_s:g} s, the longest that is allowed",
-            on and self._not_on(output, now),
+            on and self.refused_on(output, now),
         )
         return next((refusal for refusal in refusals if isinstance(refusal, str) and refusal), "")
 
-    def _not_on(self, output: Output, now: Moment) -> str:
+    def refused_on(self, output: Output, now: Moment) -> str:
         """Say why nobody may hold it on now, or nothing: people heed inhibits and its rest."""
-        inhibited = self.inhibits.now(now.s)
+        inhibited = self.inhibits.now(now)
         if inhibited and (inhibited.known or self.control.fail_state != "on"):
             return inhibited.told
         if output.run is None and now.s < output.rest_until_s:
             return f"{output.target} rests for another {output.rest_until_s - now.s:.0f} s"
-        if self.control.fails_off and output.run is None and not output.is_off:
+        begun_as_off = output.former is not None and output.former.fail_state == "off"
+        if begun_as_off or (self.control.fails_off and output.run is None and not output.is_off):
             return f"{output.target} has not been seen off since its last run"
         return ""
 
@@ -288,15 +294,25 @@ class Held:
         if run and not rests_on:
             effects += self._end(output, f"{reason}: as it was before", now)
         elif run is None and rests_on:
-            fresh = Run(self._ids(), now.s, now.wall_ms)
-            effects += self._begin(output, fresh, f"{reason}: as it was before", now)
+            output.returns = f"{reason}: as it was before"
+            effects += self._returned(output, now)
         return effects
+
+    def _returned(self, output: Output, now: Moment) -> list[RuleEffect]:
+        """Let an output be on again that was so before somebody held it off, once it may."""
+        held = output.manual
+        if output.run or output.lock or (held and not held.on):
+            output.returns = ""
+        if not output.returns or output.former or self.refused_on(output, now):
+            return []
+        source, who = (held.source, held.who) if held else (Holder.RULE, "")
+        return self._begin(output, Run(self._ids(), now.s, now.wall_ms, source, who), output.returns, now)
 
     def _manual_over(
         self, output: Output, reason: str, now: Moment, *, tell: bool = True
     ) -> list[RuleEffect]:
         """Forget who held it by hand; a command that is not answered yet has failed."""
-        held, output.manual = output.manual, None
+        held, output.manual, output.returns = output.manual, None, ""
         if held is None:
             return []
         effects: list[RuleEffect] = []

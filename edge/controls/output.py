@@ -20,6 +20,8 @@ REPEAT_OFF_MAX_S, REPEAT_ON_MAX_S = 10.0, 60.0
 """up to this."""
 TIMER_MARGIN_S = 2.0
 """The gateway ends a run itself; the device's own timer is set no further beyond that than this."""
+TRY_AGAIN_S, TRY_AGAIN_MAX_S = 60.0, 3600.0
+"""One of two that has failed has its turn again after this at the earliest, doubled each time, up to this."""
 FOUND_AGAIN_S = 60.0
 """That an output reads otherwise than commanded by itself is told so often at most."""
 
@@ -40,6 +42,8 @@ class Output:
         self.manual: Manual | None = None
         self.released: Released | None = None
         self.lock: Lock | None = None
+        self.heard = False
+        """Whether this process was told by people what to do: what they told a former one is over."""
         self.former: Former | None = None
         self.actual: bool | None = None
         self.read_count = 0
@@ -50,6 +54,10 @@ class Output:
         """It would not go on, or did not answer, when it should have been on; until it is seen on."""
         self.failing = False
         """The same of the run under way."""
+        self.try_again_s = float("-inf")
+        """From when on it may have its turn again although it has failed."""
+        self.returns = ""
+        """Why it is to be on again as soon as it has rested and nothing keeps it off."""
         self.rest_until_s = float("-inf")
         self.rest_until_ms = 0
         self.on_s = 0.0
@@ -62,6 +70,7 @@ class Output:
         self._follows, self._unconfirmed = True, False
         self._read_before = 0  # how often it had been read when it was commanded
         self._found_told_s = float("-inf")
+        self._failures = 0  # in a row
         self._cause, self._who = "", ""  # of the last command
         self._holder = Holder.RULE
 
@@ -76,7 +85,7 @@ class Output:
 
     def begin(self, run: Run, now: Moment) -> None:
         """Be on from now on; the next ``hold`` sends it."""
-        self.run, self.desired, self.failing = run, True, False
+        self.run, self.desired, self.failing, self.returns = run, True, False, ""
         run.renew_at_s = now.s
         self._commanded(run.cause, run.who, now)
 
@@ -101,7 +110,7 @@ class Output:
     def let_be(self) -> None:
         """Send nothing more: it stays as it is. A run is remembered, and taken up by what it then reads."""
         if self.run and not self.lock:
-            self.former = Former(self.run.cause, self.run.since_ms, self.run.holder, self.run.who)
+            self.former = self._interrupted
         self.run, self.desired = None, None
         self._follows, self._unconfirmed = True, False
         self._deviates_since_s = None
@@ -110,6 +119,10 @@ class Output:
     def is_off(self) -> bool:
         """Whether it was seen off since it was last told so: only then another run may begin."""
         return self.actual is False and not self._unconfirmed
+
+    def is_fit(self, now: Moment) -> bool:
+        """Say whether it has not failed, or so long ago that it is worth another try."""
+        return not self.failed or now.s >= self.try_again_s
 
     def unread_s(self, now: Moment) -> float:
         """Return for how long nobody could read it although it was to be on."""
@@ -147,19 +160,21 @@ class Output:
             "failed": self.failed,
             "on_s": round(self.on_s, 3),
             "rest_ms": self.rest_until_ms,
+            "returns": self.returns,
         }
-        if self.run:
-            known["run"] = self.run.kept()
-        elif self.former:
-            known["run"] = [
-                self.former.cause,
-                self.former.since_ms,
-                self.former.holder.value,
-                self.former.who,
-            ]
+        if former := self._interrupted or self.former:
+            known["run"] = former.kept()
         if self.manual:
             known["manual"] = self.manual.kept()
         return {key: value for key, value in known.items() if value}
+
+    @property
+    def _interrupted(self) -> Former | None:
+        """Its run as another process will see it."""
+        run = self.run
+        if run is None:
+            return None
+        return Former(run.cause, run.since_ms, run.holder, run.who, self._control.fail_state)
 
     def _commanded(self, cause: str, who: str, now: Moment) -> None:
         self._cause, self._who = cause, who
@@ -193,6 +208,7 @@ class Output:
         self._follows, self._unconfirmed = True, False
         if self.actual or not self._may_stay_failed:
             self.failed = self.failing = False
+            self._failures = 0
         return effects if self.failed else [*effects, *self.clear_alarm(now)]
 
     def _while_it_deviates(self, now: Moment, ends_by_s: float) -> list[RuleEffect]:
@@ -238,8 +254,10 @@ class Output:
 
     def fails(self, reason: str, now: Moment) -> list[RuleEffect]:
         """Tell that it does not do what it is to do, once."""
-        if self.desired:
+        if self.desired and not self.failing:
             self.failed = self.failing = True
+            self.try_again_s = now.s + min(TRY_AGAIN_MAX_S, TRY_AGAIN_S * 2 ** min(self._failures, 10))
+            self._failures += 1
         if self.alarm_id:
             return []
         self.alarm_id, raised = self._teller.raised(self.target, reason, now)
@@ -262,8 +280,8 @@ class Output:
             reason,
             now,
             holder=self._holder,
-            who=self._who,
-            cause=self._cause,
+            who=self.run.who if self.run else self._who,
+            cause=self.run.cause if self.run else self._cause,
             sent=self.desired,
             read_back=self.actual,
         )

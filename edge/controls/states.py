@@ -22,10 +22,8 @@ class Run:
     """Of the start condition."""
     proving_at_start: float | None = None
     judged: bool = False
-
-    def kept(self) -> list[Any]:
-        """Return what must survive a restart, as plain JSON."""
-        return [self.cause, self.since_ms, self.holder.value, self.who]
+    found: bool = False
+    """Whether it was on already when this process first read it, and nobody knew why."""
 
 
 @dataclass(slots=True)
@@ -80,12 +78,21 @@ class Former:
     since_ms: int
     holder: Holder
     who: str
+    fail_state: str = "off"
+    """Under which it was begun: that declaration counts for it."""
+    counted: bool = False
+    """Whether a process that did not begin it has counted it in the day's running time."""
 
     @classmethod
-    def of(cls, kept: list[Any]) -> "Former":
-        """Take up what ``Run.kept`` gave."""
-        cause, since_ms, holder, who = kept
-        return cls(str(cause), int(since_ms), Holder(holder), str(who))
+    def of(cls, kept: list[Any], fail_state: str = "off") -> "Former":
+        """Take up what ``kept`` gave; of an older version, which kept no fail state with it, that one."""
+        cause, since_ms, holder, who, *more = kept
+        known = (str(more[0]), bool(more[1])) if more else (fail_state, False)
+        return cls(str(cause), int(since_ms), Holder(holder), str(who), *known)
+
+    def kept(self) -> list[Any]:
+        """Return what must survive a restart, as plain JSON."""
+        return [self.cause, self.since_ms, self.holder.value, self.who, self.fail_state, self.counted]
 
     def since_s(self, now: Moment) -> float:
         """Return when it began by this process's monotonic clock; a wall clock gone back counts nothing."""

@@ -50,13 +50,17 @@ class _Objects(NamedTuple):
     error: str
 
 
-async def identify(line: Line, unit_id: int, timeout_s: float) -> Identification:
-    """Ask a unit about itself; each question waits so long for its answer. Never raises for what it says."""
+async def identify(line: Line, unit_id: int, timeout_s: float, *, diagnostics: bool = True) -> Identification:
+    """Ask a unit about itself; each question waits so long for its answer. Never raises for what it says.
+
+    Without ``diagnostics`` it is asked for no echo and no counters: they tell nothing of what it is.
+    """
     asker = _Asker(line, unit_id, timeout_s)
     objects = await _all_objects(asker)
     server_id, error = await asker.ask(*pdus.server_id_request(), pdus.server_id_answer)
     running = None if server_id is None else pdus.run_indicator(server_id)
-    echo, counters = await _diagnostics(asker)
+    not_asked = _bad("not_asked"), dict.fromkeys(pdus.COUNTERS, _bad("not_asked"))
+    echo, counters = await _diagnostics(asker) if diagnostics else not_asked
     return Identification(
         vendor=_text(objects, VENDOR),
         product=_text(objects, PRODUCT),

@@ -2,8 +2,9 @@
 
 from edge.lines.ascii_mode import Ascii
 from edge.lines.line import Line
+from edge.lines.port import SerialSettings
 from edge.lines.rtu import Rtu
-from edge.lines.serial_port import SerialLine, SerialSettings
+from edge.lines.serial_port import SerialLine
 from edge.lines.stream import StreamLine
 from edge.lines.tcp import TcpLine
 from edge.lines.timing import NETWORK_SLACK_S, PORT_SLACK_S, Timing

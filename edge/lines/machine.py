@@ -80,6 +80,10 @@ class LineMachine:
         self._listening = Listening(self._framing, timing, self.seen)
         self._sound.clear()
 
+    def used_by_another(self) -> None:
+        """Somebody else has used the port between transactions: nobody knows since when it is silent."""
+        self._quiet_from_ns = None
+
     def step(self, event: Event, now_ns: int) -> Action:
         """Take what happened, return what to do. After Done the next event is a Begin."""
         match event:

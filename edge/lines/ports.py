@@ -2,12 +2,37 @@
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
 BY_PATH = Path("/dev/serial/by-path")
 TTYS = Path("/sys/class/tty")
 LATENCY_MS = 1
 """USB adapters of FTDI keep bytes back so long at least; 16 unless told otherwise."""
+
+
+def serial_ports(folder: Path = BY_PATH, ttys: Path = TTYS, devices: Path = Path("/dev")) -> list[str]:
+    """Return this machine's serial ports: names by place where they have one, else by number.
+
+    Of the fixed ports (ttyS) only those that have hardware behind them.
+    """
+    named: dict[str, str] = {}
+    for names in (folder, folder.parent / "by-id"):
+        with contextlib.suppress(OSError):
+            for link in sorted(names.iterdir()):
+                named.setdefault(os.path.realpath(link), str(link))
+    for name in sorted(path.name for path in ttys.glob("tty*")) if ttys.is_dir() else ():
+        if re.fullmatch(r"tty(USB|ACM|AMA|XR|RS485-|S|mxc|SC|O)[0-9]+", name) and _has_hardware(ttys / name):
+            named.setdefault(os.path.realpath(devices / name), str(devices / name))
+    return sorted(named.values())
+
+
+def _has_hardware(tty: Path) -> bool:
+    """Say whether something is behind a port; drivers list more fixed ports than there are."""
+    try:
+        return (tty / "type").read_text().strip() != "0"
+    except OSError:
+        return (tty / "device").exists()
 
 
 def is_pty(port: str) -> bool:

@@ -1,30 +1,24 @@
 """The line machine on a real serial port: one thread owns the port, asyncio calls from above."""
 
 import asyncio
-import contextlib
 import ctypes
-import fcntl
 import logging
-import os
 import queue
-import select
-import sys
 import termios
 import threading
 import time
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
 
-import serial
-
-from edge.lines.direction import Rts, use_kernel
 from edge.lines.framing import Framing
 from edge.lines.handover import Handover
-from edge.lines.line import Direction, LineError, Outcome, Request, WireCost
+from edge.lines.line import LineError, Outcome, Request, WireCost
 from edge.lines.listening import Seen
 from edge.lines.machine import LineMachine
+from edge.lines.port import Port, SerialSettings, sleep_until
 from edge.lines.ports import LATENCY_MS, is_pty, latency_timer, lowered_latency_ms
-from edge.lines.steps import Begin, Done, Event, Pause, ReadUntil, Received, Write, Wrote
+from edge.lines.steps import Begin, Done, Event
 from edge.lines.timing import Timing
 from edge.telling import Told
 
@@ -32,27 +26,13 @@ _log = logging.getLogger(__name__)
 
 QUEUED_REQUESTS_MAX = 64
 REOPEN_INTERVAL_S = 1.0
-WRITE_TIMEOUT_S = 1.0
-"""A port that takes no bytes for so long is gone."""
-READ_BYTES_AT_ONCE = 4096
 PR_SET_TIMERSLACK = 29
 TIMER_SLACK_NS = 1_000
 """How much later than asked a sleep may end; the kernel's default of 50,000 is much of a silence."""
 
 
-@dataclass(frozen=True)
-class SerialSettings:
-    """How to open the port."""
-
-    port: str
-    baud: int
-    parity: Literal["N", "E", "O"] = "N"
-    stop_bits: Literal[1, 2] = 1
-    data_bits: Literal[7, 8] = 8
-    direction: Direction = "auto"
-
-
-_Job = tuple[Request, "asyncio.Future[Outcome]"]
+Lent = TypeVar("Lent")
+_Job = tuple[Request | Callable[[Port], object], "asyncio.Future[Any]"]
 
 
 class SerialLine:
@@ -67,12 +47,12 @@ class SerialLine:
         self._timing = timing
         self._machine = LineMachine(timing, framing)
         self._told_seen = (False, False)
-        self._port: _Port | None = None
+        self._port: Port | None = None
         self._told = Told(f"line {name}")
         self._retry_at = 0.0
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._own, name=f"line-{name}", daemon=True)
-        self._handover: Handover[Outcome] | None = None
+        self._handover: Handover[Any] | None = None
         self._closed = False
         self._thread.start()
 
@@ -80,10 +60,33 @@ class SerialLine:
         """See Line.transact; beyond 64 waiting requests the answer is line_unavailable."""
         if self._closed or self._jobs.qsize() >= QUEUED_REQUESTS_MAX:
             return Outcome(None, LineError.UNAVAILABLE, time.monotonic_ns())
+        outcome: Outcome = await self._given(request)
+        return outcome
+
+    async def lend(self, use: Callable[[Port], Lent]) -> Lent:
+        """Let somebody use the port in its thread, between transactions; return what ``use`` does.
+
+        It has the format of the settings again after that. OSError where the port is not there. Everybody
+        else waits meanwhile: so it is for short slices only.
+        """
+        if self._closed or self._jobs.qsize() >= QUEUED_REQUESTS_MAX:
+            raise OSError(f"line {self.name} is closed, or too many wait for it")
+        result = await self._given(use)
+        if isinstance(result, Outcome):
+            raise OSError(f"the port of line {self.name} is not there")
+        lent: Lent = result
+        return lent
+
+    @property
+    def port_name(self) -> str:
+        """The port's name in the settings."""
+        return self._settings.port
+
+    async def _given(self, job: Request | Callable[[Port], object]) -> Any:
         if self._handover is None:
             self._handover = Handover(asyncio.get_running_loop())
-        future: asyncio.Future[Outcome] = self._handover.loop.create_future()
-        self._jobs.put((request, future))
+        future: asyncio.Future[Any] = self._handover.loop.create_future()
+        self._jobs.put((job, future))
         return await future
 
     async def close(self) -> None:
@@ -103,9 +106,9 @@ class SerialLine:
             request, future = job
             if future.cancelled():
                 continue  # nobody waits any more, and a write done late is worse than none
-            result: Outcome | Exception
+            result: object
             try:
-                result = self._transact(request)
+                result = self._transact(request) if isinstance(request, Request) else self._lent(request)
                 if self.seen.echo or self.seen.foreign_requests:
                     self._tell_once()
             except (OSError, termios.error) as error:  # pyserial's errors are OSErrors, those of termios not
@@ -118,7 +121,7 @@ class SerialLine:
             if self._handover is not None:
                 self._handover.give(future, result)
             # Nothing can be sent before the silence is over: the next job comes meanwhile, and wakes nobody.
-            _sleep_until(self._machine.silent_from_ns)
+            sleep_until(self._machine.silent_from_ns)
         self._let_go()
 
     def _transact(self, request: Request) -> Outcome:
@@ -131,6 +134,17 @@ class SerialLine:
             if isinstance(action, Done):
                 return action.outcome
             event = port.perform(action)
+
+    def _lent(self, use: Callable[[Port], object]) -> object:
+        port = None if self._closed else self._opened()
+        if port is None:
+            return Outcome(None, LineError.UNAVAILABLE, time.monotonic_ns())
+        try:
+            return use(port)
+        finally:
+            port.reformat(self._settings.format)
+            port.drop()
+            self._machine.used_by_another()
 
     @property
     def seen(self) -> Seen:
@@ -150,10 +164,10 @@ class SerialLine:
             )
         self._told_seen = (echo or bool(seen.echo), foreign or bool(seen.foreign_requests))
 
-    def _opened(self) -> "_Port | None":
+    def _opened(self) -> "Port | None":
         if self._port is None and time.monotonic() >= self._retry_at:
             self._retry_at = time.monotonic() + REOPEN_INTERVAL_S
-            self._port = _Port(self._settings, self._timing.character_ns)
+            self._port = Port(self._settings)
             self._machine.reopened(replace(self._timing, paced=not is_pty(self._settings.port)))
             self._told.works()
             self._heed_latency()
@@ -179,96 +193,3 @@ class SerialLine:
     def cost(self) -> WireCost:
         """See Line.cost."""
         return self._timing.cost
-
-
-class _Port:
-    """An open port: sleeps to the clock while the wire brings bytes, and is not woken by each of them."""
-
-    def __init__(self, settings: SerialSettings, character_ns: int) -> None:
-        self._serial = serial.Serial(
-            settings.port,
-            settings.baud,
-            bytesize=settings.data_bits,
-            parity=settings.parity,
-            stopbits=settings.stop_bits,
-            timeout=0,
-            write_timeout=WRITE_TIMEOUT_S,
-            exclusive=True,
-        )
-        self._descriptor: int = self._serial.fileno()
-        attributes = termios.tcgetattr(self._descriptor)
-        attributes[6][termios.VMIN] = 1  # with 0 an empty read would look like a hang-up
-        termios.tcsetattr(self._descriptor, termios.TCSANOW, attributes)
-        self._character_ns = character_ns
-        self._rts: Rts | None = None
-        if settings.direction == "kernel":
-            use_kernel(self._serial)
-        elif settings.direction != "auto":
-            inverted = settings.direction == "rts_inverted"
-            self._rts = Rts(self._serial, self._descriptor, inverted=inverted)
-        self._count = bytearray(4)
-        self._poll = select.poll()
-        self._poll.register(self._descriptor, select.POLLIN)
-
-    def perform(self, action: Pause | Write | ReadUntil) -> Event:
-        match action:
-            case Pause(until_ns):
-                _sleep_until(until_ns)
-                return Received(self.came())
-            case Write(data):
-                return self._write(data)
-            case ReadUntil(count, until_ns, from_ns):
-                # Even inside one poll the kernel wakes this thread for every byte: sleeping saves that.
-                data = self._read() if _sleep_until(from_ns) else self.came()
-                waited = len(data) < count
-                while len(data) < count and (rest_ns := until_ns - time.monotonic_ns()) > 0:
-                    if not self._poll.poll(rest_ns / 1e6):
-                        break
-                    missing = count - len(data) - self._has_come()
-                    if missing > 0:
-                        wire_ns = missing * self._character_ns
-                        _sleep_until(min(until_ns, time.monotonic_ns() + wire_ns))
-                    data += self._read()
-                return Received(data, waited)
-
-    def came(self) -> bytes:
-        """Return what has come."""
-        return self._read() if self._has_come() else b""
-
-    def _write(self, data: bytes) -> Wrote:
-        if self._rts:
-            self._rts.talk()
-        began_ns = time.monotonic_ns()
-        written = os.write(self._descriptor, data)
-        if written < len(data):
-            self._serial.write(data[written:])  # waits for room, with its timeout
-        if self._rts:
-            self._rts.listen(began_ns + len(data) * self._character_ns)
-        return Wrote(drained=self._rts is not None)
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):  # pulled out: there is nothing left to close
-            self._serial.close()
-
-    def _has_come(self) -> int:
-        """Return how many bytes are there to read: asking costs a tenth of a read in vain."""
-        fcntl.ioctl(self._descriptor, termios.FIONREAD, self._count)
-        return int.from_bytes(self._count, sys.byteorder)
-
-    def _read(self) -> bytes:
-        try:
-            data = os.read(self._descriptor, READ_BYTES_AT_ONCE)
-        except BlockingIOError:
-            return b""
-        if not data:
-            raise OSError("the serial port is gone")  # readable and empty: hang-up
-        return data
-
-
-def _sleep_until(until_ns: int) -> bool:
-    """Sleep to the clock; say whether there was time to."""
-    slept = False
-    while (rest_ns := until_ns - time.monotonic_ns()) > 0:
-        time.sleep(rest_ns / 1e9)
-        slept = True
-    return slept

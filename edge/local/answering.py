@@ -5,15 +5,18 @@ from collections.abc import Iterable
 from contract.names import TimeMs
 from edge.by_hand import ByHand, Refusal
 from edge.clock import Clock
+from edge.local.commissioning import Commissioning
 from edge.local.words import (
     Answer,
+    AskedOnce,
     Explain,
     FactTold,
     Lock,
     Maintain,
     Manual,
+    OwnPort,
+    Ports,
     Release,
-    Request,
     Reset,
     State,
     Unlock,
@@ -25,19 +28,20 @@ from edge.rules.why import Why
 class Answering:
     """Answers requests of people whose names are known."""
 
-    def __init__(self, gateway: str, by_hand: ByHand, clock: Clock) -> None:
-        """``by_hand`` asks the rules."""
+    def __init__(
+        self, gateway: str, by_hand: ByHand, clock: Clock, commissioning: Commissioning | None = None
+    ) -> None:
+        """``by_hand`` asks the rules, ``commissioning`` the lines."""
         self._gateway, self._by_hand, self._clock = gateway, by_hand, clock
+        self.commissioning = commissioning
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: AskedOnce) -> Answer:
         """Do what is asked, and say what came of it."""
         by_hand = self._by_hand
         try:
             match request:
-                case Explain(name):
-                    return self._told(rules=[by_hand.explain(name)])
-                case State():
-                    return self._told(rules=by_hand.state())
+                case Explain() | State() | Ports():
+                    return self._looked(request)
                 case Maintain(device, for_s, who):
                     return self._told(until_ms=by_hand.maintain(device, who, for_s))
                 case Reset(alarm, who):
@@ -47,6 +51,15 @@ class Answering:
                     return self._of_outputs(request)
         except Refusal as refused:
             return self._told(refused=str(refused))
+
+    def _looked(self, request: Explain | State | Ports) -> Answer:
+        match request:
+            case Explain(name):
+                return self._told(rules=[self._by_hand.explain(name)])
+            case State():
+                return self._told(rules=self._by_hand.state())
+            case Ports():
+                return self._told(ports=self.commissioning.ports() if self.commissioning else [])
 
     def _of_outputs(self, request: Lock | Unlock | Manual | Release) -> Answer:
         by_hand, until_ms = self._by_hand, 0
@@ -73,10 +86,13 @@ class Answering:
         until_ms: TimeMs = 0,
         rules: Iterable[Why] = (),
         outputs: Iterable[str] = (),
+        ports: Iterable[OwnPort] = (),
     ) -> Answer:
         now = self._clock.now()
         told = [
             WhyTold(why.name, why.kind, why.state, why.since_s, [FactTold(*fact) for fact in why.facts])
             for why in rules
         ]
-        return Answer(self._gateway, now.wall_ms, now.clock, refused, until_ms, told, list(outputs))
+        return Answer(
+            self._gateway, now.wall_ms, now.clock, refused, until_ms, told, list(outputs), list(ports)
+        )

@@ -1,15 +1,20 @@
 """Asking a running gateway over its local socket."""
 
+import contextlib
 import os
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from edge.local.words import ANSWER_BYTES_MAX, SOCKET_NAME, Answer, Request
+from edge.local.words import ANSWER_BYTES_MAX, SOCKET_NAME, Answer, News, Refused, Request, Streamed
 
 TIMEOUT_S = 10.0
+SILENCE_S = 60.0
+"""So long a gateway may say nothing of what takes long."""
+_NEWS = msgspec.json.Decoder(News)
 
 
 class NoAnswerError(Exception):
@@ -30,8 +35,37 @@ def asked(folder: Path, request: Request, timeout_s: float = TIMEOUT_S) -> Answe
     ``timeout_s`` is for the whole of it.
     """
     where = folder / SOCKET_NAME
-    try:
+    with _explained(where, timeout_s):
         told = _exchanged(folder, msgspec.json.encode(request) + b"\n", timeout_s)
+    return _decoded(where, told)
+
+
+def streamed(folder: Path, request: Streamed, silence_s: float = SILENCE_S) -> Iterator[News]:
+    """Yield what a gateway tells while it does what takes long; the last is no ``Going``. NoAnswerError."""
+    where = folder / SOCKET_NAME
+    with _explained(where, silence_s), _connected(folder, silence_s) as link, link.makefile("rb") as file:
+        link.sendall(msgspec.json.encode(request) + b"\n")
+        for line in iter(lambda: file.readline(ANSWER_BYTES_MAX), b""):
+            try:
+                news: News = _NEWS.decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                news = Refused(_decoded(where, line).refused)  # of a gateway that does not know the request
+            yield news
+
+
+def _decoded(where: Path, told: bytes) -> Answer:
+    try:
+        return msgspec.json.decode(told, type=Answer)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        text = f": the answer is none of this version's: {error}; restart the gateway after an update"
+        raise NoAnswerError(where, "foreign", text, str(error)) from error
+
+
+@contextlib.contextmanager
+def _explained(where: Path, timeout_s: float) -> Iterator[None]:
+    """Turn what a socket says into NoAnswerError, with what to do."""
+    try:
+        yield
     except FileNotFoundError as error:
         remedy = "start it with `gengfu edge run`, or name its settings with --settings"
         raise NoAnswerError(
@@ -51,31 +85,32 @@ def asked(folder: Path, request: Request, timeout_s: float = TIMEOUT_S) -> Answe
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise NoAnswerError(where, "broken", f": {reason}; try again", reason) from error
-    try:
-        return msgspec.json.decode(told, type=Answer)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        text = f": the answer is none of this version's: {error}; restart the gateway after an update"
-        raise NoAnswerError(where, "foreign", text, str(error)) from error
 
 
-def _exchanged(folder: Path, message: bytes, timeout_s: float) -> bytes:
+@contextlib.contextmanager
+def _connected(folder: Path, timeout_s: float) -> Iterator[socket.socket]:
     descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
-            until_s = time.monotonic() + timeout_s
             link.settimeout(timeout_s)
             link.connect(f"/proc/self/fd/{descriptor}/{SOCKET_NAME}")
-            link.sendall(message)
-            told = bytearray()
-            while not told.endswith(b"\n"):
-                if (left_s := until_s - time.monotonic()) <= 0:
-                    raise TimeoutError
-                link.settimeout(left_s)
-                if not (more := link.recv(65_536)):
-                    raise ConnectionResetError("it hung up")
-                told += more
-                if len(told) > ANSWER_BYTES_MAX:
-                    raise OSError(f"it answers more than {ANSWER_BYTES_MAX} bytes")
+            yield link
     finally:
         os.close(descriptor)
+
+
+def _exchanged(folder: Path, message: bytes, timeout_s: float) -> bytes:
+    until_s = time.monotonic() + timeout_s
+    with _connected(folder, timeout_s) as link:
+        link.sendall(message)
+        told = bytearray()
+        while not told.endswith(b"\n"):
+            if (left_s := until_s - time.monotonic()) <= 0:
+                raise TimeoutError
+            link.settimeout(left_s)
+            if not (more := link.recv(65_536)):
+                raise ConnectionResetError("it hung up")
+            told += more
+            if len(told) > ANSWER_BYTES_MAX:
+                raise OSError(f"it answers more than {ANSWER_BYTES_MAX} bytes")
     return bytes(told)

@@ -18,7 +18,15 @@ from msgspec import structs
 
 from edge.buffer.errors import BufferUnusableError
 from edge.local.answering import Answering
-from edge.local.words import ANSWER_BYTES_MAX, REQUEST_BYTES_MAX, SOCKET_NAME, Answer, Request
+from edge.local.words import (
+    ANSWER_BYTES_MAX,
+    REQUEST_BYTES_MAX,
+    SOCKET_NAME,
+    Answer,
+    Refused,
+    Request,
+    Streamed,
+)
 from edge.telling import Told
 
 _log = logging.getLogger(__name__)
@@ -110,7 +118,14 @@ class LocalServer:
                 async with asyncio.timeout(IDLE_S):
                     if not (line := await reader.readline()):
                         return
-                await self._say(writer, self._answered(line, _login(writer)))
+                request = self._request(line, _login(writer))
+                if isinstance(request, Answer):
+                    await self._say(writer, request)
+                elif isinstance(request, Streamed):
+                    await self._stream(writer, request)
+                    return
+                else:
+                    await self._say(writer, self._answering.answer(request))
         except ValueError:  # the line has no end within the limit
             told = f"a request takes {REQUEST_BYTES_MAX} bytes at most"
             writer.write(self._told_as(self._answering.refused(told)))
@@ -122,15 +137,30 @@ class LocalServer:
             finally:
                 self._connections -= 1
 
-    def _answered(self, line: bytes, login: str) -> Answer:
+    def _request(self, line: bytes, login: str) -> Request | Answer:
+        """Return what is asked, or the answer to what is no request."""
         try:
-            request = _decoder.decode(line)
+            request: Request = _decoder.decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             return self._answering.refused(f"that is no request of this version: {error}")
         if said := getattr(request, "who", ""):
             who = said if said == login else f"{said} (as {login})"
             request = structs.replace(request, who=who)
-        return self._answering.answer(request)
+        return request
+
+    async def _stream(self, writer: asyncio.StreamWriter, request: Streamed) -> None:
+        """Say how far it is, until it is done or whoever asked has gone."""
+        commissioning = self._answering.commissioning
+        if commissioning is None:
+            writer.write(msgspec.json.encode(Refused("this gateway has no lines to work on")) + b"\n")
+            return
+        async with contextlib.aclosing(commissioning.stream(request)) as stream:
+            async for news in stream:
+                async with asyncio.timeout(IDLE_S):
+                    writer.write(msgspec.json.encode(news) + b"\n")
+                    await writer.drain()
+                if writer.is_closing():
+                    return
 
     async def _say(self, writer: asyncio.StreamWriter, answer: Answer) -> None:
         """Tell it; TimeoutError where nobody takes it."""

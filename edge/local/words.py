@@ -1,12 +1,18 @@
 """What is said over the local socket: one request and one answer a line, JSON."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from contract.limits import WHO_CHARACTERS_MAX
 from contract.names import NO_CONTROLS_PATTERN, TimeMs
 from contract.samples import ClockState, Value
+from edge.commissioning.causes import Diagnosis
+from edge.commissioning.finds import FoundDevice
+from edge.commissioning.judging import Identified
+from edge.commissioning.scanning import Scan
+from edge.commissioning.symptoms import Symptom
+from edge.lines.formats import FORMAT_PATTERN
 
 SOCKET_NAME = "gateway.sock"
 REQUEST_BYTES_MAX = 4 * 1024
@@ -16,6 +22,8 @@ WHO_MAX = WHO_CHARACTERS_MAX // 2
 """Characters of a name: the system's own name may come beside it."""
 Who = Annotated[str, msgspec.Meta(pattern=NO_CONTROLS_PATTERN, min_length=1, max_length=WHO_MAX)]
 Target = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Unit = Annotated[int, msgspec.Meta(ge=1, le=247)]
+FormatText = Annotated[str, msgspec.Meta(pattern=FORMAT_PATTERN)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=400 * 86_400)]
 
 
@@ -74,7 +82,90 @@ class Reset(msgspec.Struct, frozen=True, tag_field="ask", tag="reset"):
     who: Who
 
 
-Request = State | Explain | Lock | Unlock | Manual | Release | Maintain | Reset
+class Ports(msgspec.Struct, frozen=True, tag_field="ask", tag="ports"):
+    """Which serial ports the gateway owns."""
+
+
+class ScanLine(msgspec.Struct, frozen=True, tag_field="ask", tag="scan"):
+    """Look for devices on a line of the gateway, between its own questions. The answer is streamed.
+
+    In the line's own format alone, unless ``formats`` are given (as 9600-8N1), or ``all_formats``; without
+    ``units`` at all of them.
+    """
+
+    line: Target
+    effort: Literal["quick", "usual", "thorough"] = "usual"
+    all_formats: bool = False
+    formats: Annotated[list[FormatText], msgspec.Meta(max_length=64)] = []
+    units: Annotated[list[Unit], msgspec.Meta(max_length=247)] = []
+
+
+class IdentifyUnit(msgspec.Struct, frozen=True, tag_field="ask", tag="identify"):
+    """Say what the device at a unit of a line is. The answer is streamed."""
+
+    line: Target
+    unit_id: Unit
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=5)] = 0.3
+
+
+class Examine(msgspec.Struct, frozen=True, tag_field="ask", tag="examine"):
+    """Say what is wrong with a line. The answer is streamed."""
+
+    line: Target
+    times: Annotated[int, msgspec.Meta(ge=1, le=100)] = 12
+
+
+Streamed = ScanLine | IdentifyUnit | Examine
+AskedOnce = State | Explain | Lock | Unlock | Manual | Release | Maintain | Reset | Ports
+Request = AskedOnce | Streamed
+
+
+class OwnPort(msgspec.Struct, frozen=True):
+    """A serial line of the gateway, with its port and format as technicians write it."""
+
+    line: str
+    port: str
+    format: str
+    transmission_mode: str
+
+
+class Going(msgspec.Struct, frozen=True, tag_field="told", tag="going"):
+    """Streamed: how far it is; ``rest_s`` is about. ``found`` is who was found just now."""
+
+    asked: int
+    took_s: float
+    rest_s: float
+    what: str
+    found: FoundDevice | None = None
+
+
+class Scanned(msgspec.Struct, frozen=True, tag_field="told", tag="scanned"):
+    """Streamed, last: what a scan has found."""
+
+    scan: Scan
+
+
+class DeviceTold(msgspec.Struct, frozen=True, tag_field="told", tag="identified"):
+    """Streamed, last: what a device is."""
+
+    identified: Identified
+
+
+class Examined(msgspec.Struct, frozen=True, tag_field="told", tag="examined"):
+    """Streamed, last: what is wrong with a line."""
+
+    line: str
+    symptoms: list[Symptom]
+    diagnosis: Diagnosis
+
+
+class Refused(msgspec.Struct, frozen=True, tag_field="told", tag="refused"):
+    """Streamed, last: why it cannot be done."""
+
+    text: str
+
+
+News = Going | Scanned | DeviceTold | Examined | Refused
 
 
 class FactTold(msgspec.Struct, frozen=True):
@@ -112,3 +203,4 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     until_ms: TimeMs = 0
     rules: list[WhyTold] = []
     outputs: list[str] = []
+    ports: list[OwnPort] = []

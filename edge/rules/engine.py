@@ -64,7 +64,9 @@ class Engine:
             if route := routes.get((sample.device, sample.point)):
                 if asked := route.take(sample, now, now_s):
                     alarms = _joined(alarms, asked)
-                if route.controls and (heeding := [each for each in route.controls if each.heeds(now_s)]):
+                if route.controls and (
+                    heeding := [each for each in route.controls if each.heeds(now_s, now)]
+                ):
                     controls = _joined(controls, heeding)
             if self.desk.leftovers:
                 self.desk.left_reads(Ref(sample.device, sample.point), flag(sample))

@@ -41,3 +41,13 @@ class Watched:
         if self.condition.above is not None:
             return value > self.condition.above
         return self.condition.below is not None and value < self.condition.below
+
+
+def is_met(watched: Watched, now_s: float) -> bool:
+    """Say whether a condition holds by its value, for however long."""
+    value, condition = watched.window.value(now_s), watched.condition
+    if value is None:
+        return False
+    if condition.above is not None:
+        return value > condition.above
+    return condition.below is not None and value < condition.below

@@ -128,14 +128,15 @@ class Window:
         self._span_s, self._stale_s, self._statistic = span_s, stale_s, statistic
         self.newest_s = -math.inf
         """When the newest good value came; minus infinity before the first."""
-        self._covered_from_s = math.inf
+        self.covered_from_s = math.inf
+        """Since when good values have come without a hole longer than ``stale_s``."""
         self._figure = figure(statistic)
         self._value, self._of_s = 0.0, -math.inf  # the figure, and when it was that
 
     def add(self, value: float, at_s: float) -> float | None:
         """Take a good value; return what may be decided on with it."""
         if at_s - self.newest_s > self._stale_s:
-            self._covered_from_s = at_s
+            self.covered_from_s = at_s
             if self._span_s:
                 self._figure = figure(self._statistic)
         self.newest_s = self._of_s = at_s
@@ -143,7 +144,7 @@ class Window:
             self._value = value
             return value
         self._value = self._figure.push(value, at_s, at_s - self._span_s)
-        return self._value if at_s - self._covered_from_s >= self._span_s else None
+        return self._value if at_s - self.covered_from_s >= self._span_s else None
 
     def value(self, now_s: float) -> float | None:
         """Return what a rule may decide on, or None where there is nothing to decide on."""
@@ -151,7 +152,7 @@ class Window:
             return None
         if not self._span_s:
             return self._value
-        if now_s - self._covered_from_s < self._span_s:
+        if now_s - self.covered_from_s < self._span_s:
             return None
         if now_s > self._of_s:
             self._value, self._of_s = self._figure.forget(now_s - self._span_s), now_s

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
+from gengfu.service_manager import service_manager
 from gengfu.words import counted
 
 if TYPE_CHECKING:
@@ -365,7 +366,7 @@ def _say(sentence: str) -> None:
 async def _serve(loaded: "Loaded") -> None:
     from collector.service import World, running
 
-    stop = asyncio.Event()
+    stop, manager = asyncio.Event(), service_manager()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -373,7 +374,11 @@ async def _serve(loaded: "Loaded") -> None:
         enrolment = {"enrolment_url": collector.enrolment.url} if collector.enrolment.url else {}
         typer.echo(json.dumps({"url": collector.url, **enrolment}))
         sys.stdout.flush()
+        watching = asyncio.create_task(manager.watch(collector.pulse.stuck))
+        manager.ready()
         await stop.wait()
+        manager.stopping()
+        watching.cancel()
 
 
 @contextmanager

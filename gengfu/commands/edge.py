@@ -1,18 +1,33 @@
 """``gengfu edge``: the gateway in the cabinet."""
 
+import asyncio
 import json
 import logging
 import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.console import Console, RenderableType
 
-from gengfu.commands import edge_configuration, edge_enrol, edge_hand, edge_why
+from gengfu.commands import (
+    edge_configuration,
+    edge_doctor,
+    edge_enrol,
+    edge_hand,
+    edge_identify,
+    edge_scan,
+    edge_update,
+    edge_why,
+)
+from gengfu.proof import Proof
+from gengfu.service_manager import service_manager
 from gengfu.words import counted
+
+if TYPE_CHECKING:
+    from edge.progress import Standing
 
 R = TypeVar("R")
 
@@ -30,13 +45,25 @@ def run(
     from edge.buffer.errors import BufferUnusableError
     from edge.run import serve
 
+    manager = service_manager()
+    proof = Proof.of_environment(os.environ)
+
+    async def watch(standing: "Standing") -> None:
+        async with asyncio.TaskGroup() as watching:
+            watching.create_task(manager.watch(standing.stuck))
+            watching.create_task(proof.give(standing.at_work, standing.connected))
+
+    def ready() -> None:
+        typer.echo(json.dumps({"ready": True}))
+        manager.ready()
+
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     logging.getLogger("edge.run").setLevel(logging.INFO)
     try:
-        serve(settings, ready=lambda: typer.echo(json.dumps({"ready": True})))
+        serve(settings, ready=ready, watch=watch, stopping=manager.stopping)
     except BufferUnusableError as error:
         Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(str(error))
         raise typer.Exit(1) from error
@@ -172,7 +199,10 @@ def example() -> None:
     typer.echo(EXAMPLE.read_text(), nl=False)
 
 
+for _commands in (edge_scan, edge_identify, edge_doctor):
+    _commands.add_to(app)
 edge_why.add_to(app)
 edge_hand.add_to(app)
 edge_enrol.add_to(app)
 edge_configuration.add_to(app)
+edge_update.add_to(app)

@@ -13,6 +13,7 @@ from gengfu.options import fail
 from gengfu.refusal_words import refusal
 
 if TYPE_CHECKING:
+    from edge.local.client import NoAnswerError
     from edge.local.words import Answer, Request
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -64,4 +65,9 @@ def asked(settings: Path, request: "Request") -> "Answer":
     except msgspec.ValidationError as error:
         fail(said(f"that cannot be asked: {error}", f"无法这样请求：{error}"))
     except client.NoAnswerError as error:
-        fail(said(str(error), f"{error.where}：{_WHY[error.why].format(error.detail)}"))
+        fail(no_answer(error))
+
+
+def no_answer(error: "NoAnswerError") -> str:
+    """Return why a gateway does not answer, in the language of this terminal."""
+    return said(str(error), f"{error.where}：{_WHY[error.why].format(error.detail)}")

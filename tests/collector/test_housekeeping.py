@@ -4,18 +4,21 @@ import asyncio
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Column, Connection, func, insert, select, update
 
 from collector import checking, housekeeping, journal
+from collector.cases.outgoing import Kind, Posting, post
 from collector.journal import head
+from collector.platforms.tables import platform_statuses
 from collector.series import blocks as series_blocks
 from collector.series import projection as series
 from collector.series.tables import blocks, newest
 from collector.service import Collector
 from collector.settings import Limits
-from collector.tables import STATE, alarms, events, gaps
+from collector.tables import STATE, alarms, cases, events, gaps, outbox
 from contract.events import Gap
 from contract.samples import Sample
 from contract.topics import Lane
@@ -123,6 +126,65 @@ def test_what_happened_long_ago_is_dropped_but_for_what_belongs_to_a_case(
         clock.now_ms += 2 * DAY_MS
         asyncio.run(collector.housekeeping.round())
         assert [len(rows(collector.state, table)) for table in (events, gaps, alarms)] == [0, 0, 2]
+
+
+def column(collector: Collector, of: Column[Any]) -> list[Any]:
+    """Return a column in the order of its table."""
+    query = select(of).order_by(of.table.c.row)
+    return collector.state.read_now(lambda db: list(db.scalars(query)))
+
+
+def test_what_platforms_were_told_long_ago_is_dropped_but_for_what_the_next_message_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each case the first message and the last stay, and what was not taken yet; in small steps."""
+    monkeypatch.setattr(housekeeping, "ROWS_AT_ONCE_MAX", 3)
+    clock = Clock()
+    with standing(settings(tmp_path, limits="outbox_retention_days = 1"), clock) as collector:
+        given(collector, [up(happened(1, raised(1)), lane=Lane.EVENTS)])
+        asyncio.run(projected(collector))
+        (case_id,) = column(collector, cases.c.id)
+
+        def tell(connection: Connection) -> None:
+            for _ in range(9):
+                post(connection, case_id, Kind.CHANGED, NOW_MS)
+            taken = outbox.c.n.not_in([4, 10])
+            connection.execute(update(outbox).where(taken).values(state=Posting.DONE.value))
+
+        collector.state.write_now(tell)
+        asyncio.run(collector.housekeeping.round())
+        assert len(rows(collector.state, outbox)) == 10
+        clock.now_ms += 2 * DAY_MS
+        for _ in range(5):
+            asyncio.run(collector.housekeeping.round())
+        assert column(collector, outbox.c.n) == [1, 4, 10]
+        collector.state.write_now(lambda db: post(db, case_id, Kind.CHANGED, NOW_MS))
+        assert column(collector, outbox.c.key)[-1] == f"{case_id}-11"
+
+
+def test_what_platforms_told_is_dropped_once_its_case_has_been_closed_for_long(tmp_path: Path) -> None:
+    """Of an open case all of it stays: an old event that comes again is to be known."""
+    clock = Clock()
+    loaded = settings(tmp_path, limits="platform_statuses_retention_days = 1")
+    with standing(loaded, clock) as collector:
+        batch = happened(1, raised(1), raised(2, part="", device="other"))
+        given(collector, [up(batch, lane=Lane.EVENTS)])
+        asyncio.run(projected(collector))
+        closed, open_ = column(collector, cases.c.id)
+
+        def tell(connection: Connection) -> None:
+            for number, case_id in enumerate([closed, open_]):
+                said = {"platform": "city", "event_id": f"e{number}", "case_id": case_id, "stage": "filed"}
+                said |= {"code": "1", "source": "poll", "outcome": "applied", "reason": ""}
+                connection.execute(insert(platform_statuses).values(**said, received_ms=NOW_MS))
+            connection.execute(update(cases).where(cases.c.id == closed).values(closed_ms=NOW_MS))
+
+        collector.state.write_now(tell)
+        asyncio.run(collector.housekeeping.round())
+        assert len(rows(collector.state, platform_statuses)) == 2
+        clock.now_ms += 2 * DAY_MS
+        asyncio.run(collector.housekeeping.round())
+        assert column(collector, platform_statuses.c.case_id) == [open_]
 
 
 @SQLITE_ONLY

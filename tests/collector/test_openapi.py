@@ -14,7 +14,7 @@ from collector.people.roles import Role
 from collector.tables import audit
 from contract.topics import Lane
 from tests.collector.making import given, happened, projected, raised, telemetry, tombstone, up
-from tests.collector.openapi_asking import Asking, Report
+from tests.collector.openapi_asking import OWN_TOKEN, Asking, Report
 from tests.collector.people.making import OTHER_PASSWORD, House, house
 
 SEED = 20_261_127
@@ -43,7 +43,7 @@ def filled(folder: Path) -> Iterator[tuple[House, str]]:
         asyncio.run(projected(centre.collector))
         centre.collector.link.connected = True
         centre.people(*[role for role in Role if role is not Role.ADMINISTRATOR])
-        yield centre, centre.token("asking", Role.ADMINISTRATOR)
+        yield centre, centre.token(OWN_TOKEN, Role.ADMINISTRATOR)
 
 
 def asked(centre: House, app: FastAPI, token: str, examples: int = EXAMPLES, seed: int = SEED) -> Report:

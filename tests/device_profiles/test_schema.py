@@ -320,3 +320,27 @@ def test_bits_of_one_register_are_points(tmp_path: Path) -> None:
     path = tmp_path / "probe.toml"
     path.write_text(HEAD + bits + "[modbus]\nmask_write = true\n")
     assert [(point.name, point.bit) for point in catalogue.load(path).points] == [("door", 0), ("lamp", 15)]
+
+
+@pytest.mark.parametrize(
+    ("register", "what"),
+    [
+        ('says = "value"', 'values and says = "value" belong together'),
+        ('says = "unit_id", values = [3]', 'values and says = "value" belong together'),
+        ('says = "text", words = 4', 'text and says = "text" belong together'),
+        ('says = "unit_id", words = 2', 'words is of says = "text" only'),
+        ('says = "unit_id", codes = [{ code = 1, baud = 9600 }]', 'codes are of says = "baud" only'),
+        ('says = "colour"', "must be 'unit_id', 'baud', 'value' or 'text'"),
+    ],
+)
+def test_a_telling_register_says_one_thing(tmp_path: Path, register: str, what: str) -> None:
+    """What it holds is what a document says."""
+    entry = f'{{ table = "holding_register", address = 2000, {register} }}'
+    [line] = told(tmp_path, HEAD + f'[identification]\ndocument = "d"\nregisters = [{entry}]\n' + POINT)
+    assert what in line
+
+
+def test_a_device_that_answers_unit_0_has_a_register_to_be_asked_for(tmp_path: Path) -> None:
+    """Else nobody knows what to ask."""
+    [line] = told(tmp_path, HEAD + '[identification]\ndocument = "d"\nanswers_unit_0 = true\n' + POINT)
+    assert "answers_unit_0 without registers" in line

@@ -185,6 +185,25 @@ def test_each_mistake_is_told_with_what_and_remedy(tmp_path: Path, old: str, new
     assert any(expected in problem for problem in told), told
 
 
+@pytest.mark.parametrize(
+    ("stop", "told"),
+    [
+        ("mean_s = 60, below = 120, held_s = 300", "start and stop look at differing points or means"),
+        ("mean_s = 300, below = 150", "start and stop have the same limit"),
+    ],
+)
+def test_what_could_switch_by_turns_without_a_rest_is_noted(tmp_path: Path, stop: str, told: str) -> None:
+    """A contactor is worn out in a night; with a rest nothing is said."""
+    file = tmp_path / "edge.toml"
+    changed = TEXT.replace("mean_s = 300, below = 120, held_s = 300", stop)
+    assert changed != TEXT
+    file.write_text(changed)
+    assert not any("shortest_rest_s" in note for note in checks.notes(*checks.load(file)))
+    file.write_text(changed.replace("\nshortest_rest_s = 600\n", "\n"))
+    [note] = [note for note in checks.notes(*checks.load(file)) if "shortest_rest_s" in note]
+    assert note.startswith(f"dust-spray: stop: {told}")
+
+
 def test_a_board_without_a_timer_is_not_left_alone_with_what_must_fail_off(tmp_path: Path) -> None:
     """Nor with what people start from afar: nothing would switch it off if the gateway dies."""
     file = tmp_path / "edge.toml"

@@ -17,7 +17,8 @@ from edge.drivers.modbus import Device, ModbusDevice
 from edge.drivers.modbus_pdu import ModbusError
 from edge.drivers.modbus_writes import broadcast
 from edge.lines.line import Line
-from edge.lines.serial_port import SerialLine, SerialSettings
+from edge.lines.port import SerialSettings
+from edge.lines.serial_port import SerialLine
 from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
 from edge.polling import LinePoller, Polled, Stamps

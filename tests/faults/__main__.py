@@ -91,8 +91,8 @@ CAMPAIGNS = (
         "no case is lost or filed twice, whatever its platform does; who cannot know asks a person",
         ["--alarms", "10000"],
         ["--alarms", "300", "--kills", "3"],
-        minutes=12,
-        minutes_max=30,
+        minutes=25,
+        minutes_max=75,
     ),
     Campaign(
         "restores",
@@ -157,6 +157,20 @@ CAMPAIGNS = (
         ["--kills", "4", "--control-kills", "6"],
         minutes=5,
         minutes_max=15,
+    ),
+    Campaign(
+        "packaging",
+        "install, upgrade, downgrade, remove, purge: nothing stays but what was asked to be kept",
+        short=["--short"],
+        minutes=4,
+        minutes_max=20,
+    ),
+    Campaign(
+        "updates",
+        "under a real systemd: restricted, watched, updated; what hangs or does not prove itself is left",
+        short=["--short"],
+        minutes=12,
+        minutes_max=45,
     ),
     Campaign(
         "wipes",

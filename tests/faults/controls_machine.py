@@ -4,11 +4,20 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from contract.events import Holder
 from contract.samples import ClockState
-from tests.faults.controls_world import ALL, STEP_S_MAX, World
+from edge.settings import Ref
+from tests.faults.controls_site import ALL, LEFT, STEP_S_MAX
+from tests.faults.controls_world import World
 
 STEPS_PER_LIFE = 50
 _names = st.sampled_from(ALL)
@@ -36,10 +45,11 @@ class Controls(RuleBasedStateMachine):
         self.world = _World()
         self.commands = 0
 
-    @initialize()
-    def begins(self) -> None:
+    @initialize(disk_takes_s=st.sampled_from((0.0, 1.0)))
+    def begins(self, disk_takes_s: float) -> None:
         """Everything has been read once."""
         Controls.lives += 1
+        self.world.disk_takes_s = disk_takes_s
         self.world.passes(1.0)
 
     @rule(seconds=st.sampled_from((0.1, 0.5, 1.0, STEP_S_MAX)), times=st.integers(1, 12))
@@ -55,6 +65,8 @@ class Controls(RuleBasedStateMachine):
             st.tuples(st.just("cold"), st.sampled_from((10.0, 2.0, None))),
             st.tuples(st.just("door"), st.sampled_from((False, True, None))),
             st.tuples(st.just("pressure"), st.sampled_from((2.0, 0.0, None))),
+            st.tuples(st.just("current"), st.sampled_from((2.0, 0.0, None))),
+            st.tuples(st.just("sump"), st.sampled_from((3.0, 0.5, None))),
         )
     )
     def weather_turns(self, reading: tuple[str, Any]) -> None:
@@ -91,6 +103,22 @@ class Controls(RuleBasedStateMachine):
         """For maintenance."""
         self.world.locks(name)
 
+    @precondition(lambda self: self.world.waiting)
+    @rule()
+    def locked_while_a_start_waits(self) -> None:
+        """Somebody comes just then."""
+        self.world.locks(self.world.waiting[0][1].output.point)
+
+    @precondition(lambda self: any(self.world.relays[Ref("relay", name)].on for name in LEFT))
+    @rule(welded=st.booleans(), looks=st.sampled_from((0, 20)))
+    def settings_lose_what_runs(self, welded: bool, looks: int) -> None:
+        """The gateway dies in the middle of a run, and gets other settings; for a while nobody comes."""
+        for name in LEFT:
+            self.world.welds(name, welded=welded)
+        self.world.restarts(orderly=False, present=1, after_s=0.0)
+        for _ in range(looks):
+            self.world.passes(STEP_S_MAX)
+
     @rule(name=_names)
     def unlocked(self, name: str) -> None:
         """It is over."""
@@ -114,11 +142,19 @@ class Controls(RuleBasedStateMachine):
         self.world.releases(name)
 
     @rule(
-        orderly=st.booleans(), present=st.sampled_from((0, 0, 1)), after_s=st.sampled_from((0.0, 5.0, 100.0))
+        orderly=st.booleans(),
+        present=st.sampled_from((0, 0, 1, 2)),
+        after_s=st.sampled_from((0.0, 5.0, 100.0)),
+        late=st.booleans(),
     )
-    def restarted(self, orderly: bool, present: int, after_s: float) -> None:
-        """After a stop or a crash, perhaps with other settings."""
-        self.world.restarts(orderly=orderly, present=present, after_s=after_s)
+    def restarted(self, orderly: bool, present: int, after_s: float, late: bool) -> None:
+        """After a stop or a crash, perhaps with other settings, or a disk that hangs."""
+        self.world.restarts(orderly=orderly, present=present, after_s=after_s, late=late)
+
+    @rule()
+    def disk_answers(self) -> None:
+        """What was kept is taken up late."""
+        self.world.recalls()
 
     @rule(state=st.sampled_from((ClockState.SYNCHRONISED, ClockState.HOLDOVER, ClockState.UNSET)))
     def clock_is(self, state: ClockState) -> None:

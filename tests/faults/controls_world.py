@@ -10,61 +10,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contract.events import AlarmCleared, AlarmRaised, ControlAction, ControlChanged, Holder
+from edge.controls.settings import Control
 from edge.newest import Newest
 from edge.rules.effects import Answer, Emit, RuleEffect, Switch, Withdraw
 from edge.settings import Ref, ref
 from tests.edge.controls.bench import Bench
-
-SELF_OFF_S, STALE_S = 20.0, 12.0
-STEP_S_MAX, PROOF_S = 3.0, 5.0
-SLACK_S = 2 * STEP_S_MAX + 2.0
-"""Two looks, and what the device's timer may be set beyond the end."""
-RETRY_S = 2 * STEP_S_MAX + 10.0
-"""So long after a command that was lost an output may not be as it should: it is told again."""
-FROST = {"point": "sensor/cold", "at_or_below": 2.0, "reason": "frost"}
-DOOR = {"point": "sensor/door", "equals": True, "reason": "door open"}
-_OFF: dict[str, Any] = {
-    "fail_state": "off",
-    "self_off_s": SELF_OFF_S,
-    "stale_s": STALE_S,
-    "inhibits": [FROST, DOOR],
-}
-_DUST: dict[str, Any] = {
-    "start": {"point": "sensor/dust", "above": 150.0},
-    "stop": {"point": "sensor/dust", "below": 120.0},
-}
-_LEVEL: dict[str, Any] = {
-    "start": {"point": "sensor/level", "above": 5.0},
-    "stop": {"point": "sensor/level", "below": 2.0},
-}
-SPRAY = _OFF | _DUST | {
-    "name": "spray",
-    "output": "relay/spray",
-    "longest_run_s": 60.0,
-    "shortest_rest_s": 10.0,
-    "runs_per_day_max": 300,
-    "group": "water",
-    "proves": {"point": "sensor/pressure", "above": 1.0, "within_s": 15.0, "runs_without_max": 5},
-}  # fmt: skip
-PUMPS = _OFF | _LEVEL | {
-    "name": "pumps",
-    "output": "relay/pump_1",
-    "longest_run_s": 90.0,
-    "group": "water",
-    "lag": {"output": "relay/pump_2", "start": {"point": "sensor/level", "above": 8.0}},
-}  # fmt: skip
-VALVE = _OFF | {"name": "valve", "output": "relay/valve", "longest_run_s": 40.0}
-STORM = _LEVEL | {"name": "storm", "output": "relay/storm", "fail_state": "on", "stale_s": STALE_S}
-LIGHT = _DUST | {"name": "light", "output": "relay/light", "fail_state": "hold", "stale_s": STALE_S}
-SETTINGS: tuple[tuple[dict[str, Any], ...], ...] = (
-    (SPRAY, PUMPS, VALVE, STORM, LIGHT),
-    (SPRAY | {"output": "relay/moved"}, PUMPS | {"lag": None}, VALVE | {"name": "drain"}, LIGHT),
+from tests.faults.controls_expected import Expected
+from tests.faults.controls_site import (
+    ALL,
+    DEPTH_MAX,
+    LASTS_S,
+    LEFT_S,
+    PROOF_S,
+    RETRY_S,
+    SELF_OFF_S,
+    SETTINGS,
+    SLACK_S,
+    STALE_S,
 )
-"""Of the second, controls have moved, lost an output, another name, or are gone."""
-LEFT_S = 30.0 + PROOF_S + SLACK_S
-"""So long after new settings an output may be on that has no control any more, and nobody is told."""
-ALL = ("spray", "moved", "pump_1", "pump_2", "valve", "storm", "light")
-OPENS = (ControlAction.STARTED,)
 
 
 @dataclass
@@ -112,6 +75,10 @@ class Watch:
     """Ids of those that are active."""
     run: str = ""
     """The cause of the run that is under way by the record."""
+    left_on: bool = False
+    """It was on under settings by which it stays so, without its timer: until it is seen off."""
+    recalled_until_s: tuple[float, float] = (-1, -1)
+    """``off_until_s`` and ``local_until_s`` that the process does not know yet."""
 
 
 class World(Bench):
@@ -123,10 +90,17 @@ class World(Bench):
         self.tally = Tally()
         self.watches = {Ref("relay", name): Watch() for name in ALL}
         self.values = {"dust": 100.0, "level": 1.0, "cold": 10.0, "door": False, "pressure": 2.0}
+        self.values |= {"current": 2.0, "sump": 3.0}
         self.good_s = dict.fromkeys(self.values, -1e9)
         self.measured = dict(self.values)
         """What was read last."""
+        self.door_s, self.door_from_s = -1e9, 1e9
+        """When the door was seen open last, and since when it is seen without a hole."""
         self.sensors_answer = True
+        self.expected = Expected()
+        self._depth = 0
+        self.owed: Any = None
+        """What was kept, and is not recalled yet: the disk hangs."""
         self.disk_takes_s = 0.0
         """So long a start waits for its record, as in edge.gateway."""
         self.waiting: list[tuple[float, Switch]] = []
@@ -179,9 +153,14 @@ class World(Bench):
                         continue
                     switches.append(effect)
                     self._sent(effect)
-        if events:
+        if events and self.owed is None:
             self.kept = json.loads(json.dumps(self.engine.remembered()))
+        if self._depth > DEPTH_MAX:
+            self.tally.found("chatter", f"{self.now_s:.1f} s: {effects[0]}")
+            return
+        self._depth += 1
         self._read_back(switches)
+        self._depth -= 1
 
     def look(self) -> None:
         """Read some of it: whatever the line gives."""
@@ -191,6 +170,10 @@ class World(Bench):
         }
         for name, value in readings.items():
             if value is not None:
+                if name == "door":
+                    hole = self.now_s - self.good_s[name] > STALE_S + 0.01
+                    self.door_from_s = self.now_s if hole else self.door_from_s
+                    self.door_s = self.now_s if value else self.door_s
                 self.good_s[name], self.measured[name] = self.now_s, value
         samples = [self._sample("sensor", name, value) for name, value in readings.items()]
         samples += [
@@ -229,7 +212,7 @@ class World(Bench):
     def holds(self, name: str, *, by: Holder, on: bool, for_s: float, command: str = "") -> None:
         """Somebody holds an output by hand; ``command`` is the id of the centre's."""
         at = Ref("relay", name)
-        watch, there = self.watches[at], at in self._declared
+        watch, there = self.watches[at], at in self.declared
         until_ms = self.now.wall_ms + round(for_s * 1000)
         if command and there:
             self.unanswered[command] = self.now_s
@@ -250,8 +233,12 @@ class World(Bench):
             watch.off_until_s = watch.local_until_s = -1
             watch.left_s = float("inf")
 
-    def restarts(self, *, orderly: bool, present: int, after_s: float) -> None:
-        """Another process: after an orderly stop or a crash, perhaps with other settings."""
+    def restarts(self, *, orderly: bool, present: int, after_s: float, late: bool = False) -> None:
+        """Another process: after an orderly stop or a crash, perhaps with other settings.
+
+        ``late``: its disk hangs, and what was kept comes with ``recalls``, or before the next restart.
+        """
+        self.recalls()
         self.tally.restarts += 1
         if orderly:
             self.do(self.engine.shut_down(self.now))
@@ -261,28 +248,57 @@ class World(Bench):
                 self.look()
                 self._mark()
             self.kept = json.loads(json.dumps(self.engine.remembered()))
+        for at, watch in self.watches.items():
+            if not self.fails_off(at) and watch.on_since_s is not None:
+                watch.left_on = True
         self.present, self.newest = present, Newest()
         self.waiting.clear()
         self.unanswered.clear()
         fresh = Bench(*SETTINGS[self.present], first_id=next(self._numbers))
         self.settings, self.engine, self._numbers = fresh.settings, fresh.engine, fresh._numbers
         self._all_relays()
-        self.now_s += after_s
+        self.now_s += after_s + 0.001  # nothing that was measured before is known now
         self._mark()
         for at, watch in self.watches.items():
             watch.theirs = watch.locked
-            watch.left_s = min(watch.left_s, self.now_s) if self._is_left(at) else float("inf")
-            if at not in self._declared or not orderly:
+            if watch.left_on:
+                watch.on_since_s = self.now_s
+            if at not in self.declared or not orderly:
                 watch.unclear_until_s = max(watch.unclear_until_s, self.now_s + RETRY_S)
-            if at not in self._declared or not self._held_off(at):
+            if at not in self.declared or not self._held_off(at):
                 watch.off_until_s = watch.local_until_s = -1
             watch.stopped_s -= max(0, self.wall_ms_ahead - watch.stopped_ahead_ms) / 1000
             watch.stopped_ahead_ms = self.wall_ms_ahead
             left_s = (watch.until_ms - self.now.wall_ms) / 1000
             watch.off_until_s = self.now_s + left_s if watch.off_until_s > 0 else -1
             watch.local_until_s = self.now_s + left_s if watch.local_until_s > 0 else -1
+        self.expected.restarted()
+        self.owed = self.kept
+        self.do(self.engine.recall_locks(self.owed.get("locks", {}), self.now))
+        if not late:
+            self.recalls()
+            return
+        for watch in self.watches.values():
+            watch.recalled_until_s = watch.off_until_s, watch.local_until_s
+            watch.run, watch.off_until_s, watch.local_until_s = "", -1, -1
+
+    def recalls(self) -> None:
+        """The disk answers again: what was kept is taken up, where nobody has said anything since."""
+        if self.owed is None:
+            return
+        for at, (_, output) in self.engine.desk.outputs.items():
+            watch, (off_s, local_s) = self.watches[at], self.watches[at].recalled_until_s
+            left_s = (watch.until_ms - self.now.wall_ms) / 1000
+            if off_s > 0 and not output.heard and output.lock is None:
+                watch.off_until_s = self.now_s + left_s
+                watch.local_until_s = self.now_s + left_s if local_s > 0 else -1
+        for at, watch in self.watches.items():
+            watch.recalled_until_s = -1, -1
+            watch.left_s = min(watch.left_s, self.now_s) if self._is_left(at) else float("inf")
         self.started_s = self.now_s
-        self.do(self.engine.recall(self.kept, self.now))
+        owed, self.owed = self.owed, None
+        self.do(self.engine.recall(owed, self.now))
+        self.kept = json.loads(json.dumps(self.engine.remembered()))
 
     def _held_off(self, at: Ref) -> bool:
         """Say whether it was kept that somebody holds the output off, under the control that has it now."""
@@ -290,15 +306,29 @@ class World(Bench):
         state = self.kept.get("controls", {}).get(owner, {}).get("outputs", {}).get(str(at), {})
         return "manual" in state and not state["manual"][0]
 
+    def control_of(self, at: Ref) -> Control | None:
+        """Return the control that the output has, by the settings."""
+        return next((each for each in self.settings.controls if str(at) in each.outputs), None)
+
+    def fails_off(self, at: Ref) -> bool:
+        """Say whether the output has a control by which it fails off."""
+        control = self.control_of(at)
+        return control is not None and control.fails_off
+
     def _is_left(self, at: Ref) -> bool:
         """Say whether it was kept that an output may be on which failed off and has no control now."""
-        if at in self._declared or at.point in ("storm", "light"):
+        if at in self.declared:
             return False
-        states = (each.get("outputs", {}) for each in self.kept.get("controls", {}).values())
-        return any({"run", "left", "alarm"} & state.get(str(at), {}).keys() for state in states)
+        for each in self.kept.get("controls", {}).values():
+            state = each.get("outputs", {}).get(str(at), {})
+            began = state["run"][4] if "run" in state else each.get("fail_state", "off")
+            if "left" in state or ({"run", "alarm"} & state.keys() and began == "off"):
+                return True
+        return False
 
     @property
-    def _declared(self) -> set[Ref]:
+    def declared(self) -> set[Ref]:
+        """Every output of the settings."""
         return {ref(name) for control in self.settings.controls for name in control.outputs}
 
     def _all_relays(self) -> None:
@@ -314,6 +344,8 @@ class World(Bench):
     def _recorded(self, event: ControlChanged) -> None:
         """Follow the runs by the record alone."""
         at, watch = Ref(event.device, event.point), self.watches[Ref(event.device, event.point)]
+        for what, where in self.expected.of(event, self):
+            self.tally.found(what, f"{self.now_s:.1f} s: {where}")
         if event.action in (ControlAction.STARTED, ControlAction.STOPPED):
             self.causes[event.action, event.cause] += 1
             if self.causes[event.action, event.cause] > 1:
@@ -325,7 +357,9 @@ class World(Bench):
                     "run_in_a_run", f"{self.now_s:.1f} s: {at} of {event.control}: {event.reason}"
                 )
             control = next((each for each in self.settings.controls if each.name == event.control), None)
-            if control and self.now_s - watch.stopped_s < control.shortest_rest_s - 0.01:
+            unheeded = taken_over or "gateway is stopping" in event.reason or self.owed is not None
+            rested_s = float("inf") if unheeded else self.now_s - watch.stopped_s
+            if control and rested_s < control.shortest_rest_s - 0.01:
                 self.tally.found(
                     "without_rest", f"{self.now_s:.1f} s: {at}, off since {watch.stopped_s:.1f} s"
                 )
@@ -352,7 +386,7 @@ class World(Bench):
         )
         if switch.on is not (bool(watch.run) and not (ends and not switch.on)):
             self.tally.found("not_in_the_audit", where)
-        if switch.on and self._must_be_off(at):
+        if switch.on and self.fails_off(at) and self.must_be_off(at):
             self.tally.found("on_while_inhibited", f"{where} ordered")
 
     def _recorded_by_now(self) -> None:
@@ -379,9 +413,9 @@ class World(Bench):
         where = f"{self.now_s:.1f} s: {at} {'on' if switch.on else 'off'}"
         if switch.on and watch.locked:
             self.tally.found("against_precedence", f"{where} under lock")
-        if watch.locked and at not in self._declared:
+        if watch.locked and at not in self.declared:
             self.tally.found("against_precedence", f"{where} under lock, and no control has it")
-        if switch.on and watch.off_until_s > self.now_s:
+        if switch.on and watch.off_until_s > self.now_s + 0.01:
             self.tally.found("against_precedence", f"{where}, and somebody holds it off")
         if self.answers and self.takes():
             self.relays[at].take(switch, self.now_s)
@@ -389,17 +423,21 @@ class World(Bench):
         else:
             watch.unclear_until_s = self.now_s + RETRY_S
 
-    def _must_be_off(self, at: Ref) -> bool:
+    def must_be_off(self, at: Ref, *, unless_unknown: bool = False) -> bool:
         """Say whether an inhibit of it holds by what was measured, or is unknown."""
         control = next((each for each in self.settings.controls if str(at) in each.outputs), None)
         if control is None or not control.inhibits:
             return False
-        for name in ("cold", "door"):
+        lasts = any(each.lasts_s for each in control.inhibits)
+        since_s = self.door_s if unless_unknown else max(self.door_s, self.door_from_s)
+        if lasts and self.now_s - since_s < LASTS_S - 0.01:
+            return True
+        for name in ("cold", "door") if lasts else ("cold",):
             value = self.measured[name]
             fresh = self.good_s[name] == self.now_s
             if fresh and value is not None and (value <= 2.0 if name == "cold" else value):
                 return True
-            if self.now_s - self.good_s[name] > STALE_S + 0.01:
+            if self.now_s - self.good_s[name] > STALE_S + 0.01 and not unless_unknown:
                 return True
         return False
 
@@ -409,13 +447,18 @@ class World(Bench):
             watch, on = self.watches[at], relay.reads(self.now_s)
             watch.on_since_s = (self.now_s if watch.on_since_s is None else watch.on_since_s) if on else None
 
-    def judge(self) -> None:
-        """Look at the board itself, and at who waits for an answer."""
-        self._mark()
+    def _judge_answers(self) -> None:
         for command, since_s in list(self.unanswered.items()):
             if self.now_s - since_s > PROOF_S + SLACK_S:
                 self.tally.found("unanswered", f"{self.now_s:.1f} s: {command} of {since_s:.1f} s")
                 del self.unanswered[command]
+
+    def judge(self) -> None:
+        """Look at the board itself, and at who waits for an answer."""
+        self._mark()
+        for what, where in self.expected.inside(self):
+            self.tally.found(what, f"{self.now_s:.1f} s: {where}")
+        self._judge_answers()
         for at, relay in self.relays.items():
             watch, on = self.watches[at], relay.reads(self.now_s)
             control = next((each for each in self.settings.controls if str(at) in each.outputs), None)
@@ -424,17 +467,25 @@ class World(Bench):
             if relay.welded or watch.theirs:
                 watch.stuck_s = self.now_s
             left_for_s = self.now_s - max(watch.left_s, self.started_s)
-            if on and left_for_s > LEFT_S and not watch.locked and not watch.alarms:
+            told = watch.locked or watch.alarms or self.owed is not None
+            if on and left_for_s > LEFT_S and not told:
                 self.tally.found(
                     "left_on", f"{self.now_s:.1f} s: {at}, without control since {watch.left_s:.1f} s"
                 )
-            if control is None or not control.fails_off or not on or watch.on_since_s is None:
+            watch.left_on = watch.left_on and on
+            if watch.on_since_s is None:
+                continue
+            if control is None or not control.fails_off:
+                watch.on_since_s = self.now_s
+                continue
+            if watch.left_on and (watch.locked or not self.answers):
+                watch.on_since_s = self.now_s  # nobody can, or may, switch it off
                 continue
             where = f"{self.now_s:.1f} s: {at} on since {watch.on_since_s:.1f} s"
             longest_s = control.longest_run_s or 0.0
             if self.now_s - max(watch.on_since_s, watch.stuck_s) > longest_s + SELF_OFF_S + SLACK_S:
                 self.tally.found("longer_than_the_longest", where)
-            if self.now_s > watch.unclear_until_s and self._must_be_off(at):
+            if self.now_s > watch.unclear_until_s and self.must_be_off(at):
                 self.tally.found("on_while_inhibited", where)
             if self.now_s > watch.unclear_until_s and watch.locked:
                 self.tally.found("against_precedence", f"{where}, and locked")

@@ -1,7 +1,6 @@
 """The wheel, installed outside the tree: it holds what a cabinet needs, and nothing of the centre."""
 
 import os
-import re
 import subprocess
 import sys
 import tomllib
@@ -9,12 +8,11 @@ import zipfile
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import Parser
-from importlib import metadata
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+
+from tools.locked import entries, needed
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
@@ -59,36 +57,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Wheel:
     return Wheel(path, names, Parser().parsestr(text))
 
 
-def needed(requirements: list[str], extras: set[str], found: set[str]) -> set[str]:
-    """Add to ``found`` the names of all packages that requirements with these extras bring, and return it.
-
-    What a package itself requires is asked of its installed metadata, which is the lock's version.
-    """
-    for requirement in map(Requirement, requirements):
-        name = canonicalize_name(requirement.name)
-        wanted = requirement.marker is None or any(
-            requirement.marker.evaluate({"extra": extra}) for extra in extras or {""}
-        )
-        if wanted and (name not in found or requirement.extras):
-            found.add(name)
-            needed(metadata.requires(name) or [], requirement.extras, found)
-    return found
-
-
-def locked() -> dict[str, str]:
-    """Return the entries of the lock file, with their hashes, by package name."""
-    entries = re.split(r"\n(?=[a-z0-9])", (ROOT / "requirements.lock").read_text())
-    return {canonicalize_name(entry.split("==")[0]): entry for entry in entries}
-
-
 @pytest.fixture(scope="module")
 def cabinet(wheel: Wheel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the wheel with [edge] into a fresh environment outside the tree; return its bin folder."""
     folder = tmp_path_factory.mktemp("cabinet")
     run(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder)
     names = sorted(needed(wheel.metadata.get_all("Requires-Dist", []), {"edge"}, set()))
-    entries = locked()
-    (folder / "edge.lock").write_text("\n".join(entries[name].rstrip() for name in names) + "\n")
+    locked = entries()
+    (folder / "edge.lock").write_text("\n".join(locked[name] for name in names) + "\n")
     pip: list[str | Path] = [
         sys.executable,
         "-m",

@@ -9,7 +9,8 @@ from device_profiles.codec import Reading
 from device_profiles.schema import Profile
 from edge.drivers.identification import identify
 from edge.lines.line import Line
-from edge.lines.serial_port import SerialLine, SerialSettings
+from edge.lines.port import SerialSettings
+from edge.lines.serial_port import SerialLine
 from edge.lines.tcp import TcpLine as OurTcpLine
 from edge.lines.timing import Timing
 from simulators.bus import Bus

@@ -4,13 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.systemd.analyzing import ANALYZE, complaints, exposure
+
 ROOT = Path(__file__).parents[2]
 UNITS = {path.stem: path for path in sorted((ROOT / "systemd").glob("*.service"))}
+EXPOSURE_MAX = {"gengfu-edge": 1.5, "gengfu-collector": 2.0}
+"""What ``systemd-analyze security`` may find at most; a service without any of it has 9.6."""
 HARDENED = {
     "AmbientCapabilities": [""],
     "CapabilityBoundingSet": [""],
     "DevicePolicy": ["closed"],
-    "DynamicUser": ["yes"],
     "LockPersonality": ["yes"],
     "MemoryDenyWriteExecute": ["yes"],
     "NoNewPrivileges": ["yes"],
@@ -63,18 +66,30 @@ def test_there_is_a_unit_for_each_house() -> None:
 
 
 @each_unit
-def test_a_unit_runs_its_command_and_is_restarted_for_ever(path: Path) -> None:
-    """Type=exec, because the daemon does not notify."""
+def test_a_unit_runs_its_command_is_watched_and_is_restarted_for_ever(path: Path) -> None:
+    """It tells by sd_notify when it is at work, and its watchdog is fed within a minute."""
     unit = sections(path)
     house = path.stem.removeprefix("gengfu-")
+    service = unit["Service"]
     assert set(unit) == {"Unit", "Service", "Install"}
-    assert unit["Service"]["Type"] == ["exec"]
-    assert unit["Service"]["ExecStart"] == [
-        f"/opt/gengfu/bin/gengfu {house} run --settings /etc/gengfu/{house}.toml"
+    assert service["Type"] == ["notify"]
+    assert service["NotifyAccess"] == ["main"]
+    assert service["WatchdogSec"] == ["60"]
+    assert "TimeoutStartSec" in service
+    assert service["ExecStart"] == [
+        f"/opt/gengfu/current/bin/gengfu {house} run --settings /etc/gengfu/{house}.toml"
     ]
-    assert unit["Service"]["Restart"] == ["always"]
+    assert service["Restart"] == ["always"]
     assert unit["Unit"]["StartLimitIntervalSec"] == ["0"]
-    assert unit["Service"]["StateDirectory"] == unit["Service"]["User"] == [path.stem]
+    assert service["User"] == service["Group"] == ["gengfu"]
+    assert service["StateDirectory"] == [f"gengfu/{house}"]
+
+
+def test_a_gateway_starts_behind_the_guard_of_its_releases() -> None:
+    """With full rights, outside of any release, and where it fails the gateway starts all the same."""
+    service = sections(UNITS["gengfu-edge"])["Service"]
+    assert service["ExecStartPre"] == ["-+/usr/lib/gengfu/releases guard"]
+    assert "ExecStartPre" not in sections(UNITS["gengfu-collector"])["Service"]
 
 
 @each_unit
@@ -82,6 +97,28 @@ def test_a_unit_is_hardened(path: Path) -> None:
     """Each directive exactly as listed, so that dropping one is a decision."""
     service = sections(path)["Service"]
     assert {name: service.get(name) for name in HARDENED} == HARDENED
+
+
+@pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not on this machine (Debian: systemd)")
+@each_unit
+def test_systemd_finds_little_that_a_unit_exposes(path: Path, tmp_path: Path) -> None:
+    """By its own figure; without its user and its filter a unit exposes more: they are looked at."""
+    assert exposure(path) <= EXPOSURE_MAX[path.stem]
+    lines = path.read_text().splitlines(keepends=True)
+    weakened = tmp_path / path.name
+    weakened.write_text("".join(line for line in lines if not line.startswith(("SystemCallFilter", "User="))))
+    assert exposure(weakened) > EXPOSURE_MAX[path.stem]
+
+
+@pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not on this machine (Debian: systemd)")
+@each_unit
+def test_systemd_understands_every_line_of_a_unit(path: Path, tmp_path: Path) -> None:
+    """Misspelt directives and values are warned of, and ignored by it: a protection that is not there."""
+    assert complaints(path, tmp_path) == []
+    broken = path.read_text().replace("ProtectHome=yes", "ProtectHome=perhaps")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / path.name).write_text(broken)
+    assert complaints(tmp_path / "broken" / path.name, tmp_path) != []
 
 
 @each_unit

@@ -20,6 +20,7 @@ from collector.alarms.timing import Timers
 from collector.alarms.transitions import Happening
 from collector.database import Database
 from collector.people.roles import Actor, Role
+from collector.postgresql import Postgresql
 from collector.tables import audit, devices, gateways
 from contract.events import AlarmCleared, Priority
 from contract.samples import ClockState
@@ -56,7 +57,7 @@ def alarm(number: int, **changes: Any) -> Alarm:
 class Room:
     """Alarms from their book to their timers, over one file."""
 
-    path: Path
+    path: Path | Postgresql
     settings: AlarmSettings = SETTINGS
     now_ms: int = NOW_MS
     number: int = 0
@@ -146,7 +147,7 @@ class Room:
 
 
 @contextmanager
-def opened(path: Path, settings: AlarmSettings = SETTINGS) -> Iterator[Room]:
+def opened(path: Path | Postgresql, settings: AlarmSettings = SETTINGS) -> Iterator[Room]:
     """Open a room in a file."""
     room = Room(path, settings)
     room.open()

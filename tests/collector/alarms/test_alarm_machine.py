@@ -426,10 +426,11 @@ def _copy(model: Model) -> Model:
 @pytest.fixture
 def machine(tmp_path: Path) -> type[AlarmMachine]:
     """Give the machine a database that is made already."""
-    room = Room(tmp_path / "template.db")
+    template = tmp_path / "template.db"
+    room = Room(template)
     room.open()
     room.database.close()
-    AlarmMachine.template = room.path
+    AlarmMachine.template = template
     AlarmMachine.walked = set()
     return AlarmMachine
 

@@ -1,7 +1,7 @@
 """What the tests of cases make: alarms, people and time on a database in memory, and no centre around it."""
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -169,6 +169,15 @@ class Rig:
         """Have an alarm return to normal."""
         event = AlarmCleared(f"{number:032x}", self.now_ms, "burst", "main-pressure", "pressure", 180.0)
         self.alarms.take(self.db, [Ended(gateway, event, self.now_ms)])
+        self.db.commit()
+
+    def together(self, raised: Mapping[int, dict[str, Any]], cleared: Collection[int]) -> None:
+        """Have alarms become active, and some of them return to normal, all of it told at once."""
+        told: list[Alarm | Ended] = [self.alarm(number, **changes) for number, changes in raised.items()]
+        for number in cleared:
+            event = AlarmCleared(f"{number:032x}", self.now_ms, "burst", "main-pressure", "pressure", 180.0)
+            told.append(Ended("gw-1", event, self.now_ms))
+        self.alarms.take(self.db, told)
         self.db.commit()
 
     def step(self, step: Step, actor: Actor = CHIEF, case_id: str = "", **told: Any) -> Taken:

@@ -76,6 +76,20 @@ class Problems(RuleBasedStateMachine):
         self.active[self.count] = told
         self.told.append((self.count, told))
 
+    @rule(places=st.lists(st.sampled_from(PLACES), min_size=2, max_size=6), over=st.integers(0, 6))
+    def together(self, places: list[dict[str, Any]], over: int) -> None:
+        """Several become active at once, and the oldest that are return to normal with them."""
+        raised = {}
+        for place in places:
+            self.count += 1
+            raised[self.count] = place | {"raised_ms": self.rig.now_ms, "received_ms": self.rig.now_ms}
+        self.active |= raised
+        self.told += raised.items()
+        cleared = sorted(self.active)[:over]
+        self.rig.together(raised, cleared)
+        for number in cleared:
+            del self.active[number]
+
     @rule(data=st.data())
     def normal(self, data: st.DataObject | Random) -> None:
         """One returns to normal."""
@@ -182,6 +196,14 @@ class Problems(RuleBasedStateMachine):
             assert case.closed_ms is None or case.recheck_ms is not None or case.stage == Stage.VOIDED
 
     @invariant()
+    def nothing_settles_over_an_active_alarm(self) -> None:
+        """Whatever ended last."""
+        if not hasattr(self, "rig"):
+            return
+        active = {row.case_id for row in self.rig.rows(alarms) if row.cleared_ms is None}
+        assert not [row.id for row in self.rig.rows(cases) if row.settles_ms and row.id in active]
+
+    @invariant()
     def lives_are_whole(self) -> None:
         """Every case has its stages from 1, its first message, and its problem knows the newest."""
         if not hasattr(self, "rig"):
@@ -207,6 +229,7 @@ TestProblems = Problems.TestCase
 
 ACTIONS = {
     Problems.alarm: 8,
+    Problems.together: 3,
     Problems.normal: 6,
     Problems.wait: 5,
     Problems.person: 6,
@@ -224,6 +247,7 @@ def acted(street: Problems, action: Any, random: Random) -> None:
     """Do one thing on the street, as the seed says."""
     arguments: dict[Any, tuple[Any, ...]] = {
         Problems.alarm: (random.choice(PLACES), random.random() < 0.5),
+        Problems.together: (random.choices(PLACES, k=random.randint(2, 6)), random.randint(0, 6)),
         Problems.wait: (random.choice([0, 1, 5, 31, 61, 1500]),),
         Problems.person: (random, random.choice(STEPS), random.random() < 0.3),
         Problems.correlate: (random.choice([None, "1" * 32, "2" * 32]),),
@@ -244,5 +268,6 @@ def test_long_days_on_the_street_by_seed(first: int) -> None:
             acted(street, random.choices(list(ACTIONS), list(ACTIONS.values()))[0], random)
             street.one_open_case_for_each_problem()
             street.every_active_alarm_has_a_case_or_a_reason()
+            street.nothing_settles_over_an_active_alarm()
             street.lives_are_whole()
         street.rig.db.close()

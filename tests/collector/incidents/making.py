@@ -1,5 +1,6 @@
 """What the tests of incidents make: alarms, told to the book of a standing centre."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -66,13 +67,21 @@ def raise_(collector: Collector, *alarms: Alarm) -> None:
         collector.state.write_now(partial(collector.rooms.alarm_book.take, told=[each]))
 
 
+def end(alarm: Alarm, at_ms: int) -> Ended:
+    """Return an alarm's return to normal."""
+    event = AlarmCleared(alarm.id, at_ms, alarm.rule, alarm.device, alarm.point)
+    return Ended(alarm.gateway, event, at_ms)
+
+
 def clear(collector: Collector, *alarms: Alarm, at_ms: int = NOW_MS + 60_000) -> None:
     """Tell the centre's book that they returned to normal."""
     for each in alarms:
-        event = AlarmCleared(each.id, at_ms, each.rule, each.device, each.point)
-        collector.state.write_now(
-            partial(collector.rooms.alarm_book.take, told=[Ended(each.gateway, event, at_ms)])
-        )
+        tell(collector, [end(each, at_ms)])
+
+
+def tell(collector: Collector, told: Sequence[Alarm | Ended]) -> None:
+    """Tell the centre's book of all that happened at once."""
+    collector.state.write_now(partial(collector.rooms.alarm_book.take, told=told))
 
 
 def found(collector: Collector) -> list[Any]:

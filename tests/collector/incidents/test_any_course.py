@@ -9,21 +9,25 @@ from hypothesis import settings as tried
 from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, select
 
+from collector.alarms.book import Ended
+from collector.alarms.happening import Alarm
 from collector.alarms.tables import conditions
 from collector.incidents.tables import incident_candidates, incident_members, incidents
 from collector.service import Collector
 from collector.tables import alarms
 from contract.events import Priority
-from tests.collector.incidents.making import WIDE, alarm, clear, raise_
+from tests.collector.incidents.making import WIDE, alarm, end, raise_, tell
 from tests.collector.making import NOW_MS, Clock, settings, standing
 
-Step = tuple[str, int, Priority, int]
+Step = tuple[str, int, Priority, int, bool]
+"""The last: what follows is told with it."""
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["raise", "raise", "raise", "clear", "again", "close", "acknowledge"]),
         st.integers(1, 6),
         st.sampled_from([Priority.LOW, Priority.HIGH, Priority.HIGHEST]),
         st.integers(0, 40_000),
+        st.booleans(),
     ),
     max_size=25,
 )
@@ -52,17 +56,22 @@ def emptied(connection: Connection) -> None:
 def check(collector: Collector, clock: Clock, steps: Sequence[Step]) -> None:
     """Play a course from an empty table on, and compare."""
     collector.state.write_now(emptied)
-    told, active = [], {}
+    told: list[Alarm] = []
+    active: dict[int, Alarm] = {}
+    waiting: list[Alarm | Ended] = []
     clock.now_ms = NOW_MS
-    for count, (what, number, priority, later_ms) in enumerate(steps):
+    for count, (what, number, priority, later_ms, goes_on) in enumerate(steps):
         clock.now_ms += later_ms
+        if what in ("again", "close"):
+            tell(collector, waiting)
+            waiting = []
         if what == "raise":
             times = {"raised_ms": clock.now_ms, "received_ms": clock.now_ms}
             told.append(alarm(number, id=f"{count + 1:032x}", priority=priority, **times))
-            raise_(collector, told[-1])
+            waiting.append(told[-1])
             active[number] = told[-1]
         elif what == "clear" and number in active:
-            clear(collector, active.pop(number), at_ms=clock.now_ms)
+            waiting.append(end(active.pop(number), clock.now_ms))
         elif what == "again":
             raise_(collector, *told)
         elif what == "close":
@@ -70,6 +79,10 @@ def check(collector: Collector, clock: Clock, steps: Sequence[Step]) -> None:
             collector.state.write_now(
                 lambda db: collector.rooms.incident_book.close_idle(db, now_ms=clock.now_ms, count_max=99)
             )
+        if not goes_on:
+            tell(collector, waiting)
+            waiting = []
+    tell(collector, waiting)
     compare(collector, [each.id for each in told])
 
 

@@ -49,13 +49,16 @@ def centre(
         yield collector
 
 
-def asked(collector: Collector, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+def asked(
+    collector: Collector, method: str, path: str, body: Any = None, language: str = "en"
+) -> tuple[int, Any]:
     """Ask the interface."""
+    headers = {"Accept-Language": language}
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app=collector.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            return await client.request(method, f"/api/v1/platforms{path}", json=body)
+            return await client.request(method, f"/api/v1/platforms{path}", json=body, headers=headers)
 
     answer = asyncio.run(ask())
     return answer.status_code, answer.json()
@@ -92,8 +95,14 @@ def test_a_person_sees_why_and_decides_once(tmp_path: Path) -> None:
         told = {"decision": "taken", "number": "CP-7", "note": "seen there"}
         code, message = asked(collector, "POST", f"/waiting/{first.row}/resolve", told)
         assert (code, message["state"]) == (200, "done")
-        assert asked(collector, "POST", f"/waiting/{first.row}/resolve", told)[0] == 409
-        assert asked(collector, "POST", "/waiting/999/resolve", told)[0] == 404
+        for path, code, words in (
+            (f"/waiting/{first.row}/resolve", 409, {"en": "waits for nobody: it is done", "zh": "已送达"}),
+            ("/waiting/999/resolve", 404, {"en": "there is no message 999", "zh": "没有消息 999"}),
+            ("/nowhere/callback", 404, {"en": "no platform 'nowhere'", "zh": "没有名为 'nowhere'"}),
+        ):
+            for language, said in words.items():
+                refused = asked(collector, "POST", path, told, language)
+                assert (refused[0], said in refused[1]["detail"]) == (code, True), refused
         assert asked(collector, "POST", f"/waiting/{second.row}/resolve", {"decision": "maybe"})[0] == 422
         code, message = asked(collector, "POST", f"/waiting/{second.row}/resolve", {"decision": "send_again"})
         assert (message["state"], message["attempts"], message["perhaps"]) == ("waiting", 0, False)

@@ -12,8 +12,9 @@ from edge.drivers.modbus_pdu import write_request
 from edge.lines.ascii_mode import Ascii, lrc
 from edge.lines.framing import Frame
 from edge.lines.line import LineError, Request
+from edge.lines.port import SerialSettings
 from edge.lines.rtu import Rtu
-from edge.lines.serial_port import SerialLine, SerialSettings
+from edge.lines.serial_port import SerialLine
 from edge.lines.timing import Timing
 from edge.lines.virtual import VirtualLine
 from simulators.addressed import addressed_bus, values_at

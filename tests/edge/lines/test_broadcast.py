@@ -15,8 +15,9 @@ from edge.lines.crc import framed
 from edge.lines.framing import Framing
 from edge.lines.line import BROADCAST, Line, LineError, Outcome, Request
 from edge.lines.machine import LineMachine
+from edge.lines.port import SerialSettings
 from edge.lines.rtu import Rtu
-from edge.lines.serial_port import SerialLine, SerialSettings
+from edge.lines.serial_port import SerialLine
 from edge.lines.steps import Action, Begin, Done, Pause, Received, Write, Wrote
 from edge.lines.stream import StreamLine
 from edge.lines.tcp import TcpLine

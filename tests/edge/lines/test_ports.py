@@ -9,8 +9,9 @@ import pytest
 
 from edge.lines.direction import Rts
 from edge.lines.line import Direction, LineError
-from edge.lines.ports import by_path, is_pty, latency_timer, lowered_latency_ms
-from edge.lines.serial_port import SerialLine, SerialSettings
+from edge.lines.port import SerialSettings
+from edge.lines.ports import by_path, is_pty, latency_timer, lowered_latency_ms, serial_ports
+from edge.lines.serial_port import SerialLine
 from edge.lines.timing import Timing
 from tests.edge.support import read_request
 
@@ -109,3 +110,22 @@ def test_a_port_that_cannot_turn_is_told_with_a_remedy(
     assert told in caplog.text
     os.close(master)
     os.close(slave)
+
+
+def test_all_serial_ports_are_found_by_place_and_only_those_with_hardware(tmp_path: Path) -> None:
+    """Drivers list more fixed ports than there are; adapters are called by their place."""
+    devices, ttys = tmp_path / "dev", tmp_path / "sys"
+    by_path = devices / "serial" / "by-path"
+    by_path.mkdir(parents=True)
+    for name, kind in (("ttyUSB0", None), ("ttyS0", "4"), ("ttyS1", "0"), ("tty7", None), ("ttyACM1", None)):
+        (devices / name).touch()
+        (ttys / name).mkdir(parents=True)
+        if kind is not None:
+            (ttys / name / "type").write_text(f"{kind}\n")
+        elif name != "tty7":
+            (ttys / name / "device").mkdir()
+    (by_path / "pci-0-port0").symlink_to(devices / "ttyUSB0")
+    assert serial_ports(by_path, ttys, devices) == sorted(
+        [str(devices / "ttyACM1"), str(devices / "ttyS0"), str(by_path / "pci-0-port0")]
+    )
+    assert serial_ports(tmp_path / "none", tmp_path / "none", devices) == []

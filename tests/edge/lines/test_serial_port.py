@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from edge.lines.line import LineError, Outcome
-from edge.lines.serial_port import QUEUED_REQUESTS_MAX, SerialLine, SerialSettings
+from edge.lines.port import SerialSettings
+from edge.lines.serial_port import QUEUED_REQUESTS_MAX, SerialLine
 from edge.lines.timing import Timing
 from simulators.addressed import addressed_bus, value_at, values_at
 from simulators.bus import Bus

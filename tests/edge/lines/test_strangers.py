@@ -21,7 +21,8 @@ from edge.drivers.identification import identify
 from edge.drivers.modbus import Device, ModbusDevice
 from edge.drivers.modbus_writes import broadcast
 from edge.lines.line import Line, LineError
-from edge.lines.serial_port import SerialLine, SerialSettings
+from edge.lines.port import SerialSettings
+from edge.lines.serial_port import SerialLine
 from edge.lines.tcp import TcpLine
 from edge.lines.timing import Timing
 from firmware_shims.catalogue import applied

@@ -1,0 +1,1 @@
+"""What the benchmark of commissioning, and its tests, are made of."""

@@ -1,0 +1,1 @@
+"""Commissioning: who is on the wire, what it is, and what is wrong with it."""
