@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+from cryptography import x509
 
 from contract.desired import DesiredKind
 from device_profiles.schema import Profile
 from edge import checks, kernel_time, line_report, link_report
 from edge.configuration import choosing
 from edge.desired.shelf import Shelf
+from edge.identity import folder as identity_folder
+from edge.identity.errors import IdentityError
+from edge.identity.folder import IdentityFolder
 from edge.lines.ports import by_path, lowered_latency_ms, serial_ports
 from edge.local import client
 from edge.local.words import Page, Refused, State, Watch
@@ -60,6 +64,7 @@ def parts(
     yield Part("now.json", lambda: _now(state))
     yield Part("profiles.json", lambda: _profiles(path))
     yield Part("desired.json", lambda: _desired(state))
+    yield Part("identity.json", lambda: certificate(state))
     yield Part("buffer.json", lambda: _buffer(state))
     yield Part("versions.json", _versions)
     yield Part("machine.json", lambda: _machine(state))
@@ -121,6 +126,24 @@ def desired_held(state: Path) -> dict[str, list[dict[str, object]]]:
             if it is not None
         ]
     return told
+
+
+def certificate(state: Path) -> dict[str, object] | None:
+    """Return what the gateway's certificate says, not its key; None where it was not enrolled; PartError."""
+    path = IdentityFolder(state / identity_folder.NAME).certificate
+    if not path.exists():
+        return None
+    try:
+        found = x509.load_pem_x509_certificates(identity_folder.read(path))[0]
+    except (IdentityError, ValueError, IndexError) as error:
+        raise PartError(f"{path}: {error}") from error
+    return {
+        "subject": found.subject.rfc4514_string(),
+        "issuer": found.issuer.rfc4514_string(),
+        "serial": f"{found.serial_number:x}",
+        "from_ms": round(found.not_valid_before_utc.timestamp() * 1000),
+        "until_ms": round(found.not_valid_after_utc.timestamp() * 1000),
+    }
 
 
 def _desired(state: Path) -> object:

@@ -10,6 +10,7 @@ from contract.names import NO_CONTROLS_PATTERN, TimeMs
 from contract.samples import ClockState, Quality, Value
 from edge import line_report, link_report
 from edge.commissioning.causes import Diagnosis
+from edge.commissioning.finds import FoundDevice
 from edge.commissioning.judging import Identified
 from edge.commissioning.scanning import Scan
 from edge.commissioning.symptoms import Symptom
@@ -159,12 +160,13 @@ class OwnPort(msgspec.Struct, frozen=True):
 
 
 class Going(msgspec.Struct, frozen=True, tag_field="told", tag="going"):
-    """Streamed: how far it is; ``rest_s`` is about."""
+    """Streamed: how far it is; ``rest_s`` is about. ``found`` is who was found just now."""
 
     asked: int
     took_s: float
     rest_s: float
     what: str
+    found: FoundDevice | None = None
 
 
 class Scanned(msgspec.Struct, frozen=True, tag_field="told", tag="scanned"):

@@ -10,6 +10,8 @@ from contract import batches
 from contract.events import Event
 from contract.topics import Lane
 from edge.buffer.store import Buffer
+from edge.local import client
+from edge.local.words import Page, Watch
 from edge.run import fresh_id
 from gengfu.demo.processes import Child
 from simulators import cabinet_file
@@ -27,7 +29,18 @@ name = "station"
 line = "rs485-1"
 unit_id = 1
 profile = "renke_dust"
-values = { pm10 = 100, temperature = 18.4, humidity = 40, wind_speed = 2.1 }
+[devices.values]
+wind_speed = 2.1
+wind_force = 2
+wind_sector = 3
+wind_direction = 137
+humidity = 40
+temperature = 18.4
+noise = 58.3
+pm2_5 = 61
+pm10 = 100
+tsp = 201
+pressure = 101.3
 [[devices]]
 name = "relays"
 line = "rs485-1"
@@ -123,6 +136,17 @@ class Visited:
         """Say whether a relay is closed now, as the board knows it."""
         outputs: dict[str, Any] = self.cabinet.cabinet.truth(time.monotonic_ns())["outputs"]
         return bool(outputs[f"relays/{relay}"])
+
+    def page(self, **wanted: Any) -> Page:
+        """Return how the running gateway is."""
+        [told] = client.streamed(self.state, Watch(**wanted))
+        assert isinstance(told, Page)
+        return told
+
+    def until_polled(self) -> None:
+        """Wait until every device has told its values, or that it has none."""
+        while not all(it.values for it in self.page().devices):
+            time.sleep(0.05)
 
     def events(self) -> list[Event]:
         """Return what the gateway put on record; it must not run."""

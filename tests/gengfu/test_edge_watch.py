@@ -6,14 +6,13 @@ import pty
 import select
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from edge.local import client
-from edge.local.words import Lock, Page, Watch
+from edge.local.words import Lock
 from gengfu.commands.edge import app
 from tests.edge.visited import Visited, visited
 from tests.gengfu.test_edge_lines import CHINESE, ENGLISH
@@ -23,16 +22,8 @@ from tests.gengfu.test_edge_lines import CHINESE, ENGLISH
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visited]:
     """One gateway for all, which has polled everybody."""
     with visited(tmp_path_factory.mktemp("watched")) as site:
-        while not all(it.values for it in page(site).devices):
-            time.sleep(0.05)
+        site.until_polled()
         yield site
-
-
-def page(site: Visited, **wanted: object) -> Page:
-    """Return a page of it."""
-    [told] = client.streamed(site.state, Watch(**wanted))  # type: ignore[arg-type]
-    assert isinstance(told, Page)
-    return told
 
 
 def run(site: Visited, *words: str, env: dict[str, str] = ENGLISH) -> Result:
@@ -73,15 +64,15 @@ def test_of_one_device_every_value_has_its_quality_and_age(site: Visited) -> Non
 
 def test_pages_have_every_device_once(site: Visited) -> None:
     """Worst first; behind the last there is nothing."""
-    names = [it.report.device for skip in range(4) for it in page(site, skip=skip, count=1).devices]
+    names = [it.report.device for skip in range(4) for it in site.page(skip=skip, count=1).devices]
     assert sorted(names) == ["absent", "lamp", "relays", "station"]
     assert names[0] == "absent"
-    assert page(site, skip=4, count=10).devices == []
+    assert site.page(skip=4, count=10).devices == []
 
 
 def test_what_is_locked_is_told(site: Visited) -> None:
     """With who did it; before that, nothing was to be told."""
-    assert page(site).rules == []
+    assert site.page().rules == []
     client.asked(site.state, Lock("relays/relay_1", "wang"))
     assert "wang" in run(site, "--once").output
 
