@@ -1,6 +1,7 @@
 """What happens to a release on trial before each start, and how a gateway's proof is read."""
 
 import json
+import os
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +19,9 @@ def proved(proof: Path = PROOF) -> tuple[str, bool]:
     The file is the gateway's own: it is read as a stranger's.
     """
     try:
-        with proof.open("rb") as file:
-            if not stat.S_ISREG(proof.lstat().st_mode):
+        descriptor = os.open(proof, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return "", False
             data = json.loads(file.read(_PROOF_BYTES_MAX))
     except (OSError, ValueError, RecursionError):

@@ -88,6 +88,9 @@ def test_what_a_gateway_writes_is_read_as_a_stranger_s(text: str, tmp_path: Path
     proof.unlink()
     proof.symlink_to("/etc/passwd")
     assert proved(proof) == ("", False)
+    proof.unlink()
+    os.mkfifo(proof)  # nobody is waited for
+    assert proved(proof) == ("", False)
 
 
 def test_two_updates_at_once_are_not_done(tmp_path: Path) -> None:
