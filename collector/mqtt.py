@@ -7,6 +7,7 @@ is under way. And it does not connect again, so this does, for as long as it tak
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
@@ -22,8 +23,9 @@ from collector.live import Live
 from collector.metrics import Metrics
 from collector.publishing import Publisher
 from collector.settings import Broker
+from collector.tls_files import BrokerTls
 from contract.limits import MESSAGE_BYTES_MAX
-from contract.topics import ROOT
+from contract.topics import ROOT, client_id
 
 _log = logging.getLogger(__name__)
 
@@ -73,14 +75,15 @@ class Link:
         *,
         random: Random,
         now_ms: Callable[[], int],
+        tls: BrokerTls | None = None,
     ) -> None:
-        """Prepare; ``run`` connects."""
+        """Prepare; ``run`` connects, over ``tls`` where it is given."""
         self.connected = False
         self.last_error = "not connected yet"
         self._broker, self._district = broker, district
         self._ingest, self._metrics, self._live = ingest, metrics, live
         self._publishers = publishers
-        self._random, self._now_ms = random, now_ms
+        self._random, self._now_ms, self._tls = random, now_ms, tls
         self._current: aiomqtt.Client | None = None
 
     @property
@@ -137,6 +140,7 @@ class Link:
             keepalive=self._broker.keepalive_s,
             timeout=self._broker.connect_timeout_s,
             properties=properties,
+            tls_context=self._tls.context() if self._tls else None,  # files that were renewed count at once
             max_inflight_messages=2 * LANES_AT_ONCE_MAX,
             logger=_log.getChild("client"),
             queue_type=cast("type[asyncio.Queue[aiomqtt.Message]]", partial(_Inbox, self._live)),
@@ -186,6 +190,25 @@ class Link:
     def _back_off_s(self, failures: int) -> float:
         wait_s = min(self._broker.reconnect_min_s * 2.0 ** min(failures, 16), self._broker.reconnect_max_s)
         return wait_s * (0.5 + self._random.random() / 2)
+
+
+async def take_over(broker: Broker, tls: ssl.SSLContext, district: str, gateway: str) -> None:
+    """Connect as a gateway and say goodbye: the session that it had is cut. OSError where that fails."""
+    client = Client(
+        broker.host,
+        broker.port,
+        identifier=client_id(district, gateway),
+        protocol=aiomqtt.ProtocolVersion.V5,
+        clean_start=True,
+        timeout=broker.connect_timeout_s,
+        tls_context=tls,
+        logger=_log.getChild("client"),
+    )
+    try:
+        async with client:
+            pass
+    except aiomqtt.MqttError as error:
+        raise ConnectionError(str(error)) from error
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -30,6 +30,7 @@ from collector.desired import period_api
 from collector.desired.book import DesiredBook
 from collector.desired.periods import PeriodDesk
 from collector.desired.publisher import DesiredPublisher
+from collector.enrolment.room import EnrolmentRoom
 from collector.evaluation import api as evaluation_api
 from collector.evaluation.projection import EvaluationProjection
 from collector.exchange import api as exchange_api
@@ -154,7 +155,9 @@ class Collector:
             publishers,
             random=world.random,
             now_ms=world.now_ms,
+            tls=loaded.broker_tls,
         )
+        self.enrolment = EnrolmentRoom(loaded, world, state, [key.public.line] if key else [])
         stages = DeskStages(self.rooms.case_desk)
         tools = Tools(state, self.metrics, stages, now_ms=world.now_ms, random=world.random)
         self.platforms = Platforms(loaded.platforms, tools, new_id=world.new_id)
@@ -228,6 +231,7 @@ class Collector:
                 )
             ),
             platform_api.router(platform_api.Sources(state, self.platforms, stages, world.now_ms)),
+            self.enrolment.router(),
             command_api.router(command_api.Sources(state, commanding, world.now_ms)),
             lamp_desk_api.router(lamp_desk_api.Sources(state, LampDesk(desired, world.now_ms), world.now_ms)),
             rollout_api.router(rollout_api.Sources(state, self.rollout_book, world.now_ms)),
@@ -265,6 +269,7 @@ class Collector:
         yield from (keeper.run() for keeper in self.keepers)
         yield self.housekeeping.run()
         yield from self.rooms.loops()
+        yield from self.enrolment.loops()
         yield self.fleet.run()
         yield self.rollout_runner.run()
         yield self.platforms.run()
@@ -327,7 +332,7 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
                 "add the first administrator with `gengfu collector users add`"
             )
         server = _Server(_configuration(collector.app, loaded))
-        async with asyncio.TaskGroup() as tasks:
+        async with _enrolling(collector.enrolment), asyncio.TaskGroup() as tasks:
             work = [tasks.create_task(loop) for loop in collector.loops()]
             serving = tasks.create_task(server.serve(sockets=[listener]))
             try:
@@ -338,6 +343,19 @@ async def running(loaded: Loaded, world: World) -> AsyncIterator[Collector]:
             finally:
                 server.should_exit = True
                 await _ended(work)
+
+
+@contextlib.asynccontextmanager
+async def _enrolling(room: EnrolmentRoom) -> AsyncIterator[None]:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(room.serving())
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise CollectorError(
+                f"gateways cannot be enrolled: {reason}; choose another host or port in [enrolment]"
+            ) from error
+        yield
 
 
 async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:

@@ -1,11 +1,11 @@
 """The centre's settings: one TOML file. ``settings.example.toml`` beside this module is its manual."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone, tzinfo
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self, TypeVar
 from zoneinfo import ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -14,6 +14,8 @@ from collector.alarms.settings import AlarmSettings
 from collector.cases.settings import CaseClass, Cases
 from collector.deadlines.calendar import WorkingCalendar
 from collector.deadlines.settings import Deadlines, competing_rules
+from collector.enrolment.settings import Enrolment
+from collector.enrolment.settings_files import EnrolmentFiles, told_enrolment
 from collector.exchange.settings import Exchange
 from collector.fleet.settings import Fleet
 from collector.incidents.settings import Incidents
@@ -31,7 +33,7 @@ from collector.postgresql import Postgresql
 from collector.state_settings import State, told_state
 from collector.telling.files import Files, told_files
 from collector.telling.settings import Telling
-from collector.tls_files import TlsFileError, TlsFiles, checked
+from collector.tls_files import BrokerTls, TlsFileError, TlsFiles, checked, checked_broker
 from device_profiles import catalogue
 from device_profiles.schema import Profile, ProfileName
 from lighting.nights import zone
@@ -47,6 +49,7 @@ Name = ProfileName
 Seconds = Annotated[float, Field(gt=0, le=31 * 86400)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Days = Annotated[int, Field(ge=1, le=36_500)]
+T = TypeVar("T")
 
 
 class Broker(Strict):
@@ -61,6 +64,19 @@ class Broker(Strict):
     reconnect_max_s: Seconds = 30
     session_expiry_s: int = Field(default=7 * 86_400, ge=0, le=365 * 86_400)
     receive_maximum: int = Field(default=200, ge=1, le=65_535)
+    tls_ca_file: str = Field(default="", max_length=255)
+    tls_cert_file: str = Field(default="", max_length=255)
+    tls_key_file: str = Field(default="", max_length=255)
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if bool(self.tls_cert_file) != bool(self.tls_key_file):
+            raise ValueError("tls_cert_file and tls_key_file belong together; give both, or none")
+        if self.tls_cert_file and not self.tls_ca_file:
+            raise ValueError(
+                "tls_cert_file without tls_ca_file: say whom the broker's certificate is to be of"
+            )
+        return self
 
 
 class Http(Strict):
@@ -202,6 +218,7 @@ class Settings(Strict):
     alarms: AlarmSettings = AlarmSettings()
     cases: Cases = Cases()
     deadlines: Deadlines = Deadlines()
+    enrolment: Enrolment = Enrolment()
     exchange: Exchange = Exchange()
     parts: PartSettings = PartSettings()
     lamps: Lamps = Lamps()
@@ -247,6 +264,9 @@ class Loaded:
     telling: Files | None = None
     """People and channels; None: nobody is told anything."""
     tls: TlsFiles | None = None
+    broker_tls: BrokerTls | None = None
+    enrolment: EnrolmentFiles | None = None
+    """The authority and the files beside it; None: nobody is enrolled here."""
     state: Postgresql | None = None
     """The database of journal and state; None: a file in the data folder."""
 
@@ -273,12 +293,8 @@ def load(path: Path) -> Loaded:
                 what = f"{store.token_file}: {str(getattr(error, 'strerror', '') or error).lower()}"
                 remedy = "name a readable file that holds the token and nothing else"
                 problems.append(file.problem(("series_stores", index, "token_file"), what, remedy))
-    tls = None
-    if settings.http.tls_cert_file:
-        try:
-            tls = checked(path.parent / settings.http.tls_cert_file, path.parent / settings.http.tls_key_file)
-        except TlsFileError as error:
-            problems.append(file.problem(("http", error.which), str(error), error.remedy))
+    tls, mistakes = _load_tls(settings, path.parent, file)
+    problems += mistakes
     platforms, mistakes = load_platforms(file, path.parent, settings.platform, settings.platforms)
     problems += mistakes
     telling: Files | None = None
@@ -306,9 +322,41 @@ def load(path: Path) -> Loaded:
         tokens=tokens,
         platforms=tuple(platforms),
         telling=telling,
-        tls=tls,
+        tls=tls.http,
+        broker_tls=tls.broker,
+        enrolment=tls.enrolment,
         state=state,
     )
+
+
+class _Tls(NamedTuple):
+    """The files of TLS, by what they are for."""
+
+    http: TlsFiles | None
+    broker: BrokerTls | None
+    enrolment: EnrolmentFiles | None
+
+
+def _load_tls(settings: Settings, folder: Path, file: TomlFile) -> tuple[_Tls, list[Problem]]:
+    """Return what is named and sound, and what is wrong with the rest."""
+    problems: list[Problem] = []
+
+    def told(table: str, load: Callable[[], T]) -> T | None:
+        try:
+            return load()
+        except TlsFileError as error:
+            problems.append(file.problem((table, error.which), str(error), error.remedy))
+            return None
+
+    http, broker = settings.http, settings.broker
+    served = reached = None
+    if http.tls_cert_file:
+        served = told("http", lambda: checked(folder / http.tls_cert_file, folder / http.tls_key_file))
+    if broker.tls_ca_file:
+        names = broker.tls_ca_file, broker.tls_cert_file, broker.tls_key_file
+        reached = told("broker", lambda: checked_broker(folder, *names))
+    enrolment = told("enrolment", lambda: told_enrolment(settings.enrolment, folder))
+    return _Tls(served, reached, enrolment), problems
 
 
 def _token(path: Path) -> str:

@@ -14,6 +14,28 @@ class TlsFiles:
     key: Path
 
 
+@dataclass(frozen=True)
+class BrokerTls:
+    """How the broker is reached over TLS: whom it must be certified by, and who we are."""
+
+    ca: Path
+    own: TlsFiles | None
+
+    def context(self) -> ssl.SSLContext:
+        """Return how to connect: the files as they are now; ssl.SSLError, OSError."""
+        made = self.trusting()
+        if self.own:
+            made.load_cert_chain(self.own.cert, self.own.key)
+        return made
+
+    def trusting(self) -> ssl.SSLContext:
+        """Return the same without saying who we are."""
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks chain and host
+        made.minimum_version = ssl.TLSVersion.TLSv1_2
+        made.load_verify_locations(self.ca)
+        return made
+
+
 class TlsFileError(Exception):
     """A file cannot be used; ``which`` is its key in the settings, the text what is wrong."""
 
@@ -44,6 +66,19 @@ def checked(cert: Path, key: Path) -> TlsFiles:
         remedy = "give the certificate (with its chain) and its own key, both PEM, the key without a password"
         raise TlsFileError("tls_cert_file", what, remedy) from error
     return TlsFiles(cert.absolute(), key.absolute())
+
+
+def checked_broker(folder: Path, ca_file: str, cert_file: str, key_file: str) -> BrokerTls:
+    """Return what ``[broker]`` names, once it can be used, without ``cert_file`` as nobody; TlsFileError."""
+    ca = folder / ca_file
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca)
+    except (OSError, ssl.SSLError) as error:
+        reason = _words(error) if isinstance(error, ssl.SSLError) else (error.strerror or str(error)).lower()
+        remedy = "name the file of PEM that holds the authority's certificate"
+        raise TlsFileError("tls_ca_file", f"{ca.name}: {reason}", remedy) from error
+    own = checked(folder / cert_file, folder / key_file) if cert_file else None
+    return BrokerTls(ca.absolute(), own)
 
 
 def _words(error: Exception) -> str:

@@ -85,6 +85,11 @@ def cmd(district: str, gateway: str, command_id: str) -> str:
     return f"{Topic(district, gateway, Kind.CMD)}/{command_id}"
 
 
+def client_id(district: str, gateway: str) -> str:
+    """Return under which id a gateway connects; a broker may put the name of its certificate in its place."""
+    return f"gengfu-{district}-{gateway}"
+
+
 def parse(text: str) -> Topic:
     """Take a received topic apart; ContractError if it is none of ours."""
     if len(text) > TOPIC_CHARACTERS_MAX:

@@ -11,6 +11,7 @@ from device_profiles import catalogue
 from device_profiles.schema import Profile
 from edge import report_checks, rule_checks
 from edge.controls import checks as control_checks
+from edge.identity import link_tls
 from edge.lamps import checks as lamp_checks
 from edge.lines.ports import by_path
 from edge.settings import Device, Ref, SerialLine, SerialSide, Settings, ref
@@ -45,6 +46,7 @@ def judged(file: TomlFile, path: Path) -> tuple[Settings, dict[str, Profile]]:
     problems += control_checks.problems(settings, points, file)
     problems += lamp_checks.problems(settings, points, file)
     problems += report_checks.problems(settings, points.sound(profiles), file)
+    problems += link_tls.problems(settings, path.parent, file)
     if problems:
         raise TomlFileError(problems)
     return settings, profiles

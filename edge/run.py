@@ -8,7 +8,7 @@ import os
 import random
 import signal
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
@@ -37,6 +37,10 @@ from edge.desired.judging import Verifier
 from edge.desired.shelf import Shelf
 from edge.following import Following
 from edge.gateway import Gateway
+from edge.identity import folder as identity_folder
+from edge.identity import link_tls
+from edge.identity.folder import IdentityFolder
+from edge.identity.renewal import Knowing, Renewing
 from edge.keeping_time import KeepingTime
 from edge.lamps.night_file import KeepingNights
 from edge.lines import from_settings
@@ -180,6 +184,7 @@ async def _serve(
 ) -> _End:
     settings, profiles = chosen.loaded
     keeper = OnThread()
+    knowing = Knowing(lambda: clock.latest)
     gateway = Gateway(settings, profiles, from_settings.lines(settings), clock, fresh_id)
     randomness = random.Random()  # noqa: S311 - spreads retries, guards nothing
     kept = settings.buffer
@@ -224,6 +229,7 @@ async def _serve(
         synchronise_wait_s=settings.clock.synchronise_wait_s,
         documents=documents,
         desk=asking.desk,
+        tls=link_tls.of(settings, settings_file.parent, knowing),
     )
     recorder = Recorder(
         buffer,
@@ -257,6 +263,7 @@ async def _serve(
         asyncio.create_task(reporting.run()),
         asyncio.create_task(documents.run()),
         *(asyncio.create_task(loop) for loop in asking.loops()),
+        *_renewing(settings, settings_file.parent, knowing, uplink, clock, randomness),
         *(asyncio.create_task(each.run()) for each in kept_beside),
     ]
     for task in background:
@@ -294,6 +301,27 @@ def _raise_first(ended: Iterable[object]) -> None:
     for failure in ended:
         if isinstance(failure, Exception):
             raise failure
+
+
+def _renewing(
+    settings: Settings,
+    base: Path,
+    knowing: Knowing,
+    uplink: Uplink,
+    clock: SystemClock,
+    randomness: random.Random,
+) -> Iterator[asyncio.Task[None]]:
+    """Yield what renews the certificate, where the settings say by whom."""
+    if not settings.identity.centre:
+        return
+
+    def down_s() -> float:
+        since_s = uplink.down_since_s
+        return 0.0 if since_s is None else clock.s() - since_s
+
+    files = IdentityFolder(base / settings.state_folder / identity_folder.NAME)
+    renewing = Renewing(settings, files, knowing, randomness, down_s=down_s)
+    yield asyncio.create_task(renewing.run())
 
 
 def _standing(gateway: Gateway, buffer: Buffer, uplink: Uplink) -> Standing:

@@ -20,6 +20,7 @@ EXAMPLE = Path(__file__).with_name("settings.example.toml")
 MONTHLY_BYTES_MIN = 1024 * 1024
 """A batch of telemetry may be a quarter of it."""
 
+PathOrNone = Annotated[str, Field(max_length=255)]
 BroadcastTurnaround = Annotated[float, Field(ge=0, le=10)]
 
 
@@ -53,6 +54,19 @@ class Broker(Strict):
     monthly_bytes_max: int = Field(default=0, ge=0, le=10**15)
     monthly_burst_days: Annotated[float, Field(ge=0.1, le=31)] = 3
     packet_extra_bytes: int = Field(default=0, ge=0, le=1000)
+    tls_ca_file: PathOrNone = ""
+    tls_cert_file: PathOrNone = ""
+    tls_key_file: PathOrNone = ""
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if bool(self.tls_cert_file) != bool(self.tls_key_file):
+            raise ValueError("tls_cert_file and tls_key_file belong together; give both, or none")
+        if self.tls_cert_file and not self.tls_ca_file:
+            raise ValueError(
+                "tls_cert_file without tls_ca_file: say whom the broker's certificate is to be of"
+            )
+        return self
 
     @model_validator(mode="after")
     def _holds_a_batch(self) -> Self:
@@ -106,6 +120,27 @@ class Centre(Strict):
     public_keys: list[PublicKeyLine] = Field(default=[], max_length=8)
     report_interval_s: Annotated[float, Field(ge=1, le=86400)] = 60
     commands: bool = True
+
+
+class Identity(Strict):
+    """Where this gateway's certificate is renewed, and when."""
+
+    centre: str = Field(
+        default="",
+        max_length=255,
+        pattern=r"^(https://[!-~]+)?$",
+        json_schema_extra={"form": "https://host:8781, or empty"},
+    )
+    renew_at_share: Annotated[float, Field(ge=0.1, le=0.9)] = 0.5
+    unset_wait_s: Seconds = 120
+    retry_min_s: Seconds = 60
+    retry_max_s: Seconds = 21_600
+
+    @model_validator(mode="after")
+    def _grows(self) -> Self:
+        if self.retry_max_s < self.retry_min_s:
+            raise ValueError("retry_max_s is less than retry_min_s; raise it, or lower retry_min_s")
+        return self
 
 
 class Configuration(Strict):
@@ -231,6 +266,7 @@ class Settings(Strict):
     buffer: Buffer = Buffer()
     clock: Clock = Clock()
     centre: Centre = Centre()
+    identity: Identity = Identity()
     configuration: Configuration = Configuration()
     report: Report = Report()
     lines: list[Line] = Field(min_length=1, max_length=64)

@@ -16,7 +16,7 @@ from gengfu.finding_words import text
 
 if TYPE_CHECKING:
     from device_profiles.schema import Profile
-    from edge.commissioning.finds import Effort
+    from edge.commissioning.finds import Effort, FoundDevice
     from edge.commissioning.scanning import Progress as ScanProgress
     from edge.commissioning.scanning import Scan
     from edge.lines.formats import Format
@@ -119,14 +119,15 @@ class _Bar:
 
     def told(self, progress: "ScanProgress") -> None:
         if progress.found is not None:
-            self._found += 1
-            found = progress.found
-            self._bars.console.print(
-                text("found_one").format(
-                    self._port, found.unit_id, found.format, found.transmission_mode.upper()
-                )
-            )
+            self.found(progress.found)
         self.going(progress.took_s, progress.rest_s, progress.format)
+
+    def found(self, found: "FoundDevice") -> None:
+        self._found += 1
+        told = text("found_one").format(
+            self._port, found.unit_id, found.format, found.transmission_mode.upper()
+        )
+        self._bars.console.print(told)
 
     def going(self, took_s: float, rest_s: float, what: str) -> None:
         self._bars.update(self._task, completed=took_s, total=took_s + rest_s, found=self._found, what=what)
@@ -155,7 +156,7 @@ def _scan(
     line = own.of(port) if own else None
     try:
         if own and line:
-            return _through_gateway(own, line.line, wanted, bar, stopped)
+            return _through_gateway(own, line, wanted, bar, stopped)
         sweep = Sweep(profiles.values(), effort=wanted.effort, formats=wanted.formats, units=wanted.units)
         return scan_port(
             SerialSettings(port, 9600, direction=wanted.direction),
@@ -181,12 +182,16 @@ def _why(port: str, error: OSError) -> str:
     return f"{port}: {error.strerror or told}"
 
 
-def _through_gateway(own: Owner, line: str, wanted: Wanted, bar: _Bar, stopped: Callable[[], bool]) -> "Scan":
+def _through_gateway(
+    own: Owner, line: "OwnPort", wanted: Wanted, bar: _Bar, stopped: Callable[[], bool]
+) -> "Scan":
+    from edge.commissioning.scanning import Scan
     from edge.local import client
     from edge.local.words import Going, Refused, ScanLine, Scanned
 
+    devices: list[FoundDevice] = []
     request = ScanLine(
-        line,
+        line.line,
         wanted.effort.name.lower(),  # type: ignore[arg-type]
         all_formats=wanted.effort.value == 0,
         formats=[str(each) for each in wanted.formats or []],
@@ -195,10 +200,15 @@ def _through_gateway(own: Owner, line: str, wanted: Wanted, bar: _Bar, stopped: 
     try:
         for news in client.streamed(own.folder, request):
             match news:
-                case Going(_, took_s, rest_s, what):
+                case Going(asked, took_s, rest_s, what, found):
+                    if found is not None:
+                        devices.append(found)
+                        bar.found(found)
                     bar.going(took_s, rest_s, what)
                     if stopped():
-                        break
+                        return Scan(
+                            line.port, "stopped", devices, [], asked, took_s, 0.0, echo=False, noisy=0
+                        )
                 case Scanned(scan):
                     return scan
                 case Refused(told):
@@ -207,4 +217,4 @@ def _through_gateway(own: Owner, line: str, wanted: Wanted, bar: _Bar, stopped: 
                     break
     except client.NoAnswerError as error:
         raise NotScannedError(no_answer(error)) from error
-    raise NotScannedError(text("stopped_early").format(line))
+    raise NotScannedError(text("stopped_early").format(line.line))

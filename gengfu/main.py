@@ -48,6 +48,7 @@ GROUPS = (
     "grids",
     "platforms",
     "command",
+    "gateways",
     "configuration",
     "lamps",
     "messages",

@@ -6,6 +6,7 @@ import json
 import random
 import secrets
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,7 @@ class Progress:
         self._events: list[dict[str, Any]] = []
         self._running: list[tuple[int, dict[str, Any], int]] = []
         """When each case has its next stage, and which."""
+        self._untold: deque[dict[str, Any]] = deque()
         self._held: list[dict[str, Any]] = []
         self._again: list[tuple[dict[str, Any], int]] = []
         self._counts = dict.fromkeys(("told", "lost", "repeated", "reordered", "refused"), 0)
@@ -82,9 +84,11 @@ class Progress:
 
     def _run(self) -> None:
         with httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client:
-            while not self._stopping.wait(TICK_S):
-                for event in self._tick():
-                    self._tell(client, event)
+            while not self._stopping.wait(0 if self._untold else TICK_S):
+                self._untold.extend(self._tick())  # cases go on, however slowly callbacks are taken
+                if self._untold:
+                    self._tell(client, self._untold.popleft())
+                    continue
                 again, self._again = self._again, []
                 for event, times in again:
                     self._tell(client, event, times)

@@ -39,6 +39,8 @@ from toml_files import TomlFileError
 
 NEWS_MAX = 256
 GOING_INTERVAL_S = 0.5
+OF_THE_LINE = 0.5
+"""So much of the line's time a scan takes at most."""
 
 Tell = Callable[[News], None]
 
@@ -101,7 +103,7 @@ class Commissioning:
         stop = threading.Event()
 
         def told(entry: News | None) -> None:
-            if not news.full() or not isinstance(entry, Going):
+            if not news.full() or not isinstance(entry, Going) or entry.found:
                 loop.call_soon_threadsafe(news.put_nowait, entry)
 
         def work() -> None:
@@ -144,9 +146,10 @@ class Commissioning:
 
         def going(progress: Progress) -> None:
             nonlocal last_s
-            if progress.took_s - last_s >= GOING_INTERVAL_S:
+            if progress.found or progress.took_s - last_s >= GOING_INTERVAL_S:
                 last_s = progress.took_s
-                told(Going(sweep.asked, progress.took_s, 2 * progress.rest_s, progress.format))
+                rest_s = progress.rest_s / OF_THE_LINE
+                told(Going(sweep.asked, progress.took_s, rest_s, progress.format, progress.found))
 
         run(scanner, port, going, listen_s=0, stopped=stop.is_set)
         told(Scanned(scanner.result()))

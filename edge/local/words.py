@@ -8,6 +8,7 @@ from contract.limits import WHO_CHARACTERS_MAX
 from contract.names import NO_CONTROLS_PATTERN, TimeMs
 from contract.samples import ClockState, Value
 from edge.commissioning.causes import Diagnosis
+from edge.commissioning.finds import FoundDevice
 from edge.commissioning.judging import Identified
 from edge.commissioning.scanning import Scan
 from edge.commissioning.symptoms import Symptom
@@ -129,12 +130,13 @@ class OwnPort(msgspec.Struct, frozen=True):
 
 
 class Going(msgspec.Struct, frozen=True, tag_field="told", tag="going"):
-    """Streamed: how far it is; ``rest_s`` is about."""
+    """Streamed: how far it is; ``rest_s`` is about. ``found`` is who was found just now."""
 
     asked: int
     took_s: float
     rest_s: float
     what: str
+    found: FoundDevice | None = None
 
 
 class Scanned(msgspec.Struct, frozen=True, tag_field="told", tag="scanned"):

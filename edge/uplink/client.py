@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
@@ -54,6 +55,7 @@ class Client(aiomqtt.Client):
         meter: Meter,
         clock: Clock,
         signed: Mapping[str, OnSigned],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """``names`` are district and gateway, ``offline`` is the will; entering it connects.
 
@@ -63,7 +65,8 @@ class Client(aiomqtt.Client):
         super().__init__(
             broker.host,
             broker.port,
-            identifier=f"gengfu-{'-'.join(names)}",
+            tls_context=tls,
+            identifier=topics.client_id(*names),
             protocol=aiomqtt.ProtocolVersion.V5,
             clean_start=True,  # acknowledgements are repeated on hello; an old queue of them is of no use
             keepalive=broker.keepalive_s,

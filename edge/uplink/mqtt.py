@@ -20,6 +20,7 @@ from edge.buffer.keeper import Keeper
 from edge.buffer.store import Buffer
 from edge.clock import Clock, Moment
 from edge.desired.documents import Documents
+from edge.identity.trust import LinkTls
 from edge.remote.desk import Desk
 from edge.settings import Broker
 from edge.telling import Told, first_of
@@ -73,14 +74,15 @@ class Uplink:
         synchronise_wait_s: float = 0,
         documents: Documents | None = None,
         desk: Desk | None = None,
+        tls: LinkTls | None = None,
     ) -> None:
         """``plan`` is the monthly budget; ``delete_on_puback`` is for showing what is lost that way.
 
         The first connection gives an unset clock ``synchronise_wait_s`` to be synchronised over the same
         link: what was measured without it is then sent with its right times. ``documents`` gets what the
-        centre wants to hold, ``desk`` its commands.
+        centre wants to hold, ``desk`` its commands. ``tls`` is how the broker is known, and we to it.
         """
-        self._broker, self._session, self._buffer = broker, session, buffer
+        self._broker, self._session, self._buffer, self._tls = broker, session, buffer, tls
         self._keeper, self._clock = keeper, clock
         self._back_off = BackOff(broker.reconnect_min_s, broker.reconnect_max_s, random)
         self._documents, self._desk = documents, desk
@@ -100,6 +102,7 @@ class Uplink:
         self.heard_s: float | None = None
         """When the centre has acknowledged something last, by the monotonic clock."""
         self.connected_since_ms: int | None = None
+        self.down_since_s: float | None = clock.s()
         self.last_error, self.last_error_ms = "", 0
         self.meter = Meter(Allowance(plan or Plan(), clock.now()), broker.packet_extra_bytes)
         self.spending = Spending(self.meter, session, buffer, keeper, clock)
@@ -154,6 +157,8 @@ class Uplink:
                 await ended(connection, CANCEL_AGAIN_S)
                 self._session.disconnect()
                 self.connected_since_ms = None
+                if self.down_since_s is None:
+                    self.down_since_s = self._clock.s()
             now_s = self._clock.now().s
             if self.connections > before:
                 self._turns.lost(now_s)
@@ -175,7 +180,7 @@ class Uplink:
             await client.publish(topics.state(*self._names), online, qos=1, retain=True)
             heed_cancellation()
             self.connections += 1
-            self.connected_since_ms = self._clock.now().wall_ms
+            self.connected_since_ms, self.down_since_s = self._clock.now().wall_ms, None
             self._told.works()
             await self._restart()  # a lost connection may have left a renumbering half told
             await self._clock_set()
@@ -196,7 +201,8 @@ class Uplink:
             topics.desired(*self._names, ""): self._desired,
             topics.cmd(*self._names, ""): self._command,
         }
-        return Client(self._broker, self._names, offline, self.meter, self._clock, signed)
+        tls = self._tls.context() if self._tls else None
+        return Client(self._broker, self._names, offline, self.meter, self._clock, signed, tls)
 
     def _desired(self, kind: str, message: bytes, retained: bool) -> None:
         if self._documents:

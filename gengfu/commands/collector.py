@@ -137,12 +137,28 @@ def init(
         Path,
         typer.Argument(metavar="FOLDER|FILE", help="A folder, made if it is not there, or a settings file."),
     ],
+    district: Annotated[str, typer.Option(metavar="NAME", help="The district; with --host.")] = "",
+    host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST", help="How gateways reach centre and broker; repeatable. Makes their authority."
+        ),
+    ] = None,
 ) -> None:
     """Write a commented settings file and an empty part register into FOLDER, and make the signing key.
 
-    With FILE, a settings file, only the key is made, in the data folder. Nothing is overwritten.
+    With --district and --host also the authority that gives gateways their identity, the certificates of
+    centre and broker, and the broker's configuration. With FILE, a settings file, only the key is made, in
+    the data folder. Nothing is overwritten.
     The key signs what gateways are to hold; its public line is for their settings.
     """
+    if bool(district) != bool(host):
+        _fail("--district and --host belong together; give both, or none")
+    if host:
+        if place.suffix == ".toml" or place.is_file():
+            _fail(f"{place}: --host needs a new folder")
+        _set_up(place, district, host)
+        return
     if place.suffix == ".toml" or place.is_file():
         from collector.settings import load
 
@@ -166,6 +182,43 @@ def init(
     _make_key(load(shown).data_folder)
     _say(
         f"next: edit them, then  gengfu collector check {shown}  and  gengfu collector run --settings {shown}"
+    )
+
+
+def _set_up(place: Path, district: str, hosts: list[str]) -> None:
+    """Write everything that a centre with a broker of its own needs."""
+    import getpass
+
+    from contract.names import checked_name
+
+    checked_name(district, "district")
+    with told_plainly():
+        from collector.enrolment import host_names, setting_up
+        from collector.parts.checking import PARTS_HEADER
+        from collector.service import World
+        from collector.settings import EXAMPLE, load
+
+    world = World.real()
+    try:
+        site = setting_up.Site(district, tuple(map(host_names.checked, hosts)), getpass.getuser())
+        made = setting_up.files(
+            place, site, now_ms=world.now_ms(), new_serial=lambda: world.random.getrandbits(158) + 1
+        )
+        made["parts.csv"] = f"{PARTS_HEADER}\n".encode(), 0o644
+        made["collector.toml"] = setting_up.settings(EXAMPLE.read_text(), site).encode(), 0o644
+        setting_up.write(place, made)
+    except (setting_up.SettingUpError, ValueError) as error:
+        _fail(str(error))
+    loaded = load(place / "collector.toml")
+    assert loaded.enrolment  # noqa: S101 - it was written just now
+    for name in sorted(made):
+        _say(f"{place / name} written")
+    _make_key(loaded.data_folder)
+    _say(f"{place / 'ca/ca_key.pem'} makes identities: keep a copy in a safe place, and let nobody see it")
+    _say(f"fingerprint of the authority (SHA-256): {loaded.enrolment.authority.fingerprint}")
+    _say(
+        f"next: mosquitto -c {place / 'broker/mosquitto.conf'}  and  gengfu collector run --settings "
+        f"{place / 'collector.toml'} ; then  gengfu gateways code GATEWAY --for 2h"
     )
 
 
@@ -318,7 +371,8 @@ async def _serve(loaded: "Loaded") -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running(loaded, World.real()) as collector:
-        typer.echo(json.dumps({"url": collector.url}))
+        enrolment = {"enrolment_url": collector.enrolment.url} if collector.enrolment.url else {}
+        typer.echo(json.dumps({"url": collector.url, **enrolment}))
         sys.stdout.flush()
         watching = asyncio.create_task(manager.watch(collector.pulse.stuck))
         manager.ready()

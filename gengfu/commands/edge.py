@@ -15,6 +15,7 @@ from rich.console import Console, RenderableType
 from gengfu.commands import (
     edge_configuration,
     edge_doctor,
+    edge_enrol,
     edge_hand,
     edge_identify,
     edge_scan,
@@ -202,5 +203,6 @@ for _commands in (edge_scan, edge_identify, edge_doctor):
     _commands.add_to(app)
 edge_why.add_to(app)
 edge_hand.add_to(app)
+edge_enrol.add_to(app)
 edge_configuration.add_to(app)
 edge_update.add_to(app)

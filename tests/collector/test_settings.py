@@ -242,6 +242,7 @@ def test_migrations_make_the_tables_that_the_code_uses(schema: str, metadata: An
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
+    import collector.enrolment.tables
     import collector.people.tables  # noqa: F401
 
     database = Database(States.of(tmp_path) if schema == "state" else tmp_path / "x.db", schema)

@@ -63,6 +63,22 @@ CAMPAIGNS = (
         minutes_max=10,
     ),
     Campaign(
+        "enrolment",
+        "gateways get their identity, keep it through dark months, and lose it within seconds",
+        ["--rounds", "25"],
+        ["--short", "--rounds", "3"],
+        minutes=3,
+        minutes_max=15,
+    ),
+    Campaign(
+        "broker_access",
+        "a gateway reaches its own topics only",
+        ["--tries", "1000"],
+        ["--tries", "120", "--control-tries", "40"],
+        minutes=1,
+        minutes_max=10,
+    ),
+    Campaign(
         "killed_commands",
         "a gateway that is killed in the middle of a command says so, and does not try again",
         ["--kills", "60"],
@@ -75,8 +91,8 @@ CAMPAIGNS = (
         "no case is lost or filed twice, whatever its platform does; who cannot know asks a person",
         ["--alarms", "10000"],
         ["--alarms", "300", "--kills", "3"],
-        minutes=12,
-        minutes_max=30,
+        minutes=25,
+        minutes_max=75,
     ),
     Campaign(
         "restores",

@@ -23,13 +23,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
-from tests.faults.platforms_world import KEY, NEITHER, PLATFORMS, City, Moment, Street, until
+from tests.faults.platforms_world import KEY, LAST, NEITHER, PLATFORMS, City, Moment, Street, until
 
 ALARMS_PER_KILL = 100
 KILLS = (Moment.NOTED, Moment.TAKEN, Moment.ANY, Moment.ANY)
@@ -39,7 +39,7 @@ CONTROL_ALARMS = 12
 MOMENT_S_MAX = 60.0
 LIVES_S = (0.5, 3.0)
 AWAY_S_MAX = 0.5
-SETTLED_S_MAX = 300.0
+STANDSTILL_S_MAX = 300.0
 """Without any progress."""
 QUIET_STATES = ("done", "needs_person")
 
@@ -96,8 +96,8 @@ async def play(
         city.spawn_centre()
         await asyncio.to_thread(city.await_centre)
         street.alarm(alarms - street.raised)
-        await until(lambda: not street.waiting, SETTLED_S_MAX, "alarms are still at the gateway")
-        await _settled(city, alarms)
+        await _dwindles(lambda: street.waiting, "batches of alarms are at the gateway")
+        await _dwindles(lambda: _on_the_way(city, alarms), "messages are on their way")
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -113,28 +113,20 @@ async def _comes(city: City, moment: Moment) -> bool:
     return True
 
 
-async def _settled(city: City, alarms: int) -> None:
-    """Wait until each alarm has a case and nothing is on its way; SystemExit where it stands still."""
-    left = alarms
-    while left:
-        before = left
-
-        def fewer(than: int = before) -> bool:
-            nonlocal left
-            left = _left(city, alarms, otherwise=left)
-            return left < than
-
-        await until(fewer, SETTLED_S_MAX, f"{before} messages are still on their way")
+async def _dwindles(left: Callable[[], int], what: str) -> None:
+    """Wait until nothing is left, however long there is progress; SystemExit where it stands still."""
+    while most := await asyncio.to_thread(left):
+        await until(lambda most=most: left() < most, STANDSTILL_S_MAX, f"{most} {what}")
 
 
-def _left(city: City, alarms: int, *, otherwise: int) -> int:
-    """Return how many alarms have no case yet, or one that is on its way; ``otherwise`` where nobody says."""
+def _on_the_way(city: City, alarms: int) -> int:
+    """Return how many alarms have no case yet, or one that is on its way; all where nobody says."""
     with contextlib.suppress(httpx.HTTPError):
         counts = city.messages()
         return alarms - sum(
             counts.get(name, {}).get(state, 0) for name in PLATFORMS for state in QUIET_STATES
         )
-    return otherwise
+    return alarms
 
 
 def count(city: City, told: Told) -> None:
@@ -159,9 +151,10 @@ def count(city: City, told: Told) -> None:
 
 
 def count_stages(city: City) -> int:
-    """Return how many cases the centre believes in another stage than the platform that tells of them."""
+    """Return how many cases are not at the platform's last stage, there and at the centre."""
     ours = dict(city.rows("SELECT id, stage FROM cases"))
-    return sum(ours.get(each["case"]["id"]) != each["stage"] for each in city.kept(KEY))
+    stages = [(each["stage"], ours.get(each["case"]["id"])) for each in city.kept(KEY)]
+    return sum(both != (LAST, LAST) for both in stages)
 
 
 async def decide(city: City, told: Told) -> None:
@@ -171,7 +164,7 @@ async def decide(city: City, told: Told) -> None:
         for each in listed:
             there = kept.get(each["case_id"])
             await asyncio.to_thread(city.resolve, each["id"], "taken" if there else "send_again", there or "")
-        await _settled(city, told.alarms)
+        await _dwindles(lambda: _on_the_way(city, told.alarms), "messages are on their way again")
         kept = {each["case"]["id"]: each["number"] for each in city.kept(NEITHER)}
     sent = Counter(each["case"]["id"] for name in PLATFORMS for each in city.kept(name))
     ours = [case_id for (case_id,) in city.rows("SELECT id FROM cases")]
@@ -190,7 +183,7 @@ def played(alarms: int, kills: Sequence[Moment], seed: int, weakened: str = "") 
             await play(city, street, told, kills, random.Random(seed))
             if not weakened:
                 with contextlib.suppress(SystemExit):
-                    await until(lambda: not count_stages(city), 60, "stages differ")
+                    await _dwindles(lambda: count_stages(city), "stages differ")
                 told.stages_wrong = count_stages(city)
             await asyncio.to_thread(count, city, told)
             if not weakened:

@@ -37,6 +37,8 @@ from simulators.servers import HOST, free_port
 DISTRICT, GATEWAY = "city", "gw-1"
 KEY, QUESTION, NEITHER = "key", "question", "neither"
 PLATFORMS = (KEY, QUESTION, NEITHER)
+LAST = "dispatched"
+"""The last stage of which the platform with a key tells."""
 PER_BATCH = 20
 TIMEOUT_S, HANG_S = 0.5, 1.5
 HELD_S = 60.0
@@ -243,7 +245,7 @@ class City:
         secret.write_text(SECRET)
         secret.chmod(0o600)
         callback = f"{self.url}/api/v1/platforms/{KEY}/callback"
-        telling = Telling(callback, SECRET, 1, "dispatched", **CALLBACK_FAULTS)
+        telling = Telling(callback, SECRET, 1, LAST, **CALLBACK_FAULTS)
         for name in PLATFORMS:
             platform = CasePlatform(
                 FAULTS,

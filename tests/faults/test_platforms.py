@@ -5,6 +5,8 @@ import pytest
 from tests.faults.platforms import CONTROLS, control, played
 from tests.faults.platforms_world import Moment
 
+pytestmark = pytest.mark.timeout(300)
+
 
 def test_no_case_is_lost_or_filed_twice_and_what_cannot_be_known_waits_for_a_person() -> None:
     """Killed where a platform has nothing yet, and where it has not answered yet; a person then decides."""

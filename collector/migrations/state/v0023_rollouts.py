@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "state_0023"
-down_revision: str | None = "state_0020"
+down_revision: str | None = "state_0022"
 branch_labels: str | None = None
 depends_on: str | None = None
 

@@ -24,6 +24,7 @@ from edge.local.words import (
     DeviceTold,
     Examine,
     Examined,
+    Going,
     IdentifyUnit,
     News,
     Refused,
@@ -132,6 +133,7 @@ def test_a_scan_through_the_gateway_finds_whom_the_settings_do_not_know(settings
     scan = news[-1].scan
     assert [each.unit_id for each in scan.devices] == [4]
     assert scan.outcome == "finished"
+    assert [each.found.unit_id for each in news if isinstance(each, Going) and each.found] == [4]
     assert site.polled >= scan.asked / 2
     assert site.failed == 0
 

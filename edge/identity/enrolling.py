@@ -1,0 +1,250 @@
+"""Enrolment, once and again: trust, key, request, certificate, settings; each step may be repeated.
+
+The key is on the disk before anything is asked for it, so that a lost answer costs nothing: the same code
+with the same key is answered with the same certificate.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
+
+from contract.samples import ClockState
+from edge import kernel_time, known_time
+from edge.clock import SystemClock, Timeline, wall_is_credible
+from edge.identity import est, folder, trust
+from edge.identity.errors import EnrolError, IdentityError
+from edge.identity.folder import IdentityFolder
+from edge.identity.keys import FileKey, Key
+from edge.identity.request import request, uri
+from edge.identity.trust import Known
+from edge.settings import Settings
+from edge.state_folder import synced
+from toml_files import Value, with_keys
+
+BROKER_PORT = 8883
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the technician asks for."""
+
+    settings_file: Path
+    centre: str
+    code: str
+    fingerprint: str = ""
+    broker: str = ""
+    """Host or host:port, where it is not the centre's host."""
+    again: bool = False
+    """With a new key, though there is an identity."""
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """What was done."""
+
+    gateway: str
+    not_after_ms: int
+    asked: bool
+    """False: there was an identity already, and the settings alone were looked after."""
+    broker: str
+    settings: Path
+
+
+def enrol(wish: Wish, settings: Settings, known: Known) -> Enrolled:
+    """Do all of it; EnrolError, IdentityError, SettingError, OSError say what is in the way."""
+    files = IdentityFolder(wish.settings_file.parent / settings.state_folder / folder.NAME)
+    files.make()
+    recover(files)
+    centre = est.Centre.at(wish.centre)
+    trusted = _trusted(files, centre, wish.fingerprint)
+    tls = trust.context(pem(trusted), lambda: known)
+    held = identity(files)
+    if asked := (held is None or wish.again):
+        held = _asked(wish, settings, files, centre, tls, trusted)
+    files.given_to_owner()
+    broker = _fill_in(wish, settings, files, centre, centre.facts(tls))
+    return Enrolled(settings.gateway, trust.validity(held).not_after_ms, asked, broker, wish.settings_file)
+
+
+def needs_code(settings_file: Path, settings: Settings, *, again: bool) -> bool:
+    """Say whether a code is needed: not where there is an identity already; IdentityError."""
+    files = IdentityFolder(settings_file.parent / settings.state_folder / folder.NAME)
+    return again or identity(files) is None
+
+
+def known(settings_file: Path, settings: Settings) -> Known:
+    """Return what time it is for certificates, as the daemon would see it."""
+    vouches = kernel_time.synchronised if settings.clock.source == "kernel" else wall_is_credible
+    timeline = Timeline(known_time.read(settings_file.parent / settings.state_folder))
+    now = SystemClock(timeline, vouches).now()
+    return Known(now.wall_ms, is_set=now.clock is not ClockState.UNSET)
+
+
+def identity(files: IdentityFolder) -> x509.Certificate | None:
+    """Return the certificate, if there is one for the key that is there; IdentityError for a bad file."""
+    if not (files.key.exists() and files.certificate.exists()):
+        return None
+    certificate = certificates(files.certificate)[0]
+    return certificate if same_key(certificate, FileKey.read(files.key)) else None
+
+
+def recover(files: IdentityFolder) -> None:
+    """Finish what a power cut has left half done: a certificate whose key has taken its place already."""
+    fresh = _fresh(files.certificate)
+    if not fresh.exists():
+        return
+    if files.key.exists() and same_key(certificates(fresh)[0], FileKey.read(files.key)):
+        fresh.replace(files.certificate)
+    else:
+        fresh.unlink()
+    synced(files.path)
+
+
+def certificates(path: Path) -> list[x509.Certificate]:
+    """Return the certificates of a file; IdentityError where there are none."""
+    try:
+        return x509.load_pem_x509_certificates(folder.read(path))
+    except ValueError as error:
+        raise IdentityError(f"{path}: holds no certificate; enrol again with a new code") from error
+
+
+def same_key(certificate: x509.Certificate, key: Key) -> bool:
+    """Say whether a certificate is for a key."""
+    return _public(certificate.public_key()) == _public(key.public)  # type: ignore[arg-type]
+
+
+def checked(
+    certificate: x509.Certificate, key: Key, settings: Settings, trusted: list[x509.Certificate]
+) -> None:
+    """EnrolError where what was issued is not for this key, this gateway, or not by whom it trusts."""
+    names = [str(each.value) for each in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    if not same_key(certificate, key) or names != [settings.gateway]:
+        raise EnrolError(
+            f"the centre answers with a certificate that is not for this key of {settings.gateway}"
+        )
+    try:
+        told = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        uris = told.get_values_for_type(x509.UniformResourceIdentifier)
+    except x509.ExtensionNotFound:
+        uris = []
+    if uris != [uri(settings.district, settings.gateway)]:
+        raise EnrolError(f"the centre answers with a certificate of another district: {', '.join(uris)}")
+    if not any(_issued(certificate, each) for each in trusted):
+        raise EnrolError("the centre answers with a certificate of an authority that is not trusted here")
+
+
+def keep(files: IdentityFolder, certificate: x509.Certificate, trusted: list[x509.Certificate]) -> None:
+    """Keep a certificate with what a broker needs to trace it to the root; OSError."""
+    folder.replace(files.certificate, pem([certificate, *trusted[:-1]]), folder.PUBLIC)
+
+
+def pem(chain: list[x509.Certificate]) -> bytes:
+    """Return certificates as a file holds them."""
+    return b"".join(each.public_bytes(Encoding.PEM) for each in chain)
+
+
+def _asked(
+    wish: Wish,
+    settings: Settings,
+    files: IdentityFolder,
+    centre: est.Centre,
+    tls: trust.TimedContext,
+    trusted: list[x509.Certificate],
+) -> x509.Certificate:
+    """Ask for a certificate, and keep it with its key."""
+    path = _fresh(files.key) if wish.again and files.key.exists() else files.key
+    key = FileKey.read(path) if path.exists() else FileKey.make(path)
+    told = request(key, settings.district, settings.gateway)
+    made = centre.enrolled(tls, told, settings.gateway, wish.code)
+    checked(made, key, settings, trusted)
+    if path != files.key:  # the key first, for what is half done is then finished from the certificate
+        folder.replace(_fresh(files.certificate), pem([made, *trusted[:-1]]), folder.PUBLIC)
+        path.replace(files.key)
+        recover(files)
+    else:
+        keep(files, made, trusted)
+    return made
+
+
+def _trusted(files: IdentityFolder, centre: est.Centre, fingerprint: str) -> list[x509.Certificate]:
+    """Return whom to trust, issuing first, root last: by the fingerprint, else as it was."""
+    wanted = fingerprint.replace(":", "").replace(" ", "").lower()
+    if not wanted and files.ca.exists():
+        return certificates(files.ca)
+    offered = centre.certificates(est.unverified())
+    prints = {each.fingerprint(SHA256()).hex(): each for each in offered}
+    if wanted not in prints:
+        roots = ", ".join(print_ for print_, each in prints.items() if _issued(each, each))
+        told = f"the authority there has the fingerprint {roots}" if roots else "there is no authority there"
+        what = (
+            "is not the one that was given"
+            if wanted
+            else "compare it with what the centre shows, then give it"
+        )
+        raise EnrolError(f"{centre.url}: {told}; {what} (--fingerprint)")
+    chain = [prints[wanted]]
+    while below := [each for each in offered if each not in chain and _issued(each, chain[0])]:
+        chain.insert(0, below[0])  # nothing else of what a stranger offers is trusted
+    folder.replace(files.ca, pem(chain), folder.PUBLIC)
+    return chain
+
+
+def _fill_in(
+    wish: Wish, settings: Settings, files: IdentityFolder, centre: est.Centre, facts: dict[str, object]
+) -> str:
+    """Fill in the settings; return the broker's address."""
+    base = wish.settings_file.parent
+
+    def shown(path: Path) -> str:
+        return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
+
+    host, port = settings.broker.host, settings.broker.port
+    if wish.broker:
+        host, _, told = wish.broker.rpartition(":") if ":" in wish.broker else (wish.broker, "", "")
+        port = int(told) if told.isdigit() else BROKER_PORT
+    else:
+        host = centre.host if host in LOOPBACK and centre.host not in LOOPBACK else host
+        host = "localhost" if host in LOOPBACK and centre.host == "localhost" else host
+        port = port if settings.broker.tls_ca_file else BROKER_PORT
+    wanted: dict[str, dict[str, Value]] = {
+        "broker": {
+            "host": host,
+            "port": port,
+            "tls_ca_file": shown(files.ca),
+            "tls_cert_file": shown(files.certificate),
+            "tls_key_file": shown(files.key),
+        },
+        "identity": {"centre": centre.url},
+    }
+    keys = facts.get("public_keys")
+    if isinstance(keys, list) and keys and not settings.centre.public_keys:
+        wanted["centre"] = {"public_keys": [str(each) for each in keys][:8]}
+    text = wish.settings_file.read_text(encoding="utf-8")
+    made = with_keys(text, wanted)
+    if made != text:
+        mode = wish.settings_file.stat().st_mode & 0o777
+        folder.replace(wish.settings_file, made.encode(), mode)
+    return f"{host}:{port}"
+
+
+def _fresh(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.new{path.suffix}")
+
+
+def _public(key: ec.EllipticCurvePublicKey) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _issued(certificate: x509.Certificate, by: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(by)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True

@@ -1,0 +1,14 @@
+"""What goes wrong with identities."""
+
+
+class IdentityError(RuntimeError):
+    """A file, a key or a setting is not as it must be; the text says which, why, and what to do."""
+
+
+class EnrolError(RuntimeError):
+    """The centre was not reached, not believed, or refuses; the text says why and what to do."""
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        """``status`` is that of HTTP, 0 where there was none."""
+        super().__init__(text)
+        self.status = status

@@ -1,0 +1,135 @@
+"""The certificate renewed while the gateway runs; a link that is up is left alone, the next uses the new."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from random import Random
+
+from cryptography import x509
+
+from contract.samples import ClockState
+from edge.buffer.keeper import Keeper, OnThread
+from edge.clock import Moment
+from edge.identity import enrolling, est, trust
+from edge.identity.due import Rule, is_due
+from edge.identity.errors import EnrolError, IdentityError
+from edge.identity.folder import IdentityFolder
+from edge.identity.keys import FileKey
+from edge.identity.request import request
+from edge.identity.trust import Known
+from edge.settings import Settings
+from edge.telling import Told
+from edge.uplink.back_off import BackOff
+
+_log = logging.getLogger(__name__)
+
+LOOK_S_MAX = 600.0
+
+
+class Knowing:
+    """What time it is for certificates: the clock, and that what is ours was issued before now."""
+
+    def __init__(self, latest: Callable[[], Moment]) -> None:
+        """``latest`` gives the last moment that was taken: it is asked on other threads than the clock's."""
+        self._latest, self._least_ms = latest, 0
+
+    def seen(self, certificate: x509.Certificate) -> None:
+        """A certificate of an authority that is trusted: it began before now."""
+        self._least_ms = max(self._least_ms, trust.validity(certificate).not_before_ms)
+
+    @property
+    def s(self) -> float:
+        """Monotonic seconds, for intervals."""
+        return self._latest().s
+
+    def __call__(self) -> Known:
+        """Return it."""
+        now = self._latest()
+        if now.clock is ClockState.UNSET:
+            return Known(max(now.wall_ms, self._least_ms), is_set=False)
+        return Known(now.wall_ms, is_set=True)
+
+
+class Renewing:
+    """Looks now and then, and renews in time; a centre that refuses or is away is asked ever more seldom."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        files: IdentityFolder,
+        knowing: Knowing,
+        random: Random,
+        *,
+        down_s: Callable[[], float],
+    ) -> None:
+        """``down_s`` tells for how long the link has been down."""
+        self._settings, self._files = settings, files
+        self._knowing, self._down_s = knowing, down_s
+        own = settings.identity
+        self._rule = Rule(own.renew_at_share, own.unset_wait_s)
+        self._renewed_s: float | None = None
+        self._jitter = random.random()
+        self._back_off = BackOff(own.retry_min_s, own.retry_max_s, random)
+        self._told = Told(f"renewing the certificate at {own.centre}")
+
+    async def run(self) -> None:
+        """Look, and renew what is due, until cancelled."""
+        keeper = OnThread("identity")  # of its own: a centre may take long to answer
+        try:
+            while True:
+                await asyncio.sleep(await self._looked(keeper))
+        finally:
+            await keeper.close()
+
+    async def _looked(self, keeper: Keeper) -> float:
+        """Look once, and return when to look again."""
+        try:
+            if await keeper.run(self.look):
+                self._told.works()
+        except (EnrolError, IdentityError, OSError) as error:
+            self._told.failed(str(error))
+            self._back_off.ended(failed=True)
+            return self._back_off.wait_s()
+        self._back_off.ended(failed=False)
+        return min(LOOK_S_MAX, self._rule.unset_wait_s)
+
+    def look(self) -> bool:
+        """Renew the certificate if it is due, and say whether it was; EnrolError, IdentityError, OSError."""
+        enrolling.recover(self._files)
+        held = enrolling.certificates(self._files.certificate)[0]
+        self._knowing.seen(held)
+        if not is_due(
+            trust.validity(held), self._knowing(), self._rule, self._jitter, down_s=self._down_for_s()
+        ):
+            return False
+        key = FileKey.read(self._files.key)
+        trusted = enrolling.certificates(self._files.ca)
+        tls = trust.context(enrolling.pem(trusted), self._knowing)
+        try:
+            tls.load_cert_chain(self._files.certificate, self._files.key, password=lambda: "")
+        except ssl.SSLError as error:
+            raise IdentityError(f"{self._files.certificate}: cannot be used: {error}") from error
+        centre = est.Centre.at(self._settings.identity.centre)
+        settings = self._settings
+        made = centre.renewed(tls, request(key, settings.district, settings.gateway))
+        enrolling.checked(made, key, settings, trusted)
+        enrolling.keep(self._files, made, trusted)
+        self._knowing.seen(made)
+        self._renewed_s = self._knowing.s
+        _log.warning(
+            "the certificate was renewed: it holds until %s UTC", f"{made.not_valid_after_utc:%Y-%m-%d %H:%M}"
+        )
+        return True
+
+    def _down_for_s(self) -> float:
+        """Return for how long the link has been down, as a reason to renew.
+
+        What was renewed just now is good: a link that stays down all the same is no reason to renew again and
+        again, but once in ``retry_max_s``.
+        """
+        down_s = self._down_s()
+        if self._renewed_s is None:
+            return down_s
+        since_s = self._knowing.s - self._renewed_s
+        return down_s if since_s >= self._settings.identity.retry_max_s else 0.0

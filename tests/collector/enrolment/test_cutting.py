@@ -1,0 +1,120 @@
+"""The list for the broker is whole and renewed, and nobody is told that a session is gone who cannot know."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from collector.enrolment import authority_files, certificates
+from collector.enrolment.authority import SHORT_SERIAL_BITS
+from collector.enrolment.cutting import Cut, CutError, Cutting, hang_up
+from collector.enrolment.settings import Enrolment
+from collector.people.roles import LOCAL
+from collector.world import World
+from tests.collector.enrolment.making import Bench, bench, new_key, request
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Bench]:
+    """Lend a desk."""
+    with bench(tmp_path) as made:
+        yield made
+
+
+def cutter(desk: Bench, folder: Path, *, is_listed: bool = True) -> Cutting:
+    """Return what tells a broker that is not there."""
+    world = World(lambda: desk.now_ms, lambda: 0.0, lambda: "0" * 32, Random(1))
+    return Cutting(
+        Enrolment(),
+        "north",
+        desk.desk.authority,
+        desk.state,
+        world,
+        list_file=folder / "crl.pem" if is_listed else None,
+        pid_file=folder / "mosquitto.pid",
+        broker=None,
+    )
+
+
+def test_a_revocation_is_on_the_list_though_no_broker_can_be_told(desk: Bench, tmp_path: Path) -> None:
+    """And the answer says that the session may live on."""
+    held = desk.enrol(desk.code(), request(new_key()))
+    desk.state.write_now(lambda db: certificates.revoke(db, LOCAL, desk.now_ms, "gw-1", "stolen"))
+    cut = asyncio.run(cutter(desk, tmp_path).cut("gw-1"))
+    assert cut.listed
+    assert cut.ended_after_s is None
+    assert "TLS" in cut.problem
+    listed = {each.serial for each in authority_files.listed(tmp_path / "crl.pem")}
+    assert held.serial_number in listed  # type: ignore[union-attr]
+    assert len(listed) == 2  # and what proves that the broker knows the list
+
+
+def test_without_a_list_nobody_is_told(desk: Bench, tmp_path: Path) -> None:
+    """It says so, rather than to say nothing."""
+    cut = asyncio.run(cutter(desk, tmp_path, is_listed=False).cut("gw-1"))
+    assert cut == Cut(listed=False, problem=cut.problem)
+    assert "crl_file" in cut.problem
+
+
+def test_the_list_is_renewed_and_keeps_what_the_former_one_had(desk: Bench, tmp_path: Path) -> None:
+    """Also where the tables were restored from before the revocation."""
+    desk.enrol(desk.code(), request(new_key()))
+    desk.state.write_now(lambda db: certificates.revoke(db, LOCAL, desk.now_ms, "gw-1", "stolen"))
+    asyncio.run(cutter(desk, tmp_path)._renewed())
+    [revoked] = authority_files.listed(tmp_path / "crl.pem")
+    (tmp_path / "restored").mkdir()
+    with bench(tmp_path / "restored") as restored:
+        asyncio.run(cutter(restored, tmp_path)._renewed())
+        assert authority_files.listed(tmp_path / "crl.pem") == [revoked]
+        assert restored.state.read_now(
+            lambda db: certificates.is_revoked(db, certificates.serial_text(revoked.serial))
+        )
+
+
+def test_who_was_revoked_before_the_centre_ended_is_known_after_its_start(desk: Bench) -> None:
+    """Unless it has an identity again, or that is long ago."""
+
+    def revoke(gateway: str) -> None:
+        desk.state.write_now(lambda db: certificates.revoke(db, LOCAL, desk.now_ms, gateway, "stolen"))
+
+    for gateway in ("gw-1", "gw-2"):
+        desk.enrol(desk.code(gateway), request(new_key(), gateway), gateway)
+        revoke(gateway)
+    desk.enrol(desk.code("gw-2"), request(new_key(), "gw-2"), "gw-2")
+    since_ms = desk.now_ms
+    assert desk.state.read_now(lambda db: certificates.without(db, since_ms, 10)) == {"gw-1"}
+    assert desk.state.read_now(lambda db: certificates.without(db, since_ms + 1, 10)) == set()
+
+
+def test_a_pid_file_of_another_program_is_not_signalled(tmp_path: Path) -> None:
+    """A number that was given to another process since; and no file, and noise."""
+    path = tmp_path / "mosquitto.pid"
+    for content, what in (
+        (str(os.getpid()), "not mosquitto"),
+        ("noise", "no broker"),
+        ("999999999", "no broker"),
+    ):
+        path.write_text(content)
+        with pytest.raises(CutError, match=what):
+            hang_up(path)
+    with pytest.raises(CutError, match="no broker"):
+        hang_up(tmp_path / "none")
+
+
+def test_a_list_file_is_replaced_whole(tmp_path: Path) -> None:
+    """A broker that reads meanwhile reads the one or the other; what a power cut left is no obstacle."""
+    path = tmp_path / "crl.pem"
+    (tmp_path / ".crl.pem.new").write_text("half of")
+    authority_files.replace(path, b"whole", 0o644)
+    assert path.read_bytes() == b"whole"
+    assert [each.name for each in tmp_path.iterdir()] == ["crl.pem"]
+    assert authority_files.listed(path) == []
+
+
+def test_what_lives_for_half_an_hour_is_marked_by_its_serial(desk: Bench, tmp_path: Path) -> None:
+    """So that a list that is taken over does not keep it for ever."""
+    made = cutter(desk, tmp_path)._short_lived("probe@north")
+    assert made.serial.bit_length() <= SHORT_SERIAL_BITS + 1

@@ -1,0 +1,148 @@
+"""What a certificate is worth at which time: all that is certain is heeded, and nothing that is not."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.identity import trust
+from edge.identity.trust import Known, Validity, untimely
+
+BEGINS_MS, ENDS_MS = 1_790_000_000_000, 1_800_000_000_000
+HELD = Validity(BEGINS_MS, ENDS_MS)
+TIMES = st.integers(0, 2_000_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("time_ms", "is_set", "reason"),
+    [
+        (BEGINS_MS + 1, True, ""),
+        (BEGINS_MS - 400_000, True, "is not valid yet"),
+        (BEGINS_MS - 200_000, True, ""),  # clocks differ a little
+        (ENDS_MS + 400_000, True, "is over"),
+        (0, False, ""),  # 1970: nobody knows
+        (BEGINS_MS + 1, False, ""),
+        (ENDS_MS + 1, False, "is over"),  # it is at least as late as this
+    ],
+)
+def test_the_time_is_heeded_as_far_as_it_is_known(time_ms: int, is_set: bool, reason: str) -> None:
+    """An unset clock is too late never, and too early perhaps."""
+    assert untimely(HELD, Known(time_ms, is_set)) == reason
+
+
+@given(TIMES, TIMES)
+def test_what_is_over_stays_over(one: int, other: int) -> None:
+    """Once refused as over, refused at every later time, set or not."""
+    early, late = sorted((one, other))
+    if untimely(HELD, Known(early, is_set=False)):
+        assert untimely(HELD, Known(late, is_set=False)) == "is over"
+
+
+@given(TIMES)
+def test_an_unset_clock_refuses_no_more_than_a_set_one(time_ms: int) -> None:
+    """But for the few minutes that are tolerated where two clocks are right."""
+    if untimely(HELD, Known(time_ms, is_set=False)) and time_ms > ENDS_MS + trust.TOLERATED_MS:
+        assert untimely(HELD, Known(time_ms, is_set=True))
+
+
+def pem(days_ago: int, days: int, folder: Path) -> tuple[bytes, Path]:
+    """Return a certificate for localhost that is its own authority, and a file of it and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    begins = datetime.now(UTC) - timedelta(days=days_ago)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(begins)
+        .not_valid_after(begins + timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, SHA256())
+    )
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path = folder / "server.pem"
+    path.write_bytes(made.public_bytes(Encoding.PEM) + secret)
+    return made.public_bytes(Encoding.PEM), path
+
+
+@contextmanager
+def server(path: Path) -> Iterator[int]:
+    """Serve TLS once; lend the port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            try:
+                with listener.accept()[0] as accepted, context.wrap_socket(accepted, server_side=True) as tls:
+                    tls.recv(1)
+            except OSError:
+                pass  # who comes does not believe us
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join()
+
+
+def reached(port: int, trusted: bytes, known: Known, host: str = "localhost") -> None:
+    """Connect as a gateway does; ssl.SSLError where the server is not believed."""
+    context = trust.context(trusted, lambda: known)
+    with (
+        socket.create_connection(("127.0.0.1", port)) as plain,
+        context.wrap_socket(plain, server_hostname=host),
+    ):
+        pass
+
+
+def now_ms() -> int:
+    """Return the time of this machine."""
+    return round(datetime.now(UTC).timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "known", "believed"),
+    [
+        (1, Known(0, is_set=False), True),  # 1970, a good server
+        (1, Known(now_ms(), is_set=True), True),
+        (-2, Known(0, is_set=False), True),  # 1970: nobody knows that it is early
+        (-2, Known(now_ms(), is_set=True), False),
+        (90, Known(now_ms(), is_set=True), False),
+        (90, Known(now_ms(), is_set=False), False),  # it was later than its end already
+        (90, Known(0, is_set=False), True),  # the risk that is told of in decision 33
+    ],
+)
+def test_a_server_is_believed_by_the_time_that_is_known(
+    days_ago: int, known: Known, believed: bool, tmp_path: Path
+) -> None:
+    """Over real TLS, whatever OpenSSL would say of the time."""
+    trusted, path = pem(days_ago, 30, tmp_path)
+    with server(path) as port:
+        if believed:
+            reached(port, trusted, known)
+        else:
+            with pytest.raises(ssl.SSLCertVerificationError, match="the server's certificate"):
+                reached(port, trusted, known)
+
+
+def test_chain_and_host_are_verified_at_any_time(tmp_path: Path) -> None:
+    """A board in 1970 believes no stranger, and not the right one under another name."""
+    trusted, path = pem(1, 30, tmp_path)
+    (tmp_path / "other").mkdir()
+    stranger, _ = pem(1, 30, tmp_path / "other")
+    for anchors, host in ((stranger, "localhost"), (trusted, "elsewhere")):
+        with server(path) as port, pytest.raises(ssl.SSLCertVerificationError):
+            reached(port, anchors, Known(0, is_set=False), host)

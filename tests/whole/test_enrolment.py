@@ -1,0 +1,311 @@
+"""A gateway enrols at a real port of enrolment: trust by fingerprint, steps that may be repeated, renewal."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from collector.database import Database
+from collector.enrolment import authority, codes, listener
+from collector.enrolment.answering import Answering, Told, certificates_told
+from collector.enrolment.authority import Authority
+from collector.enrolment.authority_files import key_pem
+from collector.enrolment.codes import NewCode
+from collector.enrolment.desk import EnrolmentDesk
+from collector.enrolment.settings import Enrolment
+from collector.people.roles import LOCAL
+from collector.tls_files import TlsFiles
+from contract.samples import ClockState
+from edge import checks
+from edge.clock import Moment
+from edge.identity import enrolling, folder
+from edge.identity.enrolling import Wish
+from edge.identity.errors import EnrolError, IdentityError
+from edge.identity.folder import IdentityFolder
+from edge.identity.renewal import Knowing, Renewing
+from edge.identity.trust import Known
+from edge.settings import Settings
+from toml_files import TomlFile
+
+NOW_MS = 1_800_000_000_000
+DAY_MS = 86_400_000
+KNOWN = Known(NOW_MS, is_set=True)
+PUBLIC_KEY = "ed25519:" + "A" * 43
+SETTINGS = """# ours
+schema = 1
+district = "north"
+gateway = "gw-1"
+[broker]
+host = "127.0.0.1"  # the centre's
+# port = 1883
+[[lines]]
+kind = "tcp"
+name = "meters"
+host = "127.0.0.1"
+[[devices]]
+name = "meter"
+line = "meters"
+profile = "qdy30a"
+"""
+
+
+@dataclass
+class Centre:
+    """A port of enrolment on a thread of its own, and what it knows."""
+
+    authority: Authority
+    state: Database
+    folder: Path
+    port: int = 0
+    now_ms: int = NOW_MS
+    offered: tuple[x509.Certificate, ...] = ()
+    """What it says beside its own authority to who asks whom to trust."""
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"https://localhost:{self.port}"
+
+    def code(self, code: str = "2222-2222-2222-2222") -> str:
+        """Make a code."""
+        new = NewCode("gw-1", code, self.now_ms + 3_600_000)
+        self.state.write_now(lambda db: codes.make(db, LOCAL, self.now_ms, new, 100))
+        return code
+
+    def wish(self, **more: object) -> Wish:
+        """Return what a technician asks for."""
+        told = {"code": "", "fingerprint": self.authority.fingerprint} | more
+        return Wish(self.folder / "edge.toml", self.url, **told)  # type: ignore[arg-type]
+
+    @property
+    def settings(self) -> Settings:
+        """The gateway's, as they are now."""
+        return TomlFile.read(self.folder / "edge.toml").parse(Settings)
+
+    @property
+    def files(self) -> IdentityFolder:
+        """Where its identity is."""
+        return IdentityFolder(self.folder / "state" / folder.NAME)
+
+    @contextlib.contextmanager
+    def served(self) -> Iterator[None]:
+        """Serve the port."""
+        desk = EnrolmentDesk(
+            Enrolment(), "north", self.authority, new_serial=lambda: Random().getrandbits(100)
+        )
+        files = TlsFiles(self.folder / "server.pem", self.folder / "server.key")
+        key = ec.generate_private_key(ec.SECP256R1())
+        leaf = self.authority.server(
+            ("localhost",), key.public_key(), serial=3, now_ms=NOW_MS - DAY_MS, valid_days=400
+        )
+        files.cert.write_bytes(leaf.public_bytes(Encoding.PEM))
+        files.key.write_bytes(key_pem(key))
+        loop, stop = asyncio.new_event_loop(), asyncio.Event()
+        ready = threading.Event()
+
+        async def serve() -> None:
+            facts = {"district": "north", "public_keys": [PUBLIC_KEY]}
+            answering = Answering(desk, self.state, facts, now_ms=lambda: self.now_ms)
+            if self.offered:
+                answering._told = lambda path: listener_told(self, path)  # type: ignore[method-assign]
+            port = socket.create_server(("127.0.0.1", 0))
+            self.port = port.getsockname()[1]
+            made = listener.Listener(answering.answer, connections_max=8, timeout_s=10)
+            async with made.serving(port, listener.context(files, self.authority.pem)):
+                ready.set()
+                await stop.wait()
+
+        thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+        thread.start()
+        ready.wait(10)
+        try:
+            yield
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            thread.join()
+            loop.close()
+
+
+def listener_told(centre: Centre, path: str) -> Told:
+    """Answer cacerts with strangers beside the authority."""
+    if path.endswith("cacerts"):
+        return certificates_told((*centre.offered, *centre.authority.chain))
+    return Told(200, b"{}")
+
+
+def root(serial: int = 1) -> Authority:
+    """Return an authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return authority.root("north", key, serial=serial, now_ms=NOW_MS - DAY_MS, valid_days=4000)
+
+
+@pytest.fixture
+def centre(tmp_path: Path) -> Iterator[Centre]:
+    """Lend a served centre, with a gateway's settings beside it."""
+    state = Database(tmp_path / "collector.db", "state")
+    made = Centre(root(), state, tmp_path)
+    (tmp_path / "edge.toml").write_text(SETTINGS)
+    with made.served():
+        yield made
+    state.close()
+
+
+def test_one_command_leaves_an_identity_and_settings_that_load(centre: Centre) -> None:
+    """The key for its owner only, the comments kept; and a second time changes nothing."""
+    done = enrolling.enrol(centre.wish(code=centre.code()), centre.settings, KNOWN)
+    assert (done.gateway, done.asked, done.broker) == ("gw-1", True, "localhost:8883")
+    assert centre.files.key.stat().st_mode & 0o777 == 0o600
+    text = (centre.folder / "edge.toml").read_text()
+    assert text.startswith("# ours\n")
+    assert "# the centre's" in text
+    settings, _ = checks.load(centre.folder / "edge.toml")
+    assert settings.broker.tls_cert_file == "state/identity/cert.pem"
+    assert (settings.identity.centre, settings.centre.public_keys) == (centre.url, [PUBLIC_KEY])
+    before = {
+        path: path.read_bytes() for path in centre.folder.rglob("*") if path.suffix in (".pem", ".toml")
+    }
+    again = enrolling.enrol(centre.wish(code="used"), centre.settings, KNOWN)
+    assert not again.asked
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_whose_fingerprint_is_not_given_is_not_believed(centre: Centre) -> None:
+    """It is shown to be compared; a wrong one is refused, and no code is told to anybody."""
+    code = centre.code()
+    for given in ("", "00" * 32):
+        with pytest.raises(EnrolError, match=centre.authority.fingerprint):
+            enrolling.enrol(centre.wish(code=code, fingerprint=given), centre.settings, KNOWN)
+    assert not centre.files.key.exists()
+    colons = ":".join(centre.authority.fingerprint[at : at + 2] for at in range(0, 64, 2)).upper()
+    assert enrolling.enrol(centre.wish(code=code, fingerprint=colons), centre.settings, KNOWN).asked
+
+
+def test_what_is_offered_beside_the_pinned_authority_is_not_trusted(tmp_path: Path) -> None:
+    """Whoever is in between may name other authorities: none of them gets into the file."""
+    state = Database(tmp_path / "collector.db", "state")
+    stranger = root(serial=9)
+    made = Centre(root(), state, tmp_path, offered=stranger.chain)
+    (tmp_path / "edge.toml").write_text(SETTINGS)
+    with made.served():
+        enrolling.enrol(made.wish(code=made.code()), made.settings, KNOWN)
+    state.close()
+    kept = x509.load_pem_x509_certificates(made.files.ca.read_bytes())
+    assert [each.fingerprint(SHA256()) for each in kept] == [made.authority.issuer.fingerprint(SHA256())]
+
+
+def test_a_lost_answer_costs_nothing(centre: Centre) -> None:
+    """The power is cut after the centre has answered: the same code is tried again, and gives the same."""
+    code = centre.code()
+    enrolling.enrol(centre.wish(code=code), centre.settings, KNOWN)
+    first = centre.files.certificate.read_bytes()
+    centre.files.certificate.unlink()
+    assert enrolling.enrol(centre.wish(code=code), centre.settings, KNOWN).asked
+    assert centre.files.certificate.read_bytes() == first
+
+
+@pytest.mark.parametrize("cut_at", ["before the key", "after the key", "at the end"])
+def test_a_new_key_takes_over_whole_wherever_the_power_is_cut(
+    centre: Centre, cut_at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is always a certificate for the key that is there."""
+    enrolling.enrol(centre.wish(code=centre.code()), centre.settings, KNOWN)
+    before = centre.files.key.read_bytes()
+
+    class Cut(BaseException):
+        """The power."""
+
+    def cut(*_: object) -> None:
+        raise Cut
+
+    if cut_at == "before the key":
+        monkeypatch.setattr(Path, "replace", cut_at_key(Path.replace, cut))
+    elif cut_at == "after the key":
+        monkeypatch.setattr(enrolling, "recover", once_only(enrolling.recover, cut))
+    again = centre.wish(code=centre.code("3333-3333-3333-3333"), again=True)
+    with contextlib.suppress(Cut):
+        enrolling.enrol(again, centre.settings, KNOWN)
+    monkeypatch.undo()
+    enrolling.recover(centre.files)
+    held = enrolling.identity(centre.files)
+    assert held is not None
+    assert (centre.files.key.read_bytes() == before) == (cut_at == "before the key")
+
+
+def cut_at_key(real: object, cut: object) -> object:
+    """Return a rename that is cut off where the key would take its place."""
+
+    def replace(self: Path, target: Path) -> Path:
+        if self.name == "key.new.pem":
+            cut()  # type: ignore[operator]
+        return real(self, target)  # type: ignore[operator, no-any-return]
+
+    return replace
+
+
+def once_only(real: object, cut: object) -> object:
+    """Return what works the first time, and is cut off the second."""
+    calls: list[int] = []
+
+    def recover(files: IdentityFolder) -> None:
+        calls.append(1)
+        if len(calls) > 1:
+            cut()  # type: ignore[operator]
+        real(files)  # type: ignore[operator]
+
+    return recover
+
+
+def test_a_key_that_others_could_read_is_not_used(centre: Centre) -> None:
+    """It says what to do."""
+    enrolling.enrol(centre.wish(code=centre.code()), centre.settings, KNOWN)
+    centre.files.key.chmod(0o644)
+    with pytest.raises(IdentityError, match="has mode 0644"):
+        enrolling.enrol(centre.wish(), centre.settings, KNOWN)
+
+
+def renewing(centre: Centre, wall_ms: int, clock: ClockState, down_s: float) -> Renewing:
+    """Return what renews, at this time."""
+    knowing = Knowing(lambda: Moment(0, wall_ms, clock))
+    return Renewing(centre.settings, centre.files, knowing, Random(1), down_s=lambda: down_s)
+
+
+def test_a_certificate_is_renewed_after_half_of_its_life_and_not_before(centre: Centre) -> None:
+    """With the same key, for the next connection."""
+    enrolling.enrol(centre.wish(code=centre.code()), centre.settings, KNOWN)
+    first, key = centre.files.certificate.read_bytes(), centre.files.key.read_bytes()
+    centre.now_ms += 40 * DAY_MS
+    assert not renewing(centre, centre.now_ms, ClockState.SYNCHRONISED, 9e9).look()
+    centre.now_ms += 20 * DAY_MS
+    assert renewing(centre, centre.now_ms, ClockState.SYNCHRONISED, 0).look()
+    assert centre.files.certificate.read_bytes() != first
+    assert centre.files.key.read_bytes() == key
+    assert not renewing(centre, centre.now_ms, ClockState.HOLDOVER, 0).look()
+
+
+def test_a_board_in_1970_renews_what_is_over_once_its_link_stays_down(centre: Centre) -> None:
+    """The centre knows the time; the board only knows that it cannot get in."""
+    enrolling.enrol(centre.wish(code=centre.code()), centre.settings, KNOWN)
+    centre.now_ms += 181 * DAY_MS
+    assert not renewing(centre, 60_000, ClockState.UNSET, 30).look()
+    board = renewing(centre, 60_000, ClockState.UNSET, 300)
+    assert board.look()
+    assert not board.look()  # it is good now; why else the link is down, another one does not mend
+
+
+def test_who_is_dark_for_longer_than_the_rule_is_told_why(centre: Centre) -> None:
+    """In the centre's words, with its status."""
+    enrolling.enrol(centre.wish(code=centre.code()), centre.settings, KNOWN)
+    centre.now_ms += 300 * DAY_MS
+    with pytest.raises(EnrolError, match="has been over for 210 days, 180 at most") as caught:
+        renewing(centre, 60_000, ClockState.UNSET, 300).look()
+    assert caught.value.status == 403
