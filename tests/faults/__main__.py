@@ -162,14 +162,14 @@ CAMPAIGNS = (
         "packaging",
         "install, upgrade, downgrade, remove, purge: nothing stays but what was asked to be kept",
         short=["--short"],
-        minutes=4,
+        minutes=6,
         minutes_max=20,
     ),
     Campaign(
         "updates",
         "under a real systemd: restricted, watched, updated; what hangs or does not prove itself is left",
         short=["--short"],
-        minutes=12,
+        minutes=15,
         minutes_max=45,
     ),
     Campaign(
