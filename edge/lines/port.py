@@ -75,7 +75,6 @@ class Port:
 
     def __init__(self, settings: SerialSettings) -> None:
         """Open it for ourselves alone; OSError where it is not there, is no port, or is another's."""
-        self._before = _attributes(settings.port)
         self._serial = serial.Serial(
             settings.port,
             settings.baud,
@@ -101,12 +100,15 @@ class Port:
         self._poll.register(self._descriptor, select.POLLIN)
 
     def reformat(self, entry: Format) -> None:
-        """Speak in another format from now on; what is still to be read stays."""
+        """Speak in another format from now on; what is still to be read stays. OSError where it is gone."""
         speed = SPEEDS.get(entry.baud)
         if speed is None:
             self._serial.baudrate = entry.baud  # one that only pyserial knows how to set
         self._character_ns, self._silence_ns = entry.character_ns, entry.silence_ns
-        self._settle(entry, speed)
+        try:
+            self._settle(entry, speed)
+        except termios.error as error:  # which is no OSError
+            raise OSError(*error.args) from error
 
     def _settle(self, entry: Format, speed: int | None = None) -> None:
         attributes = termios.tcgetattr(self._descriptor)
@@ -166,10 +168,9 @@ class Port:
                 heard += self._read()
         return heard
 
-    def put_back(self) -> None:
-        """Give the port the settings that it had before it was opened."""
-        if self._before is not None:
-            termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
+    def put_back(self, before: list[Any]) -> None:
+        """Give the port these settings, which it had before it was opened."""
+        termios.tcsetattr(self._descriptor, termios.TCSADRAIN, before)
 
     def drop(self) -> None:
         """Forget what has come and was not read."""
@@ -269,11 +270,13 @@ def sleep_until(until_ns: int) -> bool:
 @contextlib.contextmanager
 def opened(settings: SerialSettings) -> Iterator[Port]:
     """Open a port, and leave it as it was: its settings back, nothing unread. OSError where it cannot be."""
+    before = _attributes(settings.port)
     port = Port(settings)
     try:
         yield port
     finally:
-        with contextlib.suppress(OSError, termios.error):
+        with contextlib.suppress(OSError, termios.error):  # pulled out: there is nothing to put back
             port.drop()
-            port.put_back()
+            if before is not None:
+                port.put_back(before)
         port.close()

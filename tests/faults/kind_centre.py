@@ -1,4 +1,4 @@
-"""The ``gengfu`` command with a centre that leaves one thing out: ``--without kick`` and the like.
+"""The ``gengfu`` command with a centre that leaves things out: ``--without kick``, ``once+time``.
 
 The controls of ``tests.faults.enrolment``: what each is there for must then go wrong.
 """
@@ -40,6 +40,7 @@ CHECKS: dict[str, Callable[[], None]] = {"kick": _no_kick, "once": _no_once, "ti
 
 if __name__ == "__main__":
     place = sys.argv.index(WITHOUT)
-    CHECKS[sys.argv[place + 1]]()
+    for name in sys.argv[place + 1].split("+"):
+        CHECKS[name]()
     del sys.argv[place : place + 2]
     run()

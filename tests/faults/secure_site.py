@@ -147,6 +147,10 @@ class SecureSite:
         more = self.time.environment(offset_s) if offset_s and self.time else {}
         self.broker.see(more or {"CLOCK_SHIM_OFFSET_S": "0"})
         self.broker.start()
+        self.start_centre(more, without)
+
+    def start_centre(self, more: Mapping[str, str], without: str = "") -> None:
+        """Start the centre alone."""
         entry = ["tests.faults.kind_centre", "--without", without] if without else ["gengfu.main"]
         arguments = [*entry, "collector", "run", "--settings", str(self.settings)]
         self.url = self.centre.start(arguments, more)["url"]
