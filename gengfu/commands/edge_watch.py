@@ -1,6 +1,7 @@
 """``gengfu edge watch``: the gateway live at a terminal, through its local socket."""
 
 import contextlib
+import io
 import json
 import os
 import select
@@ -57,8 +58,12 @@ def watch(
         for part in watch_view.parts(page, look.settings(), chosen, skip=0):
             console.print(part, soft_wrap=isinstance(part, str))
         return
-    with contextlib.suppress(KeyboardInterrupt):
-        _live(look, console, interval_s)
+    why = io.StringIO()  # what is said while the screen is ours would go with it
+    try:
+        with contextlib.suppress(KeyboardInterrupt), contextlib.redirect_stderr(why):
+            _live(look, console, interval_s)
+    finally:
+        typer.echo(why.getvalue(), nl=False, err=True)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -107,7 +112,10 @@ def _live(look: _Look, console: Console, interval_s: float) -> None:
     from gengfu import watch_view
 
     skip, chosen = 0, language(os.environ)
-    with _keys() as keys, Live(console=console, screen=True, auto_refresh=False) as live:
+    with (
+        _keys() as keys,
+        Live(console=console, screen=True, auto_refresh=False, redirect_stderr=False) as live,
+    ):
         while True:
             head = list(watch_view.head(look.page(0, 0), look.settings(), chosen))
             rows = sum(1 + len(each) // console.width for each in head)

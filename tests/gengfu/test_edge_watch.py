@@ -6,7 +6,7 @@ import pty
 import select
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -77,8 +77,8 @@ def test_what_is_locked_is_told(site: Visited) -> None:
     assert "wang" in run(site, "--once").output
 
 
-def test_at_a_terminal_it_goes_on_until_q(site: Visited) -> None:
-    """A real terminal, of 80 columns; the screen is given back, and the terminal is as it was."""
+def at_a_terminal(site: Visited, act: Callable[[int], object]) -> tuple[bytes, int]:
+    """Watch at a terminal, act once it was drawn twice; return what was drawn, and the status."""
     master, slave = pty.openpty()
     command = [sys.executable, "-m", "gengfu.main", "edge", "watch", "--settings", str(site.settings)]
     env = {**ENGLISH, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
@@ -87,15 +87,29 @@ def test_at_a_terminal_it_goes_on_until_q(site: Visited) -> None:
     told = b""
     while told.count(b"gateway gw-1") < 2 and select.select([master], [], [], 60)[0]:
         told += os.read(master, 4096)
-    os.write(master, b"q")
+    act(master)
     while select.select([master], [], [], 60)[0]:
         try:
-            more = os.read(master, 4096)
+            told += os.read(master, 4096)
         except OSError:
             break
-        told += more
-    assert process.wait(60) == 0
+    status = process.wait(60)
     os.close(master)
+    return told, status
+
+
+def test_at_a_terminal_it_goes_on_until_q(site: Visited) -> None:
+    """The screen is given back."""
+    told, status = at_a_terminal(site, lambda master: os.write(master, b"q"))
+    assert status == 0
     assert told.count(b"gateway gw-1") >= 2
     assert b"q leave" in told
     assert b"\x1b[?1049l" in told
+
+
+def test_where_the_gateway_ends_it_says_so_when_the_screen_is_given_back(site: Visited) -> None:
+    """Not on the screen that goes away; it is the last of these tests, for it ends the gateway."""
+    told, status = at_a_terminal(site, lambda _: site.gateway.end())
+    assert status == 1
+    _, _, after = told.partition(b"\x1b[?1049l")
+    assert b"gateway.sock" in after or b"ended before it answered" in after
