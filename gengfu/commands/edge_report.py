@@ -24,12 +24,12 @@ def report(
         typer.Option("-o", "--output", metavar="FILE.html", help="Where; its JSON stands beside."),
     ] = None,
     chosen: Annotated[
-        Literal["en", "zh"] | None, typer.Option("--language", help="Of the page; the terminal's by default.")
+        Literal["en", "zh"] | None,
+        typer.Option("--language", metavar="en|zh", help="The page's; the terminal's by default."),
     ] = None,
-    ask: Annotated[
-        bool,
-        typer.Option(" /--as-it-is", help="Identify nobody and examine no line: what is known already."),
-    ] = True,
+    as_it_is: Annotated[
+        bool, typer.Option("--as-it-is", help="What is known already: identify nobody, examine no line.")
+    ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace files that are there.")] = False,
 ) -> None:
     """Write the commissioning report: every line and device, what each is, live values, what is not well.
@@ -43,7 +43,9 @@ def report(
     who = options.who(technician, NAME_CHARACTERS_MAX)
     console = Console(stderr=True, highlight=False, markup=False)
     with console.status("") as status:
-        told = report_facts.facts(settings, who, time.time_ns() // 1_000_000, ask=ask, tell=status.update)
+        told = report_facts.facts(
+            settings, who, time.time_ns() // 1_000_000, ask=not as_it_is, tell=status.update
+        )
     moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     path = output or Path(f"gengfu-report-{told.get('gateway', 'gateway')}-{moment}.html")
     page = report_page.page(told, chosen or language(os.environ))
