@@ -40,7 +40,8 @@ STATE = {
 """What the packaged settings say in place of the example."""
 NEXT = {
     "edge": """echo "gengfu: next: gengfu edge identify --write /etc/gengfu/edge.toml"
-  echo "gengfu: it finds the devices; by hand: edit that file, then  gengfu edge check /etc/gengfu/edge.toml\"""",
+  echo "gengfu: it finds the devices; by hand: edit that file, then"
+  echo "gengfu: gengfu edge check /etc/gengfu/edge.toml\"""",
     "collector": """echo "gengfu: next: edit /etc/gengfu/collector.toml, then"
   echo "gengfu: gengfu collector check /etc/gengfu/collector.toml"
   echo "gengfu: and  systemctl enable --now gengfu-collector\"""",
