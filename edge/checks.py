@@ -58,6 +58,8 @@ def notes(
     named_by_place: Callable[[str], Path | None] = by_path,
 ) -> Iterator[str]:
     """Say what is no mistake and yet often forgotten; for settings that are sound."""
+    if not settings.devices:
+        yield "no device yet: `gengfu edge identify --write FILE` finds them"
     lines = {line.name: line for line in settings.lines}
     for line in settings.lines:
         if isinstance(line, SerialLine) and (place := named_by_place(line.port)):

@@ -21,8 +21,8 @@ def problems(settings: Settings, profiles: Mapping[str, Profile], file: TomlFile
         profile = profiles.get(device.name)
         if profile is not None:
             yield from _device(settings, device, profile, file)
-    slowest = max(settings.devices, key=lambda device: device.interval_s)
-    if everything.mode == "mean" and everything.interval_s < slowest.interval_s:
+    slowest = max(settings.devices, key=lambda device: device.interval_s, default=None)
+    if slowest and everything.mode == "mean" and everything.interval_s < slowest.interval_s:
         yield _too_short(everything, slowest, ("report", "interval_s"), file)
 
 

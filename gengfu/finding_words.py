@@ -83,6 +83,11 @@ TEXTS = {
     "as_documented": ("as documented, without a shim", "按文档，无需修正"),
     "no_change": ("nothing to add to {0}", "{0} 无需改动"),
     "added": ("added to {0}: {1}", "已写入 {0}：{1}"),
+    "next_enrol": (
+        "next: `gengfu edge enrol` as the centre tells it there: gengfu gateways code GATEWAY",
+        "下一步：在中心执行 gengfu gateways code GATEWAY，按其给出的 `gengfu edge enrol` 命令注册",
+    ),
+    "next_start": ("next: start the gateway, or start it again", "下一步：启动或重启网关"),
     "left": ("left to you, as comments: {0}", "留待您选择（已写为注释）：{0}"),
     "not_written": ("{0} stays as it is: the result would not be sound:", "{0} 未改动：结果未通过检查："),
     "write": ("Write this?", "写入？"),

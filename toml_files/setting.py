@@ -20,8 +20,9 @@ class SettingError(ValueError):
 def with_keys(text: str, wanted: Mapping[str, Mapping[str, Value]]) -> str:
     """Return the file with keys of tables set, where they stand, or where their default is commented out.
 
-    A key that stands nowhere follows its table's header; a table that stands nowhere comes last. What comes
-    out is read again: SettingError where anything but these keys became another.
+    A key that stands nowhere follows its table's header; a table that stands nowhere comes last. The table
+    "" is the head of the file. What comes out is read again: SettingError where anything but these keys
+    became another.
     """
     lines = [f"{line}\n" for line in text.removesuffix("\n").split("\n")]
     for table, keys in wanted.items():
@@ -33,7 +34,10 @@ def with_keys(text: str, wanted: Mapping[str, Mapping[str, Value]]) -> str:
     except tomllib.TOMLDecodeError as error:
         raise SettingError(_by_hand(wanted)) from error
     for table, keys in wanted.items():
-        was[table] = {**was.get(table, {}), **keys}
+        if table:
+            was[table] = {**was.get(table, {}), **keys}
+        else:
+            was |= keys
     if was != told:
         raise SettingError(_by_hand(wanted))
     return made
@@ -41,7 +45,8 @@ def with_keys(text: str, wanted: Mapping[str, Mapping[str, Value]]) -> str:
 
 def _set(lines: list[str], table: str, key: str, value: Value) -> None:
     told = as_toml({key: value}).strip()
-    begin = next((at + 1 for at, line in enumerate(lines) if _named(line) == table), None)
+    headers = (at + 1 for at, line in enumerate(lines) if _named(line) == table)
+    begin = next(headers, None) if table else 0
     if begin is None:
         lines += ["\n", f"[{table}]\n", f"{told}\n"]
         return

@@ -38,6 +38,17 @@ STATE = {
     "collector": ('# data_folder = "data"', 'data_folder = "/var/lib/gengfu/collector"'),
 }
 """What the packaged settings say in place of the example."""
+NEXT = {
+    "edge": """echo "gengfu: next: gengfu edge identify --write /etc/gengfu/edge.toml"
+  echo "gengfu: it finds the devices; by hand: edit that file, then"
+  echo "gengfu: gengfu edge check /etc/gengfu/edge.toml\"""",
+    "collector": """echo "gengfu: next: edit /etc/gengfu/collector.toml, then"
+  echo "gengfu: gengfu collector check /etc/gengfu/collector.toml"
+  echo "gengfu: and  systemctl enable --now gengfu-collector\"""",
+}
+"""What an installation tells to type next."""
+EXAMPLES_BEGIN = "# Lines: serial buses and Modbus TCP endpoints."
+"""From here on the gateway's example is of one cabinet; in a package it is commented out."""
 COPYRIGHT = """Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: Gengfu
 
@@ -55,7 +66,15 @@ def settings(house: str) -> str:
     before, after = STATE[house]
     assert before in text
     text = text.replace(before, after, 1)
+    if house == "edge":
+        head, example = text.split(EXAMPLES_BEGIN)
+        text = head + "".join(map(_as_comment, (EXAMPLES_BEGIN + example).splitlines(keepends=True)))
     return text.replace('parts_file = "parts.csv" ', '# parts_file = "parts.csv" ', 1)
+
+
+def _as_comment(line: str) -> str:
+    """Return a line of the example so that it only shows; tables without a default in them stay."""
+    return line if line.startswith(("#", "\n", "[lighting]")) else f"# {line}"
 
 
 def bootstrap(path: Path) -> None:
@@ -121,6 +140,7 @@ def _control(root: Path, house: str, said: Manifest, target: Target) -> None:
     etc = sorted(path for path in (root / "etc").rglob("*") if path.is_file())
     (root / "DEBIAN/conffiles").write_text("".join(f"/{path.relative_to(root)}\n" for path in etc))
     words = {"@PRODUCT@": product, "@HOUSE@": house, "@OTHER@": other}
+    words["@NEXT@"] = NEXT[house]
     words["@TRIAL@"] = "--trial" if house == "edge" else ""
     for script in ("postinst", "prerm", "postrm"):
         text = (ROOT / "tools/debian" / script).read_text()

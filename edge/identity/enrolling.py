@@ -4,6 +4,7 @@ The key is on the disk before anything is asked for it, so that a lost answer co
 with the same key is answered with the same certificate.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
+from contract.names import checked_name
 from contract.samples import ClockState
 from edge import kernel_time, known_time
 from edge.clock import SystemClock, Timeline, wall_is_credible
@@ -43,6 +45,8 @@ class Wish:
     """Host or host:port, where it is not the centre's host."""
     again: bool = False
     """With a new key, though there is an identity."""
+    gateway: str = ""
+    """As what it enrols, with the centre's district, where the settings do not say so yet."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,14 @@ def enrol(wish: Wish, settings: Settings, known: Known) -> Enrolled:
     centre = est.Centre.at(wish.centre)
     trusted = _trusted(files, centre, wish.fingerprint)
     tls = trust.context(pem(trusted), lambda: known)
+    facts = centre.facts(tls)
     held = identity(files)
+    named = _named(wish, settings, facts, held)
+    settings = settings.model_copy(update=named)
     if asked := (held is None or wish.again):
         held = _asked(wish, settings, files, centre, tls, trusted)
     files.given_to_owner()
-    broker = _fill_in(wish, settings, files, centre, centre.facts(tls))
+    broker = _fill_in(wish, settings, files, centre, facts, named)
     return Enrolled(settings.gateway, trust.validity(held).not_after_ms, asked, broker, wish.settings_file)
 
 
@@ -120,12 +127,17 @@ def same_key(certificate: x509.Certificate, key: Key) -> bool:
     return _public(certificate.public_key()) == _public(key.public)  # type: ignore[arg-type]
 
 
+def common_names(certificate: x509.Certificate) -> list[str]:
+    """Return whose a certificate is."""
+    told = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return [str(each.value) for each in told]
+
+
 def checked(
     certificate: x509.Certificate, key: Key, settings: Settings, trusted: list[x509.Certificate]
 ) -> None:
     """EnrolError where what was issued is not for this key, this gateway, or not by whom it trusts."""
-    names = [str(each.value) for each in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    if not same_key(certificate, key) or names != [settings.gateway]:
+    if not same_key(certificate, key) or common_names(certificate) != [settings.gateway]:
         raise EnrolError(
             f"the centre answers with a certificate that is not for this key of {settings.gateway}"
         )
@@ -196,8 +208,29 @@ def _trusted(files: IdentityFolder, centre: est.Centre, fingerprint: str) -> lis
     return chain
 
 
+def _named(
+    wish: Wish, settings: Settings, facts: Mapping[str, object], held: x509.Certificate | None
+) -> dict[str, Value]:
+    """Return as what it enrols, where a name was given; ContractError, or EnrolError where it has another."""
+    if not wish.gateway:
+        return {}
+    checked_name(wish.gateway, "gateway")
+    district = checked_name(str(facts.get("district") or settings.district), "district")
+    if held is not None and not wish.again and wish.gateway not in common_names(held):
+        raise EnrolError(
+            f"this gateway is enrolled as {', '.join(common_names(held))}; --again with a new code makes it "
+            f"{wish.gateway}"
+        )
+    return {"district": district, "gateway": wish.gateway}
+
+
 def _fill_in(
-    wish: Wish, settings: Settings, files: IdentityFolder, centre: est.Centre, facts: dict[str, object]
+    wish: Wish,
+    settings: Settings,
+    files: IdentityFolder,
+    centre: est.Centre,
+    facts: Mapping[str, object],
+    named: Mapping[str, Value],
 ) -> str:
     """Fill in the settings; return the broker's address."""
     base = wish.settings_file.parent
@@ -214,6 +247,7 @@ def _fill_in(
         host = "localhost" if host in LOOPBACK and centre.host == "localhost" else host
         port = port if settings.broker.tls_ca_file else BROKER_PORT
     wanted: dict[str, dict[str, Value]] = {
+        "": dict(named),
         "broker": {
             "host": host,
             "port": port,

@@ -3,10 +3,13 @@
 import contextlib
 import os
 import re
+import stat
 from pathlib import Path
 
 BY_PATH = Path("/dev/serial/by-path")
 TTYS = Path("/sys/class/tty")
+PTY_MAJORS = range(136, 144)
+"""Device numbers of pseudo-terminals (Linux, admin-guide/devices)."""
 LATENCY_MS = 1
 """USB adapters of FTDI keep bytes back so long at least; 16 unless told otherwise."""
 
@@ -14,7 +17,8 @@ LATENCY_MS = 1
 def serial_ports(folder: Path = BY_PATH, ttys: Path = TTYS, devices: Path = Path("/dev")) -> list[str]:
     """Return this machine's serial ports: names by place where they have one, else by number.
 
-    Of the fixed ports (ttyS) only those that have hardware behind them.
+    Of the fixed ports (ttyS) only those that have hardware behind them; what /dev does not have (in a
+    container) is none.
     """
     named: dict[str, str] = {}
     for names in (folder, folder.parent / "by-id"):
@@ -22,7 +26,8 @@ def serial_ports(folder: Path = BY_PATH, ttys: Path = TTYS, devices: Path = Path
             for link in sorted(names.iterdir()):
                 named.setdefault(os.path.realpath(link), str(link))
     for name in sorted(path.name for path in ttys.glob("tty*")) if ttys.is_dir() else ():
-        if re.fullmatch(r"tty(USB|ACM|AMA|XR|RS485-|S|mxc|SC|O)[0-9]+", name) and _has_hardware(ttys / name):
+        is_serial = re.fullmatch(r"tty(USB|ACM|AMA|XR|RS485-|S|mxc|SC|O)[0-9]+", name)
+        if is_serial and _has_hardware(ttys / name) and (devices / name).exists():
             named.setdefault(os.path.realpath(devices / name), str(devices / name))
     return sorted(named.values())
 
@@ -36,8 +41,12 @@ def _has_hardware(tty: Path) -> bool:
 
 
 def is_pty(port: str) -> bool:
-    """Say whether the port is a pseudo-terminal: bytes on it take no time."""
-    return os.path.realpath(port).startswith("/dev/pts/")
+    """Say whether the port is a pseudo-terminal, whatever it is called here: bytes on it take no time."""
+    try:
+        status = os.stat(port)
+    except OSError:
+        return False
+    return stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) in PTY_MAJORS
 
 
 def by_path(port: str, folder: Path = BY_PATH) -> Path | None:

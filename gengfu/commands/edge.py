@@ -26,6 +26,7 @@ from gengfu.commands import (
     edge_watch,
     edge_why,
 )
+from gengfu.commands.edge_socket import DEFAULT_SETTINGS
 from gengfu.proof import Proof
 from gengfu.service_manager import service_manager
 from gengfu.words import counted
@@ -38,6 +39,9 @@ R = TypeVar("R")
 app = typer.Typer(help="The gateway in the cabinet: run, check and watch it.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+SettingsFile = Annotated[
+    Path, typer.Argument(metavar="FILE", envvar="GENGFU_EDGE_SETTINGS", help="The gateway's settings file.")
+]
 
 
 @app.command(short_help="Run the gateway until it is told to stop.")
@@ -75,7 +79,7 @@ def run(
 
 @app.command(short_help="Check a settings file.")
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A settings file.")],
+    file: SettingsFile = DEFAULT_SETTINGS,
     against: Annotated[
         Path | None,
         typer.Option(metavar="RECORDING", help="Samples as JSON lines or CSV: show what the rules would do."),
@@ -135,7 +139,7 @@ def check(
 
 @app.command(short_help="Show how lines and devices are doing.")
 def lines(
-    settings: Annotated[Path, typer.Argument(metavar="FILE", help="The gateway's settings file.")],
+    settings: SettingsFile = DEFAULT_SETTINGS,
     as_json: AsJson = False,
 ) -> None:
     """Show how lines and devices are doing: state, pace, share of the line's time, what went wrong.
@@ -153,7 +157,7 @@ def lines(
 
 @app.command(short_help="Show how the link to the centre is doing.")
 def link(
-    settings: Annotated[Path, typer.Argument(metavar="FILE", help="The gateway's settings file.")],
+    settings: SettingsFile = DEFAULT_SETTINGS,
     as_json: AsJson = False,
 ) -> None:
     """Show how the link to the centre is doing: connection, backlog, the month's bytes, report policies.

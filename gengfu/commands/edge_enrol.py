@@ -3,11 +3,11 @@
 import json
 import sys
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gengfu.commands.edge_socket import DEFAULT_SETTINGS, Settings
 from gengfu.language import said
 
 _TEXTS = {
@@ -20,8 +20,17 @@ _TEXTS = {
         "{gateway}：已有身份证书，有效至 {until}；如需重新注册请用 --again 和新的注册码",
     ),
     "settings": (
-        "{settings}: filled in; broker {broker}. Next: start the gateway, or start it again",
-        "{settings}：已填写；消息服务器 {broker}。下一步：启动或重启网关",
+        "{settings}: filled in; broker {broker}",
+        "{settings}：已填写；消息服务器 {broker}",
+    ),
+    "start": ("next: start the gateway, or start it again", "下一步：启动或重启网关"),
+    "service": (
+        "next: systemctl enable --now gengfu-edge\nthen: gengfu edge lines",
+        "下一步：systemctl enable --now gengfu-edge\n然后：gengfu edge lines",
+    ),
+    "service_again": (
+        "next: systemctl restart gengfu-edge\nthen: gengfu edge lines",
+        "下一步：systemctl restart gengfu-edge\n然后：gengfu edge lines",
     ),
     "code": ("code from the centre: ", "中心给出的注册码："),
     401: (
@@ -37,7 +46,13 @@ def enrol(
         str,
         typer.Option("--centre", metavar="URL", help="The centre's port of enrolment, https://host:8781."),
     ],
-    settings: Annotated[Path, typer.Option(metavar="FILE", help="The gateway's settings file.")],
+    settings: Settings = DEFAULT_SETTINGS,
+    gateway: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="As what it enrols; the settings get it, and the centre's district."
+        ),
+    ] = "",
     code: Annotated[str, typer.Option(metavar="CODE", help="The one-time code; asked for without.")] = "",
     fingerprint: Annotated[
         str, typer.Option(metavar="SHA256", help="Of the centre's authority, as the centre tells it.")
@@ -56,19 +71,19 @@ def enrol(
     """
     from edge.identity import enrolling
     from edge.identity.errors import EnrolError, IdentityError
-    from edge.settings import Settings
+    from edge.settings import Settings as EdgeSettings
     from toml_files import SettingError, TomlFile
 
-    told = TomlFile.read(settings).parse(Settings)
+    told = TomlFile.read(settings).parse(EdgeSettings)
     try:
         if not code and enrolling.needs_code(settings, told, again=again):
             code = _asked()
-        wish = enrolling.Wish(settings, centre, code, fingerprint, broker, again)
+        wish = enrolling.Wish(settings, centre, code, fingerprint, broker, again, gateway)
         done = enrolling.enrol(wish, told, enrolling.known(settings, told))
     except EnrolError as error:
         typer.echo(str(error), err=True)
         if error.status in _TEXTS:
-            typer.echo(_text(error.status).format(gateway=told.gateway), err=True)
+            typer.echo(_text(error.status).format(gateway=gateway or told.gateway), err=True)
         raise typer.Exit(1) from error
     except (IdentityError, SettingError) as error:
         typer.echo(str(error), err=True)
@@ -83,6 +98,10 @@ def enrol(
     until = f"{datetime.fromtimestamp(done.not_after_ms / 1000).astimezone():%Y-%m-%d %H:%M}"
     typer.echo(_text("enrolled" if done.asked else "already").format(gateway=done.gateway, until=until))
     typer.echo(_text("settings").format(settings=done.settings, broker=done.broker))
+    if settings != DEFAULT_SETTINGS:
+        typer.echo(_text("start"))
+    else:
+        typer.echo(_text("service" if done.asked and not again else "service_again"))
 
 
 def add_to(app: typer.Typer) -> None:

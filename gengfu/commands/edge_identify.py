@@ -3,6 +3,7 @@
 import asyncio
 import difflib
 import json
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -198,6 +199,9 @@ def _write(path: Path, placed: "Sequence[Placed]", *, yes: bool, quiet: bool) ->
         typer.echo(text("added").format(path, "; ".join(change.added)), err=quiet)
     if change.left:
         typer.echo(text("left").format("; ".join(change.left)), err=quiet)
+    if change.added:
+        enrolled = tomllib.loads(change.after).get("identity", {}).get("centre")
+        typer.echo(text("next_start" if enrolled else "next_enrol"), err=quiet)
 
 
 def _data(placed: "Placed") -> object:

@@ -20,8 +20,8 @@ _TEXTS = {
         "{gateway}：一次性注册码 {code}，有效至 {until}\n在网关上执行：",
     ),
     "enrol": (
-        "gengfu edge enrol --settings FILE --centre {url} --code {code} --fingerprint {fingerprint}",
-        "gengfu edge enrol --settings FILE --centre {url} --code {code} --fingerprint {fingerprint}",
+        "gengfu edge enrol --centre {url} --gateway {gateway} --code {code} --fingerprint {fingerprint}",
+        "gengfu edge enrol --centre {url} --gateway {gateway} --code {code} --fingerprint {fingerprint}",
     ),
     "revoked": (
         "{gateway}: certificates revoked: {certificates}",

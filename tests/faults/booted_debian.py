@@ -54,25 +54,19 @@ class Booted:
         self.cut()
         raise CannotError("systemd does not boot in a container here; its console is beside the root")
 
+    def entering(self, *command: str) -> list[str]:
+        """Return how a command is run in there, from here."""
+        spaces = ["--mount", "--uts", "--ipc", "--pid", "--root", "--wd"]
+        return ["nsenter", "--target", str(self._leader), *spaces, *command]
+
     def run(
         self, *command: str, check: bool = True, timeout_s: float = 400
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command in there, as its root."""
-        spaces = [
-            "nsenter",
-            "--target",
-            str(self._leader),
-            "--mount",
-            "--uts",
-            "--ipc",
-            "--pid",
-            "--root",
-            "--wd",
-        ]
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TERM": "dumb"}
         environment["DEBIAN_FRONTEND"] = "noninteractive"
         done = subprocess.run(
-            [*spaces, *command],
+            self.entering(*command),
             env=environment,
             capture_output=True,
             text=True,

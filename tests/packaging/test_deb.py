@@ -17,6 +17,7 @@ from releases.archive import manifest
 from tests.releases.making import content, release
 from tools import build_deb
 from tools.build_deb import HOUSES
+from tools.locked import ROOT
 from tools.release_tree import LAUNCHER, BuildError, archived, renamed
 from tools.targets import Target
 
@@ -75,11 +76,19 @@ def test_a_package_lays_down_what_stands_still_and_the_release(house: str, tmp_p
 
 @each_house
 def test_the_settings_that_a_package_lays_down_are_sound(house: str, tmp_path: Path) -> None:
-    """They are the example, with the folders of the service."""
+    """They are the example, with the service's folders; a gateway's names no device, and shows every key."""
     path = tmp_path / f"{house}.toml"
     path.write_text(build_deb.settings(house))
     if house == "edge":
-        assert checks.load(path)[0].state_folder == "/var/lib/gengfu/edge"
+        settings, profiles = checks.load(path)
+        assert settings.state_folder == "/var/lib/gengfu/edge"
+        assert [*settings.lines, *settings.devices, *settings.alarms, *settings.controls] == []
+        assert any("gengfu edge identify --write" in note for note in checks.notes(settings, profiles))
+        example = (ROOT / "edge/settings.example.toml").read_text().replace('"state"', '"x"')
+        shown = path.read_text().replace('"/var/lib/gengfu/edge"', '"x"')
+        assert [line.lstrip("# ") for line in shown.splitlines()] == [
+            line.lstrip("# ") for line in example.splitlines()
+        ]
     else:
         assert str(load_collector(path).data_folder) == "/var/lib/gengfu/collector"
 

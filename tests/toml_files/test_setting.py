@@ -34,6 +34,13 @@ def test_a_key_is_set_where_it_stands_or_is_shown_with_its_comment() -> None:
     ]
 
 
+def test_the_table_without_a_name_is_the_head_of_the_file() -> None:
+    """What stands there is set, what does not is put first; tables keep their keys of the same name."""
+    made = with_keys(TEXT, {"": {"schema": 2, "host": "head"}})
+    assert made.splitlines()[:4] == ['host = "head"', "# mine", "schema = 2", "[broker]"]
+    assert tomllib.loads(made)["broker"] == {"host": "a"}
+
+
 def test_a_table_that_stands_nowhere_comes_last() -> None:
     """Also where the file does not end in a line break."""
     made = with_keys(TEXT.rstrip("\n"), {"identity": {"centre": "https://x"}})

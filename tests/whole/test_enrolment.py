@@ -25,6 +25,7 @@ from collector.enrolment.desk import EnrolmentDesk
 from collector.enrolment.settings import Enrolment
 from collector.people.roles import LOCAL
 from collector.tls_files import TlsFiles
+from contract.errors import ContractError
 from contract.samples import ClockState
 from edge import checks
 from edge.clock import Moment
@@ -177,6 +178,27 @@ def test_one_command_leaves_an_identity_and_settings_that_load(centre: Centre) -
     again = enrolling.enrol(centre.wish(code="used"), centre.settings, KNOWN)
     assert not again.asked
     assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_it_enrols_as_what_the_centre_calls_it(centre: Centre) -> None:
+    """Name and district get into settings that were laid down with others; an identity is not renamed."""
+    path = centre.folder / "edge.toml"
+    laid = SETTINGS.replace('"gw-1"', '"site-1"  # unique').replace('"north"', '"elsewhere"')
+    path.write_text(laid)
+    code = centre.code()
+    with pytest.raises(EnrolError, match="fingerprint"):
+        enrolling.enrol(centre.wish(code=code, gateway="gw-1", fingerprint="00"), centre.settings, KNOWN)
+    assert path.read_text() == laid
+    done = enrolling.enrol(centre.wish(code=code, gateway="gw-1"), centre.settings, KNOWN)
+    assert (done.gateway, done.asked) == ("gw-1", True)
+    settings, _ = checks.load(path)
+    assert (settings.gateway, settings.district) == ("gw-1", "north")
+    assert "# unique" in path.read_text()
+    with pytest.raises(EnrolError, match="enrolled as gw-1; --again"):
+        enrolling.enrol(centre.wish(code=code, gateway="gw-2"), centre.settings, KNOWN)
+    with pytest.raises(ContractError, match="gateway 'Gw 1'"):
+        enrolling.enrol(centre.wish(code=code, gateway="Gw 1"), centre.settings, KNOWN)
+    assert checks.load(path)[0].gateway == "gw-1"
 
 
 def test_whose_fingerprint_is_not_given_is_not_believed(centre: Centre) -> None:
