@@ -43,7 +43,7 @@ def _has_hardware(tty: Path) -> bool:
 def is_pty(port: str) -> bool:
     """Say whether the port is a pseudo-terminal, whatever it is called here: bytes on it take no time."""
     try:
-        status = os.stat(port)
+        status = Path(port).stat()
     except OSError:
         return False
     return stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) in PTY_MAJORS
