@@ -3,7 +3,6 @@
 import re
 import shlex
 
-import click
 import pytest
 import typer
 from typer.main import get_command
@@ -24,8 +23,8 @@ def parsed(command: str) -> dict[str, object]:
     whole = typer.Typer(add_completion=False, rich_markup_mode=None)
     whole.add_typer(edge.app, name="edge")
     group = getattr(get_command(whole), "commands")["edge"]  # noqa: B009
-    context: click.Context = group.commands[words[2]].make_context(words[2], words[3:])
-    return context.params
+    context = group.commands[words[2]].make_context(words[2], words[3:])
+    return dict(context.params)
 
 
 @each_page
