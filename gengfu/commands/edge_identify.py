@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from gengfu.finding import Owner
 
 REASONS_TOLD_MAX = 4
-TIMEOUT_S_MIN, ANSWERS_PER_TIMEOUT = 0.1, 4
+TIMEOUT_S_MIN, ANSWERS_PER_TIMEOUT = 0.5, 4
+"""An answer that comes too late is taken for a register that is not there, and changes what the device is."""
 
 
 def identify(

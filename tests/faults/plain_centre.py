@@ -80,7 +80,7 @@ class PlainCentre:
 
     def _gengfu(self, *words: str) -> str:
         command = [sys.executable, "-m", "gengfu.main", *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
         if done.returncode:
             raise CannotError(f"gengfu {' '.join(words[:2])}: {done.stderr.strip()[-500:]}")
         return done.stdout

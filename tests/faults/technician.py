@@ -182,14 +182,14 @@ def main() -> None:
             print(f"not done: {error}")
         else:
             steps = session(site, given.language)
+            if given.write and not site.found:
+                print(f"{technician_page.write(given.language, steps)} written", flush=True)
             if not given.short:
                 held = control(site)
                 site.must("control: with another fingerprint nothing is enrolled and nothing reported", held)
                 site.figures["technician_control_found"] = int(held)
             found = site.found
             figures = site.figures | {"technician_found": len(found)}
-            if given.write and not found:
-                print(f"{technician_page.write(given.language, steps)} written")
     conditions |= {"seconds": round(time.monotonic() - began_s), "found": found}
     print(json.dumps({"name": "technician", "figures": figures, "conditions": conditions}))
     sys.exit(bool(found))

@@ -10,7 +10,7 @@ from tests.faults.debian_root import CannotError
 
 COLUMNS, ROWS = 80, 24
 LOOK_S = 0.2
-CLEAR_S_MAX = 120.0
+CLEAR_S_MAX = 300.0
 
 
 class Terminal:
