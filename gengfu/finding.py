@@ -1,6 +1,7 @@
 """Looking for devices from a terminal: through the running gateway where a port is its own, else directly."""
 
-import threading
+import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -96,17 +97,35 @@ def scan_all(
     ports: Sequence[str], profiles: "dict[str, Profile]", wanted: Wanted, own: Owner | None, *, quiet: bool
 ) -> "list[Scan | NotScannedError]":
     """Scan ports side by side, with a bar for each; Ctrl-C ends it with what was found so far."""
-    stop = threading.Event()
-    with _bars(quiet=quiet) as bars, ThreadPoolExecutor(max_workers=max(1, len(ports))) as pool:
+    with (
+        _interrupted() as stopped,  # around the threads: whoever leaves them waits for them
+        _bars(quiet=quiet) as bars,
+        ThreadPoolExecutor(max_workers=max(1, len(ports))) as pool,
+    ):
         running = [
-            pool.submit(_scan, port, profiles, wanted, own, _Bar(bars, port), stop.is_set) for port in ports
+            pool.submit(_scan, port, profiles, wanted, own, _Bar(bars, port), stopped) for port in ports
         ]
-        try:
-            while any(not each.done() for each in running):
-                threading.Event().wait(0.1)
-        except KeyboardInterrupt:
-            stop.set()
+        while any(not each.done() for each in running):
+            time.sleep(0.1)
         return [each.result() for each in running]
+
+
+@contextmanager
+def _interrupted() -> Iterator[Callable[[], bool]]:
+    """Say whether Ctrl-C was pressed; a second one ends the command at once."""
+    asked = False
+    former = signal.getsignal(signal.SIGINT)
+
+    def heard(_number: int, _frame: object) -> None:
+        nonlocal asked
+        asked = True  # no lock: whoever is interrupted may hold it
+        signal.signal(signal.SIGINT, former)
+
+    signal.signal(signal.SIGINT, heard)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 class _Bar:

@@ -105,10 +105,14 @@ def test_ctrl_c_tells_what_was_found_and_leaves_the_port_as_it_was(port: str) ->
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENGLISH
         )
         assert process.stderr is not None
-        while "unit" not in process.stderr.readline():
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        stdout, _ = process.communicate(timeout=60)
+        try:
+            while "unit" not in process.stderr.readline():
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            stdout, _ = process.communicate(timeout=100)
+        finally:
+            process.kill()
+            process.communicate()
         assert termios.tcgetattr(descriptor) == before
     finally:
         os.close(descriptor)
