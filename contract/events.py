@@ -166,6 +166,35 @@ class CommandResult(msgspec.Struct, frozen=True, tag="command_result", omit_defa
     count: Count = 1
 
 
+class WriteOutcome(StrEnum):
+    """How far the writing of a point by hand has come."""
+
+    BEGUN = "begun"  # on record before anything is sent
+    DONE = "done"  # the point reads back as written
+    FAILED = "failed"  # it does not, or nobody answers: ``reason`` says which
+
+
+class PointWritten(msgspec.Struct, frozen=True, tag="point_written", omit_defaults=True):
+    """Somebody at the cabinet wrote ``value`` to a point that no control and no lamp has.
+
+    ``former`` is what it read before, ``read_back`` what it read after; None where it could not be read.
+    The events of one writing have one ``cause``.
+    """
+
+    id: EventId
+    time_ms: TimeMs
+    device: Name
+    point: Name
+    outcome: WriteOutcome
+    cause: EventId
+    value: Value
+    who: Text = ""
+    former: Value = None
+    read_back: Value = None
+    reason: Text = ""
+    clock: ClockState = ClockState.SYNCHRONISED
+
+
 UNSET = ", by a clock that was not set"
 """Ends the reason of a gap whose times are from before a synchronisation, and could not be put right."""
 
@@ -279,4 +308,5 @@ Event = (
     | DesiredReport
     | LampNight
     | MaintenanceChanged
+    | PointWritten
 )

@@ -11,7 +11,9 @@ from edge.clock import Clock
 from edge.gateway import Gateway
 from edge.local.answering import Answering
 from edge.local.commissioning import Commissioning
+from edge.local.points import Points
 from edge.local.server import LocalServer
+from edge.local.watching import Watching
 from edge.recorder import Recorder
 from edge.remote import from_settings as remote
 from edge.rules.effects import Ids
@@ -30,6 +32,8 @@ class Asking:
         ids: Ids,
         recorder: Callable[[], Recorder],
         commissioning: Commissioning | None = None,
+        points: Points | None = None,
+        watching: Watching | None = None,
     ) -> None:
         """Listen to people at the cabinet; BufferUnusableError where another gateway does in this folder.
 
@@ -41,7 +45,8 @@ class Asking:
         self.by_hand = ByHand(settings, rules, clock, gateway.do, lambda: gateway.stopping)
         self.desk = remote.desk(settings, state, self._keeper, clock, ids, self._told, self.by_hand.command)
         gateway.on_answer = self.desk.answered
-        self._local = LocalServer(state, Answering(settings.gateway, self.by_hand, clock, commissioning))
+        answering = Answering(settings.gateway, self.by_hand, clock, commissioning, points, watching)
+        self._local = LocalServer(state, answering)
         self._local.open()
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:

@@ -123,7 +123,7 @@ class ByHand:
         """Mark planned work for a time, None: it is over; return until when, in UTC ms, or 0; Refusal."""
         now = self._now()
         if device not in self._devices:
-            raise Refusal(_unknown("device", device, self._devices))
+            raise Refusal(unknown("device", device, self._devices))
         until_ms = None if for_s is None else now.wall_ms + round(for_s * 1000)
         self._done("", self._rules.maintain(device, until_ms, who, now))
         return until_ms or 0
@@ -131,7 +131,7 @@ class ByHand:
     def reset(self, alarm: str, who: str) -> None:
         """Reset a latched alarm; Refusal."""
         if alarm.partition("/")[0] not in self._alarms:
-            raise Refusal(_unknown("alarm", alarm, self._alarms))
+            raise Refusal(unknown("alarm", alarm, self._alarms))
         self._done(*self._rules.reset(alarm, who, self._now()))
 
     def periods(self, periods: Mapping[str, tuple[int, int]]) -> None:
@@ -142,7 +142,7 @@ class ByHand:
         """Say why an alarm or control, by its name or its output's, is in its state; Refusal."""
         if (why := self._rules.explain(name, self._now())) is None:
             known = [*self._alarms, *self._controls, *self._rules.owners()]
-            raise Refusal(_unknown("alarm or control", name, known))
+            raise Refusal(unknown("alarm or control", name, known))
         return why
 
     def about(self, outputs: Iterable[str]) -> list[Why]:
@@ -207,14 +207,15 @@ class ByHand:
         owners = self._rules.owners()
         outputs = [name] if name in owners else [each for each, owner in owners.items() if owner == name]
         if not outputs:
-            raise Refusal(_unknown("output of a control", name, [*owners, *self._controls]))
+            raise Refusal(unknown("output of a control", name, [*owners, *self._controls]))
         return outputs
 
     def _now(self) -> Moment:
         return self._clock.now()
 
 
-def _unknown(what: str, name: str, known: list[str]) -> str:
+def unknown(what: str, name: str, known: list[str]) -> str:
+    """Say that there is nothing of that name, and what is meant perhaps."""
     same = [each for each in known if each.endswith(f"/{name}")]
     nearest = same or get_close_matches(name, known, NEAREST_MAX, 0.5) or known[:NEAREST_MAX]
     there = f"; write {' or '.join(nearest)}" if nearest else "; the settings name none"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from contract.samples import Value
 from device_profiles.codec import Reading
-from edge.drivers.modbus import WITHDRAWN, ModbusDevice
+from edge.drivers.modbus import WITHDRAWN, Looked, ModbusDevice
 from edge.drivers.modbus_pdu import ModbusError
 from edge.drivers.modbus_writes import broadcast
 from edge.rules.effects import Switch, Write
@@ -28,6 +28,14 @@ class Broadcast:
     point: str
     value: Value
     profile: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Read a point of a device now. Nothing is changed by it, and nothing is kept of it."""
+
+    device: str
+    point: str
 
 
 Order = Switch | Write | Broadcast
@@ -52,6 +60,17 @@ class _Command:
             self.done.set_result(error)
 
 
+@dataclass
+class _Looking:
+    look: Look
+    done: asyncio.Future[Looked | None]
+
+    def tell(self, looked: Looked) -> None:
+        """Tell whoever waits for it, if anybody still does."""
+        if not self.done.done():
+            self.done.set_result(looked)
+
+
 class Commands:
     """The commands of one line that wait; whoever owns the line obeys them between two transactions."""
 
@@ -60,7 +79,7 @@ class Commands:
     ) -> None:
         """``devices`` are those of the line, by name; ``moved`` is called when a command begins."""
         self._devices, self._read_back, self._moved = devices, read_back, moved
-        self._waiting: deque[_Command] = deque()
+        self._waiting: deque[_Command | _Looking] = deque()
 
     def __bool__(self) -> bool:
         """Say whether any waits."""
@@ -78,9 +97,18 @@ class Commands:
             self._waiting.append(_Command(order, done, stands))
         return done
 
+    def look(self, look: Look) -> "asyncio.Future[Looked | None]":
+        """Queue a look; its future gets what was seen, None at once where too many wait already."""
+        done: asyncio.Future[Looked | None] = asyncio.get_running_loop().create_future()
+        if len(self._waiting) >= COMMANDS_MAX:
+            done.set_result(None)
+        else:
+            self._waiting.append(_Looking(look, done))
+        return done
+
     def concern(self, device: str) -> bool:
         """Say whether any that waits may change a point of the device."""
-        orders = (command.order for command in self._waiting)
+        orders = (command.order for command in self._waiting if isinstance(command, _Command))
         return any(isinstance(order, Broadcast) or order.output.device == device for order in orders)
 
     async def obey(self) -> None:
@@ -88,6 +116,10 @@ class Commands:
         while self._waiting:
             command = self._waiting.popleft()
             self._moved()
+            if isinstance(command, _Looking):
+                if not command.done.cancelled():  # whoever asked may have gone: spare the line
+                    command.tell(await self._device(command.look.device).look(command.look.point))
+                continue
             if not command.stands():
                 command.tell(WITHDRAWN)
                 continue
@@ -100,7 +132,7 @@ class Commands:
                     await self._write(command, first)
 
     async def _switch_for_a_time(self, order: Switch) -> str:
-        device, point = self._device(order), order.output.point
+        device, point = self._device(order.output.device), order.output.point
         error = await device.write(point, order.on, order.self_off_s)
         self._read_back(device, await device.read_points([point]))
         return error
@@ -110,14 +142,18 @@ class Commands:
         commands = {first.output.point: command}
         values = {first.output.point: first.value}
         while self._waiting:
-            order = self._waiting[0].order
+            following = self._waiting[0]
+            if isinstance(following, _Looking):
+                break
+            order = following.order
             if isinstance(order, Broadcast) or (isinstance(order, Switch) and order.self_off_s is not None):
                 break
             if order.output.device != first.output.device or order.output.point in values:
                 break  # an order that came later stands
-            commands[order.output.point] = self._waiting.popleft()
+            commands[order.output.point] = following
+            self._waiting.popleft()
             values[order.output.point] = order.value
-        device = self._device(first)
+        device = self._device(first.output.device)
         written = await device.write_and_read(values, lambda point: commands[point].stands())
         self._read_back(device, written.readings)
         for point, each in commands.items():
@@ -134,7 +170,7 @@ class Commands:
             return str(said)
         return await device.broadcast(write)
 
-    def _device(self, order: Switch | Write) -> ModbusDevice:
-        device = self._devices[order.output.device]
+    def _device(self, name: str) -> ModbusDevice:
+        device = self._devices[name]
         device.timeout_s = device.device.timeout_s
         return device

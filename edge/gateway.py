@@ -5,20 +5,21 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from contract.events import AlarmCleared, ControlAction, ControlChanged
+from contract.events import AlarmCleared, ControlAction, ControlChanged, Event
 from contract.samples import Measured, Sample, spread
 from device_profiles.decoder import Decoder
 from device_profiles.schema import Profile
 from edge import reporting
 from edge.buffer.store import Buffer
 from edge.clock import Clock, Moment
-from edge.commands import Broadcast, Order, always
+from edge.commands import Broadcast, Look, Order, always
 from edge.drivers import lessons
-from edge.drivers.modbus import Device, ModbusDevice
+from edge.drivers.modbus import Device, Looked, ModbusDevice
 from edge.lamps import fixtures
 from edge.lamps.events import LampEffect, Send
 from edge.lamps.executor import Lamps
 from edge.lamps.nights import NightBook
+from edge.latest import Latest
 from edge.lines.line import Line
 from edge.newest import Newest
 from edge.polling import LinePoller, Polled, Stamps
@@ -94,6 +95,7 @@ class Gateway:
                 self.pollers.append(poller)
                 self.poller_of_line[name] = poller
                 self._poller_of |= {each.driver.device.name: poller for each in devices}
+        self.latest = Latest({name: len(it.names) for p in self.pollers for name, it in p.devices.items()})
         self._recorder: Recorder | None = None
         self.on_measured: Callable[[Sequence[Measured], Moment], None] | None = None
         """Told what was measured, and when, for whoever watches."""
@@ -101,6 +103,7 @@ class Gateway:
         """Told how a manual command from the centre ended."""
         self.on_locks: Callable[[], None] = lambda: None
         """Told that an output was locked or unlocked."""
+        self._lit = {lamp.output: lamp.name for lamp in settings.lamps}
         self._audit_commit_timeout_s = settings.buffer.audit_commit_timeout_s
         self._newest = Newest()
         self._stop = asyncio.Event()
@@ -161,6 +164,27 @@ class Gateway:
             parts.append(Part("recorder", self._recorder.moves_by_s))
         return stuck(parts, self._clock.s())
 
+    def owners(self) -> dict[str, str]:
+        """Return every output that rules or lamps switch, with its control or lamp; "" where none has it."""
+        return {str(ref(output)): name for output, name in self._lit.items()} | self.engine.owners()
+
+    def locks(self) -> Mapping[str, tuple[str, int]]:
+        """Return what is locked: output, by whom, and when (UTC ms)."""
+        return self.engine.locks()
+
+    async def look(self, look: Look) -> Looked | None:
+        """Read a point now, as soon as its line's turn allows; None where too many wait there."""
+        return await self._poller_of[look.device].look(look)
+
+    async def write_by_hand(self, write: Write, stands: Callable[[], bool]) -> str:
+        """Write a point that no rule has, and read it back; return "" or the error's name."""
+        return await self._poller_of[write.output.device].write(write, stands)
+
+    async def record(self, event: Event) -> bool:
+        """Put an event on record, and wait for its disk, not for long; say whether it is there."""
+        self._do([Emit(event)])
+        return self._recorder is not None and await self._recorder.kept(self._audit_commit_timeout_s)
+
     @property
     def every_line_asked(self) -> bool:
         """Say whether each line has asked one of its devices at least, whatever came of it."""
@@ -216,6 +240,7 @@ class Gateway:
 
     def _observe(self, measured: Sequence[Measured], now: Moment) -> None:
         """Rules first, then storage: a full disk must not stop a sprinkler."""
+        self.latest.take(measured)
         if self._watched:
             samples = list(spread(each for each in measured if each.device in self._watched))
             self._do(self.engine.observe(samples, now))

@@ -91,8 +91,8 @@ class Reporter:
         self._window: deque[tuple[float, dict[str, float]]] = deque(maxlen=WINDOW_REPORTS_MAX)
         self._window.append((now.s, {}))
 
-    def report(self, now: Moment, *, stopped: bool = False) -> Report:
-        """Return how everything is doing now."""
+    def report(self, now: Moment, *, stopped: bool = False, renews: bool = True) -> Report:
+        """Return how everything is doing now; shares begin later only where it ``renews``."""
         then_s, before = self._window[0]
         window_s = max(now.s - then_s, 1e-9)
         busy_s = {
@@ -101,7 +101,8 @@ class Reporter:
             for name, turn in poller.schedule.turns.items()
         }
         shares = {name: (spent - before.get(name, 0.0)) / window_s for name, spent in busy_s.items()}
-        self._window.append((now.s, busy_s))
+        if renews:
+            self._window.append((now.s, busy_s))
         lines = []
         for name, poller in self._pollers.items():
             devices = [_device(poller, turn, shares[turn.device]) for turn in poller.schedule.turns.values()]

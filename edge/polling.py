@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from contract.samples import ClockState, Measured, Quality, Row, Sample, Value
 from device_profiles.codec import Reading
 from edge.clock import Clock, Moment
-from edge.commands import Broadcast, Commands, Order, always
-from edge.drivers.modbus import Answers, ModbusDevice, Words
+from edge.commands import Broadcast, Commands, Look, Order, always
+from edge.drivers.modbus import Answers, Looked, ModbusDevice, Words
 from edge.drivers.modbus_plan import Block
 from edge.drivers.read_cycle import Cycle
 from edge.health import BACK_OFF_MAX_S, Unit
@@ -147,6 +147,12 @@ class LinePoller:
         did, only reading them shows.
         """
         return await self._commanded(Broadcast(point, value, profile))
+
+    async def look(self, look: Look) -> Looked | None:
+        """Read a point now, after at most one transaction that is under way; None where too many wait."""
+        done = self._commands.look(look)
+        self._wake.set()
+        return await done
 
     async def _commanded(self, order: Order, stands: Callable[[], bool] = always) -> str:
         done = self._commands.add(order, stands)

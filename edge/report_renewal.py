@@ -6,7 +6,7 @@ import sqlite3
 from edge import line_report, link_report
 from edge.buffer.keeper import Keeper
 from edge.buffer.store import Buffer
-from edge.clock import Clock
+from edge.clock import Clock, Moment
 from edge.gateway import Gateway
 from edge.telling import Told
 
@@ -46,6 +46,14 @@ class Renewal:
             self._told.failed(getattr(error, "strerror", None) or str(error))
         else:
             self._told.works()
+
+    def seen(self, now: Moment) -> tuple[line_report.Report, link_report.Report]:
+        """Return how lines and link are now, for somebody who watches; nothing is renewed by it."""
+        return self._reporter.report(now, renews=False), self._link.report(now)
+
+    async def completed(self, link: link_report.Report) -> link_report.Report:
+        """Return it with what only the buffer knows of what waits; sqlite3.Error."""
+        return await self._keeper.run(link_report.completed, link, self._buffer)
 
     def _write(self, lines: line_report.Report, link: link_report.Report) -> None:
         line_report.write(self._folder, lines)

@@ -45,6 +45,8 @@ from edge.keeping_time import KeepingTime
 from edge.lamps.night_file import KeepingNights
 from edge.lines import from_settings
 from edge.local.commissioning import Commissioning
+from edge.local.points import Points
+from edge.local.watching import Watching
 from edge.progress import Standing
 from edge.recorder import Recorder
 from edge.report_renewal import Renewal
@@ -197,6 +199,8 @@ async def _serve(
         fresh_id,
         lambda: recorder,
         _commissioning(settings, profiles, settings_file, gateway),
+        Points(settings, profiles, gateway, clock, fresh_id),
+        Watching(settings, profiles, gateway.latest, clock, lambda: reporting),
     )
     end = _Ending(gateway, supervision)
     configuration = ConfigurationDesk(

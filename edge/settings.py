@@ -150,6 +150,15 @@ class Configuration(Strict):
     confirm_timeout_s: Annotated[float, Field(ge=5, le=3600)] = 600
 
 
+class Support(Strict):
+    """How much a support bundle takes of what may be long."""
+
+    part_bytes_max: int = Field(default=1024 * 1024, ge=1024, le=64 * 1024 * 1024)
+    journal_lines_max: int = Field(default=2000, ge=1, le=100_000)
+    kernel_lines_max: int = Field(default=300, ge=1, le=10_000)
+    command_timeout_s: Annotated[float, Field(ge=0.1, le=120)] = 10
+
+
 class SerialSide(Strict):
     """How a serial bus runs, whatever leads to it."""
 
@@ -269,6 +278,7 @@ class Settings(Strict):
     identity: Identity = Identity()
     configuration: Configuration = Configuration()
     report: Report = Report()
+    support: Support = Support()
     lines: list[Line] = Field(default=[], max_length=64)
     devices: list[Device] = Field(default=[], max_length=1000)
     alarms: list[Alarm] = Field(default=[], max_length=1000)

@@ -57,7 +57,7 @@ def parts(report: "Report", now_ms: int, language: Language) -> Iterator[Rendera
     """Yield what to print: when and whose, connection, what waits, the month, what policies keep."""
     yield from when(report, now_ms, language)
     yield ""
-    yield from _connection(report, language)
+    yield from connection(report, language)
     yield ""
     yield _waiting(report, now_ms, language)
     yield ""
@@ -66,7 +66,8 @@ def parts(report: "Report", now_ms: int, language: Language) -> Iterator[Rendera
     yield _shares(report, language) if report.devices else _text("every", language)
 
 
-def _connection(report: "Report", language: Language) -> Iterator[str]:
+def connection(report: "Report", language: Language) -> Iterator[str]:
+    """Yield whether it is connected and for how long, and what went wrong last."""
     since_ms = report.connected_since_ms
     if since_ms is None:
         yield _text("apart", language, report.broker)
@@ -83,25 +84,23 @@ def _waiting(report: "Report", now_ms: int, language: Language) -> Table:
     for lane in report.waiting:
         age_s = None if lane.oldest_ms is None else max(0.0, (now_ms - lane.oldest_ms) / 1000)
         oldest = "-" if age_s is None or not lane.batches else ago(age_s, language)
-        octets = _octets(lane.octets if lane.batches else 0)
-        table.add_row(_text(lane.lane, language), str(lane.batches), octets, oldest)
+        held = octets(lane.octets if lane.batches else 0)
+        table.add_row(_text(lane.lane, language), str(lane.batches), held, oldest)
     return table
 
 
 def _month(report: "Report", language: Language) -> Iterator[str]:
     name = report.month or _text("no month", language)
-    used, budget = _octets(report.used_octets), report.monthly_bytes_max
+    used, budget = octets(report.used_octets), report.monthly_bytes_max
     yield (
-        _text("used", language, name, used, _octets(budget))
-        if budget
-        else _text("free", language, name, used)
+        _text("used", language, name, used, octets(budget)) if budget else _text("free", language, name, used)
     )
     if report.available_octets is not None:
         key = "now" if report.available_octets >= 0 else "over"
-        yield _text(key, language, _octets(abs(report.available_octets)))
+        yield _text(key, language, octets(abs(report.available_octets)))
         yield _text(report.accrues_by, language)
     expected = report.expected_octets
-    yield _text("early", language) if expected is None else _text("expected", language, _octets(expected))
+    yield _text("early", language) if expected is None else _text("expected", language, octets(expected))
     if report.budget_holds:
         yield _text("holds", language)
     if report.octets_a_sample is not None:
@@ -128,7 +127,7 @@ def _table(language: Language, *names: str) -> Table:
     return table
 
 
-def _octets(value: int) -> str:
+def octets(value: int) -> str:
     """Return bytes in the unit that people are billed in, at most nine characters."""
     for size, unit in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
         if value >= size:

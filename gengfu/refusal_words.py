@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - two languages side by side
 """Why a gateway does nothing of what was asked at the cabinet, in the language of the terminal.
 
 It is put on record in English, and the centre gets it so. What is not known here stays as it stands.
@@ -10,6 +11,7 @@ from gengfu.language import Language
 _WHAT = {
     "output of a control": "控制输出",
     "device": "设备",
+    "point": "测点",
     "alarm": "报警",
     "alarm or control": "报警或控制",
 }
@@ -47,6 +49,26 @@ _CHINESE = [
         (r"([^;]+) is not active; there is nothing to reset", "{0} 未报警，无需复位"),
         (r"(\S+): its condition still shows", "{0}：报警条件仍在"),
         (r"the gateway is stopping", "网关正在停止"),
+        (
+            r"(\S+) cannot be written: its profile does not call it writable",
+            "{0} 不可写：其设备档案未标明可写",
+        ),
+        (
+            r"(\S+) is not written by hand: ([^;]+) has (\S+); use .+",
+            "{0} 不能直接写入：{2} 归 {1} 所有；请用 `gengfu edge manual` 或 `gengfu edge lock`，二者留有记录且会结束",
+        ),
+        (r"(\S+) is a switch; write on or off", "{0} 是开关量；请写 on 或 off"),
+        (r"(\S+) takes a number \(([^;]+)\), not on or off", "{0} 是数值（{1}），不能写 on 或 off"),
+        (
+            r"(\S+) is out of the range of (\S+); (\S+) to (\S+) (\S+) fit",
+            "{0} 超出 {1} 的范围；可写 {2} 至 {3} {4}",
+        ),
+        (r"(\S+) cannot hold it: (.+)", "{0} 存不下该值：{1}"),
+        (
+            r"(\S+) is not written: its device does not answer \(([^;]+)\); .+",
+            "{0} 未写入：其设备无应答（{1}）；可试 `gengfu edge doctor`",
+        ),
+        (r"too many commands wait on this line; try again", "该线路上等待的命令过多；请重试"),
     )
 ]
 

@@ -62,6 +62,18 @@ class BlockRead(NamedTuple):
     answer_s: float | None
 
 
+class Looked(NamedTuple):
+    """What a point is now: decoded, and the registers or bits as they came.
+
+    ``answer_s`` is how long the device took to answer, all requests together; None where it did not.
+    """
+
+    reading: Reading
+    registers: dict[tuple[Table, int], int]
+    answer_s: float | None
+    requests: int
+
+
 class Written(NamedTuple):
     """What became of points that were written together, each by name.
 
@@ -200,6 +212,25 @@ class ModbusDevice:
         points = [point for point in self.device.profile.points if point.name in names]
         registers, errors = await self._read(points)
         return self._explained(codec.readings(self.device.profile, registers, names), errors)
+
+    async def look(self, name: str) -> Looked:
+        """Read a point or derived quantity of the profile now, whether or not it is polled."""
+        profile = self.device.profile
+        inputs = next((entry.of for entry in profile.derived if entry.name == name), [name])
+        registers: dict[tuple[Table, int], int] = {}
+        errors: dict[Block, str] = {}
+        answers_s: list[float] = []
+        blocks = self.reads.blocks_for(point for point in profile.points if point.name in inputs)
+        for block in blocks:
+            read = await self.read_block(block)
+            if read.answer_s is not None:
+                answers_s.append(read.answer_s)
+            if read.error:
+                errors[block] = read.error
+            else:
+                registers |= registers_of([(block, read.words)])
+        reading = self._explained(codec.readings(profile, registers, [name]), errors)[name]
+        return Looked(reading, registers, sum(answers_s) if answers_s else None, len(blocks))
 
     async def _read(self, points: Iterable[Point]) -> tuple[dict[tuple[Table, int], int], dict[Block, str]]:
         """Read the points' blocks; registers, and the errors of the blocks that failed."""

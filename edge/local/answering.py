@@ -1,11 +1,13 @@
 """What a request of the local socket comes to: asked of the rules, told as an answer."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 
 from contract.names import TimeMs
 from edge.by_hand import ByHand, Refusal
 from edge.clock import Clock
 from edge.local.commissioning import Commissioning
+from edge.local.points import Points
+from edge.local.watching import Watching
 from edge.local.words import (
     Answer,
     AskedOnce,
@@ -14,12 +16,17 @@ from edge.local.words import (
     Lock,
     Maintain,
     Manual,
+    News,
+    OfPoints,
     OwnPort,
     Ports,
+    Refused,
     Release,
     Reset,
     State,
+    Streamed,
     Unlock,
+    Watch,
     WhyTold,
 )
 from edge.rules.why import Why
@@ -29,11 +36,17 @@ class Answering:
     """Answers requests of people whose names are known."""
 
     def __init__(
-        self, gateway: str, by_hand: ByHand, clock: Clock, commissioning: Commissioning | None = None
+        self,
+        gateway: str,
+        by_hand: ByHand,
+        clock: Clock,
+        commissioning: Commissioning | None = None,
+        points: Points | None = None,
+        watching: Watching | None = None,
     ) -> None:
-        """``by_hand`` asks the rules, ``commissioning`` the lines."""
+        """``by_hand`` asks the rules, ``commissioning`` the lines, ``points`` the devices."""
         self._gateway, self._by_hand, self._clock = gateway, by_hand, clock
-        self.commissioning = commissioning
+        self.commissioning, self._points, self._watching = commissioning, points, watching
 
     def answer(self, request: AskedOnce) -> Answer:
         """Do what is asked, and say what came of it."""
@@ -51,6 +64,14 @@ class Answering:
                     return self._of_outputs(request)
         except Refusal as refused:
             return self._told(refused=str(refused))
+
+    def stream(self, request: Streamed) -> AsyncGenerator[News, None]:
+        """Do what takes long, and yield how far it is and what came of it."""
+        if isinstance(request, Watch):
+            return self._watching.stream(request, self._by_hand) if self._watching else _nothing()
+        if isinstance(request, OfPoints):
+            return self._points.stream(request) if self._points else _nothing()
+        return self.commissioning.stream(request) if self.commissioning else _nothing()
 
     def _looked(self, request: Explain | State | Ports) -> Answer:
         match request:
@@ -96,3 +117,7 @@ class Answering:
         return Answer(
             self._gateway, now.wall_ms, now.clock, refused, until_ms, told, list(outputs), list(ports)
         )
+
+
+async def _nothing() -> AsyncGenerator[News, None]:
+    yield Refused("this gateway has no lines to work on")

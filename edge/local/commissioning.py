@@ -28,11 +28,11 @@ from edge.local.words import (
     Going,
     IdentifyUnit,
     News,
+    OfLines,
     OwnPort,
     Refused,
     ScanLine,
     Scanned,
-    Streamed,
 )
 from edge.settings import Device, SerialSide, Settings
 from toml_files import TomlFileError
@@ -68,7 +68,7 @@ class Commissioning:
             if isinstance(line, SerialLine)
         ]
 
-    async def stream(self, request: Streamed) -> AsyncGenerator[News, None]:
+    async def stream(self, request: OfLines) -> AsyncGenerator[News, None]:
         """Do it, and yield how far it is and what came of it; it ends where nobody listens any more."""
         line = self._lines.get(request.line)
         if line is None:

@@ -23,7 +23,6 @@ from edge.local.words import (
     REQUEST_BYTES_MAX,
     SOCKET_NAME,
     Answer,
-    Refused,
     Request,
     Streamed,
 )
@@ -150,11 +149,7 @@ class LocalServer:
 
     async def _stream(self, writer: asyncio.StreamWriter, request: Streamed) -> None:
         """Say how far it is, until it is done or whoever asked has gone."""
-        commissioning = self._answering.commissioning
-        if commissioning is None:
-            writer.write(msgspec.json.encode(Refused("this gateway has no lines to work on")) + b"\n")
-            return
-        async with contextlib.aclosing(commissioning.stream(request)) as stream:
+        async with contextlib.aclosing(self._answering.stream(request)) as stream:
             async for news in stream:
                 async with asyncio.timeout(IDLE_S):
                     writer.write(msgspec.json.encode(news) + b"\n")

@@ -4,9 +4,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from contract.events import WriteOutcome
 from contract.limits import WHO_CHARACTERS_MAX
 from contract.names import NO_CONTROLS_PATTERN, TimeMs
-from contract.samples import ClockState, Value
+from contract.samples import ClockState, Quality, Value
+from edge import line_report, link_report
 from edge.commissioning.causes import Diagnosis
 from edge.commissioning.finds import FoundDevice
 from edge.commissioning.judging import Identified
@@ -115,7 +117,35 @@ class Examine(msgspec.Struct, frozen=True, tag_field="ask", tag="examine"):
     times: Annotated[int, msgspec.Meta(ge=1, le=100)] = 12
 
 
-Streamed = ScanLine | IdentifyUnit | Examine
+class ReadPoint(msgspec.Struct, frozen=True, tag_field="ask", tag="read"):
+    """Read ``device/point`` now. The answer is streamed."""
+
+    point: Target
+
+
+class WritePoint(msgspec.Struct, frozen=True, tag_field="ask", tag="write"):
+    """Write a value to ``device/point`` and read it back. The answer is streamed."""
+
+    point: Target
+    value: bool | float
+    who: Who
+
+
+class Watch(msgspec.Struct, frozen=True, tag_field="ask", tag="watch"):
+    """How everything is now: of one line or device alone where they are named. The answer is streamed.
+
+    Devices come worst first, ``count`` of them behind the first ``skip``.
+    """
+
+    line: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    device: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    skip: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
+    count: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 100
+
+
+OfLines = ScanLine | IdentifyUnit | Examine
+OfPoints = ReadPoint | WritePoint
+Streamed = OfLines | OfPoints | Watch
 AskedOnce = State | Explain | Lock | Unlock | Manual | Release | Maintain | Reset | Ports
 Request = AskedOnce | Streamed
 
@@ -159,13 +189,106 @@ class Examined(msgspec.Struct, frozen=True, tag_field="told", tag="examined"):
     diagnosis: Diagnosis
 
 
+class RegisterTold(msgspec.Struct, frozen=True):
+    """A register, or bit, as it came."""
+
+    table: str
+    address: int
+    word: int
+
+
+class PointTold(msgspec.Struct, frozen=True, tag_field="told", tag="point"):
+    """Streamed, last: what a point is now; ``unit`` is a UCUM code.
+
+    ``answer_s`` is how long the device took, None where it did not answer; ``took_s`` all of it, the turn on
+    the line included.
+    """
+
+    device: str
+    point: str
+    value: Value
+    quality: Quality
+    error: str
+    unit: str
+    registers: list[RegisterTold]
+    answer_s: float | None
+    requests: int
+    took_s: float
+    time_ms: TimeMs
+    clock: ClockState
+
+
+class WriteTold(msgspec.Struct, frozen=True, tag_field="told", tag="write"):
+    """Streamed, last: what became of a writing. ``recorded`` says whether its record is on disk by now."""
+
+    device: str
+    point: str
+    outcome: WriteOutcome
+    value: bool | float
+    former: Value
+    read_back: Value
+    quality: Quality
+    error: str
+    unit: str
+    recorded: bool
+    took_s: float
+    time_ms: TimeMs
+    clock: ClockState
+
+
+class ValueSeen(msgspec.Struct, frozen=True):
+    """The last that a point said; ``unit`` is a UCUM code."""
+
+    point: str
+    value: Value
+    unit: str
+    quality: Quality
+    error: str
+    time_ms: TimeMs
+
+
+class DeviceSeen(msgspec.Struct, frozen=True):
+    """A device: how it answers, and what it said last, what is not good first, of ``values_count``."""
+
+    line: str
+    report: line_report.DeviceReport
+    values: list[ValueSeen]
+    values_count: int
+
+
+class LineSeen(msgspec.Struct, frozen=True):
+    """A line: the share of its time that is in use, part of 1, and how many devices are in which state."""
+
+    line: str
+    share: float
+    states: dict[str, int]
+
+
+class Page(msgspec.Struct, frozen=True, tag_field="told", tag="page"):
+    """Streamed, last: how everything is at ``time_ms`` of the gateway's clock.
+
+    ``window_s`` is what shares are of, ``devices_count`` how many there are to page through; ``rules`` are
+    alarms and controls that are not at rest.
+    """
+
+    gateway: str
+    time_ms: TimeMs
+    clock: ClockState
+    window_s: float
+    lines: list[LineSeen]
+    devices: list[DeviceSeen]
+    devices_count: int
+    link: link_report.Report
+    rules: list["WhyTold"]
+
+
 class Refused(msgspec.Struct, frozen=True, tag_field="told", tag="refused"):
     """Streamed, last: why it cannot be done."""
 
     text: str
 
 
-News = Going | Scanned | DeviceTold | Examined | Refused
+News = Going | Scanned | DeviceTold | Examined | PointTold | WriteTold | Page | Refused
 
 
 class FactTold(msgspec.Struct, frozen=True):

@@ -13,13 +13,17 @@ import typer
 from rich.console import Console, RenderableType
 
 from gengfu.commands import (
+    edge_bundle,
     edge_configuration,
     edge_doctor,
     edge_enrol,
     edge_hand,
     edge_identify,
+    edge_point,
+    edge_report,
     edge_scan,
     edge_update,
+    edge_watch,
     edge_why,
 )
 from gengfu.commands.edge_socket import DEFAULT_SETTINGS
@@ -207,6 +211,10 @@ for _commands in (edge_scan, edge_identify, edge_doctor):
     _commands.add_to(app)
 edge_why.add_to(app)
 edge_hand.add_to(app)
+edge_point.add_to(app)
+edge_watch.add_to(app)
 edge_enrol.add_to(app)
 edge_configuration.add_to(app)
 edge_update.add_to(app)
+edge_bundle.add_to(app)
+edge_report.add_to(app)

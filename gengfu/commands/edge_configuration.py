@@ -57,7 +57,7 @@ def configuration(
     elif as_json:
         typer.echo(json.dumps(seen._asdict() | {"text": None}, ensure_ascii=False))
     else:
-        for line in _sentences(seen, settings.name, language(os.environ)):
+        for line in sentences(seen, settings.name, language(os.environ)):
             typer.echo(line)
 
 
@@ -66,7 +66,9 @@ def add_to(app: typer.Typer) -> None:
     app.command(short_help="Which settings hold: the file's, or the centre's.")(configuration)
 
 
-def _sentences(seen: "Look", name: str, chosen: Language) -> Iterator[str]:
+def sentences(seen: "Look", name: str, chosen: Language) -> Iterator[str]:
+    """Yield which settings hold, in words; ``name`` is that of the file."""
+
     def say(key: str, *values: object) -> str:
         return _TEXTS[key][chosen == "zh"].format(*values)
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +14,7 @@ from gengfu.refusal_words import refusal
 
 if TYPE_CHECKING:
     from edge.local.client import NoAnswerError
-    from edge.local.words import Answer, Request
+    from edge.local.words import Answer, News, Request, Streamed
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Settings = Annotated[
@@ -62,6 +62,24 @@ def asked(settings: Path, request: "Request") -> "Answer":
     try:
         msgspec.json.decode(msgspec.json.encode(request), type=type(request))  # its own limits
         return client.asked(folder, request)
+    except msgspec.ValidationError as error:
+        fail(said(f"that cannot be asked: {error}", f"无法这样请求：{error}"))
+    except client.NoAnswerError as error:
+        fail(no_answer(error))
+
+
+def streamed(settings: Path, request: "Streamed") -> "Iterator[News]":
+    """Yield what the gateway with these settings tells; where there is none, say why and exit 1."""
+    import msgspec
+
+    from edge.local import client
+    from edge.settings import Settings as EdgeSettings
+    from toml_files import TomlFile
+
+    folder = settings.parent / TomlFile.read(settings).parse(EdgeSettings).state_folder
+    try:
+        msgspec.json.decode(msgspec.json.encode(request), type=type(request))  # its own limits
+        yield from client.streamed(folder, request)
     except msgspec.ValidationError as error:
         fail(said(f"that cannot be asked: {error}", f"无法这样请求：{error}"))
     except client.NoAnswerError as error:

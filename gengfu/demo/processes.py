@@ -29,7 +29,7 @@ class Child:
     ) -> None:
         """Remember what to start; ``environment`` is added to ours."""
         self.name = name
-        self._environment = dict(os.environ) | dict(environment or {})
+        self._environment = dict(environment or {})
         self._arguments = [sys.executable, "-m", *arguments]
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -61,7 +61,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=self._environment,
+                env=os.environ | self._environment,
                 start_new_session=True,  # Ctrl-C is for the demo, which ends its parts in order
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, no lock, no allocation
             )

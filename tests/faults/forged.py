@@ -22,9 +22,8 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from contract.desired import DesiredKind
 from tests.faults.desired_site import Site, counted, overheard, say_hello, taken
-from tests.faults.forger import Forger, Heard
+from tests.faults.forger import KINDS, Forger, Heard
 from tests.faults.trusting_gateway import CHECKS
 
 OURS, NEIGHBOUR = "gw-1", "gw-2"
@@ -75,7 +74,7 @@ class Campaign:
     async def _pushed(self, gateways: list[str], times: int = 1) -> None:
         """Push a document of each kind to each of them, and wait until it is in force."""
         for _ in range(times):
-            for kind in DesiredKind:
+            for kind in KINDS:
                 self.good += len(gateways)
                 bodies = {gateway: {"good": self.good, "kind": kind} for gateway in gateways}
                 sequences = await self._site.push(kind, bodies)
@@ -83,11 +82,11 @@ class Campaign:
 
     async def _neighbours(self) -> None:
         """Let the neighbour's documents be ahead in number; it has no process, so none is in force."""
-        for kind in DesiredKind:
+        for kind in KINDS:
             for number in range(NEIGHBOURS_AHEAD):
                 await self._site.push(kind, {NEIGHBOUR: {"neighbour": number}})
         async with asyncio.timeout(SETTLE_S_MAX):
-            while not all(self._heard.of(NEIGHBOUR, kind) for kind in DesiredKind):
+            while not all(self._heard.of(NEIGHBOUR, kind) for kind in KINDS):
                 await asyncio.sleep(0.1)
 
     async def _bombard(self, client: aiomqtt.Client, gateway: str, total: int) -> None:
@@ -147,11 +146,11 @@ class Campaign:
 
     async def _killed(self) -> None:
         """Kill the gateway: what it had in force is in force again, whatever the broker has retained."""
-        before = {kind: (await self._site.states(kind))[OURS] for kind in DesiredKind}
+        before = {kind: (await self._site.states(kind))[OURS] for kind in KINDS}
         child = self._site.children[OURS]
         child.kill()
         child.start()
-        for kind in DesiredKind:
+        for kind in KINDS:
             self.good += 1
             until_s = time.monotonic() + SETTLE_S_MAX
             while True:

@@ -16,7 +16,8 @@ from contract.limits import MESSAGE_BYTES_MAX
 from contract.signing import TYPE, SigningKey, payload_of
 
 Made = tuple[str, bytes]
-KINDS = list(DesiredKind)
+KINDS = [kind for kind in DesiredKind if kind is not DesiredKind.CONFIGURATION]
+"""Lamps' documents; settings have a campaign of their own, for whoever takes them starts anew."""
 
 
 def encoded(octets: bytes) -> bytes:

@@ -26,7 +26,7 @@ def test_whatever_is_chosen_to_happen_nothing_is_wrong_and_something_ran() -> No
     assert Controls.starts > 50
 
 
-@pytest.mark.parametrize("name", ["inhibit_ignored_while_running", "end_not_recorded"])
+@pytest.mark.parametrize("name", ["lock_ignored_by_the_centre", "end_not_recorded"])
 def test_the_machine_finds_rules_that_are_weaker(name: str) -> None:
     """The control of the machine: it ends where something is wrong."""
     *_, expected = WEAKENED[name]

@@ -130,7 +130,7 @@ async def kept_message(port: int) -> object:
             1,
             "nowhere: there is no such cabinet; give a path, or one of lighting, site, street",
         ),
-        (["platform", "--fault", "fire=1"], 2, "names are timeout, 500, 500-kept, 429"),
+        (["platform", "--fault", "fire=1"], 2, "names are timeout, timeout-lost, 500, 500-kept, 429"),
         (["platform", "--fault", "500=2"], 2, "together at most 1"),
         (["broker", "--folder", "/proc/x"], 1, "/proc/x: cannot make this folder: "),
         (["run", "site", "--ledger", "/proc/ledger"], 1, "/proc/ledger: cannot be written: "),

@@ -13,7 +13,15 @@ from collector.service import Collector
 from collector.tables import alarms, cases, cursors, dead_letters, events, gaps, outbox
 from contract import batches
 from contract.batches import Content
-from contract.events import UNSET, ControlAction, ControlChanged, Gap, MaintenanceChanged
+from contract.events import (
+    UNSET,
+    ControlAction,
+    ControlChanged,
+    Gap,
+    MaintenanceChanged,
+    PointWritten,
+    WriteOutcome,
+)
 from contract.samples import ClockState
 from contract.topics import Lane
 from tests.collector.making import (
@@ -316,3 +324,20 @@ def test_an_opening_that_outlasts_its_maintenance_makes_one_case_from_rule_to_pl
         asyncio.run(collector.alarms.rewind())
         asyncio.run(projected(collector))
         assert dump(collector) == dumped
+
+
+def test_what_was_written_by_hand_is_noted_with_who_and_what_was_read_back(tmp_path: Path) -> None:
+    """Begun and done, each once, however often it is told; no alarm and no case comes of it."""
+    what = ("lamp", "default_light_state")
+    begun = PointWritten("d" * 32, NOW_MS, *what, WriteOutcome.BEGUN, "f" * 32, 55, "li", 40)
+    done = PointWritten("e" * 32, NOW_MS + 90, *what, WriteOutcome.DONE, "f" * 32, 55, "li", 40, 55)
+    with standing(settings(tmp_path), Clock()) as collector:
+        deliver(collector, happened(1, begun, done))
+        deliver(collector, happened(2, begun, done))
+        noted = collector.state.read_now(lambda db: db.execute(events.select()).mappings().all())
+        told = [json.loads(row["event"]) for row in noted if row["kind"] == "point_written"]
+        assert [(each["outcome"], each["who"], each.get("read_back")) for each in told] == [
+            ("begun", "li", None),
+            ("done", "li", 55),
+        ]
+        assert (rows(collector.state, alarms), rows(collector.state, cases)) == ([], [])

@@ -1,0 +1,79 @@
+"""The support bundle: every part bounded and without secrets, what is missing named with its reason."""
+
+import io
+import json
+import sqlite3
+import tarfile
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import msgspec
+
+from edge.bundle.parts import Part, PartError
+from edge.bundle.redacting import is_secret_name, redacted, redacted_data, secrets_of
+from edge.local.client import NoAnswerError
+from edge.settings import Support
+from toml_files import TomlFileError
+
+CUT = "\n[cut: it is longer]\n"
+
+
+class Written(NamedTuple):
+    """What became of a part: its bytes, or why it is ``missing``; ``cut``: it was longer."""
+
+    name: str
+    octets: int
+    cut: bool
+    missing: str
+
+
+def raw_settings(path: Path) -> dict[str, Any]:
+    """Return a file of settings as far as it is TOML; nothing of one that is not."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return {}
+
+
+def literals_of(raw: Mapping[str, Any], environment: Mapping[str, str]) -> set[str]:
+    """Return secrets that are known by name here, to be taken out wherever they stand."""
+    return secrets_of(raw) | {value for name, value in environment.items() if value and is_secret_name(name)}
+
+
+def write(
+    file: BinaryIO, folder: str, parts: Iterable[Part], literals: set[str], limits: Support, now_s: int
+) -> list[Written]:
+    """Write a tar.gz; return what is in it. Its ``bundle.json`` says the like."""
+    told: list[Written] = []
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for part in parts:
+            text, missing = _text(part, literals)
+            data = text.encode()
+            cut = len(data) > limits.part_bytes_max
+            if cut:  # the end is what happened last
+                data = CUT.encode() + data[-limits.part_bytes_max :]
+            told.append(Written(part.name, 0 if missing else len(data), cut, missing))
+            if not missing:
+                _add(archive, f"{folder}/{part.name}", data, now_s)
+        index = json.dumps([each._asdict() for each in told], ensure_ascii=False, indent=1)
+        _add(archive, f"{folder}/bundle.json", index.encode(), now_s)
+    return told
+
+
+def _text(part: Part, literals: set[str]) -> tuple[str, str]:
+    """Return a part's text without secrets, or why there is none."""
+    try:
+        content = part.read()
+    except (OSError, PartError, NoAnswerError, TomlFileError, msgspec.MsgspecError, sqlite3.Error) as error:
+        return "", redacted(str(error), literals)[:500]
+    if isinstance(content, str):
+        return redacted(content, literals), ""
+    return json.dumps(redacted_data(content, literals), ensure_ascii=False, indent=1, default=str), ""
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes, now_s: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mtime, entry.mode = len(data), now_s, 0o600
+    archive.addfile(entry, io.BytesIO(data))
