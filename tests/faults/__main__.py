@@ -169,8 +169,8 @@ CAMPAIGNS = (
 )
 """Those come first that measure time: whoever runs them can wait with other work until then.
 
-``packaging``, ``updates`` and ``technician`` are programs of their own: they need root, and a Debian to install
-on.
+``packaging``, ``updates`` and ``technician`` are programs of their own: they need root, and a Debian to
+install on.
 """
 
 

@@ -70,12 +70,17 @@ class PlainCentre:
         return any(not each["revoked_ms"] for each in self.asked(f"/certificates?gateway={gateway}&limit=10"))
 
     def good_points(self, gateway: str) -> dict[str, int]:
-        """Return how many points have a good newest value, by device; a device with another one has 0."""
+        """Return how many points have a good newest value, by device; a device with another one has 0.
+
+        Where nothing vouches for the machine's clock, values that are uncertain for that alone count as good.
+        """
         counts: dict[str, int] = {}
         for each in self.asked(f"/points?gateway={gateway}&limit=1000"):
             device = each["device"]
             was = counts.get(device, -1)
-            counts[device] = 0 if each["quality"] != "good" or was == 0 else max(0, was) + 1
+            of_clock = each["quality"] == "uncertain" and each["clock"] == "unset"
+            is_good = each["error"] == "" and (each["quality"] == "good" or of_clock)
+            counts[device] = 0 if not is_good or was == 0 else max(0, was) + 1
         return counts
 
     def _gengfu(self, *words: str) -> str:
