@@ -73,7 +73,6 @@ def test_what_is_another_each_time_does_not_stand_in_a_page() -> None:
     steps = [Step(str(number), f"root@x:~# {number}") for number in range(5)]
     assert typed(page("en", steps)) == list("01234")
     assert set(technician_page.TEXTS) == set(PAGES)
-    assert PAGES["en"].exists()
 
 
 def test_a_package_tells_the_page_s_second_command() -> None:
