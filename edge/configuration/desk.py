@@ -41,7 +41,7 @@ class ConfigurationDesk:
         self._chosen, self._settings_file, self._restart = chosen, settings_file, restart
         self._state = settings_file.parent / chosen.loaded.settings.state_folder
         self._trial = Trial(chosen.expected, began_s, chosen.trial_timeout_s) if chosen.on_trial else None
-        self._seen = seen
+        self._seen, self._ends = seen, False
         self.executing = None if chosen.on_trial else chosen.document
         self.ended, self.damaged = chosen.ended, chosen.damaged
 
@@ -58,6 +58,8 @@ class ConfigurationDesk:
 
     def standing(self, document: Document, now_s: float) -> Standing:
         """Say what is to be done about a document whose time has come."""
+        if self._ends:
+            return Waits()  # a gateway may take a while to stop: that is no second start
         running = self._chosen.document
         if self._trial is not None and running is not None and running.digest == document.digest:
             return self._judged(self._trial, now_s)
@@ -84,6 +86,7 @@ class ConfigurationDesk:
 
     def begin(self, _document: Document) -> None:
         """Start anew with the document, which is noted as begun."""
+        self._ends = True
         self._restart()
 
     def proved(self, document: Document) -> None:
@@ -107,6 +110,8 @@ def lost(before: Settings, after: Settings) -> Sequence[str]:
         for name in ("district", "gateway", "state_folder")
         if getattr(after, name) != getattr(before, name)
     ]
+    if not after.configuration.remote:
+        told.append("configuration.remote = false would let nothing follow; it is said at the gateway only")
     if not set(before.centre.public_keys) & set(after.centre.public_keys):
         told.append(
             "centre.public_keys has none of the keys that are pinned here, so nothing could follow; "
