@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable
 from random import Random
 
@@ -11,11 +10,11 @@ from cryptography import x509
 from contract.samples import ClockState
 from edge.buffer.keeper import Keeper, OnThread
 from edge.clock import Moment
-from edge.identity import enrolling, est, trust
+from edge.identity import enrolling, est, keys, trust
 from edge.identity.due import Rule, is_due
 from edge.identity.errors import EnrolError, IdentityError
 from edge.identity.folder import IdentityFolder
-from edge.identity.keys import FileKey
+from edge.identity.proving import Own
 from edge.identity.request import request
 from edge.identity.trust import Known
 from edge.settings import Settings
@@ -103,13 +102,10 @@ class Renewing:
             trust.validity(held), self._knowing(), self._rule, self._jitter, down_s=self._down_for_s()
         ):
             return False
-        key = FileKey.read(self._files.key)
+        key = keys.read(self._files.key, self._settings.identity)
         trusted = enrolling.certificates(self._files.ca)
         tls = trust.context(enrolling.pem(trusted), self._knowing)
-        try:
-            tls.load_cert_chain(self._files.certificate, self._files.key, password=lambda: "")
-        except ssl.SSLError as error:
-            raise IdentityError(f"{self._files.certificate}: cannot be used: {error}") from error
+        Own(self._files.certificate, self._files.key, self._settings.identity).given(tls)
         centre = est.Centre.at(self._settings.identity.centre)
         settings = self._settings
         made = centre.renewed(tls, request(key, settings.district, settings.gateway))

@@ -6,6 +6,7 @@ where it is not, by the latest time that is known to be over. What ended before 
 later is not.
 """
 
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,11 @@ from typing import NamedTuple, cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+
+from edge.identity.errors import IdentityError
+from edge.identity.provider import PROVIDER
+from edge.identity.proving import Own
+from edge.settings import Identity
 
 NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
 """X509_V_FLAG_NO_CHECK_TIME."""
@@ -56,6 +62,28 @@ class TimedContext(ssl.SSLContext):
     """A client's context that judges the time of what it is shown."""
 
     known: Callable[[], Known]
+    own: Own | None = None
+    """What it is yet to be given, on the thread that connects: a TPM may take its time."""
+
+    def wrap_socket(
+        self,
+        sock: socket.socket,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLSocket:
+        """See its base; OSError says also why there is no key to be had."""
+        if self.own is not None:
+            try:
+                self.own.given(self)
+            except IdentityError as error:
+                raise OSError(str(error)) from error
+            self.own = None
+        return super().wrap_socket(
+            sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, server_hostname, session
+        )
 
     def judge(self, shown: bytes | None) -> None:
         """ssl.SSLCertVerificationError where the certificate is untimely."""
@@ -72,7 +100,8 @@ class _TimedSocket(ssl.SSLSocket):
 
     def do_handshake(self, block: bool = False) -> None:
         """See its base."""
-        super().do_handshake(block)
+        with PROVIDER.handshake():
+            super().do_handshake(block)
         cast(TimedContext, self.context).judge(self.getpeercert(binary_form=True))
 
 
@@ -95,10 +124,14 @@ class LinkTls:
     cert: Path | None
     key: Path | None
     known: Callable[[], Known]
+    wanted: Identity
 
     def context(self) -> ssl.SSLContext:
-        """Return how to connect; OSError (ssl.SSLError is one) where the files cannot be used."""
+        """Return how to connect; OSError (ssl.SSLError is one) where the files cannot be used.
+
+        The key is looked for when a connection is made: only then is it known whether a TPM has it.
+        """
         made = context(self.ca.read_bytes(), self.known)
-        if self.cert is not None:
-            made.load_cert_chain(self.cert, self.key, password=lambda: "")
+        if self.cert is not None and self.key is not None:
+            made.own = Own(self.cert, self.key, self.wanted)
         return made
