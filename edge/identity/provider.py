@@ -1,16 +1,17 @@
 """The TPM's OpenSSL provider in this process, so that Python's TLS can prove itself by a key of the TPM.
 
-The provider (``tpm2``, of the package tpm2-openssl) is loaded into the libcrypto that the ``ssl`` module stands
-on, behind OpenSSL's own, which goes on doing everything but these keys. No OPENSSL_CONF: ``cryptography`` brings
-an OpenSSL of its own, which would read it too.
+The provider (``tpm2``, of the package tpm2-openssl) is loaded into the libcrypto that the ``ssl`` module
+stands on, behind OpenSSL's own, which goes on doing everything but these keys. No OPENSSL_CONF:
+``cryptography`` brings an OpenSSL of its own, which would read it too.
 
 Two defects of providers decide the rest of this module:
 
-* Until 1.2.0 a key lets itself be exported without its private half, so OpenSSL takes its own ECDSA for it and
-  fails ("missing private key"). While this side signs, and only then, signatures are asked of the TPM's provider
-  by preference: verifying there too would fill the few places of a TPM. May retire with Debian 12, which has 1.1.1.
-* Until 1.3.0 two threads may not use it at once. One lock holds for loading keys, for handshakes and for letting
-  keys go.
+* Until 1.2.0 a key lets itself be exported without its private half, so OpenSSL takes its own ECDSA for it
+  and fails ("missing private key"). While this side signs, and only then, signatures are asked of the TPM's
+  provider by preference: verifying there too would fill the few places of a TPM. May retire with Debian 12,
+  which has 1.1.1.
+* Until 1.3.0 two threads may not use it at once. One lock holds for loading keys, for handshakes and for
+  letting keys go; a handshake takes it when the server has answered.
 """
 
 import _ssl
@@ -26,14 +27,18 @@ from pathlib import Path
 from typing import Any
 
 from edge.identity.errors import IdentityError
-from edge.identity.tpm import HOW_TO, LOG_VARIABLE, SIGNING, TCTI_VARIABLE, Tpm, explained
+from edge.identity.tpm import HOW_TO, LOG_VARIABLE, SIGNING, TCTI_VARIABLE, Tpm, explained, reached
 
 _log = logging.getLogger(__name__)
 
-HANDSHAKE, CERTIFICATE, CERTIFICATE_VERIFY = 22, 11, 15
-"""Messages of the handshake (RFC 8446, 4): between these two this side signs."""
+HANDSHAKE, SERVER_HELLO, CERTIFICATE, CERTIFICATE_VERIFY = 22, 2, 11, 15
+"""Messages of TLS (RFC 8446, 4): between the two last, where it writes them, this side signs."""
 HELD_MAX = 8
 _ERROR_BYTES = 256
+
+
+class SigningError(OSError):
+    """A handshake ended where this side was to sign by the TPM."""
 
 
 class Provider:
@@ -44,6 +49,9 @@ class Provider:
         self._lock = threading.Lock()
         self._tpm: Tpm | None = None
         self._held: list[ssl.SSLContext] = []
+        self._shaking: int | None = None
+        """The thread whose handshake has the lock."""
+        self._signs = False
 
     def bring(self, context: ssl.SSLContext, certificate: Path, key: Path, tpm: Tpm) -> None:
         """Give a context a certificate whose key the TPM has; IdentityError."""
@@ -62,20 +70,43 @@ class Provider:
                     f"{certificate} of this key? else start the gateway again"
                 )
                 raise IdentityError(reason) from error
-            context._msg_callback = _preferring  # type: ignore[attr-defined]
+            context._msg_callback = self._heard  # type: ignore[attr-defined]
             self._held.append(context)
 
     @contextmanager
     def handshake(self) -> Iterator[None]:
-        """Hold during a handshake of anybody in this process: no other thread may come between."""
-        if self._tpm is None:
+        """Have what a handshake took given back, however it ends; SigningError where the TPM did not sign."""
+        try:
             yield
+        except ssl.SSLError as error:
+            if self._shaking == threading.get_ident() and self._signs:
+                raise SigningError(str(error)) from error
+            raise
+        finally:
+            if self._shaking == threading.get_ident():
+                self._sign(by_tpm=False)
+                self._shaking = None
+                self._lock.release()
+
+    def _heard(
+        self, _socket: object, direction: str, _version: object, content: int, message: int, _data: bytes
+    ) -> None:
+        """Follow a handshake: ask signatures of the TPM from this side's certificate to its proof of it."""
+        if content != HANDSHAKE:
             return
-        with self._lock:
-            try:
-                yield
-            finally:
-                _prefer(b"")
+        if direction == "read":
+            if message == SERVER_HELLO and self._shaking != threading.get_ident():
+                self._lock.acquire()
+                self._shaking = threading.get_ident()
+        elif message == CERTIFICATE:
+            self._sign(by_tpm=True)
+        elif message == CERTIFICATE_VERIFY:
+            self._sign(by_tpm=False)
+
+    def _sign(self, *, by_tpm: bool) -> None:
+        self._signs = by_tpm
+        prefer = _function("EVP_set_default_properties", ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)
+        prefer(None, SIGNING.encode() if by_tpm else b"")
 
     def _loaded(self, tpm: Tpm) -> None:
         """Load the provider for this TPM; IdentityError."""
@@ -85,6 +116,7 @@ class Provider:
             raise IdentityError(
                 f"the TPM was {self._tpm.tcti} since this process began; for {tpm.tcti} start it again"
             )
+        reached(tpm.tcti)
         os.environ[TCTI_VARIABLE] = tpm.tcti
         os.environ.setdefault(LOG_VARIABLE, "all+NONE")
         load = _function("OSSL_PROVIDER_load", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
@@ -108,21 +140,6 @@ class Provider:
 
 PROVIDER = Provider()
 """Of this process: OpenSSL knows but one."""
-
-
-def _preferring(
-    _socket: object, direction: str, _version: object, content: int, message: int, _data: bytes
-) -> None:
-    """Ask signatures of the TPM from this side's certificate to its proof of it."""
-    if (direction, content) == ("write", HANDSHAKE):
-        if message == CERTIFICATE:
-            _prefer(SIGNING.encode())
-        elif message == CERTIFICATE_VERIFY:
-            _prefer(b"")
-
-
-def _prefer(query: bytes) -> None:
-    _function("EVP_set_default_properties", ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)(None, query)
 
 
 def _function(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:

@@ -19,6 +19,11 @@ class Own:
     key: Path
     wanted: Identity
 
+    def wrong(self) -> str:
+        """Return why a TPM does not sign with the key, as far as can be told."""
+        told = Tpm(self.wanted.tpm).wrong(self.key)
+        return told or f"the TPM ({self.wanted.tpm}) did not sign with {self.key}, and would now; try again"
+
     def given(self, context: ssl.SSLContext) -> None:
         """Give them to a context; IdentityError. With a key of a TPM this may take seconds."""
         keys.read(self.key, self.wanted)

@@ -63,7 +63,7 @@ class Tpm:
             raise IdentityError(
                 f"the program openssl is missing; apt install openssl tpm2-openssl ({HOW_TO})"
             )
-        _reached(self.tcti)
+        reached(self.tcti)
         environment = {**os.environ, **self.environment(), LOG_VARIABLE: "all+ERROR"}
         try:
             done = subprocess.run(
@@ -76,8 +76,8 @@ class Tpm:
             )
         except subprocess.TimeoutExpired as error:
             raise IdentityError(
-                f"the TPM ({self.tcti}) {what}: no answer in {TIMEOUT_S:g} s; is another program at it all the "
-                f"time? else cut the power for a while ({HOW_TO})"
+                f"the TPM ({self.tcti}) {what}: no answer in {TIMEOUT_S:g} s; is another program at it all "
+                f"the time? else cut the power for a while ({HOW_TO})"
             ) from error
         if done.returncode or not done.stdout:
             raise IdentityError(explained(self.tcti, what, done.stderr.decode("utf-8", "replace")))
@@ -110,24 +110,30 @@ def _refused(code: int) -> bool:
     return bool(code & _FORMAT_ONE) and code & 0x3F in _AUTHORISATIONS
 
 
-def _reached(tcti: str) -> None:
+def reached(tcti: str) -> None:
     """IdentityError where a device cannot be opened: the stack would say no more than "IO failure"."""
     if not tcti.startswith(DEVICE):
         return
-    path = Path(tcti.removeprefix(DEVICE))
+    path = tcti.removeprefix(DEVICE)
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
     except OSError as error:
-        remedies = {
-            errno.ENOENT: "is there a TPM, and is it switched on in the firmware? see  ls -l /dev/tpm*",
-            errno.ENXIO: "is there a TPM, and is it switched on in the firmware? see  ls -l /dev/tpm*",
-            errno.EACCES: "this user must be of the group tss (a drop-in for the unit)",
-            errno.EPERM: "the unit must allow the device (a drop-in with DeviceAllow)",
-            errno.EBUSY: "another program has it for itself; name /dev/tpmrm0, which many can use",
-        }
-        remedy = remedies.get(error.errno or 0, "see  journalctl -k | grep -i tpm")
-        reason = (error.strerror or str(error)).lower()
-        raise IdentityError(f"the TPM {path}: {reason}; {remedy} ({HOW_TO})") from error
+        raise IdentityError(unreachable(path, error)) from error
+
+
+def unreachable(path: str, error: OSError) -> str:
+    """Return why a device cannot be opened, and what to do. Pure."""
+    missing = "is there a TPM, and is it switched on in the firmware? see  ls -l /dev/tpm*"
+    remedies = {
+        errno.ENOENT: missing,
+        errno.ENXIO: missing,
+        errno.ENODEV: missing,
+        errno.EACCES: "this user must be of the group tss; as a service, by a drop-in of its unit",
+        errno.EPERM: "the service's unit must allow the device, by a drop-in",
+        errno.EBUSY: "another program has it for itself; name /dev/tpmrm0, which many can use",
+    }
+    remedy = remedies.get(error.errno or 0, "see  journalctl -k | grep -i tpm")
+    return f"the TPM {path}: {(error.strerror or str(error)).lower()}; {remedy} ({HOW_TO})"
 
 
 def _providers(query: str) -> list[str]:

@@ -9,7 +9,7 @@ later is not.
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from edge.identity.errors import IdentityError
-from edge.identity.provider import PROVIDER
+from edge.identity.provider import PROVIDER, SigningError
 from edge.identity.proving import Own
 from edge.settings import Identity
 
@@ -63,7 +63,8 @@ class TimedContext(ssl.SSLContext):
 
     known: Callable[[], Known]
     own: Own | None = None
-    """What it is yet to be given, on the thread that connects: a TPM may take its time."""
+    is_given = False
+    """Whether it has its own by now: it is given on the thread that connects, for a TPM may take its time."""
 
     def wrap_socket(
         self,
@@ -75,12 +76,12 @@ class TimedContext(ssl.SSLContext):
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLSocket:
         """See its base; OSError says also why there is no key to be had."""
-        if self.own is not None:
+        if self.own is not None and not self.is_given:
             try:
                 self.own.given(self)
             except IdentityError as error:
                 raise OSError(str(error)) from error
-            self.own = None
+            self.is_given = True
         return super().wrap_socket(
             sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, server_hostname, session
         )
@@ -100,9 +101,14 @@ class _TimedSocket(ssl.SSLSocket):
 
     def do_handshake(self, block: bool = False) -> None:
         """See its base."""
-        with PROVIDER.handshake():
-            super().do_handshake(block)
-        cast(TimedContext, self.context).judge(self.getpeercert(binary_form=True))
+        made = cast(TimedContext, self.context)
+        try:
+            with PROVIDER.handshake():
+                super().do_handshake(block)
+        except SigningError as error:
+            made.is_given = False
+            raise OSError(made.own.wrong() if made.own else str(error)) from error
+        made.judge(self.getpeercert(binary_form=True))
 
 
 def context(trusted_pem: bytes, known: Callable[[], Known]) -> TimedContext:
@@ -125,13 +131,20 @@ class LinkTls:
     key: Path | None
     known: Callable[[], Known]
     wanted: Identity
+    _last: "dict[tuple[bytes, ...], TimedContext]" = field(default_factory=dict, compare=False)
 
-    def context(self) -> ssl.SSLContext:
+    def context(self) -> TimedContext:
         """Return how to connect; OSError (ssl.SSLError is one) where the files cannot be used.
 
-        The key is looked for when a connection is made: only then is it known whether a TPM has it.
+        The key is asked for when a connection is made. While the files are the same, so is what is returned: a
+        TPM has few places for keys, and they are slow to fill.
         """
-        made = context(self.ca.read_bytes(), self.known)
-        if self.cert is not None and self.key is not None:
-            made.own = Own(self.cert, self.key, self.wanted)
+        files = tuple(path.read_bytes() for path in (self.ca, self.cert, self.key) if path is not None)
+        made = self._last.get(files)
+        if made is None or (made.own is not None and not made.is_given):
+            made = context(files[0], self.known)
+            if self.cert is not None and self.key is not None:
+                made.own = Own(self.cert, self.key, self.wanted)
+            self._last.clear()
+            self._last[files] = made
         return made
