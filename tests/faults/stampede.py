@@ -89,7 +89,7 @@ class Told:
 
 
 class Stalls:
-    """How long a process with a thousand gateways in it stood still: in the field they would not, together."""
+    """How long a process with a thousand gateways in it stood still: in the field they would not."""
 
     def __init__(self) -> None:
         """Nothing is seen before ``watching``."""
