@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy import insert as plain_insert
 
+from collector import storable
 from collector.alarms.happening import Alarm
 from collector.cases import classes, no_collection, record
 from collector.cases.classes import Held as HeldClass
@@ -42,7 +43,7 @@ _EVENTS = select(func.count()).where(case_events.c.case_id == bindparam("case_id
 def problem_key(alarm: Alarm) -> str:
     """Return what makes two alarms the same problem."""
     place = f"part/{alarm.part}" if alarm.part else f"device/{alarm.gateway}/{alarm.device}"
-    return f"{place}/{alarm.problem}"
+    return storable.text(f"{place}/{alarm.problem}")
 
 
 def record_holder(connection: Connection, key: str, case_id: str) -> None:
