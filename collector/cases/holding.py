@@ -139,8 +139,7 @@ class HeldCases:
     def siblings(self, incident_id: str) -> list[Held]:
         """Return the cases of an incident; where it has none, those that its members had before it."""
         if incident_id not in self._siblings:
-            self._write_belonging()
-            found = cases_of(self._connection, incident_id)
+            found = cases_of(self.written(), incident_id)
             self._siblings[incident_id] = [self._cases.hold(row) for row in found]
         return self._siblings[incident_id]
 
