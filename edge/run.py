@@ -8,7 +8,7 @@ import os
 import random
 import signal
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
@@ -33,7 +33,7 @@ from edge.configuration.desk import ConfigurationDesk, Seen
 from edge.controls import lock_file
 from edge.controls.lock_file import KeepingLocks
 from edge.desired.documents import Documents
-from edge.desired.judging import Verifier
+from edge.desired.judging import Verifier, of_body
 from edge.desired.shelf import Shelf
 from edge.following import Following
 from edge.gateway import Gateway
@@ -439,9 +439,7 @@ def _documents(
     report: Callable[[DesiredReport], None],
 ) -> Documents:
     """Return what keeps the documents."""
-    validators: dict[DesiredKind, Callable[[str], Sequence[str]]] = {
-        kind: partial(following.problems, kind) for kind in DesiredKind
-    }
+    validators = {kind: of_body(partial(following.problems, kind)) for kind in DesiredKind}
     validators[DesiredKind.CONFIGURATION] = configuration.problems
     verifier = Verifier(
         KeyRing(settings.centre.public_keys),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from contract.signing import PublicKey
 from edge import checks
 from edge.configuration import note as notes
 from edge.configuration.choosing import Chosen
@@ -45,16 +46,17 @@ class ConfigurationDesk:
         self.executing = None if chosen.on_trial else chosen.document
         self.ended, self.damaged = chosen.ended, chosen.damaged
 
-    def problems(self, body: str) -> Sequence[str]:
-        """Return what is wrong with settings as text, in sentences; it blocks."""
+    def problems(self, document: Document) -> Sequence[str]:
+        """Return what is wrong with the settings of a document, in sentences; it blocks."""
         before = self._chosen.loaded.settings
         if not before.configuration.remote:
             return ["settings are changed at the gateway only: it says remote = false in [configuration]"]
         try:
-            settings, _profiles = checks.judged(TomlFile(body, "configuration"), self._settings_file)
+            file = TomlFile(document.desired.body, "configuration")
+            settings, _profiles = checks.judged(file, self._settings_file)
         except TomlFileError as error:
             return [str(problem) for problem in error.problems]
-        return list(lost(before, settings))
+        return list(lost(before, settings, document.signer))
 
     def standing(self, document: Document, now_s: float) -> Standing:
         """Say what is to be done about a document whose time has come."""
@@ -103,8 +105,11 @@ class ConfigurationDesk:
             self._restart()
 
 
-def lost(before: Settings, after: Settings) -> Sequence[str]:
-    """Return why nobody could take such settings back, or why they are not this gateway's."""
+def lost(before: Settings, after: Settings, signer: str) -> Sequence[str]:
+    """Return why nobody could take such settings back, or why they are not this gateway's.
+
+    ``signer`` is the kid of the key that has signed ``after``: whoever sends settings can send the next.
+    """
     told = [
         f"{name} is {getattr(after, name)!r}, and {getattr(before, name)!r} here; settings from afar leave it"
         for name in ("district", "gateway", "state_folder")
@@ -112,9 +117,9 @@ def lost(before: Settings, after: Settings) -> Sequence[str]:
     ]
     if not after.configuration.remote:
         told.append("configuration.remote = false would let nothing follow; it is said at the gateway only")
-    if not set(before.centre.public_keys) & set(after.centre.public_keys):
+    if signer not in {PublicKey(line).kid for line in after.centre.public_keys}:
         told.append(
-            "centre.public_keys has none of the keys that are pinned here, so nothing could follow; "
-            "keep one until the next"
+            f"key {signer} has signed these settings, and is not in their centre.public_keys, so "
+            "nothing could follow; keep it, and let the next settings, signed with another, leave it out"
         )
     return told

@@ -6,6 +6,7 @@ import msgspec
 
 from contract.desired import Desired, Outcome
 from contract.names import Digest, Sequence, TimeMs
+from contract.signing import signer_of
 
 
 class Highest(msgspec.Struct, frozen=True):
@@ -24,6 +25,11 @@ class Document:
     desired: Desired
     digest: str
     message: bytes
+
+    @property
+    def signer(self) -> str:
+        """The kid of the key that has signed it."""
+        return signer_of(self.message)
 
     def is_due(self, now_ms: int) -> bool:
         """Say whether its time has come."""

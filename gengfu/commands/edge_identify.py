@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from gengfu.commands.edge_scan import Formats, Hard, OfGateway, Ports, Turning, Units, scanned, show, wanted
 from gengfu.commands.edge_socket import AsJson, no_answer
 from gengfu.finding_words import text
 from gengfu.options import fail
+from gengfu.terminal import plain_table
 
 if TYPE_CHECKING:
     from edge.commissioning.candidates import Candidate
@@ -140,7 +140,7 @@ def _show(placed: "Sequence[Placed]") -> None:
     if not placed:
         return
     console = Console(highlight=False, markup=False, emoji=False)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     for name in ("port", "unit", "sure", "what"):
         table.add_column(text(name), justify="right" if name == "unit" else "left", overflow="fold")
     for each in placed:

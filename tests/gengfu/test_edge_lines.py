@@ -12,9 +12,8 @@ from edge import line_report
 from edge.line_report import DeviceReport, LineReport, Report, State
 from edge.lines.listening import Seen
 from gengfu.commands.edge import app
+from tests.gengfu.operators import CHINESE, ENGLISH
 
-ENGLISH = {"LANG": "en_GB.UTF-8", "LC_ALL": "", "LC_MESSAGES": "", "COLUMNS": "80", "TZ": "Asia/Shanghai"}
-CHINESE = ENGLISH | {"LANG": "zh_CN.UTF-8"}
 SETTINGS = """
 schema = 1
 district = "north"
