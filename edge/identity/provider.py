@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.identity.errors import IdentityError
-from edge.identity.tpm import HOW_TO, LOG_VARIABLE, SIGNING, TCTI_VARIABLE, Tpm, explained, reached
+from edge.identity.tpm import HOW_TO, LOG_VARIABLE, SIGNING, TCTI_VARIABLE, Tpm, explained, named, reached
 
 _log = logging.getLogger(__name__)
 
@@ -66,8 +66,8 @@ class Provider:
                 context.load_cert_chain(certificate, key, password=lambda: "")
             except (ssl.SSLError, OSError) as error:
                 reason = tpm.wrong(key) or (
-                    f"the TPM ({tpm.tcti}) signs with {key}, but not for this process ({error}); is "
-                    f"{certificate} of this key? else start the gateway again"
+                    f"the TPM {named(tpm.tcti)} signs, but not for this process ({error}); is {certificate} "
+                    f"of the key {key}? else start the gateway again"
                 )
                 raise IdentityError(reason) from error
             context._msg_callback = self._heard  # type: ignore[attr-defined]

@@ -22,7 +22,7 @@ class Own:
     def wrong(self) -> str:
         """Return why a TPM does not sign with the key, as far as can be told."""
         told = Tpm(self.wanted.tpm).wrong(self.key)
-        return told or f"the TPM ({self.wanted.tpm}) did not sign with {self.key}, and would now; try again"
+        return told or f"the TPM {self.wanted.tpm} did not sign, and would now; it is tried again"
 
     def given(self, context: ssl.SSLContext) -> None:
         """Give them to a context; IdentityError. With a key of a TPM this may take seconds."""

@@ -105,10 +105,11 @@ class Renewing:
         key = keys.read(self._files.key, self._settings.identity)
         trusted = enrolling.certificates(self._files.ca)
         tls = trust.context(enrolling.pem(trusted), self._knowing)
-        Own(self._files.certificate, self._files.key, self._settings.identity).given(tls)
         centre = est.Centre.at(self._settings.identity.centre)
         settings = self._settings
-        made = centre.renewed(tls, request(key, settings.district, settings.gateway))
+        asked = request(key, settings.district, settings.gateway)  # before a TPM has the key twice
+        Own(self._files.certificate, self._files.key, settings.identity).given(tls)
+        made = centre.renewed(tls, asked)
         enrolling.checked(made, key, settings, trusted)
         enrolling.keep(self._files, made, trusted)
         self._knowing.seen(made)

@@ -43,7 +43,7 @@ class Tpm:
     def signed(self, key: Path, data: bytes) -> bytes:
         """Return the signature of data (ECDSA with SHA-256, as DER) by a key of its; IdentityError."""
         words = ["dgst", *_providers(SIGNING), "-sha256", "-sign", str(key)]
-        return self._asked(words, data, f"does not sign with {key}")
+        return self._asked(words, data, "does not sign")
 
     def wrong(self, key: Path) -> str:
         """Return what is wrong with this TPM or with the key there; nothing where it can be used."""
@@ -76,8 +76,8 @@ class Tpm:
             )
         except subprocess.TimeoutExpired as error:
             raise IdentityError(
-                f"the TPM ({self.tcti}) {what}: no answer in {TIMEOUT_S:g} s; is another program at it all "
-                f"the time? else cut the power for a while ({HOW_TO})"
+                f"the TPM {named(self.tcti)} {what}: no answer in {TIMEOUT_S:g} s; is another program at it "
+                f"all the time? else cut the power for a while ({HOW_TO})"
             ) from error
         if done.returncode or not done.stdout:
             raise IdentityError(explained(self.tcti, what, done.stderr.decode("utf-8", "replace")))
@@ -86,15 +86,15 @@ class Tpm:
 
 def explained(tcti: str, what: str, told: str) -> str:
     """Return what happened and what to do, from what openssl and the stack have said. Pure."""
-    begins = f"the TPM ({tcti}) {what}: "
+    begins = f"the TPM {named(tcti)} {what}: "
     if "could not load the shared library" in told:
         return f"{begins}OpenSSL has no provider for it; apt install tpm2-openssl ({HOW_TO})"
     codes = [int(each, 16) for each in _FAILED.findall(told)]
     for code in codes:
         if code & _FORMAT_ONE and code & 0x3F == _INTEGRITY:
             return (
-                f"{begins}the key is not of this TPM: it was cleared since, or the key was made in another; "
-                "enrol again with a new code (gengfu edge enrol --again)"
+                f"{begins}the key is not its own; it was cleared since, or the key is another's: enrol again "
+                "with a new code (gengfu edge enrol --again)"
             )
         if code == _LOCKOUT:
             return (
@@ -104,6 +104,11 @@ def explained(tcti: str, what: str, told: str) -> str:
         return f"{begins}its owner hierarchy has a password; take that away, or clear the TPM ({HOW_TO})"
     lines = [line for line in told.splitlines() if "rror" in line] or told.splitlines() or ["no reason told"]
     return f"{begins}{lines[0].strip()[:WORDS_CHARACTERS_MAX]} ({HOW_TO})"
+
+
+def named(tcti: str) -> str:
+    """Return a TPM as people know it."""
+    return tcti.removeprefix(DEVICE)
 
 
 def _refused(code: int) -> bool:

@@ -136,8 +136,8 @@ class LinkTls:
     def context(self) -> TimedContext:
         """Return how to connect; OSError (ssl.SSLError is one) where the files cannot be used.
 
-        The key is asked for when a connection is made. While the files are the same, so is what is returned: a
-        TPM has few places for keys, and they are slow to fill.
+        The key is asked for when a connection is made. While the files are the same, so is what is returned:
+        a TPM has few places for keys, and they are slow to fill.
         """
         files = tuple(path.read_bytes() for path in (self.ca, self.cert, self.key) if path is not None)
         made = self._last.get(files)

@@ -89,12 +89,12 @@ def test_a_key_of_another_tpm_and_of_one_that_was_cleared_is_told_and_made_anew(
     with SimulatedTpm(tmp_path / "other").running() as other:
         elsewhere = keys.read(path, wanted(other))
         assert elsewhere.public == first.public  # that is no secret
-        with pytest.raises(IdentityError, match=r"not of this TPM: it was cleared.*enrol --again"):
+        with pytest.raises(IdentityError, match=r"key is not its own; it was cleared.*enrol --again"):
             elsewhere.sign(b"data")
         again = keys.to_be_certified(path, wanted(other))
         assert again.public != first.public
         other.clear()
-        assert "not of this TPM" in Tpm(other.tcti).wrong(path)
+        assert "key is not its own" in Tpm(other.tcti).wrong(path)
 
 
 @needs_a_tpm
@@ -165,7 +165,7 @@ def test_a_session_without_the_right_tpm_says_why(chip: SimulatedTpm, tmp_path: 
     issued(tmp_path, keys.to_be_certified(tmp_path / "key.pem", wanted(chip)).public)
     with SimulatedTpm(tmp_path / "other").running() as other:
         told = sessions(tmp_path, other.tcti, 1)
-        assert all("not of this TPM" in each for each in told["wrong"])
+        assert all("key is not its own" in each for each in told["wrong"])
         assert (len(told["wrong"]), told["seen"]) == (2, ["TLSv1.3 localhost"])
     told = sessions(tmp_path, "device:/dev/no-tpm", 1)
     assert all("/dev/no-tpm: no such file or directory; is there a TPM" in each for each in told["wrong"])
