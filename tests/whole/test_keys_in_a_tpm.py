@@ -5,8 +5,6 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -162,45 +160,34 @@ def chip(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedTpm]:
 
 @pytest.fixture(scope="module")
 def cabinet(site: SecureSite, chip: SimulatedTpm, tmp_path_factory: pytest.TempPathFactory) -> Cabinet:
-    """Lend a gateway that a technician has enrolled by the one command."""
+    """Lend a gateway that is enrolled."""
     made = Cabinet(site, tmp_path_factory.mktemp("cabinets") / "one").make(
         f'key = "tpm"\ntpm = "{chip.tcti}"'
     )
-    words = ["edge", "enrol", "--settings", str(made.settings), "--code", site.code(GATEWAY)]
-    words += ["--fingerprint", site.authority.fingerprint, "--broker", f"{NAME}:{site.port}"]
-    words += ["--centre", f"https://{NAME}:{site.enrolment_port}"]
-    subprocess.run([sys.executable, "-m", "gengfu.main", *words], check=True, timeout=120)
+    made.enrol()
     return made
 
 
-def test_a_gateway_delivers_over_mutual_tls_and_no_file_of_its_has_its_key(cabinet: Cabinet) -> None:
-    """The broker knows it by its certificate; every 32 bytes of its folder are tried as the private half."""
-    with cabinet.running():
-        assert cabinet.delivers()
-        assert f"u'{GATEWAY}'" in cabinet.site.broker.log.read_text()
-    public = keys.public(cabinet.key)
-    files = [path for path in cabinet.folder.rglob("*") if path.is_file()]
-    assert cabinet.key in files
-    assert not [path for path in files if private_in(path.read_bytes(), public)]
-
-
-def test_it_renews_at_half_of_its_life_with_the_same_key(cabinet: Cabinet) -> None:
-    """While it delivers; the next connection is by the new certificate."""
+def test_it_delivers_by_mutual_tls_and_renews_and_no_file_of_its_has_its_key(cabinet: Cabinet) -> None:
+    """After half of the certificate's life; each 32 bytes of its folder are tried as the private half."""
     before, key = cabinet.certificate, cabinet.key.read_bytes()
     with cabinet.running(HALF_LIFE_S):
-        assert eventually(lambda: cabinet.certificate.serial_number != before.serial_number)
         assert cabinet.delivers()
+        assert f"u'{GATEWAY}'" in cabinet.site.broker.log.read_text()
+        assert eventually(lambda: cabinet.certificate.serial_number != before.serial_number)
         cabinet.site.broker.stop()
-        cabinet.site.broker.start()
+        cabinet.site.broker.start()  # the next connection is by the new certificate
         assert cabinet.delivers()
     assert cabinet.key.read_bytes() == key
-    assert cabinet.certificate.not_valid_after_utc > before.not_valid_after_utc
+    files = [path for path in cabinet.folder.rglob("*") if path.is_file()]
+    assert cabinet.key in files
+    assert not [path for path in files if private_in(path.read_bytes(), keys.public(cabinet.key))]
 
 
 def test_its_folder_on_another_machine_is_refused_works_on_and_can_be_enrolled_anew(
     cabinet: Cabinet, tmp_path: Path
 ) -> None:
-    """It says why; its line is polled all the same; with a new code it delivers by a key of this TPM."""
+    """It says why, and polls its line all the same; with a new code it delivers, until that TPM is cleared."""
     copy = Cabinet(cabinet.site, tmp_path / "copy")
     shutil.copytree(cabinet.folder, copy.folder)
     with SimulatedTpm(tmp_path / "tpm").running() as other:
@@ -212,16 +199,23 @@ def test_its_folder_on_another_machine_is_refused_works_on_and_can_be_enrolled_a
             assert eventually(lambda: "key is not its own" in str(copy.told("link.json")))
             assert "enrol again with a new code" in str(copy.told("link.json"))
             assert eventually(lambda: "nowhere" in str(copy.told("lines.json")))
-        assert copy.site.broker.log.read_text().count(f"u'{GATEWAY}'") == connections
-        old = keys.public(copy.key)
-        copy.enrol(again=True)
-        assert keys.public(copy.key) != old
-        with copy.running():
+            assert copy.site.broker.log.read_text().count(f"u'{GATEWAY}'") == connections
+            old = keys.public(copy.key)
+            copy.enrol(again=True)
+            assert keys.public(copy.key) != old
             assert copy.delivers()
+            assert eventually(lambda: copy.told("link.json").get("connected_since_ms") is not None)
             other.clear()
+            cut_ms = time.time_ns() // 1_000_000
             copy.site.broker.stop()
             copy.site.broker.start()
-            assert eventually(lambda: "key is not its own" in str(copy.told("link.json")))
+            assert eventually(lambda: refused_since(copy, cut_ms))
+
+
+def refused_since(cabinet: Cabinet, since_ms: int) -> bool:
+    """Say whether its TPM has refused after a time."""
+    told = cabinet.told("link.json")
+    return "key is not its own" in str(told) and int(told["last_error_ms"]) >= since_ms
 
 
 def test_the_folder_of_a_key_in_a_file_is_worth_as_much_elsewhere(site: SecureSite, tmp_path: Path) -> None:
