@@ -187,7 +187,7 @@ def test_it_delivers_by_mutual_tls_and_renews_and_no_file_of_its_has_its_key(cab
 def test_its_folder_on_another_machine_is_refused_works_on_and_can_be_enrolled_anew(
     cabinet: Cabinet, tmp_path: Path
 ) -> None:
-    """It says why, and polls its line all the same; with a new code it delivers, until that TPM is cleared."""
+    """It says why, and polls all the same; with a new code it delivers, until that TPM is cleared."""
     copy = Cabinet(cabinet.site, tmp_path / "copy")
     shutil.copytree(cabinet.folder, copy.folder)
     with SimulatedTpm(tmp_path / "tpm").running() as other:
