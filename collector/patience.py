@@ -49,11 +49,15 @@ class Patience:
 
 
 async def repeated(work: Callable[[], Awaitable[Any]], interval_s: float, patience: Patience) -> None:
-    """Do something every ``interval_s`` until cancelled; after a failure, no sooner than patience says."""
+    """Do something every ``interval_s`` until cancelled; after a failure, no sooner than patience says.
+
+    Where it returns True there is more, and it is done again at once.
+    """
     while True:
         wait_s = interval_s
         try:
-            await work()
+            if await work() is True:
+                wait_s = 0
             patience.worked()
         except Exception as error:
             wait_s = max(wait_s, patience.failed(error))

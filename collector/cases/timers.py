@@ -55,11 +55,7 @@ class CaseTimers:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        await repeated(self._look_at_all, self._interval_s, Patience("timers of cases"))
-
-    async def _look_at_all(self) -> None:
-        while await self.look():
-            pass
+        await repeated(self.look, self._interval_s, Patience("timers of cases"))
 
     async def look(self) -> bool:
         """Do what is due now, up to so much at once; say whether there was any."""

@@ -39,11 +39,7 @@ class EvaluationProjection:
 
     async def run(self) -> None:
         """Keep up until cancelled; what fails is tried again."""
-        await repeated(self._keep_up, POLL_INTERVAL_S, Patience("the evaluation"))
-
-    async def _keep_up(self) -> None:
-        while await self.advance():
-            pass
+        await repeated(self.advance, POLL_INTERVAL_S, Patience("the evaluation"))
 
     async def behind(self) -> int:
         """Return how many raw rows are not taken yet."""

@@ -95,3 +95,25 @@ def test_what_is_repeated_goes_on_after_any_failure(monkeypatch: pytest.MonkeyPa
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(scenario())
+
+
+def test_what_has_more_is_done_again_at_once() -> None:
+    """Until there is no more; only then it waits."""
+
+    async def scenario() -> list[int]:
+        left, done, over = [1, 2, 3], list[int](), asyncio.Event()
+
+        async def work() -> bool:
+            done.append(left.pop(0))
+            if not left:
+                over.set()
+            return bool(left)
+
+        task = asyncio.create_task(repeated(work, 3_600, Patience("part")))
+        async with asyncio.timeout(20):
+            await over.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return done
+
+    assert asyncio.run(scenario()) == [1, 2, 3]
