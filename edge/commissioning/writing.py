@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tomlkit
 
@@ -38,15 +38,24 @@ class Placed:
     identified: Identified
 
 
+class Place(NamedTuple):
+    """Where a device is, and what it was taken for; both names are empty where a person has to say."""
+
+    line: str
+    unit_id: int
+    name: str = ""
+    profile: str = ""
+
+
 @dataclass(frozen=True)
 class Change:
     """The file as it is and as it would be, and what was left out."""
 
     before: str
     after: str
-    added: list[str]
-    left: list[str]
-    """What needs a person: "unit 5 on rs485-1"."""
+    added: list[Place]
+    left: list[Place]
+    """What needs a person."""
 
 
 def changed(text: str, placed: Iterable[Placed]) -> Change:
@@ -59,7 +68,7 @@ def changed(text: str, placed: Iterable[Placed]) -> Change:
     new_lines: list[dict[str, Any]] = []
     new_devices: list[tuple[dict[str, Any], str]] = []
     comments: list[list[str]] = []
-    left: list[str] = []
+    left: list[Place] = []
     for each in placed:
         line = _line_of(lines + new_lines, each)
         if line is None:
@@ -70,7 +79,7 @@ def changed(text: str, placed: Iterable[Placed]) -> Change:
             continue
         entry = _new_device(devices, line["name"], each)
         if entry is None:
-            left.append(f"unit {unit} on {line['name']}")
+            left.append(Place(line["name"], unit))
             comments.append(list(_as_comment(line["name"], each)))
             continue
         devices.append(entry)
@@ -86,8 +95,7 @@ def changed(text: str, placed: Iterable[Placed]) -> Change:
             "its tables are laid out in a way that cannot be added to; add the devices by hand"
         )
     added = [
-        f"{entry['name']}: {entry['profile']}, unit {entry['unit_id']} on {entry['line']}"
-        for entry, _ in new_devices
+        Place(entry["line"], entry["unit_id"], entry["name"], entry["profile"]) for entry, _ in new_devices
     ]
     return Change(text, after, added, left)
 
