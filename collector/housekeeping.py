@@ -1,20 +1,18 @@
 """Keeps everything within its limits: the journal by bytes and age, all that is made of it by age."""
 
-import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, delete, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from collector import dead_letters, journal
 from collector.alarms.tables import annunciations, conditions, floods, silences
 from collector.cases.outgoing import Posting
 from collector.database import Database
 from collector.incidents.tables import incident_members, incidents
+from collector.patience import Patience, repeated
 from collector.people.settings import People
 from collector.people.tables import sessions
 from collector.platforms.tables import platform_statuses
@@ -35,8 +33,6 @@ from collector.tables import (
     outbox,
 )
 from collector.telling.tables import messages, told
-
-_log = logging.getLogger(__name__)
 
 DAY_MS = 86_400_000
 JOURNAL_FILL = 0.9
@@ -77,12 +73,7 @@ class Housekeeping:
 
     async def run(self) -> None:
         """Go round until cancelled; a round that fails is the next one's work."""
-        while True:
-            try:
-                await self.round()
-            except SQLAlchemyError:
-                _log.exception("housekeeping failed and is tried again")
-            await asyncio.sleep(self._limits.housekeeping_interval_s)
+        await repeated(self.round, self._limits.housekeeping_interval_s, Patience("housekeeping"))
 
     async def round(self) -> None:
         """Drop what is too much or too old, and merge the small blocks of the series."""
