@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-ROOMS = ("contract", "device_profiles", "edge", "firmware_shims", "lighting", "releases", "toml_files")
+ROOMS = (
+    "contract",
+    "device_profiles",
+    "edge",
+    "firmware_shims",
+    "lighting",
+    "owned_files",
+    "releases",
+    "toml_files",
+)
 
 
 def problems(settings_file: Path) -> Iterator[str]:
