@@ -1,7 +1,8 @@
 """Root gives its powers away while it works in a folder of another user's.
 
-Whoever owns a folder can lay links there, exchange names at any moment, and make databases lead elsewhere. No
-look before an act helps against that. So the act is the owner's: what the owner could not do, the kernel refuses.
+Whoever owns a folder can lay links there, exchange names at any moment, and make databases lead elsewhere.
+No look before an act helps against that. So the act is the owner's: what the owner could not do, the kernel
+refuses.
 """
 
 import encodings.idna  # noqa: F401 - names of hosts need it, and the owner may not read where root's Python lies
@@ -13,10 +14,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 NO_GROUP = 65_534
-"""Of an owner whom the system does not know."""
+"""Of an owner whom the system does not know, in a folder of root's group."""
 LINKS_MAX = 40
+
+
+class Owner(NamedTuple):
+    """Whose a folder is, by number."""
+
+    user: int
+    group: int
+
+
 _alone = threading.RLock()  # a process has one user for all of its threads
 
 
@@ -28,12 +39,12 @@ def as_owner(folder: Path) -> Iterator[None]:
     user's leads to the folder, or the folder is root's and others may write in it. OSError.
     """
     with _alone:
-        if os.geteuid() != 0 or (user := _owner(folder)) == 0:
+        if os.geteuid() != 0 or (whose := owner(folder)).user == 0:
             yield
             return
         groups, group = os.getgroups(), os.getegid()
         try:
-            _become(folder, user)
+            become(folder, whose)
             yield
         finally:
             os.seteuid(0)
@@ -49,8 +60,8 @@ def check_runs_as_owner(folder: Path, how: str) -> None:
     raise PermissionError(errno.EPERM, told, str(folder))
 
 
-def _owner(folder: Path) -> int:
-    """Return whose a folder is, by way of the links that lead there."""
+def owner(folder: Path) -> Owner:
+    """Return whose a folder is, or the nearest above it that is there; PermissionError as ``as_owner``."""
     place, rest, links = Path("/"), list(reversed(folder.absolute().parts[1:])), 0
     through = 0
     while rest:
@@ -70,12 +81,13 @@ def _owner(folder: Path) -> int:
         if leads_to.is_absolute():
             place = Path(rest.pop())
     status = place.stat()
-    return _judged(folder, status, through)
+    if status.st_uid == 0:
+        _check_roots_own(folder, status, through)
+    return Owner(status.st_uid, status.st_gid)
 
 
-def _judged(folder: Path, status: os.stat_result, through: int) -> int:
-    if status.st_uid != 0:
-        return status.st_uid
+def _check_roots_own(folder: Path, status: os.stat_result, through: int) -> None:
+    """PermissionError where root cannot trust even a folder of its own."""
     if through:
         told = f"a link of {_name(through)} leads there; name the folder itself"
         raise PermissionError(errno.EPERM, told, str(folder))
@@ -86,19 +98,25 @@ def _judged(folder: Path, status: os.stat_result, through: int) -> int:
             "works in it (chown), or take the right to write from others (chmod go-w)"
         )
         raise PermissionError(errno.EPERM, told, str(folder))
-    return 0
 
 
-def _become(folder: Path, user: int) -> None:
+def become(folder: Path, whose: Owner, *, for_good: bool = False) -> None:
+    """Act as whom ``folder`` belongs to, with the groups of that user; PermissionError."""
+    user = whose.user
     try:
         known = pwd.getpwuid(user)
         group, groups = known.pw_gid, os.getgrouplist(known.pw_name, known.pw_gid)
     except KeyError:
-        group, groups = NO_GROUP, [NO_GROUP]
+        group = whose.group or NO_GROUP
+        groups = [group]
     try:
         os.setgroups(groups)
-        os.setegid(group)
-        os.seteuid(user)
+        if for_good:
+            os.setresgid(group, group, group)
+            os.setresuid(user, user, user)
+        else:
+            os.setegid(group)
+            os.seteuid(user)
     except PermissionError as error:
         told = (
             f"it belongs to {_name(user)}, and this process may not act as that user; run it as {_name(user)}"

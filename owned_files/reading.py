@@ -37,7 +37,7 @@ def opened(path: Path, *, follow: bool = False) -> Iterator[int]:
         descriptor = os.open(path, _FLAGS if follow else _FLAGS | os.O_NOFOLLOW)
     except OSError as error:
         if error.errno == errno.ENXIO or (error.errno == errno.ELOOP and not follow):  # a socket, or a link
-            raise NotAFileError(path, os.stat(path, follow_symlinks=follow).st_mode) from error
+            raise NotAFileError(path, path.stat(follow_symlinks=follow).st_mode) from error
         raise
     try:
         mode = os.fstat(descriptor).st_mode

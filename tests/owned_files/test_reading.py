@@ -11,7 +11,7 @@ from tests.owned_files.strangers import KINDS, laid
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_no_file_is_told_at_once(kind: str, tmp_path: Path) -> None:
-    """A pipe that nobody writes to would be waited at for ever; of a file without end the beginning is read."""
+    """A pipe would be waited at for ever; of a file without end the beginning is read."""
     laid(tmp_path / "it", kind)
     if kind == "endless":
         assert len(read(tmp_path / "it", 100)) == 101
