@@ -18,7 +18,8 @@ import tomlkit
 from edge import checks
 from edge.commissioning.finds import FoundDevice
 from edge.commissioning.judging import Identified, Verdict
-from toml_files import Problem, TomlFileError
+from owned_files import as_owner
+from toml_files import Problem, TomlFile, TomlFileError
 
 INTERVAL_S_DEFAULT = 5.0
 QUICK_TIMEOUT_S, ANSWERS_PER_TIMEOUT = 0.5, 5
@@ -116,23 +117,22 @@ def _loaded(text: str) -> dict[str, Any] | None:
 
 def checked(path: Path, text: str) -> list[Problem]:
     """Return what `gengfu edge check` would say of this text in the place of the file."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".toml", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        checks.load(Path(name))
+        checks.judged(TomlFile(text, str(path)), path)
     except TomlFileError as error:
-        return [
-            Problem(str(path) if each.file == name else each.file, *_rest(each)) for each in error.problems
-        ]
-    finally:
-        Path(name).unlink(missing_ok=True)
+        return list(error.problems)
     return []
 
 
 def put_in_place(path: Path, change: Change) -> None:
     """Replace the file, at once and on disk; CannotWriteError where somebody has changed it meanwhile."""
-    path = path.resolve()
+    with as_owner(path.parent):  # whose link it may be
+        path = path.resolve()
+        with as_owner(path.parent):
+            _put_in_place(path, change)
+
+
+def _put_in_place(path: Path, change: Change) -> None:
     if path.read_text(encoding="utf-8") != change.before:
         raise CannotWriteError(f"{path} was changed meanwhile; run the command again")
     status = path.stat()
@@ -154,10 +154,6 @@ def put_in_place(path: Path, change: Change) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _rest(problem: Problem) -> tuple[Any, ...]:
-    return tuple(getattr(problem, name) for name in problem.__dataclass_fields__ if name != "file")
 
 
 def _line_of(lines: Sequence[Mapping[str, Any]], placed: Placed) -> Mapping[str, Any] | None:
