@@ -113,7 +113,10 @@ def serve(
                 if end is _End.STOPPED:
                     return
             except _TrialFellError as fell:
-                before.append(choosing.given_up(settings_file, chosen, str(fell)))
+                ended = choosing.given_up(settings_file, chosen, str(fell))
+                if ended is None:
+                    raise  # it is no trial any more: fall, and be started again
+                before.append(ended)
             chosen = choosing.choose(settings_file, before)
             supervision = replace(supervision, ready=_nothing)
     finally:

@@ -61,6 +61,14 @@ class Held:
         highest = Highest(told.sequence, document.digest, told.issued_ms, Outcome.STORED)
         return replace(self, highest=highest, waiting=document, tries=0)
 
+    def with_trial(self, document: Document) -> "Held":
+        """Let a document that runs on trial be the one that was begun, whatever the disk has lost of that."""
+        if self.tries and self.waiting is not None and self.waiting.digest == document.digest:
+            return self
+        is_newest = self.highest is None or self.highest.sequence < document.desired.sequence
+        known = self.taken(document) if is_newest else self._told(document, Outcome.STORED)
+        return replace(known, waiting=document, tries=1)
+
     def begun(self) -> "Held":
         """Count that the waiting one is put in force now."""
         return replace(self, tries=self.tries + 1)
