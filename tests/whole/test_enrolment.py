@@ -101,9 +101,7 @@ class Centre:
     @contextlib.contextmanager
     def served(self) -> Iterator[None]:
         """Serve the port."""
-        desk = EnrolmentDesk(
-            Enrolment(), "north", self.authority, new_serial=lambda: Random().getrandbits(100)
-        )
+        desk = EnrolmentDesk(Enrolment(), "north", self.authority)
         files = TlsFiles(self.folder / "server.pem", self.folder / "server.key")
         key = ec.generate_private_key(ec.SECP256R1())
         leaf = self.authority.server(
