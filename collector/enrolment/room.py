@@ -64,6 +64,7 @@ class EnrolmentRoom:
             answering.answer,
             connections_max=settings.connections_max,
             timeout_s=settings.request_timeout_s,
+            monotonic_s=self._world.monotonic_s,
         )
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         with socket.socket(family) as port:
