@@ -6,6 +6,7 @@ import msgspec
 
 from contract.desired import Desired, Outcome
 from contract.names import Digest, Sequence, TimeMs
+from contract.signing import signer_of
 
 
 class Highest(msgspec.Struct, frozen=True):
@@ -24,6 +25,11 @@ class Document:
     desired: Desired
     digest: str
     message: bytes
+
+    @property
+    def signer(self) -> str:
+        """The kid of the key that has signed it."""
+        return signer_of(self.message)
 
     def is_due(self, now_ms: int) -> bool:
         """Say whether its time has come."""
@@ -54,6 +60,14 @@ class Held:
         told = document.desired
         highest = Highest(told.sequence, document.digest, told.issued_ms, Outcome.STORED)
         return replace(self, highest=highest, waiting=document, tries=0)
+
+    def with_trial(self, document: Document) -> "Held":
+        """Let a document that runs on trial be the one that was begun, whatever the disk has lost of that."""
+        if self.tries and self.waiting is not None and self.waiting.digest == document.digest:
+            return self
+        is_newest = self.highest is None or self.highest.sequence < document.desired.sequence
+        known = self.taken(document) if is_newest else self._told(document, Outcome.STORED)
+        return replace(known, waiting=document, tries=1)
 
     def begun(self) -> "Held":
         """Count that the waiting one is put in force now."""

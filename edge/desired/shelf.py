@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
+import owned_files
 from contract import batches, desired
 from contract.desired import DesiredKind, Outcome
 from contract.errors import ContractError
@@ -23,6 +24,7 @@ from contract.names import Digest, Mark
 from contract.signing import payload_of
 from edge.desired.held import Document, Held, Highest
 from edge.state_folder import synced
+from owned_files import NotAFileError
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
 INDEX_BYTES_MAX = 4096
@@ -181,15 +183,14 @@ def _document(path: Path, kind: DesiredKind) -> Document:
 
 
 def _reason(error: Exception) -> str:
-    """Say what is wrong with a file; only a bad spot of the disk is damage, its other faults are raised."""
-    if isinstance(error, OSError) and error.errno != errno.EIO:
+    """Say what is wrong with a file; a bad spot of the disk is damage, its other faults are raised."""
+    if isinstance(error, OSError) and not isinstance(error, NotAFileError) and error.errno != errno.EIO:
         raise error
     return str(getattr(error, "strerror", None) or error).lower()
 
 
 def _read(path: Path, bytes_max: int) -> bytes:
-    with path.open("rb") as file:
-        data = file.read(bytes_max + 1)
+    data = owned_files.read(path, bytes_max)
     if len(data) > bytes_max:
         raise ContractError(f"it takes more than {bytes_max} bytes")
     return data

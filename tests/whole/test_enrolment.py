@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,9 +102,7 @@ class Centre:
     @contextlib.contextmanager
     def served(self) -> Iterator[None]:
         """Serve the port."""
-        desk = EnrolmentDesk(
-            Enrolment(), "north", self.authority, new_serial=lambda: Random().getrandbits(100)
-        )
+        desk = EnrolmentDesk(Enrolment(), "north", self.authority)
         files = TlsFiles(self.folder / "server.pem", self.folder / "server.key")
         key = ec.generate_private_key(ec.SECP256R1())
         leaf = self.authority.server(
@@ -121,7 +120,9 @@ class Centre:
                 answering._told = lambda path: listener_told(self, path)  # type: ignore[method-assign]
             port = socket.create_server(("127.0.0.1", 0))
             self.port = port.getsockname()[1]
-            made = listener.Listener(answering.answer, connections_max=8, timeout_s=10)
+            made = listener.Listener(
+                answering.answer, connections_max=8, timeout_s=10, monotonic_s=time.monotonic
+            )
             async with made.serving(port, listener.context(files, self.authority.pem)):
                 ready.set()
                 await stop.wait()
