@@ -164,7 +164,8 @@ def _desired(state: Path) -> object:
 
 
 def _buffer(state: Path) -> object:
-    known, others = {}, 0
+    known: dict[str, int] = {}
+    others = 0
     for entry in os.scandir(state):
         if KNOWN_FILES.fullmatch(entry.name) and len(known) < KNOWN_FILES_MAX:
             known[entry.name] = entry.stat(follow_symlinks=False).st_size

@@ -72,10 +72,11 @@ def test_links_among_the_data_lead_root_to_nothing_of_its_own(
     mine = secret(place / "mine")
     (data / name).unlink(missing_ok=True)
     lay(data / name, mine)
-    for act in (lambda: backed_up(data, into / "two"), lambda: put_back(into / "one", data)):
-        with contextlib.suppress(BackupError):
-            act()
-        checking.check(data, silent)
+    with contextlib.suppress(BackupError):
+        backed_up(data, into / "two")
+    checking.check(data, silent)
+    with contextlib.suppress(BackupError):
+        put_back(into / "one", data)
     assert untouched(mine)
 
 
