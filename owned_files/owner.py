@@ -52,6 +52,11 @@ def as_owner(folder: Path) -> Iterator[None]:
             os.setgroups(groups)
 
 
+def acting_as() -> str:
+    """Return as whom root acts now; empty where it is root, or was never."""
+    return _name(os.geteuid()) if os.getuid() == 0 != os.geteuid() else ""
+
+
 def check_runs_as_owner(folder: Path, how: str) -> None:
     """PermissionError where root would work for long in another user's folder; ``how`` says what to do."""
     if os.geteuid() != 0 or not folder.exists() or (user := folder.stat().st_uid) == 0:

@@ -10,6 +10,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +31,8 @@ FILE_MODE, FOLDER_MODE = 0o600, 0o700
 INDEX_BYTES_MAX = 4096
 SET_ASIDE_MAX = 5
 """So many damaged files are kept for a person."""
+PEEKED_MAX = 64
+"""Three are held; whoever only looks takes no more of what somebody has laid there."""
 _FRESH, _DAMAGED = ".new", ".damaged"
 
 
@@ -62,11 +65,11 @@ class Shelf:
     def peek(self, kind: DesiredKind) -> Held:
         """Return what is held, for somebody who only looks: whatever is damaged is passed over."""
         documents = {}
-        for path in self._files(kind):
-            if _is_document(path.name, kind):
-                with contextlib.suppress(ContractError, OSError):
-                    document = _document(path, kind)
-                    documents[document.digest] = document
+        named = (path for path in self._files(kind) if _is_document(path.name, kind))
+        for path in islice(named, PEEKED_MAX):
+            with contextlib.suppress(ContractError, OSError):
+                document = _document(path, kind)
+                documents[document.digest] = document
         try:
             index = _index(_read(self._folder / f"{kind}.index", INDEX_BYTES_MAX))
         except (ContractError, OSError):

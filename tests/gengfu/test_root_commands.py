@@ -74,7 +74,7 @@ def test_a_buffer_is_looked_into_and_what_sqlite_makes_beside_it_is_its_owners(s
 def test_what_lies_beside_a_buffer_leads_sqlite_to_nothing_of_roots(
     state: Path, side: str, lay: Callable[[Path, Path], None]
 ) -> None:
-    """As root SQLite gives the files beside a database to its owner, and follows links to them."""
+    """SQLite as root gives the files beside a database to its owner, and writes into them."""
     buffer(state)
     mine = secret(state.parent / "mine")
     link = state / f"buffer.db{side}"
