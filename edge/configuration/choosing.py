@@ -77,7 +77,7 @@ def loaded_of(document: Document, settings_file: Path) -> Loaded:
 def given_up(settings_file: Path, chosen: Chosen, reason: str) -> Ended | None:
     """End the trial that let the gateway fall; None where it was proved or had failed before. It blocks.
 
-    If the disk refuses, its starts are counted on.
+    If the disk refuses, ``choose`` is told by what is returned; after a power cut its starts are counted on.
     """
     document = chosen.document
     if document is None:
@@ -111,7 +111,10 @@ def choose(settings_file: Path, before: Sequence[Ended] = ()) -> Chosen:
         return Chosen(local, digest, ended=tuple(before))
     if not _is_ours(found.held, local.settings):
         return Chosen(local, digest)
-    start = _Start(settings_file, shelf, local, digest, notes.read(state), found.held)
+    held = found.held
+    for ended in before:  # where the disk has not taken that
+        held = held.without(ended.document, ended.outcome)
+    start = _Start(settings_file, shelf, local, digest, notes.read(state), held)
     chosen = start.chosen()
     return replace(chosen, ended=(*before, *start.ended), damaged=tuple(found.damaged))
 

@@ -18,6 +18,9 @@ from toml_files import TomlFile, TomlFileError
 HEARD_WITHIN_S = 120.0
 """A trial is begun where the centre was heard so lately: else nobody could tell that it went well."""
 
+ASKED_WITHIN_S = 120.0
+"""So long after its start a gateway waits until it knows who answers; then it may begin a trial without."""
+
 
 class Seen(NamedTuple):
     """How the gateway does; ``heard_s`` is when the centre was heard last, monotonic, None for never."""
@@ -25,6 +28,8 @@ class Seen(NamedTuple):
     heard_s: float | None
     answering: frozenset[str]
     unpowered: frozenset[str]
+    all_asked: bool = True
+    """Whether it is known of every device if it answers; not so soon after a start."""
 
 
 class ConfigurationDesk:
@@ -42,7 +47,7 @@ class ConfigurationDesk:
         self._chosen, self._settings_file, self._restart = chosen, settings_file, restart
         self._state = settings_file.parent / chosen.loaded.settings.state_folder
         self._trial = Trial(chosen.expected, began_s, chosen.trial_timeout_s) if chosen.on_trial else None
-        self._seen, self._ends = seen, False
+        self._seen, self._began_s, self._ends = seen, began_s, False
         self.executing = None if chosen.on_trial else chosen.document
         self.on_trial = chosen.document if chosen.on_trial else None
         self.ended, self.damaged = chosen.ended, chosen.damaged
@@ -82,8 +87,10 @@ class ConfigurationDesk:
         if notes.local_digest(self._settings_file) != self._chosen.local:
             name = self._settings_file.name
             return Failed(f"{name} was changed at the gateway, which has not been started with it yet")
-        heard_s = self._seen().heard_s
-        return Waits() if heard_s is None or now_s - heard_s > HEARD_WITHIN_S else Begin()
+        seen = self._seen()
+        if not seen.all_asked and now_s - self._began_s < ASKED_WITHIN_S:
+            return Waits()  # who answers now is who must answer then
+        return Waits() if seen.heard_s is None or now_s - seen.heard_s > HEARD_WITHIN_S else Begin()
 
     def prepare(self, _document: Document) -> None:
         """Note what the trial will be judged by; OSError where the disk refuses. It blocks."""

@@ -98,6 +98,16 @@ class Held:
         told = self._told(self.current, Outcome.OVERRIDDEN)._told(self.waiting, Outcome.OVERRIDDEN)
         return replace(told, current=None, former=None, waiting=None, tries=0)
 
+    def without(self, document: Document, outcome: Outcome) -> "Held":
+        """Let a document go for this end, which was decided before and may not be on disk."""
+        if self.waiting is not None and self.waiting.digest == document.digest:
+            return self.gone(outcome)
+        if self.current is None or self.current.digest != document.digest:
+            return self
+        if outcome is Outcome.OVERRIDDEN:
+            return replace(self._told(document, outcome), current=None, former=None)
+        return self.back()
+
     def _ended(self, outcome: Outcome) -> "Held":
         return replace(self._told(self.waiting, outcome), waiting=None, tries=0)
 

@@ -56,7 +56,11 @@ class Trying:
         kind, on_trial = self._kind, self._trials.on_trial
         if self._trials.executing is not None:
             self._holdings.executing[kind] = self._trials.executing
-        if on_trial is not None and (known := held.with_trial(on_trial)) != held:
+        known = held
+        for document, outcome, _ in self._trials.ended:
+            known = known.without(document, outcome)
+        known = known.with_trial(on_trial) if on_trial is not None else known
+        if known != held:
             self._holdings.of[kind] = known
             self._holdings.owed.add(kind)
         for document, outcome, reason in self._trials.ended:
