@@ -84,6 +84,23 @@ class Authority:
         return self.chain[0]
 
     @property
+    def first_to_end(self) -> x509.Certificate:
+        """What of the chain ends first: nothing that is issued holds for longer."""
+        return min(self.chain, key=lambda each: each.not_valid_after_utc)
+
+    def untimely(self, now_ms: int) -> str:
+        """Return what of the chain does not hold now, and why, or nothing."""
+        for each in self.chain:
+            if each.not_valid_after_utc < _moment(now_ms):
+                reason = f"is over since {each.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+            elif each.not_valid_before_utc > _moment(now_ms):
+                reason = f"begins on {each.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+            else:
+                continue
+            return f"the certificate of the authority {each.subject.rfc4514_string()[:200]} {reason}"
+        return ""
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of the root, in hexadecimal: what a gateway is told to trust."""
         return fingerprint(self.chain[-1])
@@ -166,7 +183,7 @@ class Authority:
         valid_days: float,
         purpose: x509.ObjectIdentifier,
     ) -> x509.Certificate:
-        ends = min(_moment(now_ms) + timedelta(days=valid_days), self.issuer.not_valid_after_utc)
+        ends = min(_moment(now_ms) + timedelta(days=valid_days), self.first_to_end.not_valid_after_utc)
         builder = (
             x509.CertificateBuilder()
             .subject_name(_subject(name))

@@ -98,6 +98,7 @@ class Cutting:
         while True:
             try:
                 if self._world.monotonic_s() >= renew_s:
+                    self._look_at_chain()
                     await self._renewed()
                     await self._recall(first=not renew_s)
                     renew_s = self._world.monotonic_s() + self._settings.crl_renew_h * 3600
@@ -106,6 +107,22 @@ class Cutting:
             for gateway in sorted(self._owed):
                 await self.cut(gateway)
             await asyncio.sleep(RETRY_S)
+
+    def _look_at_chain(self) -> None:
+        """Tell where the authority, or one above it, ends before what is issued now would."""
+        now_ms = self._world.now_ms()
+        if reason := self._authority.untimely(now_ms):
+            _log.error("%s: no gateway is certified, and the broker takes none", reason)
+            return
+        first = self._authority.first_to_end
+        left_days = (first.not_valid_after_utc.timestamp() * 1000 - now_ms) / DAY_MS
+        if left_days < self._settings.certificate_valid_days:
+            _log.warning(
+                "the certificate of the authority %s ends in %.0f days, and so does all that is issued: have it "
+                "certified anew, and name it in ca_cert_file",
+                first.subject.rfc4514_string()[:200],
+                left_days,
+            )
 
     async def _recall(self, *, first: bool) -> None:
         """After a start, cut whom this centre, when it ended, may not have cut any more."""

@@ -69,10 +69,9 @@ class EnrolmentDesk:
             if row is not None and worth is Judged.UNKNOWN:
                 codes.refuse(connection, row)
             return NO_CODE
-        try:
-            key = requests.check(requests.decoded(body), self.district, gateway)
-        except requests.RequestError as error:
-            return Refused(400, str(error))
+        key = self._to_certify(at_ms, gateway, body)
+        if isinstance(key, Refused):
+            return key
         digest = certificates.key_digest(key)
         if worth is Judged.USED:
             if row.used_key != digest or revoking.is_revoked(connection, row.used_serial):
@@ -89,15 +88,15 @@ class EnrolmentDesk:
             gateway = names.gateway_of(held, self.district)
         except (names.NotAGatewayError, ValueError) as error:
             return Refused(403, str(error)[:200])
-        if refusal := self._revoked(connection, at_ms, gateway, held) or self._untimely(held, at_ms):
+        if refusal := (
+            self._revoked(connection, at_ms, gateway, held)
+            or self._untimely(held, at_ms)
+            or self._too_many(connection, at_ms, gateway)
+        ):
             return refusal
-        since_ms = at_ms - DAY_MS
-        if certificates.issued_since(connection, gateway, since_ms) >= self.settings.renewals_per_day_max:
-            return Refused(429, f"{gateway} was issued too many certificates today", retry_after_s=3600)
-        try:
-            key = requests.check(requests.decoded(body), self.district, gateway)
-        except requests.RequestError as error:
-            return Refused(400, str(error))
+        key = self._to_certify(at_ms, gateway, body)
+        if isinstance(key, Refused):
+            return key
         if not certificates.is_known(connection, held):
             if not self.settings.renew_unknown:
                 _log.warning("%s brings a certificate that is not known here: not renewed", gateway)
@@ -136,6 +135,24 @@ class EnrolmentDesk:
         )
         certificates.pass_over(connection, self.authority, gateway, held, self.settings.serials_revoked_ahead)
         certificates.keep(connection, CENTRE, at_ms, gateway, held, Origin.UNKNOWN)
+
+    def _too_many(self, connection: Connection, at_ms: int, gateway: str) -> Refused | None:
+        """Return the refusal of who renews without end."""
+        since_ms = at_ms - DAY_MS
+        if certificates.issued_since(connection, gateway, since_ms) < self.settings.renewals_per_day_max:
+            return None
+        return Refused(429, f"{gateway} was issued too many certificates today", retry_after_s=3600)
+
+    def _to_certify(self, at_ms: int, gateway: str, body: bytes) -> EllipticCurvePublicKey | Refused:
+        """Return the key of a request; refused is a bad one, and any while the authority is over."""
+        try:
+            key = requests.check(requests.decoded(body), self.district, gateway)
+        except requests.RequestError as error:
+            return Refused(400, str(error))
+        if reason := self.authority.untimely(at_ms):
+            _log.error("%s: nothing is issued; have it certified anew, and name it in ca_cert_file", reason)
+            return Refused(503, f"{reason}: nothing is issued until it is certified anew", 3600)
+        return key
 
     def _untimely(self, held: x509.Certificate, at_ms: int) -> Refused | None:
         """Return why a certificate is too early or too long over, if it is."""

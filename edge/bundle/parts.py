@@ -25,6 +25,7 @@ from edge.buffer import looking
 from edge.configuration import choosing
 from edge.desired.shelf import Shelf
 from edge.identity import folder as identity_folder
+from edge.identity import trust
 from edge.identity.errors import IdentityError
 from edge.identity.folder import IdentityFolder
 from edge.lines.ports import by_path, lowered_latency_ms, serial_ports
@@ -139,23 +140,31 @@ def desired_held(state: Path) -> dict[str, list[dict[str, object]]]:
 
 
 def certificate(state: Path) -> dict[str, object] | None:
-    """Return what the gateway's certificate says, not its key; None where it was not enrolled; PartError."""
+    """Return what the gateway's certificate and its chain say, no key; None: not enrolled; PartError."""
     path = IdentityFolder(state / identity_folder.NAME).certificate
     try:
         with as_owner(state):
             if not path.exists():
                 return None
-            content = identity_folder.read(path)
-        found = x509.load_pem_x509_certificates(content)[0]
-    except (IdentityError, ValueError, IndexError) as error:
+            files = IdentityFolder(state / identity_folder.NAME)
+            found, *chain = x509.load_pem_x509_certificates(identity_folder.read(path))
+            if files.ca.exists():
+                known = x509.load_pem_x509_certificates(identity_folder.read(files.ca))
+                chain += [each for each in known if each not in chain]
+    except (IdentityError, ValueError) as error:
         raise PartError(f"{path}: {error}") from error
     return {
         "subject": found.subject.rfc4514_string(),
         "issuer": found.issuer.rfc4514_string(),
         "serial": f"{found.serial_number:x}",
-        "from_ms": round(found.not_valid_before_utc.timestamp() * 1000),
-        "until_ms": round(found.not_valid_after_utc.timestamp() * 1000),
+        **_times(found),
+        "chain": [{"subject": trust.shown(each), **_times(each)} for each in chain],
     }
+
+
+def _times(certificate: x509.Certificate) -> dict[str, object]:
+    told = trust.validity(certificate)
+    return {"from_ms": told.not_before_ms, "until_ms": told.not_after_ms}
 
 
 def _desired(state: Path) -> object:
