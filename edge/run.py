@@ -113,7 +113,10 @@ def serve(
                 if end is _End.STOPPED:
                     return
             except _TrialFellError as fell:
-                before.append(choosing.given_up(settings_file, chosen, str(fell)))
+                ended = choosing.given_up(settings_file, chosen, str(fell))
+                if ended is None:
+                    raise  # it is no trial any more: fall, and be started again
+                before.append(ended)
             chosen = choosing.choose(settings_file, before)
             supervision = replace(supervision, ready=_nothing)
     finally:
@@ -380,8 +383,11 @@ class _Ending:
 def _seen(gateway: Gateway, heard_s: float | None) -> Seen:
     """Return who answers, and who cannot."""
     turns = [(poller, turn) for poller in gateway.pollers for turn in poller.schedule.turns.values()]
-    answering = (t.device for poller, t in turns if poller.tallies[t.device].good and not t.unit.dead)
-    return Seen(heard_s, frozenset(answering), frozenset(t.device for _, t in turns if not t.powered))
+    answering = {t.device for poller, t in turns if poller.tallies[t.device].good and not t.unit.dead}
+    unpowered = {t.device for _, t in turns if not t.powered}
+    silent = {t.device for poller, t in turns if t.unit.dead or poller.tallies[t.device].no_line}
+    all_asked = len(answering | unpowered | silent) == len(turns)
+    return Seen(heard_s, frozenset(answering), frozenset(unpowered), all_asked)
 
 
 def _commissioning(

@@ -14,6 +14,7 @@ from rich.console import Console
 from gengfu.commands.edge_scan import Formats, Hard, OfGateway, Ports, Turning, Units, scanned, show, wanted
 from gengfu.commands.edge_socket import AsJson, no_answer
 from gengfu.finding_words import text
+from gengfu.language import said
 from gengfu.options import fail
 from gengfu.terminal import plain_table
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from edge.commissioning.candidates import Candidate
     from edge.commissioning.judging import Identified, Ranked
     from edge.commissioning.scanning import Scan
-    from edge.commissioning.writing import Placed
+    from edge.commissioning.writing import Place, Placed
     from edge.lines.line import Direction
     from gengfu.finding import Owner
 
@@ -197,12 +198,22 @@ def _write(path: Path, placed: "Sequence[Placed]", *, yes: bool, quiet: bool) ->
     except (CannotWriteError, OSError) as error:
         fail(f"{path}: {error}")
     if change.added:
-        typer.echo(text("added").format(path, "; ".join(change.added)), err=quiet)
+        typer.echo(text("added").format(path, _places(change.added)), err=quiet)
     if change.left:
-        typer.echo(text("left").format("; ".join(change.left)), err=quiet)
+        typer.echo(text("left").format(_places(change.left)), err=quiet)
     if change.added:
         enrolled = tomllib.loads(change.after).get("identity", {}).get("centre")
         typer.echo(text("next_start" if enrolled else "next_enrol"), err=quiet)
+
+
+def _places(of: "Sequence[Place]") -> str:
+    told = (
+        text("placed").format(each.name, each.profile, each.unit_id, each.line)
+        if each.name
+        else text("place").format(each.unit_id, each.line)
+        for each in of
+    )
+    return said("; ", "、").join(told)
 
 
 def _data(placed: "Placed") -> object:

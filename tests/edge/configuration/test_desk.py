@@ -17,7 +17,7 @@ from edge.desired.judging import Verifier, of_body
 from edge.desired.shelf import Shelf
 from simulators.virtual_loop import run_virtually
 from tests.edge.configuration.making import METERS, text, written
-from tests.edge.desired.making import INTERVAL_S, KEY, STRANGER, Clock, signed
+from tests.edge.desired.making import INTERVAL_S, KEY, NOW_MS, STRANGER, Clock, signed
 
 TIMEOUT_S = 60
 """So long a trial takes at most by the settings of these tests."""
@@ -148,6 +148,47 @@ def test_settings_that_nothing_could_follow_are_refused(tmp_path: Path) -> None:
     assert not it.live(offered=configuration(1, text(1, keys="")))
     assert [(str(each.refusal), each.sequence) for each in it.told] == [("invalid", 1), ("invalid", 1)]
     assert "remote = false would let nothing follow" in it.told[0].reason
+
+
+def test_a_trial_is_judged_in_its_time_while_settings_for_later_wait(tmp_path: Path) -> None:
+    """These are taken when it is judged, and come again from the centre where the gateway began anew."""
+    it, later = on_trial(tmp_path), configuration(2, text(2), effective_ms=NOW_MS + MONTH_MS)
+    assert it.live(offered=later, answering=BLIND)
+    assert it.ended_s <= TIMEOUT_S + 2
+    assert it.outcomes[0] == ("rolled_back", 1)
+    assert not it.live(offered=later)
+    assert it.outcomes[-1] == ("stored", 2)
+    assert choose(it.file).document is None
+
+
+def test_settings_for_later_are_taken_as_soon_as_a_trial_is_proved(tmp_path: Path) -> None:
+    """Nobody has to send them again."""
+    it = on_trial(tmp_path)
+    it.answers_after_s = 20
+    assert not it.live(offered=configuration(2, text(2), effective_ms=NOW_MS + MONTH_MS))
+    assert it.outcomes == [("in_force", 1), ("stored", 2)]
+
+
+def test_a_clock_that_goes_back_leaves_no_trial_unjudged(tmp_path: Path) -> None:
+    """A trial is timed by the monotonic clock."""
+    it = on_trial(tmp_path)
+    assert it.live(answering=BLIND, ahead_ms=-MONTH_MS)
+    assert it.ended_s <= TIMEOUT_S + 2
+    assert it.outcomes == [("rolled_back", 1)]
+
+
+def test_newer_settings_end_a_trial_at_once(tmp_path: Path) -> None:
+    """The good ones hold in between: the newer ones are tried from these."""
+    it = on_trial(tmp_path)
+    assert it.live(offered=configuration(2, text(2)), answering=BLIND)
+    assert it.ended_s < 5
+    assert it.outcomes == [("rolled_back", 1)]
+    assert "configuration 2 came before it was proved" in it.told[0].reason
+    assert choose(it.file).document is None
+    assert it.live()
+    assert choose(it.file).on_trial
+    assert not it.live()
+    assert it.outcomes[1:] == [("in_force", 2)]
 
 
 def test_settings_without_the_key_that_has_signed_them_are_refused(tmp_path: Path) -> None:

@@ -67,6 +67,8 @@ class SimulatedTpm:
         self._lock = threading.Lock()
         self.silent = threading.Event()
         """While set, it takes commands and does not answer."""
+        self.users: set[int] = set()
+        """Who has asked."""
         self._held: dict[int, tuple[int, set[bytes]]] = {}
 
     @property
@@ -137,7 +139,9 @@ class SimulatedTpm:
     def _serve(self, client: socket.socket) -> None:
         """Serve a connection; the stack makes one for each command."""
         with client, contextlib.suppress(OSError, EOFError):
-            process = PEER.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size))[0]
+            told = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size)
+            process, user, _ = PEER.unpack(told)
+            self.users.add(user)
             while True:
                 command = _message(client)
                 while self.silent.is_set():

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from edge.identity.errors import IdentityError
 from edge.identity.keys import FileKey, TpmKey
 from edge.identity.tpm import Tpm
 from edge.settings import Identity
+from owned_files import as_owner
 from tests.edge.identity import simulated_tpm
 from tests.edge.identity.simulated_tpm import SimulatedTpm
 
@@ -32,6 +34,7 @@ MISSING = simulated_tpm.missing()
 needs_a_tpm = pytest.mark.skipif(
     bool(MISSING), reason=f"no simulated TPM here (Debian: {MISSING}); make setup"
 )
+NOBODY = 65534
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
@@ -95,6 +98,26 @@ def test_a_key_of_another_tpm_and_of_one_that_was_cleared_is_told_and_made_anew(
         assert again.public != first.public
         other.clear()
         assert "key is not its own" in Tpm(other.tcti).wrong(path)
+
+
+@needs_a_tpm
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as others")
+def test_root_that_works_in_another_users_folder_asks_the_tpm_as_that_user() -> None:
+    """With nothing of root left: the file of the key may be a trap of theirs."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o755)
+        theirs = place / "state"
+        theirs.mkdir()
+        os.chown(theirs, NOBODY, NOBODY)
+        with SimulatedTpm(place / "tpm").running() as chip:
+            for each in ("tpm", "chip.ctrl"):
+                (chip.folder / each).chmod(0o666)
+            with as_owner(theirs):
+                made = keys.to_be_certified(theirs / "key.pem", wanted(chip))
+                made.public.verify(made.sign(b"data"), b"data", ec.ECDSA(SHA256()))
+            assert chip.users == {NOBODY}
+        assert (theirs / "key.pem").stat().st_uid == NOBODY
 
 
 @needs_a_tpm
@@ -225,9 +248,9 @@ def test_a_device_that_this_user_may_not_open_is_told_before_anything_is_asked(t
     user = os.geteuid()
     if user == 0:
         tmp_path.chmod(0o755)
-        os.seteuid(65534)
+        os.seteuid(NOBODY)
     try:
-        with pytest.raises(IdentityError, match="permission denied; this user must be of the group tss"):
+        with pytest.raises(IdentityError, match="permission denied; its user must be of the group tss"):
             Tpm(f"device:{device}").made()
     finally:
         os.seteuid(user)
