@@ -42,14 +42,11 @@ def missing() -> str:
 
 def environment() -> dict[str, str]:
     """Return what lets a process find provider and stack; nothing where they are installed."""
-    found = programs.find("tpm2_clear")
-    provider = _modules(MODULES[0])
-    more = {}
-    if provider and not str(provider[0]).startswith("/usr/"):
-        more["OPENSSL_MODULES"] = str(provider[0].parent)
-    if found and (libraries := found[1].get("LD_LIBRARY_PATH")) and more:
-        more["LD_LIBRARY_PATH"] = libraries
-    return more
+    provider = _modules(MODULES[0])[0]
+    if provider.is_relative_to("/usr"):
+        return {}
+    libraries = sorted({str(file.parent) for file in provider.parents[1].rglob("*.so.*")})
+    return {"OPENSSL_MODULES": str(provider.parent), "LD_LIBRARY_PATH": os.pathsep.join(libraries)}
 
 
 def _modules(name: str) -> list[Path]:
