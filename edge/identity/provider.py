@@ -70,6 +70,7 @@ class Provider:
                     f"of the key {key}? else start the gateway again"
                 )
                 raise IdentityError(reason) from error
+            context.options |= ssl.OP_NO_RENEGOTIATION  # a second handshake would be nobody's to end
             context._msg_callback = self._heard  # type: ignore[attr-defined]
             self._held.append(context)
 

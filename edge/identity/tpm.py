@@ -25,7 +25,8 @@ SIGNING = "?tpm2.signature=yes"
 """Signatures by the TPM's provider, all else by OpenSSL's own."""
 
 _FAILED = re.compile(r"ErrorCode \((0x[0-9a-f]+)\)")
-_INTEGRITY, _LOCKOUT, _AUTHORISATIONS = 0x01F, 0x921, (0x022, 0x00E)
+_INTEGRITY, _AUTHORISATIONS = 0x01F, (0x022, 0x00E)
+_LOCKOUT, _FULL = 0x921, 0x902
 _FORMAT_ONE = 0x080
 
 
@@ -103,6 +104,11 @@ def explained(tcti: str, what: str, told: str) -> str:
             return (
                 f"{begins}the key is not its own; it was cleared since, or the key is another's: enrol again "
                 "with a new code (gengfu edge enrol --again)"
+            )
+        if code == _FULL:
+            return (
+                f"{begins}it has no place for one more key; name /dev/tpmrm0 or tabrmd, which share them "
+                f"({HOW_TO})"
             )
         if code == _LOCKOUT:
             return (

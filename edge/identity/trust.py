@@ -135,7 +135,7 @@ class _TimedSocket(ssl.SSLSocket):
                 super().do_handshake(block)
         except SigningError as error:
             made.is_given = False
-            raise OSError(made.own.wrong() if made.own else str(error)) from error
+            raise SigningError(made.own.wrong() if made.own else str(error)) from error
         made.judge(_verified(self))
 
 

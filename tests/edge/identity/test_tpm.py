@@ -264,6 +264,7 @@ def test_a_device_that_this_user_may_not_open_is_told_before_anything_is_asked(t
             "genpkey: Error\n409756166C7F0000:error:40000002:tpm2::authorization failure::-1:",
             "has a password",
         ),
+        ("Esys_Load() Esys Finish ErrorCode (0x00000902)", "no place for one more key; name /dev/tpmrm0"),
         ("Esys_Sign() Esys Finish ErrorCode (0x00000921)", "locked after wrong passwords"),
         ("Esys_Load() Esys Finish ErrorCode (0x000001df)", "enrol --again"),
         (
