@@ -118,8 +118,8 @@ class Cutting:
         left_days = (first.not_valid_after_utc.timestamp() * 1000 - now_ms) / DAY_MS
         if left_days < self._settings.certificate_valid_days:
             _log.warning(
-                "the certificate of the authority %s ends in %.0f days, and so does all that is issued: have it "
-                "certified anew, and name it in ca_cert_file",
+                "the certificate of the authority %s ends in %.0f days, and so does all that is issued: "
+                "have it certified anew, and name it in ca_cert_file",
                 first.subject.rfc4514_string()[:200],
                 left_days,
             )
@@ -159,6 +159,8 @@ class Cutting:
             problem = str(error) or type(error).__name__
         if self._broker:
             self.owe(gateway)  # it is tried again
+        else:
+            self._owed.discard(gateway)
         _log.error("the session of %s may live on: %s", gateway, problem)
         return Cut(listed, refused_s, problem=problem[:200])
 
