@@ -137,6 +137,7 @@ class Cutting:
             return Cut(listed=False, problem="crl_file is not set in [enrolment]: no broker is told")
         refused_s: float | None = None
         listed = False
+        self._owed.discard(gateway)  # before: what is owed meanwhile is for the next look
         try:
             async with asyncio.timeout(self._settings.cut_off_timeout_s), self._lock:
                 probe = self._short_lived(names.probe_name(self._district))
@@ -149,7 +150,6 @@ class Cutting:
                 refused_s = self._world.monotonic_s() - began_s
                 ours = self._short_lived(gateway)
                 await self._broker.take_over(ours.context(self._broker.tls()), gateway)
-            self._owed.discard(gateway)
             return Cut(True, refused_s, self._world.monotonic_s() - began_s)
         except TimeoutError:
             problem = (
@@ -159,8 +159,6 @@ class Cutting:
             problem = str(error) or type(error).__name__
         if self._broker:
             self.owe(gateway)  # it is tried again
-        else:
-            self._owed.discard(gateway)
         _log.error("the session of %s may live on: %s", gateway, problem)
         return Cut(listed, refused_s, problem=problem[:200])
 
