@@ -8,7 +8,7 @@ import os
 import random
 import signal
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
@@ -33,7 +33,7 @@ from edge.configuration.desk import ConfigurationDesk, Seen
 from edge.controls import lock_file
 from edge.controls.lock_file import KeepingLocks
 from edge.desired.documents import Documents
-from edge.desired.judging import Verifier
+from edge.desired.judging import Verifier, of_body
 from edge.desired.shelf import Shelf
 from edge.following import Following
 from edge.gateway import Gateway
@@ -113,7 +113,10 @@ def serve(
                 if end is _End.STOPPED:
                     return
             except _TrialFellError as fell:
-                before.append(choosing.given_up(settings_file, chosen, str(fell)))
+                ended = choosing.given_up(settings_file, chosen, str(fell))
+                if ended is None:
+                    raise  # it is no trial any more: fall, and be started again
+                before.append(ended)
             chosen = choosing.choose(settings_file, before)
             supervision = replace(supervision, ready=_nothing)
     finally:
@@ -380,8 +383,11 @@ class _Ending:
 def _seen(gateway: Gateway, heard_s: float | None) -> Seen:
     """Return who answers, and who cannot."""
     turns = [(poller, turn) for poller in gateway.pollers for turn in poller.schedule.turns.values()]
-    answering = (t.device for poller, t in turns if poller.tallies[t.device].good and not t.unit.dead)
-    return Seen(heard_s, frozenset(answering), frozenset(t.device for _, t in turns if not t.powered))
+    answering = {t.device for poller, t in turns if poller.tallies[t.device].good and not t.unit.dead}
+    unpowered = {t.device for _, t in turns if not t.powered}
+    silent = {t.device for poller, t in turns if t.unit.dead or poller.tallies[t.device].no_line}
+    all_asked = len(answering | unpowered | silent) == len(turns)
+    return Seen(heard_s, frozenset(answering), frozenset(unpowered), all_asked)
 
 
 def _commissioning(
@@ -439,9 +445,7 @@ def _documents(
     report: Callable[[DesiredReport], None],
 ) -> Documents:
     """Return what keeps the documents."""
-    validators: dict[DesiredKind, Callable[[str], Sequence[str]]] = {
-        kind: partial(following.problems, kind) for kind in DesiredKind
-    }
+    validators = {kind: of_body(partial(following.problems, kind)) for kind in DesiredKind}
     validators[DesiredKind.CONFIGURATION] = configuration.problems
     verifier = Verifier(
         KeyRing(settings.centre.public_keys),

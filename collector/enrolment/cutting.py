@@ -118,8 +118,8 @@ class Cutting:
         left_days = (first.not_valid_after_utc.timestamp() * 1000 - now_ms) / DAY_MS
         if left_days < self._settings.certificate_valid_days:
             _log.warning(
-                "the certificate of the authority %s ends in %.0f days, and so does all that is issued: "
-                "have it certified anew, and name it in ca_cert_file",
+                "the certificate of the authority %s ends in %.0f days, and so does all it issues: have it "
+                "certified anew, and name it in ca_cert_file",
                 first.subject.rfc4514_string()[:200],
                 left_days,
             )

@@ -144,7 +144,7 @@ class EnrolmentDesk:
         return Refused(429, f"{gateway} was issued too many certificates today", retry_after_s=3600)
 
     def _to_certify(self, at_ms: int, gateway: str, body: bytes) -> EllipticCurvePublicKey | Refused:
-        """Return a request's key; refused is a bad one, and any while the authority or one above is over."""
+        """Return the key of a request; refused is a bad one, and any while the authority is over."""
         try:
             key = requests.check(requests.decoded(body), self.district, gateway)
         except requests.RequestError as error:

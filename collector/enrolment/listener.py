@@ -26,7 +26,7 @@ HEADER_BYTES_MAX = 16 * 1024
 READ_BYTES = 16 * 1024
 BACKLOG = 128
 HANDSHAKE_GRACE_S = 3.0
-"""So long a handshake is left alone where all is taken: three turns over a link of a second each."""
+"""So long a handshake is left alone where all is taken: three turns of a second each."""
 ACCEPT_PAUSE_S = 0.5
 SHUTDOWN_TIMEOUT_S = 1.0
 

@@ -27,6 +27,7 @@ from edge.identity.request import request, uri
 from edge.identity.trust import Known
 from edge.settings import Settings
 from edge.state_folder import synced
+from owned_files import as_owner
 from toml_files import Value, with_keys
 
 BROKER_PORT = 8883
@@ -65,28 +66,31 @@ class Enrolled:
 
 def enrol(wish: Wish, settings: Settings, known: Known) -> Enrolled:
     """Do all of it; EnrolError, IdentityError, SettingError, OSError say what is in the way."""
-    files = IdentityFolder(wish.settings_file.parent / settings.state_folder / folder.NAME)
-    files.make()
-    recover(files)
+    state = wish.settings_file.parent / settings.state_folder
+    files = IdentityFolder(state / folder.NAME)
     centre = est.Centre.at(wish.centre)
-    trusted = _trusted(files, centre, wish.fingerprint)
-    tls = trust.context(pem(trusted), lambda: known)
-    facts = centre.facts(tls)
-    held = identity(files)
-    named = _named(wish, settings, facts, held)
-    settings = settings.model_copy(update=named)
-    if asked := (held is None or wish.again):
-        held = _asked(wish, settings, files, centre, tls, trusted)
-    until_ms = trust.of_chain([held, *certificates(files.certificate), *trusted]).not_after_ms
-    files.given_to_owner()
-    broker = _fill_in(wish, settings, files, centre, facts, named)
+    with as_owner(state):
+        files.make()
+        recover(files)
+        trusted = _trusted(files, centre, wish.fingerprint)
+        tls = trust.context(pem(trusted), lambda: known)
+        facts = centre.facts(tls)
+        held = identity(files)
+        named = _named(wish, settings, facts, held)
+        settings = settings.model_copy(update=named)
+        if asked := (held is None or wish.again):
+            held = _asked(wish, settings, files, centre, tls, trusted)
+        until_ms = trust.of_chain([held, *certificates(files.certificate), *trusted]).not_after_ms
+    with as_owner(wish.settings_file.parent):
+        broker = _fill_in(wish, settings, files, centre, facts, named)
     return Enrolled(settings.gateway, until_ms, asked, broker, wish.settings_file)
 
 
 def needs_code(settings_file: Path, settings: Settings, *, again: bool) -> bool:
     """Say whether a code is needed: not where there is an identity already; IdentityError."""
-    files = IdentityFolder(settings_file.parent / settings.state_folder / folder.NAME)
-    return again or identity(files) is None
+    state = settings_file.parent / settings.state_folder
+    with as_owner(state):
+        return again or identity(IdentityFolder(state / folder.NAME)) is None
 
 
 def known(settings_file: Path, settings: Settings) -> Known:

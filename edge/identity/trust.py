@@ -16,6 +16,9 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
+import owned_files
+from edge.identity.folder import PEM_BYTES_MAX
+
 NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
 """X509_V_FLAG_NO_CHECK_TIME."""
 TOLERATED_MS = 5 * 60_000
@@ -143,7 +146,7 @@ class LinkTls:
 
     def context(self) -> ssl.SSLContext:
         """Return how to connect; OSError (ssl.SSLError is one) where the files cannot be used."""
-        made = context(self.ca.read_bytes(), self.known)
+        made = context(owned_files.read(self.ca, PEM_BYTES_MAX, follow=True), self.known)
         if self.cert is not None:
             made.load_cert_chain(self.cert, self.key, password=lambda: "")
         return made

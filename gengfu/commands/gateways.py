@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url
+from gengfu.centre_options import DEFAULT_URL, AsJson, Url
 from gengfu.language import said
 from gengfu.options import duration_s
 
@@ -115,16 +115,9 @@ def certificates(
     """List what was issued to gateways, the newest first, and what is revoked."""
     import time
 
-    from gengfu.centre_client import asked
+    from gengfu.centre_client import every
 
-    items: list[dict[str, Any]] = []
-    cursor = ""
-    while True:
-        page = asked("GET", url, "/certificates", query={"gateway": gateway, "limit": 1000, "cursor": cursor})
-        items += page["items"]
-        if page["next"] is None:
-            break
-        cursor = page["next"]
+    items = every(url, "/certificates", {"gateway": gateway})
     if as_json:
         typer.echo(json.dumps(items, ensure_ascii=False))
         return

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "state_0025"
-down_revision: str | None = "state_0023"
+down_revision: str | None = "state_0024"
 branch_labels: str | None = None
 depends_on: str | None = None
 
