@@ -1,19 +1,27 @@
 """Finding profiles: those shipped in ``device_profiles/models/``, and a city's own beside them."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
 from device_profiles.schema import Profile
-from toml_files import Problem, TomlFile, TomlFileError
+from toml_files import Problem, TomlFile, TomlFileError, text_of
 
 SHIPPED = Path(str(files("device_profiles"))) / "models"
 PROFILES_MAX = 2_000
+PARSED_MAX = 128
 
 
 def load(path: Path) -> Profile:
     """Read one profile; TomlFileError names file, line, key and remedy of every mistake in it."""
-    file = TomlFile.read(path)
+    return _parsed(path, text_of(path))
+
+
+@lru_cache(PARSED_MAX)
+def _parsed(path: Path, text: str) -> Profile:
+    """A start reads profiles several times: what says the same is parsed once a process."""
+    file = TomlFile(text, str(path))
     profile = file.parse(Profile)
     if profile.id != path.stem:
         what = f"{profile.id!r} is not the file's name"

@@ -51,6 +51,30 @@ class TomlFileError(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+def text_of(path: Path) -> str:
+    """Return what stands in a file; TomlFileError where it cannot be read, is over 1 MiB or is not UTF-8."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise TomlFileError(
+            [Problem(str(path), 0, "", f"cannot be read: {reason}", "check the path and its permissions")]
+        ) from error
+    if len(raw) > FILE_BYTES_MAX:
+        what = f"longer than {FILE_BYTES_MAX} bytes"
+        raise TomlFileError([Problem(str(path), 0, "", what, "split it, or name the file that was meant")])
+    raw = raw.removeprefix(codecs.BOM_UTF8)  # some editors write one
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise TomlFileError(
+            [Problem(str(path), line, "", "not UTF-8 text", "save the file as UTF-8")]
+        ) from error
+    return text
+
+
 class TomlFile:
     """A TOML document whose keys know their lines.
 
@@ -69,28 +93,7 @@ class TomlFile:
     @classmethod
     def read(cls, path: Path) -> "TomlFile":
         """Read and parse the file."""
-        try:
-            with path.open("rb") as file:
-                raw = file.read(FILE_BYTES_MAX + 1)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise TomlFileError(
-                [Problem(str(path), 0, "", f"cannot be read: {reason}", "check the path and its permissions")]
-            ) from error
-        if len(raw) > FILE_BYTES_MAX:
-            what = f"longer than {FILE_BYTES_MAX} bytes"
-            raise TomlFileError(
-                [Problem(str(path), 0, "", what, "split it, or name the file that was meant")]
-            )
-        raw = raw.removeprefix(codecs.BOM_UTF8)  # some editors write one
-        try:
-            text = raw.decode()
-        except UnicodeDecodeError as error:
-            line = raw[: error.start].count(b"\n") + 1
-            raise TomlFileError(
-                [Problem(str(path), line, "", "not UTF-8 text", "save the file as UTF-8")]
-            ) from error
-        return cls(text, str(path))
+        return cls(text_of(path), str(path))
 
     def problem(self, key: Key, what: str, remedy: str = "") -> Problem:
         """Return a Problem at ``key``, or at the nearest table around it that the file has."""

@@ -11,11 +11,12 @@ from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
+import owned_files
 from edge.bundle.parts import Part, PartError
 from edge.bundle.redacting import is_secret_name, redacted, redacted_data, secrets_of
 from edge.local.client import NoAnswerError
 from edge.settings import Support
-from toml_files import TomlFileError
+from toml_files import FILE_BYTES_MAX, TomlFileError
 
 CUT = "\n[cut: it is longer]\n"
 
@@ -32,7 +33,7 @@ class Written(NamedTuple):
 def raw_settings(path: Path) -> dict[str, Any]:
     """Return a file of settings as far as it is TOML; nothing of one that is not."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(owned_files.read(path, FILE_BYTES_MAX, follow=True).decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return {}
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from contract.desired import DesiredKind, Outcome
 from device_profiles.schema import Profile
-from edge import checks
+from edge import checks, state_folder
 from edge.configuration import note as notes
 from edge.configuration.note import Note
 from edge.configuration.trial import Expected, expected
@@ -96,11 +96,13 @@ def given_up(settings_file: Path, chosen: Chosen, reason: str) -> Ended | None:
 def choose(settings_file: Path, before: Sequence[Ended] = ()) -> Chosen:
     """Decide; ``before`` is what became of documents that is not told yet.
 
-    TomlFileError where the file itself has mistakes. It blocks.
+    TomlFileError where the file itself has mistakes, BufferUnusableError where root would work in another
+    user's folder. It blocks.
     """
     local = Loaded(*checks.load(settings_file))
     digest = notes.local_digest(settings_file)
     state = settings_file.parent / local.settings.state_folder
+    state_folder.check(state)
     shelf = Shelf(state / FOLDER)
     try:
         found = shelf.read(KIND)

@@ -27,9 +27,11 @@ from edge.identity.request import request, uri
 from edge.identity.trust import Known
 from edge.settings import Settings
 from edge.state_folder import synced
+from owned_files import as_owner
 from toml_files import Value, with_keys
 
 BROKER_PORT = 8883
+CHAIN_MAX = 5
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -55,6 +57,7 @@ class Enrolled:
 
     gateway: str
     not_after_ms: int
+    """When the certificate ends, or one of those that it is certified by, if that is earlier."""
     asked: bool
     """False: there was an identity already, and the settings alone were looked after."""
     broker: str
@@ -63,27 +66,31 @@ class Enrolled:
 
 def enrol(wish: Wish, settings: Settings, known: Known) -> Enrolled:
     """Do all of it; EnrolError, IdentityError, SettingError, OSError say what is in the way."""
-    files = IdentityFolder(wish.settings_file.parent / settings.state_folder / folder.NAME)
-    files.make()
-    recover(files)
+    state = wish.settings_file.parent / settings.state_folder
+    files = IdentityFolder(state / folder.NAME)
     centre = est.Centre.at(wish.centre)
-    trusted = _trusted(files, centre, wish.fingerprint)
-    tls = trust.context(pem(trusted), lambda: known)
-    facts = centre.facts(tls)
-    held = identity(files)
-    named = _named(wish, settings, facts, held)
-    settings = settings.model_copy(update=named)
-    if asked := (held is None or wish.again):
-        held = _asked(wish, settings, files, centre, tls, trusted)
-    files.given_to_owner()
-    broker = _fill_in(wish, settings, files, centre, facts, named)
-    return Enrolled(settings.gateway, trust.validity(held).not_after_ms, asked, broker, wish.settings_file)
+    with as_owner(state):
+        files.make()
+        recover(files)
+        trusted = _trusted(files, centre, wish.fingerprint)
+        tls = trust.context(pem(trusted), lambda: known)
+        facts = centre.facts(tls)
+        held = identity(files)
+        named = _named(wish, settings, facts, held)
+        settings = settings.model_copy(update=named)
+        if asked := (held is None or wish.again):
+            held = _asked(wish, settings, files, centre, tls, trusted)
+        until_ms = trust.of_chain([held, *certificates(files.certificate), *trusted]).not_after_ms
+    with as_owner(wish.settings_file.parent):
+        broker = _fill_in(wish, settings, files, centre, facts, named)
+    return Enrolled(settings.gateway, until_ms, asked, broker, wish.settings_file)
 
 
 def needs_code(settings_file: Path, settings: Settings, *, again: bool) -> bool:
     """Say whether a code is needed: not where there is an identity already; IdentityError."""
-    files = IdentityFolder(settings_file.parent / settings.state_folder / folder.NAME)
-    return again or identity(files) is None
+    state = settings_file.parent / settings.state_folder
+    with as_owner(state):
+        return again or identity(IdentityFolder(state / folder.NAME)) is None
 
 
 def known(settings_file: Path, settings: Settings) -> Known:
@@ -152,6 +159,19 @@ def checked(
         raise EnrolError("the centre answers with a certificate of an authority that is not trusted here")
 
 
+def chain_to(root: x509.Certificate, offered: list[x509.Certificate]) -> list[x509.Certificate]:
+    """Return whom to trust of what is offered, issuing first, root last: what the root has issued, no more.
+
+    Of an authority that was certified more than once the certificate that ends last.
+    """
+    chain = [root]
+    while below := [each for each in offered if each not in chain and _issued(each, chain[0])]:
+        chain.insert(0, max(below, key=lambda each: each.not_valid_after_utc))
+        if len(chain) > CHAIN_MAX:
+            raise EnrolError(f"the centre offers a chain of more than {CHAIN_MAX} authorities")
+    return chain
+
+
 def keep(files: IdentityFolder, certificate: x509.Certificate, trusted: list[x509.Certificate]) -> None:
     """Keep a certificate with what a broker needs to trace it to the root; OSError."""
     folder.replace(files.certificate, pem([certificate, *trusted[:-1]]), folder.PUBLIC)
@@ -201,9 +221,7 @@ def _trusted(files: IdentityFolder, centre: est.Centre, fingerprint: str) -> lis
             else "compare it with what the centre shows, then give it"
         )
         raise EnrolError(f"{centre.url}: {told}; {what} (--fingerprint)")
-    chain = [prints[wanted]]
-    while below := [each for each in offered if each not in chain and _issued(each, chain[0])]:
-        chain.insert(0, below[0])  # nothing else of what a stranger offers is trusted
+    chain = chain_to(prints[wanted], offered)
     folder.replace(files.ca, pem(chain), folder.PUBLIC)
     return chain
 

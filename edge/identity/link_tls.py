@@ -36,8 +36,9 @@ def problems(settings: Settings, base: Path, file: TomlFile) -> Iterator[Problem
     if broker.tls_ca_file:
         try:
             made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            made.load_verify_locations(base / broker.tls_ca_file)
-        except (ssl.SSLError, OSError):
+            trusted = folder.read(base / broker.tls_ca_file).decode("ascii", "replace")
+            made.load_verify_locations(cadata=trusted)
+        except (ssl.SSLError, ValueError):
             remedy = "name the file of PEM that holds the authority's certificate"
             yield file.problem(
                 ("broker", "tls_ca_file"), f"{broker.tls_ca_file}: holds no certificate", remedy

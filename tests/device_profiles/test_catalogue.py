@@ -31,6 +31,20 @@ def test_a_citys_profile_replaces_the_shipped_one_and_adds_others(tmp_path: Path
     assert catalogue.load_all([second, first])["water_gauge"].vendor == "one"
 
 
+def test_a_file_that_changed_is_read_anew_and_one_that_did_not_is_not(tmp_path: Path) -> None:
+    """Even where its size and its time are the same; and a mistake is told each time."""
+    path = tmp_path / "water_gauge.toml"
+    path.write_text(GAUGE.replace('"generic"', '"one"'))
+    profile = catalogue.load(path)
+    assert (profile.vendor, catalogue.load(path) is profile) == ("one", True)
+    path.write_text(GAUGE.replace('"generic"', '"two"'))
+    assert catalogue.load(path).vendor == "two"
+    path.write_text("x = ")
+    for _ in range(2):
+        with pytest.raises(TomlFileError):
+            catalogue.load(path)
+
+
 def test_mistakes_of_several_files_are_told_together(tmp_path: Path) -> None:
     """With the file's path in front."""
     (tmp_path / "a.toml").write_text("x = ")

@@ -16,7 +16,7 @@ from edge.desired.shelf import Shelf
 from tests.edge.configuration.making import METERS, settings_document, text, written
 from tests.faults import recording
 from tests.faults.cuts import Cut, Filler
-from tests.faults.power import Disk, lay_out
+from tests.faults.power import Contents, Disk, lay_out
 from tests.faults.recording import Kind, Life
 from toml_files import TomlFileError
 
@@ -163,28 +163,40 @@ def folder() -> Iterator[Path]:
 
 
 def wrong(folder: Path, seed: int, weaken: str = "") -> list[str]:
-    """Cut the power after each operation of a life; return where a gateway does not come back to the good."""
+    """Cut the power after each operation of a life; return where a gateway does not come back to the good.
+
+    Three cuts in four leave what another has left: what comes of a disk is looked at once.
+    """
     (folder / "disk").mkdir()
     life = Life("configuration_life", seed, 7, weaken)
     written(folder / "disk")
     operations = recording.record(recording.build(folder), life, folder / "disk")
     disk, good, found = Disk(), [0], []
+    come_of: dict[frozenset[tuple[str, bytes | None]], tuple[int, int]] = {}
     for position, operation in enumerate(operations):
         disk.apply(operation)
         if operation.kind is Kind.MARK:
             good = json.loads(operation.data).get("note", {}).get("good", good)
-        place = folder / f"{position}"
-        place.mkdir()
         cut = Cut(position, position, position % 3 / 2, torn=position % 2 == 0, filler=Filler.NOISE)
-        lay_out(disk.after(cut), place)
-        file = written(place)
-        starts = [choose(file)]
-        while starts[-1].on_trial:
-            starts.append(choose(file))
-        if number(starts[-1]) not in good or len(starts) > STARTS_MAX + 1:
-            found.append(f"{position}: {number(starts[-1])} in place of {good} at start {len(starts)}")
-        shutil.rmtree(place)
+        left = disk.after(cut)
+        if (key := frozenset(left.items())) not in come_of:
+            come_of[key] = started(left, folder / f"{position}")
+        chosen, starts = come_of[key]
+        if chosen not in good or starts > STARTS_MAX + 1:
+            found.append(f"{position}: {chosen} in place of {good} at start {starts}")
     return found
+
+
+def started(left: Contents, place: Path) -> tuple[int, int]:
+    """Start until nothing is on trial; return which settings hold then, and after how many starts."""
+    place.mkdir()
+    lay_out(left, place)
+    file = written(place)
+    starts = [choose(file)]
+    while starts[-1].on_trial and len(starts) < STARTS_MAX + 2:
+        starts.append(choose(file))
+    shutil.rmtree(place)
+    return number(starts[-1]), len(starts)
 
 
 @pytest.mark.parametrize("seed", [1])
