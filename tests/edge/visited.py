@@ -12,7 +12,7 @@ from contract.topics import Lane
 from edge.buffer.store import Buffer
 from edge.local import client
 from edge.local.words import Page, Watch
-from edge.run import fresh_id
+from edge.wiring import fresh_id
 from gengfu.demo.processes import Child
 from simulators import cabinet_file
 from simulators.running import RunningCabinet

@@ -23,7 +23,7 @@ from contract import batches
 from contract.events import ControlAction, ControlChanged
 from contract.topics import Lane
 from edge.buffer.store import Buffer
-from edge.run import fresh_id
+from edge.wiring import fresh_id
 from gengfu.demo.processes import Child
 from simulators import cabinet_file
 from simulators.relay_board import FLASH_ON, FLASH_STEP_NS, RelayBoard

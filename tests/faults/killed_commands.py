@@ -37,7 +37,7 @@ from device_profiles.schema import Table
 from edge.buffer.store import Buffer
 from edge.remote.ledger import FILE_NAME, Ledger
 from edge.remote.memory import Memory, Since
-from edge.run import fresh_id
+from edge.wiring import fresh_id
 from gengfu.demo.processes import Child, die_with_parent
 from simulators import cabinet_file
 from simulators.mosquitto import Mosquitto
