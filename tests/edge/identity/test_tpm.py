@@ -133,7 +133,7 @@ def test_a_key_of_the_other_kind_is_not_used(chip: SimulatedTpm, tmp_path: Path)
         keys.read(tmp_path / "tpm.pem", Identity())
     assert not keys.is_of_tpm(tmp_path / "file.pem")
     issued(tmp_path, keys.public(tmp_path / "file.pem"))
-    files = (tmp_path / name for name in ("ca.pem", "cert.pem", "file.pem"))
+    files = tmp_path / "ca.pem", tmp_path / "cert.pem", tmp_path / "file.pem"
     link = LinkTls(*files, lambda: Known(0, is_set=False), wanted(chip)).context()
     with socket.socket() as plain, pytest.raises(OSError, match="is a key of a file"):
         link.wrap_socket(plain, server_hostname="localhost")
