@@ -1,8 +1,9 @@
 """The TPM's OpenSSL provider in this process, so that Python's TLS can prove itself by a key of the TPM.
 
 The provider (``tpm2``, of the package tpm2-openssl) is loaded into the libcrypto that the ``ssl`` module
-stands on, behind OpenSSL's own, which goes on doing everything but these keys. No OPENSSL_CONF:
-``cryptography`` brings an OpenSSL of its own, which would read it too.
+stands on, behind OpenSSL's own, which goes on doing everything but these keys. Both are in a library context
+of their own, a thread's default only while it loads a key or shakes hands: no other thread sees any of it.
+No OPENSSL_CONF: ``cryptography`` brings an OpenSSL of its own, which would read it too.
 
 Two defects of providers decide the rest of this module:
 
@@ -27,7 +28,16 @@ from pathlib import Path
 from typing import Any
 
 from edge.identity.errors import IdentityError
-from edge.identity.tpm import HOW_TO, LOG_VARIABLE, SIGNING, TCTI_VARIABLE, Tpm, explained, named
+from edge.identity.tpm import (
+    HOW_TO,
+    LOG_VARIABLE,
+    ONE_AT_A_TIME,
+    SIGNING,
+    TCTI_VARIABLE,
+    Tpm,
+    explained,
+    named,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -46,11 +56,14 @@ class Provider:
 
     def __init__(self) -> None:
         """Nothing is loaded yet."""
-        self._lock = threading.Lock()
         self._tpm: Tpm | None = None
         self._held: list[ssl.SSLContext] = []
+        self._library: int | None = None
+        """The library context."""
         self._shaking: int | None = None
         """The thread whose handshake has the lock."""
+        self._before: int | None = None
+        """What was that thread's default."""
         self._signs = False
 
     def bring(self, context: ssl.SSLContext, certificate: Path, key: Path, tpm: Tpm) -> None:
@@ -58,7 +71,7 @@ class Provider:
 
         The TPM is tried by a process of its own before: one that hangs would hang this thread for good.
         """
-        with self._lock:
+        with ONE_AT_A_TIME:
             self._let_go()
             if wrong := tpm.wrong(key):
                 raise IdentityError(wrong)
@@ -67,6 +80,7 @@ class Provider:
                 raise IdentityError(
                     f"{HELD_MAX} connections use the key {key} already; start the gateway again"
                 )
+            before = _default(self._library)
             try:
                 context.load_cert_chain(certificate, key, password=lambda: "")
             except (ssl.SSLError, OSError) as error:
@@ -74,6 +88,8 @@ class Provider:
                     f"the TPM {named(tpm.tcti)} signs, but not for this process ({error}); is {certificate} "
                     f"of the key {key}? else start the gateway again"
                 ) from error
+            finally:
+                _default(before)
             context.options |= ssl.OP_NO_RENEGOTIATION  # a second handshake would be nobody's to end
             context._msg_callback = self._heard  # type: ignore[attr-defined]
             self._held.append(context)
@@ -90,8 +106,9 @@ class Provider:
         finally:
             if self._shaking == threading.get_ident():
                 self._sign(by_tpm=False)
+                _default(self._before)
                 self._shaking = None
-                self._lock.release()
+                ONE_AT_A_TIME.release()
 
     def _heard(
         self, _socket: object, direction: str, _version: object, content: int, message: int, _data: bytes
@@ -101,8 +118,8 @@ class Provider:
             return
         if direction == "read":
             if message == SERVER_HELLO and self._shaking != threading.get_ident():
-                self._lock.acquire()
-                self._shaking = threading.get_ident()
+                ONE_AT_A_TIME.acquire()
+                self._shaking, self._before = threading.get_ident(), _default(self._library)
         elif message == CERTIFICATE:
             self._sign(by_tpm=True)
         elif message == CERTIFICATE_VERIFY:
@@ -111,7 +128,7 @@ class Provider:
     def _sign(self, *, by_tpm: bool) -> None:
         self._signs = by_tpm
         prefer = _function("EVP_set_default_properties", ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)
-        prefer(None, SIGNING.encode() if by_tpm else b"")
+        prefer(self._library, SIGNING.encode() if by_tpm else b"")
 
     def _loaded(self, tpm: Tpm) -> None:
         """Load the provider for this TPM; IdentityError."""
@@ -124,10 +141,13 @@ class Provider:
         os.environ[TCTI_VARIABLE] = tpm.tcti
         os.environ.setdefault(LOG_VARIABLE, "all+NONE")
         load = _function("OSSL_PROVIDER_load", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
+        library = _function("OSSL_LIB_CTX_new", ctypes.c_void_p)()
         for name in (b"default", b"tpm2"):  # what is first does what both can
-            if not load(None, name):
-                raise IdentityError(explained(tpm.tcti, "is not for this process", _errors()))
-        self._tpm = tpm
+            if not load(library, name):
+                told = _errors()
+                _function("OSSL_LIB_CTX_free", None, ctypes.c_void_p)(library)
+                raise IdentityError(explained(tpm.tcti, "is not for this process", told))
+        self._tpm, self._library = tpm, library
         _log.info("keys of the TPM %s can be used for TLS", tpm.tcti)
 
     def _let_go(self) -> None:
@@ -157,6 +177,13 @@ def _function(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
         ) from error
     found.restype, found.argtypes = result, arguments
     return found  # type: ignore[no-any-return]
+
+
+def _default(library: int | None) -> int | None:
+    """Make a library context the default of this thread; return the one before."""
+    swap = _function("OSSL_LIB_CTX_set0_default", ctypes.c_void_p, ctypes.c_void_p)
+    before: int | None = swap(library)
+    return before
 
 
 def _errors() -> str:

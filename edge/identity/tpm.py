@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,9 @@ HOW_TO = "docs/how-to/tpm.md"
 TCTI_VARIABLE, LOG_VARIABLE = "TPM2OPENSSL_TCTI", "TSS2_LOG"
 SIGNING = "?tpm2.signature=yes"
 """Signatures by the TPM's provider, all else by OpenSSL's own."""
+
+ONE_AT_A_TIME = threading.RLock()
+"""Held by whoever in this process is at the TPM: it has three places for keys, and serves no two threads."""
 
 _FAILED = re.compile(r"ErrorCode \((0x[0-9a-f]+)\)")
 _INTEGRITY, _AUTHORISATIONS = 0x01F, (0x022, 0x00E)
@@ -54,10 +58,6 @@ class Tpm:
             return str(error)
         return ""
 
-    def environment(self) -> dict[str, str]:
-        """Return what tells the provider which TPM it is."""
-        return {TCTI_VARIABLE: self.tcti}
-
     def _asked(self, words: list[str], data: bytes, what: str) -> bytes:
         program = shutil.which("openssl")
         if program is None:
@@ -66,18 +66,19 @@ class Tpm:
             )
         _reached(self.tcti)
         user, group = _whole_user()
-        environment = {**os.environ, **self.environment(), LOG_VARIABLE: "all+ERROR"}
+        environment = {**os.environ, TCTI_VARIABLE: self.tcti, LOG_VARIABLE: "all+ERROR"}
         try:
-            done = subprocess.run(
-                [program, *words],
-                input=data,
-                capture_output=True,
-                timeout=TIMEOUT_S,
-                env=environment,
-                check=False,
-                user=user,
-                group=group,
-            )
+            with ONE_AT_A_TIME:
+                done = subprocess.run(
+                    [program, *words],
+                    input=data,
+                    capture_output=True,
+                    timeout=TIMEOUT_S,
+                    env=environment,
+                    check=False,
+                    user=user,
+                    group=group,
+                )
         except subprocess.TimeoutExpired as error:
             raise IdentityError(
                 f"the TPM {named(self.tcti)} {what}: no answer in {TIMEOUT_S:g} s; is another program at it "

@@ -171,7 +171,7 @@ def cabinet(site: SecureSite, chip: SimulatedTpm, tmp_path_factory: pytest.TempP
 def test_it_delivers_by_mutual_tls_and_renews_and_no_file_of_its_has_its_key(cabinet: Cabinet) -> None:
     """After half of the certificate's life; each 32 bytes of its folder are tried as the private half."""
     before, key = cabinet.certificate, cabinet.key.read_bytes()
-    with cabinet.running(HALF_LIFE_S):
+    with cabinet.running(HALF_LIFE_S):  # the centre's clock is not moved, so it renews again and again
         assert cabinet.delivers()
         assert f"u'{GATEWAY}'" in cabinet.site.broker.log.read_text()
         assert eventually(lambda: cabinet.certificate.serial_number != before.serial_number)
