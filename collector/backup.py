@@ -17,11 +17,15 @@ from typing import Literal
 
 import msgspec
 
+import owned_files
+from owned_files import acting_as, as_owner, opened
+
 STATE, SERIES = "collector.db", "series.db"
 COPIED = (SERIES, STATE)
 UNFINISHED = ".new"
 """Ends the names of databases that are being put back."""
 MANIFEST = "manifest.json"
+MANIFEST_BYTES_MAX = 64 * 1024
 NOT_THERE = "correct data_folder in the settings, start the centre once, or restore a backup"
 """What to do about what is ``absent``."""
 IN_POSTGRESQL = (
@@ -61,7 +65,15 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 def take(folder: Path, target: Path, *, district: str, now_ms: int, progress: Progress) -> Manifest:
-    """Copy the databases in ``folder``, at work or not, to a new folder ``target``; BackupError where not."""
+    """Copy the databases in ``folder``, at work or not, to a new folder ``target``; BackupError where not.
+
+    Root does it as whom ``folder`` belongs to, who must be able to write where ``target`` is to be.
+    """
+    with _as_owner(folder):
+        return _taken(folder, target, district=district, now_ms=now_ms, progress=progress)
+
+
+def _taken(folder: Path, target: Path, *, district: str, now_ms: int, progress: Progress) -> Manifest:
     if target.exists():
         raise BackupError(f"{target} is there already; name a folder that is not")
     partial = None
@@ -90,8 +102,15 @@ def put_back(
 
     Return the manifest, and where the former databases are now, if there were any. BackupError, and nothing
     changed, where a collector works there, the backup is damaged or another district's, or databases stand
-    there and ``replace`` is not set.
+    there and ``replace`` is not set. Root does it as whom ``folder`` belongs to, who must be able to read it.
     """
+    with _as_owner(folder):
+        return _put_back(source, folder, district=district, replace=replace, progress=progress)
+
+
+def _put_back(
+    source: Path, folder: Path, *, district: str, replace: bool, progress: Progress
+) -> tuple[Manifest, Path | None]:
     manifest = _read(source)
     if manifest.district != district:
         raise BackupError(
@@ -156,6 +175,8 @@ def _copied(path: Path, target: Path, progress: Progress) -> Copied:
 def _opened(path: Path) -> sqlite3.Connection:
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there")
+    with opened(path, follow=True):  # a pipe is told as what it is
+        pass
     return sqlite3.connect(
         f"{path.resolve().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S
     )
@@ -163,7 +184,8 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 def _read(source: Path) -> Manifest:
     try:
-        return msgspec.json.decode((source / MANIFEST).read_bytes(), type=Manifest)
+        told = owned_files.read(source / MANIFEST, MANIFEST_BYTES_MAX, follow=True)
+        return msgspec.json.decode(told, type=Manifest)
     except OSError as error:
         raise BackupError(f"{source} is no backup: {_reason(error)}") from error
     except msgspec.DecodeError as error:
@@ -173,8 +195,8 @@ def _read(source: Path) -> Manifest:
 def _digest(path: Path, progress: Progress) -> Copied:
     seen, done = hashlib.sha256(), 0
     try:
-        with path.open("rb") as file:
-            total = os.fstat(file.fileno()).st_size
+        with opened(path, follow=True) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
+            total = os.fstat(descriptor).st_size
             while block := file.read(_BLOCK_BYTES):
                 seen.update(block)
                 done += len(block)
@@ -187,7 +209,8 @@ def _digest(path: Path, progress: Progress) -> Copied:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold what a working collector holds."""
-    with (folder / "lock").open("w") as lock:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(folder / "lock", flags, 0o600), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -227,7 +250,22 @@ def _synced(path: Path) -> None:
         os.close(descriptor)
 
 
+@contextmanager
+def _as_owner(folder: Path) -> Iterator[None]:
+    try:
+        with as_owner(folder):
+            try:
+                yield
+            except PermissionError as error:
+                raise BackupError(_reason(error)) from error
+    except PermissionError as error:
+        raise BackupError(_reason(error)) from error
+
+
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror.lower()}"
-    return str(error)
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    told = f"{error.filename}: {error.strerror.lower()}"
+    if isinstance(error, PermissionError) and (who := acting_as()):
+        told += f"; root does this as {who}, whose the data is: name a folder that {who} may use"
+    return told

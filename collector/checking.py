@@ -7,7 +7,7 @@ but with the lanes that the journal knows.
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from contract import batches
 from contract.blocks import unpack
 from contract.errors import ContractError
 from contract.messages import CONTESTED
+from owned_files import as_owner
 
 FINDINGS_MAX = 100
 """So many are told; the others are counted."""
@@ -71,10 +72,20 @@ class _Lane:
 
 
 def check(folder: Path, progress: Progress, *, state_elsewhere: bool = False) -> Report:
-    """Look at all of it; nothing raises for what may be wrong there.
+    """Look at all of it, as whom the folder belongs to; nothing raises for what may be wrong there.
 
     With ``state_elsewhere``, in a PostgreSQL, only the series are looked at.
     """
+    try:
+        with as_owner(folder):
+            return _checked(folder, progress, state_elsewhere=state_elsewhere)
+    except PermissionError as error:
+        report = Report()
+        report.found(str(folder), str(error.strerror), "look at it as the user whose it is")
+        return report
+
+
+def _checked(folder: Path, progress: Progress, *, state_elsewhere: bool) -> Report:
     report = Report()
     if interrupted(folder):
         report.found(str(folder), "a restore was interrupted", "run it again with --replace")
@@ -96,8 +107,11 @@ def _opened(path: Path, report: Report) -> Iterator[sqlite3.Connection | None]:
         yield None
         return
     uri = f"{path.resolve().as_uri()}?mode=rw"  # what a WAL holds cannot be read otherwise
-    with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)) as connection:
+    with ExitStack() as closed:
         try:
+            connection = closed.enter_context(
+                closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S))
+            )
             connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

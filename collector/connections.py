@@ -7,21 +7,18 @@ it, counts for SILENT_MAX_MS after it was heard last.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, tzinfo
 from typing import NamedTuple
 
 from sqlalchemy import Connection, case, func, or_, select, update
 from sqlalchemy import insert as plain_insert
-from sqlalchemy.exc import SQLAlchemyError
 
 from collector.database import Database, insert
 from collector.lamps.report import Online
+from collector.patience import Patience
 from collector.tables import connections, gateways, listening
 from lighting import nights
-
-_log = logging.getLogger(__name__)
 
 LISTENING_INTERVAL_S = 60.0
 """So often it is written down that the centre hears; so much may be unknown after it was killed."""
@@ -63,12 +60,15 @@ class Listening:
 
     async def run(self) -> None:
         """Write until cancelled, from soon after a connection on; what cannot be written is unknown later."""
+        patience = Patience("the note of when the centre hears")
         while True:
             try:
                 await self.note()
-            except SQLAlchemyError:
-                _log.exception("that the centre hears cannot be written down and is tried again")
-            await asyncio.sleep(LISTENING_INTERVAL_S if self._row is not None else WAITING_INTERVAL_S)
+                patience.worked()
+                wait_s = LISTENING_INTERVAL_S if self._row is not None else WAITING_INTERVAL_S
+            except Exception as error:
+                wait_s = patience.failed(error)
+            await asyncio.sleep(wait_s)
 
     async def note(self) -> None:
         """Write that it hears, if it does: a new interval where it did not the last time."""

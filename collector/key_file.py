@@ -6,6 +6,7 @@ from pathlib import Path
 
 from contract.errors import ContractError
 from contract.signing import PEM_BYTES_MAX, SigningKey
+from owned_files import as_owner, opened
 
 FILE_NAME = "signing_key.pem"
 MODE = 0o600
@@ -20,14 +21,8 @@ def make(folder: Path) -> SigningKey:
     path = folder / FILE_NAME
     key = SigningKey.make()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, MODE)  # whatever the umask is
-            file.write(key.pem)
-            file.flush()
-            os.fsync(descriptor)
-        _synced(folder)
+        with as_owner(folder):
+            _write(path, key.pem)
     except FileExistsError as error:
         raise KeyFileError(
             f"{path} is there already and is not replaced: gateways refuse what another key signs; "
@@ -39,13 +34,24 @@ def make(folder: Path) -> SigningKey:
     return key
 
 
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, MODE)  # whatever the umask is
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    _synced(path.parent)
+
+
 def read(folder: Path) -> SigningKey | None:
     """Return the key, or None where none was made; KeyFileError where it cannot be trusted or read."""
     path = folder / FILE_NAME
     try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            pem = file.read(PEM_BYTES_MAX + 1)
+        with opened(path, follow=True) as file:
+            mode = stat.S_IMODE(os.fstat(file).st_mode)
+            pem = os.read(file, PEM_BYTES_MAX + 1)
     except FileNotFoundError:
         return None
     except OSError as error:

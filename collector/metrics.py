@@ -46,6 +46,9 @@ class Metrics:
         self.store_lines_refused = self._counter(
             "store_lines_refused", "Samples that a series store does not take.", "projection"
         )
+        self.failures = self._counter(
+            "failures", "Failures of a part of the centre, each of which is tried again.", "part"
+        )
         self.broker_connections = self._counter("broker_connections", "Connections made to the broker.")
         self.posts = self._counter("case_posts", "Requests to the city platform, by outcome.", "outcome")
         self.platform_statuses = self._counter(

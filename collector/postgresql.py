@@ -16,6 +16,8 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
+from collector import storable
+
 LOCK = 0x67656E676675
 """The advisory lock of the one collector that writes: "gengfu"."""
 LOCK_WAIT_S = 3
@@ -28,7 +30,6 @@ COLLATIONS = ("C", "POSIX", "C.UTF-8", "C.utf8")
 SYNCHRONOUS = ("on", "remote_apply")
 OPTIONS = ("host", "sslmode", "sslrootcert", "sslcert", "sslkey", "channel_binding", "target_session_attrs")
 """What an address may say after its question mark, as libpq names it."""
-NUL_SHOWN = "\ufffd"
 _FORM = "write postgresql://USER@HOST:5432/DATABASE"
 _LOCAL = ("", "127.0.0.1", "::1", "localhost")
 
@@ -115,10 +116,10 @@ def readers(place: Postgresql, readers_max: int) -> Engine:
 
 
 class _Text(StrDumper):
-    """Text without NUL: PostgreSQL has none, and what a gateway sends must not stop anything."""
+    """Text without NUL, also where somebody forgot that PostgreSQL has none: it must not stop anything."""
 
     def dump(self, obj: str) -> Any:
-        return super().dump(obj.replace("\x00", NUL_SHOWN) if "\x00" in obj else obj)
+        return super().dump(storable.text(obj))
 
 
 def _prepare(dbapi: Any) -> None:

@@ -1,24 +1,18 @@
 """Projections of the journal: what they promise, and the loop that keeps one of them up to date."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from collector.metrics import Metrics
-
-_log = logging.getLogger(__name__)
+from collector.patience import Patience
 
 POLL_INTERVAL_S = 1.0
 """A commit wakes the loop; this is for the case that it was missed."""
 
 PAUSE_S = 0.1
 """Having caught up, it looks again after so long: what arrives meanwhile is taken together."""
-
-RETRY_INTERVAL_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +56,16 @@ class Keeper:
     def __init__(self, projection: Projection, metrics: Metrics, *, monotonic_s: Callable[[], float]) -> None:
         """Prepare; ``run`` works."""
         self.projection = projection
-        self.failing = ""
         self.moved_s = monotonic_s()
         """When it last advanced, or had nothing to do."""
-        self._metrics, self._monotonic_s = metrics, monotonic_s
+        self._monotonic_s = monotonic_s
+        self._patience = Patience(f"projection {projection.name}", metrics.failures)
         self._grown = asyncio.Event()
+
+    @property
+    def failing(self) -> str:
+        """Why it cannot go on, or nothing."""
+        return self._patience.failing
 
     def wake(self) -> None:
         """Tell it that the journal has grown."""
@@ -81,11 +80,8 @@ class Keeper:
                     self._moved()
                 self._moved()
                 await asyncio.sleep(PAUSE_S)
-            except (SQLAlchemyError, OSError) as error:
-                if not self.failing:
-                    _log.exception("projection %s cannot go on and is tried again", self.projection.name)
-                self.failing = str(getattr(error, "orig", error)) or type(error).__name__
-                await asyncio.sleep(RETRY_INTERVAL_S)
+            except Exception as error:
+                await asyncio.sleep(self._patience.failed(error))
                 continue
             try:
                 async with asyncio.timeout(POLL_INTERVAL_S):
@@ -95,4 +91,4 @@ class Keeper:
 
     def _moved(self) -> None:
         self.moved_s = self._monotonic_s()
-        self.failing = ""
+        self._patience.worked()

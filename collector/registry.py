@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlalchemy import insert as plain_insert
 
-from collector import connections
+from collector import connections, storable
 from collector.held import Lookup
 from collector.tables import devices, gateways
 from contract.messages import DeviceEntry, Hello, State
@@ -89,12 +89,12 @@ def greeted(connection: Connection, hello: Hello, received_ms: int, *, retained:
         .values(
             hello_ms=received_ms,
             boot_id=hello.boot_id,
-            software=hello.software,
+            software=storable.text(hello.software),
             clock=str(hello.clock),
             sent_ms=hello.sent_ms,
         )
     )
-    told = {entry.device: _row(hello.gateway, entry) for entry in hello.devices}
+    told = {entry.device: _row(hello.gateway, storable.struct(entry)) for entry in hello.devices}
     rows = connection.execute(select(devices).where(devices.c.gateway == hello.gateway)).mappings()
     if {row["device"]: dict(row) for row in rows} == told:
         return

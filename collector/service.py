@@ -73,6 +73,7 @@ from collector.telling.desk import TellingDesk
 from collector.world import World
 from contract.desired import DesiredKind, configuration_problems, object_problems
 from contract.signing import SigningKey
+from owned_files import check_runs_as_owner
 
 __all__ = ["Collector", "CollectorError", "World", "people_offline", "redo", "running"]
 
@@ -475,6 +476,7 @@ def _databases(loaded: Loaded) -> Iterator[tuple[Database, Database]]:
     places = (loaded.state or folder / backup.STATE, "state"), (folder / backup.SERIES, "series")
     with contextlib.ExitStack() as stack:
         try:
+            check_runs_as_owner(folder, "start its service, or: runuser -u {user} -- gengfu collector ...")
             folder.mkdir(parents=True, exist_ok=True)
             lock = stack.enter_context((folder / "lock").open("w"))
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -257,7 +257,8 @@ alarms = Table(
     Column("case_id", String(32), ForeignKey("cases.id")),
     UniqueConstraint("gateway", "id", name="alarms_alarm"),
 )
-Index("alarms_case", alarms.c.case_id)
+_OF_A_CASE = text("case_id IS NOT NULL")
+Index("alarms_case", alarms.c.case_id, sqlite_where=_OF_A_CASE, postgresql_where=_OF_A_CASE)
 Index(
     "alarms_active",
     alarms.c.row,

@@ -160,6 +160,14 @@ def payload_of(message: bytes) -> bytes:
     return _decoded(_segments(message)[1])
 
 
+def signer_of(message: bytes) -> str:
+    """Return the kid of the key that signed what was believed before; SignatureError if it names none."""
+    named = _HEADER.match(_decoded(_segments(message)[0]))
+    if named is None:
+        raise SignatureError(Refusal.MALFORMED, "its header names no key")
+    return named[1].decode()
+
+
 def _segments(message: bytes) -> list[bytes]:
     segments = message.split(b".", 3)
     if len(segments) != 3 or len(segments[0]) > HEADER_CHARACTERS_MAX:

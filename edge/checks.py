@@ -13,6 +13,7 @@ from edge import report_checks, rule_checks
 from edge.controls import checks as control_checks
 from edge.identity import link_tls
 from edge.lamps import checks as lamp_checks
+from edge.lines import endpoints
 from edge.lines.ports import by_path
 from edge.settings import Device, Ref, SerialLine, SerialSide, Settings, ref
 from firmware_shims.base import ShimError
@@ -41,6 +42,7 @@ def judged(file: TomlFile, path: Path) -> tuple[Settings, dict[str, Profile]]:
     points = _Points(settings, profiles)
     problems += _feeders(settings, points, file)
     problems += _duplicates(settings, file)
+    problems += _shared_buses(settings, file)
     problems += _inventory(settings, file)
     problems += rule_checks.problems(settings, points, file)
     problems += control_checks.problems(settings, points, file)
@@ -183,6 +185,21 @@ def _duplicates(settings: Settings, file: TomlFile) -> Iterator[Problem]:
         if other != device.name:
             what = f"unit_id {device.unit_id} on line {device.line} is {other!r} already"
             yield file.problem(("devices", index, "unit_id"), what, "two devices would answer at once")
+
+
+def _shared_buses(settings: Settings, file: TomlFile) -> Iterator[Problem]:
+    """Two lines to one bus garble each other, and what is locked on one could be written by the other."""
+    seen: dict[endpoints.Endpoint, str] = {}
+    for index, line in enumerate(settings.lines):
+        other = seen.setdefault(endpoints.of_line(line), line.name)
+        if other == line.name:
+            continue
+        key, bus = (
+            ("port", line.port) if isinstance(line, SerialLine) else ("host", f"{line.host} port {line.port}")
+        )
+        what = f"{other!r} and {line.name!r} lead to one bus, {bus}"
+        remedy = "keep one of the two lines, and put the devices of both on it"
+        yield file.problem(("lines", index, key), what, remedy)
 
 
 def _inventory(settings: Settings, file: TomlFile) -> Iterator[Problem]:

@@ -6,6 +6,9 @@ from typing import TypeVar
 
 import msgspec
 
+import owned_files
+from owned_files import NotAFileError, as_owner
+
 FILE_MODE = 0o640
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -36,12 +39,16 @@ def write_bytes(path: Path, data: bytes, *, synced: bool = False) -> None:
 def read(path: Path, kind: type[R], renewed_every_s: float, bytes_max: int) -> R:
     """Return the report; ReportUnreadableError says why there is none."""
     try:
-        with path.open("rb") as file:
-            data = file.read(bytes_max + 1)
+        with as_owner(path.parent):
+            data = owned_files.read(path, bytes_max)
     except FileNotFoundError as error:
         raise ReportUnreadableError(
             f"{path} is not there: with these settings no gateway has run for {renewed_every_s:.0f} s yet; "
             "start it with `gengfu edge run`"
+        ) from error
+    except NotAFileError as error:
+        raise ReportUnreadableError(
+            f"{path}: {error.strerror}; remove it: a running gateway writes it every {renewed_every_s:.0f} s"
         ) from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

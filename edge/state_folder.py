@@ -6,8 +6,19 @@ import os
 from pathlib import Path
 
 from edge.buffer.errors import DISK_FAULTS, BufferUnusableError
+from owned_files import check_runs_as_owner
 
 _log = logging.getLogger(__name__)
+
+
+def check(folder: Path) -> None:
+    """BufferUnusableError where root would run a gateway in another user's folder."""
+    try:
+        check_runs_as_owner(
+            folder, "start its service, or run it as that user: runuser -u {user} -- gengfu edge run ..."
+        )
+    except PermissionError as error:
+        raise BufferUnusableError(f"{folder}: {error.strerror}") from error
 
 
 def locked(folder: Path) -> int | None:

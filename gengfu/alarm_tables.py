@@ -1,6 +1,5 @@
 """Alarms at the centre as an operator's terminal of 80 columns shows them; pure."""
 
-import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gengfu.language import Language
+from gengfu.terminal import folding_table, moment, plain_table
 
 Told = Mapping[str, Any]
 
@@ -64,7 +64,7 @@ _PHASES = {
     "LATCHED_UNACK": ("latched, UNACK", "锁存，未确认"),
     "LATCHED_ACKED": ("latched", "锁存"),
 }
-PRIORITIES = {
+_PRIORITIES = {
     "low": ("low", "低"),
     "medium": ("medium", "中"),
     "high": ("high", "高"),
@@ -75,7 +75,7 @@ _SILENCE = {
     "active": ("active", "生效"),
     "expired": ("over", "已结束"),
 }
-STYLES = {"highest": "bold red", "high": "red", "medium": "yellow", "low": ""}
+_STYLES = {"highest": "bold red", "high": "red", "medium": "yellow", "low": ""}
 TARGETS = {
     "per_10min_mean": "1",
     "last_day": "150",
@@ -91,14 +91,12 @@ def listed(items: Sequence[Told], *, more: bool, language: Language) -> Iterator
     if not items:
         yield _text("none", language)
         return
-    table = plain_table()
-    for name in ("row", "priority", "state", "since", "what"):
-        table.add_column(_text(name, language), no_wrap=name != "what", overflow="fold")
+    titles = ("row", "priority", "state", "since", "what")
+    table = folding_table(*(_text(title, language) for title in titles))
     for item in items:
-        style = STYLES[item["priority"]] if not item["acked"] else ""
         table.add_row(
             str(item["row"]),
-            Text(PRIORITIES[item["priority"]][language == "zh"], style=style),
+            priority(item["priority"], language, is_new=not item["acked"]),
             _PHASES[item["state"]][language == "zh"],
             moment(item["raised_ms"]),
             "\n".join([item["message"], _where(item), *_remarks(item, language)]),
@@ -112,7 +110,7 @@ def one(item: Told, language: Language) -> Iterator[str]:
     """Yield all that is known of one alarm, line by line."""
     yield f"{item['row']} {item['message']}"
     yield _where(item)
-    yield f"{PRIORITIES[item['priority']][language == 'zh']} · {_PHASES[item['state']][language == 'zh']}"
+    yield f"{priority(item['priority'], language)} · {_PHASES[item['state']][language == 'zh']}"
     yield from _remarks(item, language)
     for each in item["set_aside"]:
         line = _text("set aside", language).format(**each | {"at": moment(each["at_ms"])})
@@ -163,6 +161,11 @@ def figures(told: Told, language: Language) -> Iterator[RenderableType]:
         yield top
 
 
+def priority(name: str, language: Language, *, is_new: bool = False) -> Text:
+    """Return a priority as people call it, coloured where nobody has seen to what has it."""
+    return Text(_PRIORITIES[name][language == "zh"], style=_STYLES[name] if is_new else "")
+
+
 def _figures(told: Told) -> Iterator[tuple[str, str]]:
     for name in ("last_10min", "per_10min_mean", "per_10min_peak", "last_day"):
         yield name, f"{told[name]:g}"
@@ -195,16 +198,6 @@ def _remarks(item: Told, language: Language) -> Iterator[str]:
 
 def _where(item: Told) -> str:
     return "/".join(item[name] for name in ("gateway", "rule", "device", "point", "condition") if item[name])
-
-
-def plain_table() -> Table:
-    """Return a table without lines, as all of these are."""
-    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-
-
-def moment(moment_ms: int) -> str:
-    """Return a moment as this machine's clock shows it, without the year."""
-    return f"{dt.datetime.fromtimestamp(moment_ms / 1000).astimezone():%m-%d %H:%M}"
 
 
 def _text(key: str, language: Language) -> str:

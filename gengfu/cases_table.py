@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from rich.console import RenderableType
@@ -11,6 +10,7 @@ from rich.table import Table
 from collector.cases.words import name
 from gengfu.language import Language
 from gengfu.report_age import span
+from gengfu.terminal import moment, plain_table
 
 _TEXTS = {
     "none": ("no such cases", "没有这样的案卷"),
@@ -97,7 +97,7 @@ def cases(items: Sequence[Mapping[str, Any]], language: Language) -> Iterator[Re
         return
     table = _table("number", "stage", "due", "title", "department", language=language)
     for item in items:
-        due = local(item["deadline_ms"])
+        due = moment(item["deadline_ms"])
         table.add_row(
             item["number"],
             name(item["stage"], language),
@@ -119,7 +119,7 @@ def life(case: Mapping[str, Any], language: Language) -> Iterator[RenderableType
         said = (each["department"], _word(each["note"], language), _word(each["reason"], language))
         table.add_row(
             name(each["stage"], language),
-            local(each["at_ms"]),
+            moment(each["at_ms"]),
             span(each["for_ms"] / 1000, language),
             name(each["who"], language),
             _text("comma", language).join(filter(None, said)),
@@ -127,7 +127,7 @@ def life(case: Mapping[str, Any], language: Language) -> Iterator[RenderableType
     yield table
     for each in case["events"]:
         kind = _KINDS.get(each["kind"], (each["kind"],) * 2)[language == "zh"]
-        yield f"{local(each['at_ms'])}  {kind}  {_detail(each['detail'])}".rstrip()
+        yield f"{moment(each['at_ms'])}  {kind}  {_detail(each['detail'])}".rstrip()
     for other in case["similar"]:
         stage = name(other["stage"], language)
         yield _text("similar", language, other["number"], stage, other["distance_m"])
@@ -168,12 +168,12 @@ def rules(items: Sequence[Mapping[str, Any]], language: Language) -> Iterator[Re
     if not items:
         yield _text("no_rules", language)
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     table.add_column("id")
     for each in ("area", "problem", "until", "hits", "reason"):
         table.add_column(_text(each, language), overflow="fold")
     for item in items:
-        until = local(item["until_ms"]) if item["until_ms"] else "-"
+        until = moment(item["until_ms"]) if item["until_ms"] else "-"
         table.add_row(
             item["id"][:8],
             item["area"] or _text("everywhere", language),
@@ -185,16 +185,13 @@ def rules(items: Sequence[Mapping[str, Any]], language: Language) -> Iterator[Re
     yield table
 
 
-def local(time_ms: int) -> str:
-    """Return a time of this machine's zone."""
-    return f"{datetime.fromtimestamp(time_ms / 1000).astimezone():%m-%d %H:%M}"
-
-
 def _standing(case: Mapping[str, Any], language: Language) -> Iterator[str]:
     amount, _, kind = case["limit_words"].partition(" ")
     limit = f"{amount} {_text(kind, language)}" if kind in _TEXTS else case["limit_words"] or "-"
     due = (
-        _text("late", language, local(case["deadline_ms"])) if case["overdue"] else local(case["deadline_ms"])
+        _text("late", language, moment(case["deadline_ms"]))
+        if case["overdue"]
+        else moment(case["deadline_ms"])
     )
     yield _text("limit", language, due, limit)
     for warning in case["warnings"]:
@@ -206,16 +203,16 @@ def _standing(case: Mapping[str, Any], language: Language) -> Iterator[str]:
     if case["waits_for"]:
         yield _text("waits", language, _text(case["waits_for"], language))
     if case["asked_deadline_ms"]:
-        yield _text("asked", language, local(case["asked_deadline_ms"]))
+        yield _text("asked", language, moment(case["asked_deadline_ms"]))
     if case["closed_ms"]:
-        yield _text("closed", language, local(case["closed_ms"]), name(case["closed_by"], language))
+        yield _text("closed", language, moment(case["closed_ms"]), name(case["closed_by"], language))
     for key in ("merged_into", "repeat_of"):
         if case[key]:
             yield _text("merged" if key == "merged_into" else "repeats", language, case[key])
     if case["recheck_ms"]:
-        yield _text("recheck", language, case["active_alarms"], local(case["recheck_ms"]))
+        yield _text("recheck", language, case["active_alarms"], moment(case["recheck_ms"]))
     if case["settles_ms"]:
-        yield _text("settles", language, local(case["settles_ms"]))
+        yield _text("settles", language, moment(case["settles_ms"]))
 
 
 def _detail(detail: Mapping[str, Any]) -> str:
@@ -223,14 +220,14 @@ def _detail(detail: Mapping[str, Any]) -> str:
     for key, value in detail.items():
         if value in (None, ""):
             continue
-        shown = local(value) if key.endswith("_ms") and isinstance(value, int) else value
+        shown = moment(value) if key.endswith("_ms") and isinstance(value, int) else value
         plain = shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)
         told.append(f"{key.removesuffix('_ms')}={plain}")
     return " ".join(told)
 
 
 def _table(*names: str, language: Language) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     for each in names:
         table.add_column(_text(each, language), overflow="fold")
     return table

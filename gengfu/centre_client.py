@@ -24,6 +24,7 @@ HINTS = {
 }
 SERVER_ERROR = 500
 CHUNK_BYTES = 64 * 1024
+PAGE = 1_000
 
 
 def asked(
@@ -71,6 +72,32 @@ def asked(
         )
         _end(text, "" if is_unsent else lost)
     return told(answer, url, options, lost)
+
+
+def every(
+    url: str, path: str, query: Mapping[str, Any] | None = None, options: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """Return a whole list of the centre, page by page; a refusal ends as that of ``asked`` does."""
+    items: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        page = asked(
+            "GET", url, path, query={**(query or {}), "limit": PAGE, "cursor": cursor}, options=options
+        )
+        items += page["items"]
+        if page["next"] is None:
+            return items
+        cursor = page["next"]
+
+
+def stepped(url: str, path: str, step: str, body: Mapping[str, Any], version: int | None) -> Any:
+    """Take a step with what stands at a path; return it as it stands then.
+
+    It is taken only where that has the version which somebody has seen; where they name none, the one that
+    it has now.
+    """
+    seen = asked("GET", url, path)["version"] if version is None else version
+    return asked("POST", url, f"{path}/{step}", body={**body, "version": seen})
 
 
 def told(answer: httpx.Response, url: str, options: Mapping[str, str] | None = None, lost: str = "") -> Any:

@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
-from rich.table import Table
 
 from gengfu.language import Language
 from gengfu.report_age import ago
-from gengfu.standing_table import local
+from gengfu.terminal import moment, plain_table
 
 _TEXTS = {
     "gateway": ("gateway", "网关"),
@@ -42,7 +41,7 @@ def parts(items: Sequence[Mapping[str, Any]], now_ms: int, language: Language) -
         return
     done = sum(item["state"] == "in_force" for item in items)
     yield _text("all" if done == len(items) else "some", language, done, len(items))
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     for name in ("gateway", "number", "state", "holds", "since", "why"):
         numeric = name in ("number", "holds")
         table.add_column(_text(name, language), overflow="fold", justify="right" if numeric else "left")
@@ -61,7 +60,7 @@ def parts(items: Sequence[Mapping[str, Any]], now_ms: int, language: Language) -
 
 def _why(item: Mapping[str, Any], language: Language) -> str:
     stored = item["state"] == "stored"
-    told = [_text("due", language, local(item["effective_ms"])) if stored else item["reason"]]
+    told = [_text("due", language, moment(item["effective_ms"])) if stored else item["reason"]]
     if item["online"] is False:
         told.append(_text("offline", language))
     return _text("comma", language).join(filter(None, told))

@@ -83,6 +83,8 @@ TEXTS = {
     "as_documented": ("as documented, without a shim", "按文档，无需修正"),
     "no_change": ("nothing to add to {0}", "{0} 无需改动"),
     "added": ("added to {0}: {1}", "已写入 {0}：{1}"),
+    "place": ("unit {0} on {1}", "{1} 地址 {0}"),
+    "placed": ("{0}: {1}, unit {2} on {3}", "{0}（{1}，{3} 地址 {2}）"),
     "next_enrol": (
         "next: `gengfu edge enrol` as the centre tells it there: gengfu gateways code GATEWAY",
         "下一步：在中心执行 gengfu gateways code GATEWAY，按其给出的 `gengfu edge enrol` 命令注册",

@@ -7,8 +7,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gengfu.alarm_tables import PRIORITIES, STYLES, moment, plain_table
+from gengfu.alarm_tables import priority
 from gengfu.language import Language
+from gengfu.terminal import folding_table, moment
 
 Told = Mapping[str, Any]
 
@@ -40,13 +41,12 @@ def listed(items: Sequence[Told], *, more: bool, language: Language) -> Iterator
     if not items:
         yield _text("none", language)
         return
-    table = plain_table()
-    for name in ("priority", "since", "alarms", "what"):
-        table.add_column(_text(name, language), no_wrap=name != "what", overflow="fold")
+    titles = ("priority", "since", "alarms", "what")
+    table = folding_table(*(_text(title, language) for title in titles))
     for item in items:
         about = [item["title"][language], item["area"], *_standing(item, language), item["id"]]
         table.add_row(
-            _priority(item["priority"], language, is_new=item["acked_ms"] is None),
+            priority(item["priority"], language, is_new=item["acked_ms"] is None),
             moment(item["opened_ms"]),
             f"{item['active']}/{item['members']}",
             "\n".join(filter(None, about)),
@@ -60,8 +60,8 @@ def one(item: Told, language: Language) -> Iterator[RenderableType]:
     """Yield all that is known of one incident, then its newest alarms."""
     yield item["id"]
     yield f"{item['title'][language]} {item['area']}".strip()
-    priority = PRIORITIES[item["priority"]][language == "zh"]
-    yield _text("rule", language).format(item["rule"], priority, item["version"])
+    called = priority(item["priority"], language)
+    yield _text("rule", language).format(item["rule"], called, item["version"])
     yield _text("open", language).format(moment(item["opened_ms"]), moment(item["last_ms"]))
     yield _text("count", language).format(item["active"], item["members"], item["sources"])
     yield from _standing(item, language)
@@ -76,16 +76,14 @@ def one(item: Told, language: Language) -> Iterator[RenderableType]:
 
 
 def _alarms(alarms: Sequence[Told], language: Language) -> Table:
-    table = plain_table()
-    for name in ("at", "priority", "alarm"):
-        table.add_column(_text(name, language), no_wrap=name != "alarm", overflow="fold")
+    table = folding_table(*(_text(title, language) for title in ("at", "priority", "alarm")))
     for each in alarms:
         where = "/".join(filter(None, (each[name] for name in ("gateway", "rule", "device", "point"))))
         about = [each["message"] or _text("gone", language), where]
         if each["cleared_ms"] is not None:
             about.append(_text("over", language).format(moment(each["cleared_ms"])))
-        priority = _priority(each["priority"], language, is_new=each["cleared_ms"] is None)
-        table.add_row(moment(each["at_ms"]), priority, "\n".join(about))
+        called = _priority(each["priority"], language, is_new=each["cleared_ms"] is None)
+        table.add_row(moment(each["at_ms"]), called, "\n".join(about))
     return table
 
 
@@ -98,10 +96,8 @@ def _standing(item: Told, language: Language) -> Iterator[str]:
         yield _text("acked", language).format(item["acked_by"], moment(item["acked_ms"]))
 
 
-def _priority(priority: str | None, language: Language, *, is_new: bool) -> Text:
-    if priority is None:
-        return Text("")
-    return Text(PRIORITIES[priority][language == "zh"], style=STYLES[priority] if is_new else "")
+def _priority(name: str | None, language: Language, *, is_new: bool) -> Text:
+    return priority(name, language, is_new=is_new) if name else Text("")
 
 
 def _text(key: str, language: Language) -> str:

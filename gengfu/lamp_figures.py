@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gengfu.language import Language
+from gengfu.terminal import plain_table
 
 if TYPE_CHECKING:
     from collector.lamps.views import LampReportView
@@ -102,7 +103,7 @@ def _figures(report: "LampReportView", language: Language) -> Table:
 def _lamps(report: "LampReportView", language: Language) -> Table:
     from collector.lamps.words import failure_words
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     for name in ("lamp", "part", "dark", "no record", "failures"):
         table.add_column(_text(name, language), overflow="fold", no_wrap=name in ("dark", "no record"))
     table.columns[2].justify = table.columns[3].justify = "right"

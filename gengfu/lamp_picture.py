@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gengfu.language import Language
+from gengfu.terminal import plain_table
 
 if TYPE_CHECKING:
     from lighting.addresses import Lamp
@@ -128,7 +129,7 @@ def _axis() -> Text:
 
 
 def _changes(one: "Shown", zone: ZoneInfo, language: Language) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     for name in ("night", "time", "level", "why", "program"):
         table.add_column(_text(name, language), overflow="fold", no_wrap=name in ("night", "time"))
     for night in one.nights:

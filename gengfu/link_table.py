@@ -8,6 +8,7 @@ from rich.table import Table
 
 from gengfu.language import Language
 from gengfu.report_age import ago, span, when
+from gengfu.terminal import plain_table
 
 if TYPE_CHECKING:
     from edge.link_report import Report
@@ -116,7 +117,7 @@ def _shares(report: "Report", language: Language) -> Table:
 
 
 def _table(language: Language, *names: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     for index, name in enumerate(names):
         table.add_column(
             _text(name, language),

@@ -5,9 +5,9 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from rich.console import RenderableType
-from rich.table import Table
 
 from gengfu.language import Language
+from gengfu.terminal import moment, plain_table
 
 _TEXTS = {
     "none": ("nobody was told anything", "尚无消息"),
@@ -54,7 +54,7 @@ def parts(items: Sequence[Mapping[str, Any]], language: Language) -> Iterator[Re
     if not items:
         yield text("none", language)
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     for name in ("at", "person", "channel", "kind", "state", "subject"):
         table.add_column(text(name, language), overflow="fold", no_wrap=name == "at")
     for item in items:
@@ -63,7 +63,7 @@ def parts(items: Sequence[Mapping[str, Any]], language: Language) -> Iterator[Re
         if item["state"] not in ("sent", "waiting") and item["reason"]:
             told += f" ({item['reason']})"
         table.add_row(
-            f"{datetime.fromtimestamp(item['at_ms'] / 1000).astimezone():%m-%d %H:%M}",
+            moment(item["at_ms"]),
             item["person"],
             item["channel"],
             text(kind, language),

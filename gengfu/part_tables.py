@@ -7,6 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from gengfu.language import Language
+from gengfu.terminal import plain_table
 
 _TEXTS = {
     "code": ("code", "编码"),
@@ -128,7 +129,7 @@ def text(key: str, language: Language, *values: object, **named: object) -> str:
 
 
 def _table(names: Sequence[str], language: Language) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     for name in names:
         fixed = name in ("code", "grid", "distance")
         table.add_column(text(name, language), overflow="fold", no_wrap=fixed)

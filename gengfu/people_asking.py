@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gengfu.commands.lamp_desk import DEFAULT_URL
+from gengfu.centre_options import DEFAULT_URL
 
 PASSWORD_BYTES_MAX = 1_000
 

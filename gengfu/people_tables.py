@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 
 from gengfu.language import Language
+from gengfu.terminal import plain_table
 
 _TEXTS = {
     "name": ("name", "用户"),
@@ -90,11 +91,6 @@ def notes(items: Sequence[Mapping[str, Any]], language: Language) -> RenderableT
     return table
 
 
-def shown(part: RenderableType) -> None:
-    """Print it."""
-    Console(highlight=False, markup=False).print(part)
-
-
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
@@ -106,7 +102,7 @@ def _moment(time_ms: int | None, language: Language) -> str:
 
 
 def _table(columns: Sequence[str], language: Language) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     for name in columns:
         table.add_column(_text(name, language), overflow="fold")
     return table

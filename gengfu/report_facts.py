@@ -72,8 +72,9 @@ def _of(
     except (OSError, PartError) as error:
         enrolled = None
         wrong.append(_not("certificate", str(error)))
-    if enrolled and not int(str(enrolled["from_ms"])) <= now_ms <= int(str(enrolled["until_ms"])):
-        wrong.append(_not("certificate_time", enrolled["subject"]))
+    for each in _chain(enrolled):
+        if not each["from_ms"] <= now_ms <= each["until_ms"]:
+            wrong.append(_not("certificate_time", each["subject"]))
     devices = list(_devices(settings, profiles, page, identified, wrong))
     if page is not None:
         wrong += _of_page(page)
@@ -99,6 +100,11 @@ def _of(
         "certificate": enrolled,
         "not_well": wrong,
     }
+
+
+def _chain(enrolled: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """Return the gateway's certificate and those that it is certified by."""
+    return [enrolled, *enrolled["chain"]] if enrolled else []
 
 
 def _digest(path: Path) -> str:

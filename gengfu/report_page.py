@@ -190,7 +190,13 @@ def _facts(told: Mapping[str, Any], say: _Words) -> str:
     if "certificate" in told:
         it = told["certificate"]
         rows["certificate"] = (
-            say("valid_until", it["subject"], it["issuer"], it["serial"], _moment(it["until_ms"]))
+            say(
+                "valid_until",
+                it["subject"],
+                it["issuer"],
+                it["serial"],
+                _moment(min(each["until_ms"] for each in (it, *it["chain"]))),
+            )
             if it
             else say("none")
         )

@@ -1,6 +1,5 @@
 """Rollouts at a terminal of 80 columns, in English and Chinese: the list, and one with its gateways."""
 
-import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from gengfu.language import Language
+from gengfu.terminal import moment, plain_table
 
 _TEXTS = {
     "none": ("no rollout was begun yet", "尚无下发批次"),
@@ -45,7 +45,7 @@ def listed(items: Sequence[Mapping[str, Any]], language: Language) -> Iterator[R
         table.add_row(
             item["id"][:ID_CHARACTERS],
             _text(item["state"], language),
-            _moment(item["begun_ms"]),
+            moment(item["begun_ms"]),
             item["who"],
             f"{done}/{every}",
             item["note"],
@@ -69,14 +69,10 @@ def one(item: Mapping[str, Any], language: Language) -> Iterator[RenderableType]
 
 
 def _table(names: Sequence[str], language: Language) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     for name in names:
         table.add_column(_text(name, language), overflow="fold", no_wrap=name in ("id", "begun"))
     return table
-
-
-def _moment(time_ms: int) -> str:
-    return f"{dt.datetime.fromtimestamp(time_ms / 1000).astimezone():%m-%d %H:%M}"
 
 
 def _text(key: str, language: Language, *values: object) -> str:

@@ -2,12 +2,19 @@
 
 import importlib
 import pkgutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
-ROOMS = ("contract", "device_profiles", "edge", "firmware_shims", "lighting", "releases", "toml_files")
+ROOMS = (
+    "contract",
+    "device_profiles",
+    "edge",
+    "firmware_shims",
+    "lighting",
+    "owned_files",
+    "releases",
+    "toml_files",
+)
 
 
 def problems(settings_file: Path) -> Iterator[str]:
@@ -38,19 +45,17 @@ def _modules() -> Iterator[str]:
 
 def _buffer(path: Path) -> Iterator[str]:
     """Look into the buffer without changing it, also while the running gateway uses it."""
-    from edge.buffer import file
+    from edge.buffer import file, looking
+    from owned_files import ApartError
 
     if not path.exists():
         return
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as db:
-            [version] = db.execute("PRAGMA user_version").fetchone()
-            if version not in (0, file.SCHEMA_VERSION):
-                yield (
-                    f"{path}: written by another release (form {version}, not {file.SCHEMA_VERSION}): "
-                    "stay with that one, or let it deliver what it holds and move the file away"
-                )
-                return
-            db.execute("SELECT count(*) FROM lanes").fetchone()
-    except sqlite3.Error as error:
+        version = looking.form(path)
+        if version not in (0, file.SCHEMA_VERSION):
+            yield (
+                f"{path}: written by another release (form {version}, not {file.SCHEMA_VERSION}): "
+                "stay with that one, or let it deliver what it holds and move the file away"
+            )
+    except (ApartError, OSError) as error:
         yield f"{path}: cannot be read: {error}"

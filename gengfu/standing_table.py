@@ -1,14 +1,13 @@
 """What was said by hand for lamps, and is not over, at a terminal of 80 columns."""
 
-import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from gengfu.language import Language
+from gengfu.terminal import moment, plain_table
 
 _TEXTS = {
     "title": ("by hand, in this machine's time", "人工设定（本机时间）"),
@@ -30,7 +29,7 @@ def parts(standing: Sequence[Mapping[str, Any]], now_ms: int, language: Language
         return
     yield ""
     yield Text(_text("title", language), style="bold")
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     for name in ("gateway", "what", "until", "lamps", "why"):
         table.add_column(_text(name, language), overflow="fold", no_wrap=name in ("what", "until"))
     for row in rows:
@@ -54,13 +53,8 @@ def _rows(each: Mapping[str, Any], now_ms: int, language: Language) -> Iterator[
 
 
 def _span(from_ms: int, until_ms: int, now_ms: int, language: Language) -> str:
-    until = local(until_ms)
-    return until if from_ms <= now_ms else _text("span", language, local(from_ms), until)
-
-
-def local(moment_ms: int) -> str:
-    """Return a moment as this machine's clock shows it, without the year."""
-    return f"{dt.datetime.fromtimestamp(moment_ms / 1000).astimezone():%m-%d %H:%M}"
+    until = moment(until_ms)
+    return until if from_ms <= now_ms else _text("span", language, moment(from_ms), until)
 
 
 def _text(key: str, language: Language, *values: object) -> str:

@@ -14,15 +14,11 @@ from contract.errors import ContractError
 from contract.releases import SIGNATURE_BYTES_MAX, SUFFIX, Offer, opened, ring
 from releases import archive as archives
 from releases.archive import Manifest, ReleaseError
-from releases.deciding import Trial
+from releases.deciding import CONTACT_S_MAX, PROOF_S_MAX, Proof, Trial
 from releases.shelf import Shelf
 from releases.versions import is_older, is_version
 
 PRODUCT = "gengfu-edge"
-PROOF_S_MAX = 180.0
-"""From the start of a new release to its proof; it must have been at work for 20 s of it."""
-CONTACT_S_MAX = 120.0
-"""And so long more until it has contact, where the one before it had."""
 LOOK_S = 1.0
 KEYS_BYTES_MAX = 64 * 1024
 
@@ -39,8 +35,8 @@ class Machine(Protocol):
     def self_test(self, release: Path) -> str:
         """Return what a release finds wrong with this machine, or nothing."""
 
-    def proved(self) -> tuple[str, bool]:
-        """Return the release that has proved itself, and whether it had contact."""
+    def proved(self) -> Proof:
+        """Return what the gateway has proved last."""
 
     def forget_proof(self) -> None:
         """Let no proof stand."""
@@ -113,23 +109,33 @@ def update(shelf: Shelf, wanted: Wanted, machine: Machine, say: Callable[[str], 
         if reason := machine.self_test(shelf.path(name)):
             shelf.prune()
             raise ReleaseError(f"{name} would not work here: {reason}; {current} stays in force")
-        needs_contact = machine.had_contact() and not wanted.without_contact
+        needs_contact = not wanted.without_contact and _reaches_centre(shelf, current, machine)
         machine.forget_proof()
-        trial = shelf.begin_trial(name)
+        trial = shelf.begin_trial(name, needs_contact=needs_contact)
         if not machine.runs():
+            contact = ", and must reach the centre then" if needs_contact else ""
             say(
-                f"{name}: in force on trial; the service does not run, so it proves itself when it is started"
+                f"{name}: in force on trial; the service does not run, so it proves itself when it is "
+                f"started{contact}"
             )
             return name
         machine.restart()
         say(f"{name}: started; it has {PROOF_S_MAX:.0f} s to prove itself")
-        reason = _awaited(shelf, trial, machine, needs_contact=needs_contact)
+        reason = _awaited(shelf, trial, machine)
         if reason:
             _left(shelf, trial, machine, reason)
             raise ReleaseError(f"{name} {reason}: back to {trial.previous}")
         shelf.confirm(trial)
         shelf.prune()
     return name
+
+
+def _reaches_centre(shelf: Shelf, current: str, machine: Machine) -> bool:
+    """Say whether the release in force is in contact, was so in its last run, or has still to prove it."""
+    before = shelf.trial()
+    if before is not None and before.release == current and before.needs_contact:
+        return True
+    return machine.had_contact() if machine.runs() else machine.proved() == Proof(current, contact=True)
 
 
 def _laid_down(shelf: Shelf, archive: Path, offer: Offer) -> str:
@@ -153,20 +159,20 @@ def _laid_down(shelf: Shelf, archive: Path, offer: Offer) -> str:
         copy.unlink(missing_ok=True)
 
 
-def _awaited(shelf: Shelf, trial: Trial, machine: Machine, *, needs_contact: bool) -> str:
+def _awaited(shelf: Shelf, trial: Trial, machine: Machine) -> str:
     """Wait for the proof; return why there is none, or nothing."""
     waited_s, limit_s = 0.0, PROOF_S_MAX
     while waited_s < limit_s:
-        release, contact = machine.proved()
-        if release == trial.release:
-            if contact or not needs_contact:
-                return ""
+        proof = machine.proved()
+        if trial.is_proved_by(proof):
+            return ""
+        if proof.release == trial.release:
             limit_s = PROOF_S_MAX + CONTACT_S_MAX
         if shelf.current() != trial.release:
             return shelf.failed()[1] or "was left"
         machine.sleep(LOOK_S)
         waited_s += LOOK_S
-    if machine.proved()[0] == trial.release:
+    if machine.proved().release == trial.release:
         return f"works, but has had no contact with the centre for {limit_s:.0f} s, and the one before it had"
     return f"was not at work within {limit_s:.0f} s"
 

@@ -4,9 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from releases import service
 from releases.archive import ReleaseError, manifest, unfit
 from releases.deciding import Trial
-from releases.guarding import PROOF, guard
+from releases.guarding import PROOF, guard, judge
 from releases.shelf import Shelf
 from releases.versions import is_older, is_version
 
@@ -17,6 +18,8 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Shelf().root, help="Where the releases are.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("guard", help="Before a start: count, confirm or leave a release on trial.")
+    judged = commands.add_parser("judge", help="Confirm or leave a release whose time on trial is over.")
+    judged.add_argument("release")
     commands.add_parser("list", help="Print the releases; * is in force, - the one before.")
     put = commands.add_parser("put", help="Unpack a release and put it in force.")
     put.add_argument("archive", type=Path)
@@ -27,6 +30,10 @@ def main() -> None:
     try:
         if given.command == "guard":
             told = guard(shelf)
+            if (trial := shelf.trial()) and trial.needs_contact:  # one that works alone is started by nobody
+                service.have_judged(trial.release)
+        elif given.command == "judge":
+            told = _judged(shelf, given.release)
         elif given.command == "list":
             told = "\n".join(_mark(shelf, name) + name for name in sorted(shelf.names()))
         else:
@@ -35,6 +42,16 @@ def main() -> None:
         sys.exit(f"gengfu: {error}")
     if told:
         sys.stdout.write(f"{told}\n" if given.command == "list" else f"gengfu: {told}\n")
+
+
+def _judged(shelf: Shelf, release: str) -> str:
+    """A service that was stopped meanwhile is judged after its next start."""
+    if not service.is_at_work():
+        return ""
+    told, was_left = judge(shelf, release)
+    if was_left:
+        service.restart()
+    return told
 
 
 def _mark(shelf: Shelf, name: str) -> str:

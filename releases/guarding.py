@@ -1,4 +1,4 @@
-"""What happens to a release on trial before each start, and how a gateway's proof is read."""
+"""What happens to a release on trial before each start and when its time is over; how its proof is read."""
 
 import json
 import os
@@ -6,29 +6,35 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
-from releases.deciding import STARTS_MAX, Verdict, decide
+from releases.deciding import (
+    CONTACT_S_MAX,
+    PROOF_S_MAX,
+    STARTS_MAX,
+    Proof,
+    Trial,
+    Verdict,
+    decide,
+    decide_in_time,
+)
 from releases.shelf import Shelf
 
 PROOF = Path("/var/lib/gengfu/edge/proof.json")
 _PROOF_BYTES_MAX = 4096
 
 
-def proved(proof: Path = PROOF) -> tuple[str, bool]:
-    """Return which release has proved itself last, and whether it had contact; "" where none has.
-
-    The file is the gateway's own: it is read as a stranger's.
-    """
+def proved(proof: Path = PROOF) -> Proof:
+    """Return what a gateway has proved last. The file is its own: it is read as a stranger's."""
     try:
         descriptor = os.open(proof, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return "", False
+                return Proof()
             data = json.loads(file.read(_PROOF_BYTES_MAX))
     except (OSError, ValueError, RecursionError):
-        return "", False
+        return Proof()
     if not isinstance(data, dict):
-        return "", False
-    return str(data.get("release", "")), data.get("contact") is True
+        return Proof()
+    return Proof(str(data.get("release", "")), data.get("contact") is True)
 
 
 def guard(shelf: Shelf, proof: Path = PROOF) -> str:
@@ -37,7 +43,8 @@ def guard(shelf: Shelf, proof: Path = PROOF) -> str:
     names = shelf.names()
     if not current and names:
         return _rescued(shelf, names)
-    verdict = decide(trial, current=current, proved=proved(proof)[0], complete=names)
+    given = proved(proof)
+    verdict = decide(trial, current=current, proof=given, complete=names)
     if trial is None or verdict is Verdict.NOTHING:
         return ""
     match verdict:
@@ -48,12 +55,37 @@ def guard(shelf: Shelf, proof: Path = PROOF) -> str:
             shelf.confirm(trial)
             return f"{trial.release} has proved itself"
         case Verdict.ROLL_BACK:
-            reason = f"started {trial.starts} times and never at work for long"
-            shelf.roll_back(trial, reason)
-            return f"{trial.release} was {reason}: back to {trial.previous}"
+            has_worked = given.release == trial.release
+            lacked = "had no contact with the centre" if has_worked else "never at work for long"
+            return _left(shelf, trial, f"started {trial.starts} times and {lacked}")
         case _:
             shelf.note_trial(replace(trial, starts=trial.starts + 1))
             return f"{trial.release} is on trial: start {trial.starts + 1} of {STARTS_MAX}"
+
+
+def judge(shelf: Shelf, release: str, proof: Path = PROOF) -> tuple[str, bool]:
+    """Decide on a release that runs on trial and has had its time; return what was done, and if it was left.
+
+    ReleaseError where an update is under way: whoever does it waits for the proof.
+    """
+    with shelf.alone():
+        trial, given = shelf.trial(), proved(proof)
+        if trial is None or trial.release != release:
+            return "", False
+        verdict = decide_in_time(trial, current=shelf.current(), proof=given, complete=shelf.names())
+        if verdict is Verdict.CONFIRM:
+            shelf.confirm(trial)
+            return f"{release} has proved itself", False
+        if verdict is not Verdict.ROLL_BACK:
+            return "", False
+        lacked = "had no contact with the centre" if given.release == release else "was not at work"
+        return _left(shelf, trial, f"{lacked} within {PROOF_S_MAX + CONTACT_S_MAX:.0f} s"), True
+
+
+def _left(shelf: Shelf, trial: Trial, reason: str) -> str:
+    """Take up the one before; return what is to be said of it."""
+    shelf.roll_back(trial, reason)
+    return f"{trial.release} was left, {reason}: back to {trial.previous}"
 
 
 def _rescued(shelf: Shelf, names: frozenset[str]) -> str:

@@ -97,16 +97,18 @@ class Shelf:
         if not isinstance(data, dict):
             return None
         try:
-            return Trial(str(data["release"]), str(data["previous"]), int(data["starts"]))
+            names = str(data["release"]), str(data["previous"])
+            # Another release may have noted it, which says nothing of contact.
+            return Trial(*names, int(data["starts"]), data.get("needs_contact") is True)
         except (KeyError, TypeError, ValueError):
             return None
 
-    def begin_trial(self, name: str) -> Trial:
+    def begin_trial(self, name: str, *, needs_contact: bool = False) -> Trial:
         """Put a release in force on trial; the one to go back to is the last that has proved itself."""
         before = self.trial()
         current = self.current()
         previous = before.previous if before is not None and before.release == current else current
-        trial = Trial(name, previous)
+        trial = Trial(name, previous, needs_contact=needs_contact)
         self.note_trial(trial)
         self.switch(name)
         return trial

@@ -9,7 +9,7 @@ from functools import partial
 
 from sqlalchemy import Connection, select
 
-from collector import dead_letters, journal, noting
+from collector import dead_letters, journal, noting, storable
 from collector.alarms.book import TOLD_AT_ONCE_MAX, AlarmBook, Ended, waiting
 from collector.alarms.happening import Alarm
 from collector.commands import states as command_states
@@ -132,7 +132,7 @@ class AlarmProjection:
     def _take(self, connection: Connection, entry: Entry, batch: Batch) -> list[Alarm | Ended]:
         """Take what a batch brings, but for what it tells of alarms; that is returned."""
         told: list[Alarm | Ended] = []
-        for event in batch.events:
+        for event in map(storable.struct, batch.events):
             match event:
                 case AlarmRaised():
                     told.append(_alarm(entry, event))
@@ -149,7 +149,7 @@ class AlarmProjection:
                 case _:
                     noting.event(connection, entry, event)
         if batch.tombstone:
-            noting.tombstone(connection, entry, batch.tombstone)
+            noting.tombstone(connection, entry, storable.struct(batch.tombstone))
         return told
 
     def _settle_at_end(self, connection: Connection) -> bool:

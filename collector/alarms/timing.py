@@ -1,12 +1,9 @@
 """What time alone changes: shelving and silences end, chattering and floods are over. All of it is in SQL."""
 
-import asyncio
-import logging
 from collections.abc import Callable
 from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from collector.alarms import annunciating, silences
 from collector.alarms.conditions import Conditions
@@ -20,10 +17,9 @@ from collector.alarms.tables import conditions
 from collector.alarms.tables import silences as silence_table
 from collector.alarms.transitions import Happening
 from collector.database import Database
+from collector.patience import Patience, repeated
 from collector.people import audit
 from collector.people.roles import CENTRE
-
-_log = logging.getLogger(__name__)
 
 ROUND_S = 1.0
 ROWS_AT_ONCE_MAX = 200
@@ -44,12 +40,7 @@ class Timers:
 
     async def run(self) -> None:
         """Go round until cancelled."""
-        while True:
-            try:
-                await self.round()
-            except SQLAlchemyError:
-                _log.exception("the timers of alarms failed and are tried again")
-            await asyncio.sleep(ROUND_S)
+        await repeated(self.round, ROUND_S, Patience("timers of alarms"))
 
     async def round(self) -> None:
         """Do all that is due."""

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy import insert as plain_insert
 
+from collector import storable
 from collector.alarms.happening import Alarm
 from collector.cases import classes, no_collection, record
 from collector.cases.classes import Held as HeldClass
@@ -42,7 +43,7 @@ _EVENTS = select(func.count()).where(case_events.c.case_id == bindparam("case_id
 def problem_key(alarm: Alarm) -> str:
     """Return what makes two alarms the same problem."""
     place = f"part/{alarm.part}" if alarm.part else f"device/{alarm.gateway}/{alarm.device}"
-    return f"{place}/{alarm.problem}"
+    return storable.text(f"{place}/{alarm.problem}")
 
 
 def record_holder(connection: Connection, key: str, case_id: str) -> None:
@@ -138,8 +139,7 @@ class HeldCases:
     def siblings(self, incident_id: str) -> list[Held]:
         """Return the cases of an incident; where it has none, those that its members had before it."""
         if incident_id not in self._siblings:
-            self._write_belonging()
-            found = cases_of(self._connection, incident_id)
+            found = cases_of(self.written(), incident_id)
             self._siblings[incident_id] = [self._cases.hold(row) for row in found]
         return self._siblings[incident_id]
 

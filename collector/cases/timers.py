@@ -4,13 +4,11 @@ Each is found by reading, and done in a transaction that looks again. What is du
 restart forgets nothing.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from collector.alarms.book import of_row
 from collector.cases import classes, no_collection, record
@@ -20,6 +18,7 @@ from collector.cases.life import OPEN, SENSOR, Step
 from collector.cases.outgoing import Kind, post
 from collector.cases.tables import case_problems
 from collector.database import Database
+from collector.patience import Patience, repeated
 from collector.people.roles import CENTRE
 from collector.tables import alarms, cases
 
@@ -49,22 +48,14 @@ class CaseTimers:
     def __init__(
         self, state: Database, desk: CaseDesk, book: CaseBook, *, interval_s: float, now_ms: Callable[[], int]
     ) -> None:
-        """``run`` works; ``failing`` says what is in its way."""
-        self.failing = ""
+        """``run`` works."""
         self._state, self._desk, self._book = state, desk, book
         self._interval_s, self._now_ms = interval_s, now_ms
         self._looked_row = 0
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            try:
-                while await self.look():
-                    pass
-                self.failing = ""
-            except SQLAlchemyError as error:
-                self.failing = str(getattr(error, "orig", error))
-            await asyncio.sleep(self._interval_s)
+        await repeated(self.look, self._interval_s, Patience("timers of cases"))
 
     async def look(self) -> bool:
         """Do what is due now, up to so much at once; say whether there was any."""

@@ -64,9 +64,14 @@ class Answering:
         facts: Mapping[str, object],
         *,
         now_ms: Callable[[], int],
+        learnt: Callable[[str], None] | None = None,
     ) -> None:
-        """``facts`` are told to whoever asks: nothing in them is secret."""
+        """``facts`` are told to whoever asks: nothing in them is secret.
+
+        ``learnt`` is called with a gateway of which a revoked certificate was shown that no list has yet.
+        """
         self._desk, self._state, self._now_ms = desk, state, now_ms
+        self._learnt = learnt
         self._facts = json.dumps(dict(facts)).encode()
 
     async def answer(self, asked: Asked) -> Told:
@@ -89,9 +94,12 @@ class Answering:
         if asked.headers.get("content-type", "").partition(";")[0].strip().lower() != PKCS10:
             return plain(415, f"send the request as {PKCS10}: base64 of its DER")
         try:
-            return _told(await self._decided(path, asked))
+            answer = await self._decided(path, asked)
         except SQLAlchemyError:
             return plain(503, "the centre's database is away; try again", ("retry-after", str(RETRY_AFTER_S)))
+        if isinstance(answer, Refused) and answer.learnt and self._learnt:
+            self._learnt(answer.learnt)
+        return _told(answer)
 
     async def _decided(self, path: str, asked: Asked) -> Answer:
         if path.endswith("simplereenroll"):

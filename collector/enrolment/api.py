@@ -87,13 +87,13 @@ def router(sources: Sources) -> APIRouter:
     async def post_revocation(
         gateway: GatewayName, asked: RevokeRequest, actor: Annotated[Actor, Depends(REVOKERS)]
     ) -> RevokedView:
-        """Revoke all certificates of a gateway and its code; its session at the broker is cut."""
-        if sources.cutting is None:
+        """Revoke what was issued to a gateway until now, and its code; its session at the broker is cut."""
+        desk, now_ms = sources.desk, sources.now_ms()
+        if sources.cutting is None or desk is None:
             raise HTTPException(409, OFF)
-        now_ms = sources.now_ms()
 
         def work(connection: Connection) -> int:
-            return len(certificates.revoke(connection, actor, now_ms, gateway, asked.reason).serials)
+            return len(desk.revoke(connection, actor, now_ms, gateway, asked.reason).serials)
 
         ended = await sources.state.write(work)
         cut = await sources.cutting.cut(gateway)

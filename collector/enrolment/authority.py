@@ -1,8 +1,10 @@
 """The authority that issues: its own root, or the issuing certificate of an outside one. Pure, time given."""
 
+import hmac
 import ipaddress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Protocol
 
 from cryptography import x509
@@ -12,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.types import (
     CertificatePublicKeyTypes,
 )
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from collector.enrolment import names
@@ -34,6 +37,10 @@ class Signer(Protocol):
     def revocations(self, builder: x509.CertificateRevocationListBuilder) -> x509.CertificateRevocationList:
         """Sign a list of revoked certificates."""
 
+    @property
+    def serial_secret(self) -> bytes:
+        """32 bytes by which serial numbers are made: the same for as long as the key is, told to nobody."""
+
 
 @dataclass(frozen=True)
 class KeySigner:
@@ -48,6 +55,12 @@ class KeySigner:
     def revocations(self, builder: x509.CertificateRevocationListBuilder) -> x509.CertificateRevocationList:
         """See Signer."""
         return builder.sign(self.key, SHA256())
+
+    @cached_property
+    def serial_secret(self) -> bytes:
+        """See Signer."""
+        secret = self.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        return HKDF(SHA256(), 32, salt=None, info=b"gengfu serial numbers").derive(secret)
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,23 @@ class Authority:
         return self.chain[0]
 
     @property
+    def first_to_end(self) -> x509.Certificate:
+        """What of the chain ends first: nothing that is issued holds for longer."""
+        return min(self.chain, key=lambda each: each.not_valid_after_utc)
+
+    def untimely(self, now_ms: int) -> str:
+        """Return what of the chain does not hold now, and why, or nothing."""
+        for each in self.chain:
+            if each.not_valid_after_utc < _moment(now_ms):
+                reason = f"is over since {each.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+            elif each.not_valid_before_utc > _moment(now_ms):
+                reason = f"begins on {each.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+            else:
+                continue
+            return f"the certificate of the authority {each.subject.rfc4514_string()[:200]} {reason}"
+        return ""
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of the root, in hexadecimal: what a gateway is told to trust."""
         return fingerprint(self.chain[-1])
@@ -79,6 +109,15 @@ class Authority:
     def pem(self) -> bytes:
         """The chain, as a file of trusted certificates."""
         return b"".join(each.public_bytes(Encoding.PEM) for each in self.chain)
+
+    def serial(self, gateway: str, number: int) -> int:
+        """Return the serial number of a gateway's certificate, ``number`` from 0.
+
+        As good as random to who has not the key, and who has it can say again which were given to a name:
+        that is how what no table knows any more gets on a list.
+        """
+        told = hmac.digest(self.signer.serial_secret, f"{gateway} {number}".encode(), "sha256")
+        return int.from_bytes(told, "big") >> (256 - SERIAL_BITS) | 1 << (SERIAL_BITS - 1)
 
     def gateway(
         self,
@@ -144,7 +183,7 @@ class Authority:
         valid_days: float,
         purpose: x509.ObjectIdentifier,
     ) -> x509.Certificate:
-        ends = min(_moment(now_ms) + timedelta(days=valid_days), self.issuer.not_valid_after_utc)
+        ends = min(_moment(now_ms) + timedelta(days=valid_days), self.first_to_end.not_valid_after_utc)
         builder = (
             x509.CertificateBuilder()
             .subject_name(_subject(name))

@@ -1,8 +1,9 @@
 """What was issued to gateways and what is revoked, in the tables."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator
 from enum import StrEnum
+from itertools import count, islice
 from typing import Any
 
 from cryptography import x509
@@ -11,9 +12,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import Connection, Row, delete, func, select
 
 from collector.database import insert
-from collector.enrolment import codes
-from collector.enrolment.authority import REVOKED_MAX, SHORT_SERIAL_BITS, Revoked
-from collector.enrolment.tables import gateway_certificates, revocations
+from collector.enrolment.authority import Authority
+from collector.enrolment.tables import (
+    gateway_certificates,
+    gateway_serials,
+    name_revocations,
+    revocations,
+)
 from collector.people import audit
 from collector.people.roles import Actor
 
@@ -26,14 +31,7 @@ class Origin(StrEnum):
     CODE = "code"
     RENEWAL = "renewal"
     EXPIRED = "expired"  # a renewal after its end, as the settings allow
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What a revocation has ended."""
-
-    serials: tuple[str, ...]
-    """In hexadecimal; those that would still have been taken."""
+    UNKNOWN = "unknown"  # issued here, as it says itself; the tables were put back since
 
 
 def serial_text(serial: int) -> str:
@@ -54,11 +52,12 @@ def keep(
     certificate: x509.Certificate,
     origin: Origin,
 ) -> None:
-    """Keep what was issued, with a note of it."""
+    """Keep what was issued, with a note of it; what has the number of another is noted only."""
     serial = serial_text(certificate.serial_number)
     not_after_ms = milliseconds(certificate.not_valid_after_utc.timestamp())
     connection.execute(
-        insert(connection, gateway_certificates).values(
+        insert(connection, gateway_certificates)
+        .values(
             serial=serial,
             gateway=gateway,
             key_digest=key_digest(certificate.public_key()),
@@ -68,9 +67,63 @@ def keep(
             not_before_ms=milliseconds(certificate.not_valid_before_utc.timestamp()),
             not_after_ms=not_after_ms,
         )
+        .on_conflict_do_nothing()
     )
     detail = {"serial": serial, "origin": str(origin), "not_after_ms": not_after_ms}
     audit.note(connection, actor, at_ms, "gateway.certificate", f"gateway/{gateway}", detail)
+
+
+def numbers_used(connection: Connection, gateway: str) -> int:
+    """Return how many serial numbers a name has had, or was passed over."""
+    query = select(gateway_serials.c.used).where(gateway_serials.c.gateway == gateway)
+    return connection.execute(query).scalar_one_or_none() or 0
+
+
+def use_numbers(connection: Connection, gateway: str, used: int) -> None:
+    """Note that the numbers before ``used`` are not given any more."""
+    statement = insert(connection, gateway_serials).values(gateway=gateway, used=used)
+    changed = statement.on_conflict_do_update(index_elements=["gateway"], set_={"used": used})
+    connection.execute(changed)
+
+
+def new_serial(connection: Connection, authority: Authority, gateway: str) -> int:
+    """Return the next serial number of a name that no certificate and no list is known to have."""
+    [number, serial] = next(free_numbers(connection, authority, gateway))
+    use_numbers(connection, gateway, number + 1)
+    return serial
+
+
+def free_numbers(connection: Connection, authority: Authority, gateway: str) -> Iterator[tuple[int, int]]:
+    """Yield places and serial numbers that a name may be given next, without end.
+
+    Those that a list from before the tables were put back has are passed over.
+    """
+    for number in count(numbers_used(connection, gateway)):
+        if not _is_taken(connection, serial := authority.serial(gateway, number)):
+            yield number, serial
+
+
+def pass_over(
+    connection: Connection, authority: Authority, gateway: str, certificate: x509.Certificate, ahead: int
+) -> None:
+    """Go on numbering after a certificate that is met, if it has one of the next ``ahead`` numbers."""
+    for number, serial in islice(free_numbers(connection, authority, gateway), ahead):
+        if serial == certificate.serial_number:
+            use_numbers(connection, gateway, number + 1)
+            return
+
+
+def _is_taken(connection: Connection, serial: int) -> bool:
+    text = serial_text(serial)
+    for table in (gateway_certificates, revocations):
+        if connection.execute(select(table.c.serial).where(table.c.serial == text)).first():
+            return True
+    return False
+
+
+def is_known(connection: Connection, certificate: x509.Certificate) -> bool:
+    """Say whether the tables have this certificate, and not another of its number."""
+    return by_serial(connection, serial_text(certificate.serial_number)) == certificate
 
 
 def by_serial(connection: Connection, serial: str) -> x509.Certificate | None:
@@ -86,74 +139,6 @@ def issued_since(connection: Connection, gateway: str, since_ms: int) -> int:
         gateway_certificates.c.gateway == gateway, gateway_certificates.c.issued_ms >= since_ms
     )
     return connection.execute(query).scalar_one()
-
-
-def is_revoked(connection: Connection, serial: str) -> bool:
-    """Say whether a certificate is revoked."""
-    return (
-        connection.execute(select(revocations.c.serial).where(revocations.c.serial == serial)).first()
-        is not None
-    )
-
-
-def revoke(connection: Connection, actor: Actor, at_ms: int, gateway: str, reason: str) -> Ended:
-    """Revoke all of a gateway that is not revoked yet, whether over or not; its code ends, too."""
-    codes.end(connection, gateway)
-    known = select(revocations.c.serial)
-    query = select(gateway_certificates.c.serial, gateway_certificates.c.not_after_ms).where(
-        gateway_certificates.c.gateway == gateway, gateway_certificates.c.serial.not_in(known)
-    )
-    found = connection.execute(query).all()
-    for serial, not_after_ms in found:
-        connection.execute(
-            insert(connection, revocations).values(
-                serial=serial,
-                gateway=gateway,
-                revoked_ms=at_ms,
-                revoked_by=actor.name,
-                reason=reason,
-                not_after_ms=not_after_ms,
-            )
-        )
-    serials = tuple(serial for serial, _ in found)
-    detail = {"reason": reason, "certificates": len(serials)}
-    audit.note(connection, actor, at_ms, "gateway.revoke", f"gateway/{gateway}", detail)
-    return Ended(serials)
-
-
-def without(connection: Connection, since_ms: int, limit: int) -> set[str]:
-    """Return gateways that lost all that they had since then, and were issued nothing anew."""
-    known = select(revocations.c.serial)
-    held = select(gateway_certificates.c.gateway).where(gateway_certificates.c.serial.not_in(known))
-    query = select(revocations.c.gateway).distinct()
-    query = query.where(revocations.c.revoked_ms >= since_ms, revocations.c.gateway != "")
-    query = query.where(revocations.c.gateway.not_in(held)).limit(limit)
-    return set(connection.execute(query).scalars())
-
-
-def take_over(connection: Connection, listed: list[Revoked], not_after_ms: int) -> int:
-    """Take over what a former list revokes and the tables do not know: a restored centre forgets none."""
-    added = 0
-    for each in listed[:REVOKED_MAX]:
-        if each.serial.bit_length() <= SHORT_SERIAL_BITS + 1:
-            continue
-        statement = insert(connection, revocations).values(
-            serial=serial_text(each.serial),
-            gateway="",
-            revoked_ms=each.revoked_ms,
-            revoked_by="centre",
-            reason="on the former list",
-            not_after_ms=not_after_ms,
-        )
-        added += connection.execute(statement.on_conflict_do_nothing()).rowcount
-    return added
-
-
-def listed(connection: Connection) -> list[Revoked]:
-    """Return everything that a list of revoked certificates holds, the newest first."""
-    query = select(revocations.c.serial, revocations.c.revoked_ms)
-    query = query.order_by(revocations.c.revoked_ms.desc(), revocations.c.serial).limit(REVOKED_MAX)
-    return [Revoked(int(serial, 16), revoked_ms) for serial, revoked_ms in connection.execute(query)]
 
 
 def of_gateways(connection: Connection, gateway: str, before_row: int, limit: int) -> list[Row[Any]]:
@@ -180,7 +165,7 @@ def of_gateways(connection: Connection, gateway: str, before_row: int, limit: in
 
 def forget(connection: Connection, before_ms: int) -> None:
     """Forget what was over before then, revoked or not."""
-    for table in (gateway_certificates, revocations):
+    for table in (gateway_certificates, revocations, name_revocations):
         connection.execute(delete(table).where(table.c.not_after_ms < before_ms))
 
 

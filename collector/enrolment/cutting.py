@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector.database import Database
-from collector.enrolment import authority_files, certificates, names
+from collector.enrolment import authority_files, certificates, names, revoking
 from collector.enrolment.authority import SHORT_SERIAL_BITS, Authority, Revoked
 from collector.enrolment.certificates import DAY_MS
 from collector.enrolment.settings import Enrolment
@@ -98,6 +98,7 @@ class Cutting:
         while True:
             try:
                 if self._world.monotonic_s() >= renew_s:
+                    self._look_at_chain()
                     await self._renewed()
                     await self._recall(first=not renew_s)
                     renew_s = self._world.monotonic_s() + self._settings.crl_renew_h * 3600
@@ -107,11 +108,27 @@ class Cutting:
                 await self.cut(gateway)
             await asyncio.sleep(RETRY_S)
 
+    def _look_at_chain(self) -> None:
+        """Tell where the authority, or one above it, ends before what is issued now would."""
+        now_ms = self._world.now_ms()
+        if reason := self._authority.untimely(now_ms):
+            _log.error("%s: no gateway is certified, and the broker takes none", reason)
+            return
+        first = self._authority.first_to_end
+        left_days = (first.not_valid_after_utc.timestamp() * 1000 - now_ms) / DAY_MS
+        if left_days < self._settings.certificate_valid_days:
+            _log.warning(
+                "the certificate of the authority %s ends in %.0f days, and so does all it issues: have it "
+                "certified anew, and name it in ca_cert_file",
+                first.subject.rfc4514_string()[:200],
+                left_days,
+            )
+
     async def _recall(self, *, first: bool) -> None:
         """After a start, cut whom this centre, when it ended, may not have cut any more."""
         if first:
             since_ms = self._world.now_ms() - RECALLED_MS
-            self._owed |= await self._state.read(lambda db: certificates.without(db, since_ms, OWED_MAX))
+            self._owed |= await self._state.read(lambda db: revoking.without(db, since_ms, OWED_MAX))
 
     async def cut(self, gateway: str) -> Cut:
         """Tell the broker what the tables revoke, and end the gateway's session there."""
@@ -120,6 +137,7 @@ class Cutting:
             return Cut(listed=False, problem="crl_file is not set in [enrolment]: no broker is told")
         refused_s: float | None = None
         listed = False
+        self._owed.discard(gateway)  # before: what is owed meanwhile is for the next look
         try:
             async with asyncio.timeout(self._settings.cut_off_timeout_s), self._lock:
                 probe = self._short_lived(names.probe_name(self._district))
@@ -132,7 +150,6 @@ class Cutting:
                 refused_s = self._world.monotonic_s() - began_s
                 ours = self._short_lived(gateway)
                 await self._broker.take_over(ours.context(self._broker.tls()), gateway)
-            self._owed.discard(gateway)
             return Cut(True, refused_s, self._world.monotonic_s() - began_s)
         except TimeoutError:
             problem = (
@@ -140,10 +157,15 @@ class Cutting:
             )
         except (CutError, OSError, SQLAlchemyError) as error:
             problem = str(error) or type(error).__name__
-        if len(self._owed) < OWED_MAX and self._broker:
-            self._owed.add(gateway)  # it is tried again
+        if self._broker:
+            self.owe(gateway)  # it is tried again
         _log.error("the session of %s may live on: %s", gateway, problem)
         return Cut(listed, refused_s, problem=problem[:200])
+
+    def owe(self, gateway: str) -> None:
+        """Have the list written and a gateway cut at the next look, within a minute."""
+        if len(self._owed) < OWED_MAX:
+            self._owed.add(gateway)
 
     async def _renewed(self) -> None:
         """Take over what the former list has, forget what is long over, write the list, tell the broker."""
@@ -153,7 +175,7 @@ class Cutting:
         longest_ms = round(self._settings.expired_renewal_days_max * DAY_MS)
         kept_ms = max(round(self._settings.certificates_retention_days * DAY_MS), longest_ms)
         until_ms = now_ms + round(self._settings.certificate_valid_days * DAY_MS)
-        await self._state.write(lambda db: certificates.take_over(db, former, until_ms))
+        await self._state.write(lambda db: revoking.take_over(db, self._authority, former, until_ms))
         await self._state.write(lambda db: certificates.forget(db, now_ms - kept_ms))
         async with self._lock:
             await self._write([])
@@ -162,7 +184,7 @@ class Cutting:
 
     async def _write(self, more: list[Revoked]) -> None:
         now_ms = self._world.now_ms()
-        revoked = await self._state.read(certificates.listed)
+        revoked = await self._state.read(lambda db: revoking.listed(db, self._authority, now_ms))
         told = self._authority.revocations(
             [*more, *revoked], number=now_ms, now_ms=now_ms, valid_days=self._settings.crl_valid_days
         )

@@ -3,21 +3,24 @@
 Each decision is one transaction with what it issues; a refusal is a value, so that it is counted as well.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from sqlalchemy import Connection
 
-from collector.enrolment import certificates, codes, names, requests
+from collector.enrolment import certificates, codes, names, requests, revoking
 from collector.enrolment.authority import Authority
 from collector.enrolment.certificates import DAY_MS, Origin
 from collector.enrolment.codes import Judged
+from collector.enrolment.revoking import Ended, Order
 from collector.enrolment.settings import Enrolment
-from collector.people.roles import Actor, Role
+from collector.people.roles import CENTRE, Actor, Role
 from contract.errors import ContractError
 from contract.names import checked_name
+
+_log = logging.getLogger(__name__)
 
 TOLERATED_MS = 5 * 60_000
 """A certificate that begins so much later is one of a clock that was ahead."""
@@ -30,6 +33,8 @@ class Refused:
     status: int
     words: str
     retry_after_s: int | None = None
+    learnt: str = ""
+    """The gateway of which a certificate was shown that is revoked, and that no list had."""
 
 
 Answer = x509.Certificate | Refused
@@ -38,16 +43,16 @@ NO_CODE = Refused(
     401, "the code is wrong, used, over or not for this gateway; have another made at the centre"
 )
 
+REVOKED = Refused(403, "the certificate is revoked; have a code made at the centre")
+UNKNOWN = Refused(403, "the centre does not know the certificate; have a code made there")
+
 
 class EnrolmentDesk:
     """Decides, issues, writes down."""
 
-    def __init__(
-        self, settings: Enrolment, district: str, authority: Authority, *, new_serial: Callable[[], int]
-    ) -> None:
-        """``new_serial`` gives random positive numbers of up to 159 bits."""
+    def __init__(self, settings: Enrolment, district: str, authority: Authority) -> None:
+        """Decide by these settings, and issue by this authority."""
         self.settings, self.district, self.authority = settings, district, authority
-        self._new_serial = new_serial
 
     def enrol(self, connection: Connection, at_ms: int, gateway: str, code: str, body: bytes) -> Answer:
         """Answer a simpleenroll by a code.
@@ -64,13 +69,12 @@ class EnrolmentDesk:
             if row is not None and worth is Judged.UNKNOWN:
                 codes.refuse(connection, row)
             return NO_CODE
-        try:
-            key = requests.check(requests.decoded(body), self.district, gateway)
-        except requests.RequestError as error:
-            return Refused(400, str(error))
+        key = self._to_certify(at_ms, gateway, body)
+        if isinstance(key, Refused):
+            return key
         digest = certificates.key_digest(key)
         if worth is Judged.USED:
-            if row.used_key != digest or certificates.is_revoked(connection, row.used_serial):
+            if row.used_key != digest or revoking.is_revoked(connection, row.used_serial):
                 return NO_CODE
             return certificates.by_serial(connection, row.used_serial) or NO_CODE
         certificate = self._issued(connection, at_ms, gateway, key, Origin.CODE)
@@ -84,20 +88,71 @@ class EnrolmentDesk:
             gateway = names.gateway_of(held, self.district)
         except (names.NotAGatewayError, ValueError) as error:
             return Refused(403, str(error)[:200])
-        if certificates.is_revoked(connection, certificates.serial_text(held.serial_number)):
-            return Refused(403, "the certificate is revoked; have a code made at the centre")
-        if refusal := self._untimely(held, at_ms):
+        if refusal := (
+            self._revoked(connection, at_ms, gateway, held)
+            or self._untimely(held, at_ms)
+            or self._too_many(connection, at_ms, gateway)
+        ):
             return refusal
+        key = self._to_certify(at_ms, gateway, body)
+        if isinstance(key, Refused):
+            return key
+        if not certificates.is_known(connection, held):
+            if not self.settings.renew_unknown:
+                _log.warning("%s brings a certificate that is not known here: not renewed", gateway)
+                return UNKNOWN
+            self._met(connection, at_ms, gateway, held)
+        is_over = certificates.milliseconds(held.not_valid_after_utc.timestamp()) < at_ms
+        origin = Origin.EXPIRED if is_over else Origin.RENEWAL
+        return self._issued(connection, at_ms, gateway, key, origin)
+
+    def revoke(self, connection: Connection, actor: Actor, at_ms: int, gateway: str, reason: str) -> Ended:
+        """Revoke whatever was issued to a name until now, also what these tables do not know."""
+        settings = self.settings
+        not_after_ms = at_ms + round(settings.certificate_valid_days * DAY_MS)
+        order = Order(gateway, reason, settings.serials_revoked_ahead, not_after_ms)
+        return revoking.revoke(connection, self.authority, actor, at_ms, order)
+
+    def _revoked(
+        self, connection: Connection, at_ms: int, gateway: str, held: x509.Certificate
+    ) -> Refused | None:
+        """Return the refusal of what is revoked: by its number, or by its name where it is not known."""
+        if revoking.is_revoked(connection, certificates.serial_text(held.serial_number)):
+            return REVOKED
+        if certificates.is_known(connection, held):
+            return None
+        if not revoking.is_revoked_by_name(connection, gateway, held):
+            return None
+        revoking.learn(connection, at_ms, gateway, held)
+        _log.warning("%s shows a certificate from before it was revoked: it is on the list now", gateway)
+        return replace(REVOKED, learnt=gateway)
+
+    def _met(self, connection: Connection, at_ms: int, gateway: str, held: x509.Certificate) -> None:
+        """Take what our authority has issued and the tables do not know: they were put back since."""
+        _log.warning(
+            "%s brings a certificate that is not known here, as after a backup was put back: it is renewed",
+            gateway,
+        )
+        certificates.pass_over(connection, self.authority, gateway, held, self.settings.serials_revoked_ahead)
+        certificates.keep(connection, CENTRE, at_ms, gateway, held, Origin.UNKNOWN)
+
+    def _too_many(self, connection: Connection, at_ms: int, gateway: str) -> Refused | None:
+        """Return the refusal of who renews without end."""
         since_ms = at_ms - DAY_MS
-        if certificates.issued_since(connection, gateway, since_ms) >= self.settings.renewals_per_day_max:
-            return Refused(429, f"{gateway} was issued too many certificates today", retry_after_s=3600)
+        if certificates.issued_since(connection, gateway, since_ms) < self.settings.renewals_per_day_max:
+            return None
+        return Refused(429, f"{gateway} was issued too many certificates today", retry_after_s=3600)
+
+    def _to_certify(self, at_ms: int, gateway: str, body: bytes) -> EllipticCurvePublicKey | Refused:
+        """Return the key of a request; refused is a bad one, and any while the authority is over."""
         try:
             key = requests.check(requests.decoded(body), self.district, gateway)
         except requests.RequestError as error:
             return Refused(400, str(error))
-        is_over = certificates.milliseconds(held.not_valid_after_utc.timestamp()) < at_ms
-        origin = Origin.EXPIRED if is_over else Origin.RENEWAL
-        return self._issued(connection, at_ms, gateway, key, origin)
+        if reason := self.authority.untimely(at_ms):
+            _log.error("%s: nothing is issued; have it certified anew, and name it in ca_cert_file", reason)
+            return Refused(503, f"{reason}: nothing is issued until it is certified anew", 3600)
+        return key
 
     def _untimely(self, held: x509.Certificate, at_ms: int) -> Refused | None:
         """Return why a certificate is too early or too long over, if it is."""
@@ -126,7 +181,7 @@ class EnrolmentDesk:
             self.district,
             gateway,
             key,
-            serial=self._new_serial(),
+            serial=certificates.new_serial(connection, self.authority, gateway),
             now_ms=at_ms,
             valid_days=self.settings.certificate_valid_days,
         )

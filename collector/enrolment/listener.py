@@ -25,6 +25,10 @@ NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
 HEADER_BYTES_MAX = 16 * 1024
 READ_BYTES = 16 * 1024
 BACKLOG = 128
+HANDSHAKE_GRACE_S = 3.0
+"""So long a handshake is left alone where all is taken: three turns of a second each."""
+ACCEPT_PAUSE_S = 0.5
+SHUTDOWN_TIMEOUT_S = 1.0
 
 Answer = Callable[[Asked], Awaitable[Told]]
 
@@ -43,53 +47,91 @@ def context(files: TlsFiles, trusted_pem: bytes) -> ssl.SSLContext:
 
 
 class Listener:
-    """Serves one port; connections beyond the limit are closed unheard."""
+    """Serves one port; connections beyond the limit are closed unheard, before any handshake.
 
-    def __init__(self, answer: Answer, *, connections_max: int, timeout_s: float) -> None:
-        """``timeout_s`` is for a whole connection: handshake, request and answer each."""
+    Where all are taken, the oldest that has not finished its handshake for a while gives way to who comes:
+    nobody keeps others out by saying nothing.
+    """
+
+    def __init__(
+        self, answer: Answer, *, connections_max: int, timeout_s: float, monotonic_s: Callable[[], float]
+    ) -> None:
+        """``timeout_s`` is for a whole connection: handshake, request and answer together."""
         self._answer, self._timeout_s = answer, timeout_s
-        self._connections_max = connections_max
+        self._connections_max, self._monotonic_s = connections_max, monotonic_s
         self._connections: set[asyncio.Task[None]] = set()
+        self._silent: dict[asyncio.Task[None], float] = {}
+        """Whose handshake is not done, the oldest first, and since when."""
 
     @contextlib.asynccontextmanager
     async def serving(self, port: socket.socket, tls: ssl.SSLContext) -> AsyncIterator[None]:
         """Serve while the context is open; ``port`` is bound."""
-        server = await asyncio.start_server(
-            self._came,
-            sock=port,
-            ssl=tls,
-            limit=READ_BYTES,
-            backlog=BACKLOG,
-            ssl_handshake_timeout=self._timeout_s,
-            ssl_shutdown_timeout=1.0,
-        )
+        port.setblocking(False)
+        port.listen(BACKLOG)
+        accepting = asyncio.create_task(self._accept(port, tls))
         try:
             yield
         finally:
-            server.close()
-            for task in self._connections:
+            for task in (accepting, *self._connections):
                 task.cancel()
-            await asyncio.gather(*self._connections, return_exceptions=True)
+            await asyncio.gather(accepting, *self._connections, return_exceptions=True)
 
-    def _came(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve a connection in a task of ours, which ends with the port."""
-        if len(self._connections) >= self._connections_max:
-            writer.transport.abort()
-            return
-        task = asyncio.create_task(self._served(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+    async def _accept(self, port: socket.socket, tls: ssl.SSLContext) -> None:
+        """Take who comes, each in a task of ours, until cancelled."""
+        while True:
+            try:
+                came, _ = await asyncio.get_running_loop().sock_accept(port)
+            except OSError as error:  # no files are left, or who came is gone
+                _log.warning("a connection for enrolment was not accepted: %s", error)
+                await asyncio.sleep(ACCEPT_PAUSE_S)
+                continue
+            if not await self._has_room():
+                came.close()
+                continue
+            task = asyncio.create_task(self._served(came, tls))
+            self._connections.add(task)
+            self._silent[task] = self._monotonic_s()
+            task.add_done_callback(self._ended)
 
-    async def _served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _has_room(self) -> bool:
+        """Say whether one more may come, after the oldest silent one has given way where it must."""
+        if len(self._connections) < self._connections_max:
+            return True
+        oldest = next(iter(self._silent), None)
+        if oldest is None or self._monotonic_s() - self._silent[oldest] < HANDSHAKE_GRACE_S:
+            return False
+        oldest.cancel()
+        await asyncio.wait((oldest,))
+        return True
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._connections.discard(task)
+        self._silent.pop(task, None)
+
+    async def _served(self, came: socket.socket, tls: ssl.SSLContext) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(READ_BYTES, loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._conversation(reader, writer)
-                writer.close()
-                await writer.wait_closed()
+                transport, _ = await loop.connect_accepted_socket(
+                    lambda: protocol,
+                    came,
+                    ssl=tls,
+                    ssl_handshake_timeout=self._timeout_s,
+                    ssl_shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+                )
+                if task := asyncio.current_task():
+                    self._silent.pop(task, None)
+                try:
+                    writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+                    await self._conversation(reader, writer)
+                    writer.close()
+                    await writer.wait_closed()
+                finally:
+                    transport.abort()
         except (OSError, TimeoutError, h11.ProtocolError) as error:
             _log.debug("a connection for enrolment ended: %s", error)
-        finally:
-            writer.transport.abort()
 
     async def _conversation(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_BYTES_MAX)

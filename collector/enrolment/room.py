@@ -11,7 +11,6 @@ from collector import mqtt
 from collector.database import Database
 from collector.enrolment import api, listener
 from collector.enrolment.answering import Answering
-from collector.enrolment.authority import SERIAL_BITS
 from collector.enrolment.cutting import BrokerSide, Cutting
 from collector.enrolment.desk import EnrolmentDesk
 from collector.enrolment.settings_files import EnrolmentFiles
@@ -35,7 +34,6 @@ class EnrolmentRoom:
                 loaded.settings.enrolment,
                 loaded.settings.district,
                 loaded.enrolment.authority,
-                new_serial=lambda: world.random.getrandbits(SERIAL_BITS - 1) + 1,
             )
             self.cutting = self._cutting(loaded.enrolment)
 
@@ -54,16 +52,19 @@ class EnrolmentRoom:
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Serve gateways while the context is open; OSError where the port is taken."""
-        if self.desk is None or self._loaded.enrolment is None:
+        if self.desk is None or self.cutting is None or self._loaded.enrolment is None:
             yield
             return
         settings, files = self._loaded.settings.enrolment, self._loaded.enrolment
         facts = {"district": self._loaded.settings.district, "public_keys": self._public_keys}
-        answering = Answering(self.desk, self._state, facts, now_ms=self._world.now_ms)
+        answering = Answering(
+            self.desk, self._state, facts, now_ms=self._world.now_ms, learnt=self.cutting.owe
+        )
         served = listener.Listener(
             answering.answer,
             connections_max=settings.connections_max,
             timeout_s=settings.request_timeout_s,
+            monotonic_s=self._world.monotonic_s,
         )
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         with socket.socket(family) as port:

@@ -12,6 +12,7 @@ from collector.enrolment.authority import Authority
 from collector.enrolment.authority_files import PRIVATE, PUBLIC, key_pem, write_new
 from collector.enrolment.names import collector_name
 from collector.enrolment.settings import Enrolment
+from owned_files import as_owner
 from toml_files import Value, with_keys
 
 ROOT_VALID_DAYS = 25 * 365
@@ -123,11 +124,12 @@ def write(folder: Path, made: dict[str, tuple[bytes, int]]) -> None:
                 f"{folder / name}: is there already and is not replaced; name another folder, or move it away"
             )
     try:
-        for name, (content, mode) in made.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_new(path, content, mode)
-        (folder / "broker" / "data").mkdir(mode=0o700, exist_ok=True)
+        with as_owner(folder):
+            for name, (content, mode) in made.items():
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_new(path, content, mode)
+            (folder / "broker" / "data").mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SettingUpError(f"{error.filename or folder}: cannot be written: {reason}") from error

@@ -23,6 +23,8 @@ class Enrolment(Strict):
     url: str = Field(default="", max_length=255, pattern=r"^(https://[!-~]+)?$")
     certificate_valid_days: Days = 90
     expired_renewal_days_max: Annotated[float, Field(ge=0, le=36_500)] = 180
+    renew_unknown: bool = True
+    serials_revoked_ahead: int = Field(default=64, ge=0, le=10_000)
     renewals_per_day_max: int = Field(default=24, ge=1, le=10_000)
     certificates_retention_days: Days = 1100
     code_valid_h_max: Annotated[float, Field(gt=0, le=24 * 31)] = 48

@@ -47,3 +47,25 @@ revocations = Table(
 )
 Index("revocations_gateway", revocations.c.gateway)
 Index("revocations_over", revocations.c.not_after_ms)
+
+gateway_serials = Table(
+    "gateway_serials",
+    STATE,
+    Column("gateway", String(64), primary_key=True),
+    Column("used", Integer, nullable=False),  # so many numbers were given to it, or passed over
+)
+
+name_revocations = Table(
+    "name_revocations",
+    STATE,
+    Column("row", BigId, primary_key=True),
+    Column("gateway", String(64), nullable=False),  # whatever was issued to it until then
+    Column("revoked_ms", BigInteger, nullable=False),
+    Column("revoked_by", String(100), nullable=False),
+    Column("reason", String(200), nullable=False),
+    Column("serials_from", Integer, nullable=False),  # the numbers that what is not known here may have
+    Column("serials_to", Integer, nullable=False),  # and the first that it may not
+    Column("not_after_ms", BigInteger, nullable=False),  # by then all of it is over
+)
+Index("name_revocations_gateway", name_revocations.c.gateway, name_revocations.c.revoked_ms)
+Index("name_revocations_over", name_revocations.c.not_after_ms)

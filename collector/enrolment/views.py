@@ -40,6 +40,8 @@ class RevokeRequest(BaseModel):
 class RevokedView(BaseModel):
     """What a revocation has done. ``problem`` is empty where the live session is certainly cut.
 
+    ``certificates`` are those that are known here; what is not known is revoked by its name.
+
     ``refused_after_s`` is when the broker was seen to refuse what is on the list, ``ended_after_s`` when the
     session was ended, both since the order; null: not known.
     """
@@ -53,7 +55,10 @@ class RevokedView(BaseModel):
 
 
 class CertificateView(BaseModel):
-    """A certificate of a gateway. ``origin`` is code, renewal or expired (a renewal after its end)."""
+    """A certificate of a gateway. ``origin`` is on what it was issued.
+
+    code, renewal, expired (a renewal after its end), or unknown: it was shown, and was in no table.
+    """
 
     row: int = Field(exclude=True)
     serial: str

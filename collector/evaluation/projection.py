@@ -1,23 +1,19 @@
 """Facts of cases and sums of days, kept up with the raw stages and events, and made anew from them."""
 
-import asyncio
-import logging
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy import insert as plain_insert
-from sqlalchemy.exc import SQLAlchemyError
 
 from collector.cases.tables import case_events, case_stages
 from collector.database import Database, insert
 from collector.evaluation.days import Cell, shares
 from collector.evaluation.facts import ACCEPTED, EXTENDED, Entry, Happening, fact
 from collector.evaluation.tables import ADDED, case_facts, evaluation_cursor, evaluation_days
+from collector.patience import Patience, repeated
 from collector.tables import cases
-
-_log = logging.getLogger(__name__)
 
 POLL_INTERVAL_S = 2.0
 ROWS_AT_ONCE_MAX = 2_000
@@ -43,13 +39,7 @@ class EvaluationProjection:
 
     async def run(self) -> None:
         """Keep up until cancelled; what fails is tried again."""
-        while True:
-            try:
-                while await self.advance():
-                    pass
-            except SQLAlchemyError:
-                _log.exception("the evaluation cannot keep up and tries again")
-            await asyncio.sleep(POLL_INTERVAL_S)
+        await repeated(self.advance, POLL_INTERVAL_S, Patience("the evaluation"))
 
     async def behind(self) -> int:
         """Return how many raw rows are not taken yet."""

@@ -1,19 +1,15 @@
 """Keeps the feeds up with what there is."""
 
-import asyncio
-import logging
 from collections.abc import Callable
 from functools import partial
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from collector.database import Database
 from collector.exchange import telling
 from collector.exchange.settings import Exchange
 from collector.exchange.sources import Feed
-
-_log = logging.getLogger(__name__)
+from collector.patience import Patience, repeated
 
 
 class Exporter:
@@ -26,12 +22,7 @@ class Exporter:
 
     async def run(self) -> None:
         """Go round until cancelled; a round that fails is the next one's work."""
-        while True:
-            try:
-                await self.round()
-            except SQLAlchemyError:
-                _log.exception("the exchange cannot be brought up to date and is tried again")
-            await asyncio.sleep(self._settings.compare_interval_s)
+        await repeated(self.round, self._settings.compare_interval_s, Patience("the exchange"))
 
     async def round(self) -> None:
         """Tell what is new, changed or gone in each feed."""

@@ -1,14 +1,11 @@
 """Looks at the fleet at the rim, and tells the book of alarms what the rules decide."""
 
-import asyncio
-import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Protocol
 
 from sqlalchemy import Connection, delete
 from sqlalchemy import insert as plain_insert
-from sqlalchemy.exc import SQLAlchemyError
 
 from collector.alarms.book import AlarmBook, Ended
 from collector.alarms.happening import Alarm
@@ -18,11 +15,10 @@ from collector.fleet.findings import GatewayFacts
 from collector.fleet.settings import Fleet
 from collector.fleet.tables import fleet_standing
 from collector.fleet.watching import Decided, Delays, Finding, Source, decide
+from collector.patience import Patience, repeated
 from contract.events import AlarmCleared
 from contract.samples import ClockState
 from lighting.figures import Figures
-
-_log = logging.getLogger(__name__)
 
 DAY_MS = 86_400_000
 CONDITIONS = {"line_down": "line", "many_neighbours": "area"}
@@ -70,12 +66,7 @@ class FleetWatch:
 
     async def run(self) -> None:
         """Look until cancelled; a look that fails is the next one's work."""
-        while True:
-            try:
-                await self.look()
-            except SQLAlchemyError:
-                _log.exception("the fleet cannot be looked at; that is tried again")
-            await asyncio.sleep(self._settings.interval_s)
+        await repeated(self.look, self._settings.interval_s, Patience("the watch on the fleet"))
 
     async def look(self) -> None:
         """Look once: raise and clear what is due."""

@@ -187,7 +187,7 @@ class IncidentBook:
         counts = rows.counted(connection, group_id)
         places = [each.place for each in together if each.place]
         values = counts | rows.sides(Box.around(places)) | {"last_ms": received_ms}
-        values["priority"] = rows.priority_of(connection, group_id)
+        values["priority"] = rows.priority_of(connection, group_id, str(seen.alarm.priority))
         rows.change(connection, group_id, values | self._group_title(rule, counts["sources"], common))
         for row in before:
             if row.id in left:
@@ -198,7 +198,7 @@ class IncidentBook:
         """Count an incident anew that some of its members left."""
         counts = rows.counted(connection, incident.id)
         values = counts | {"idle_ms": None if counts["active"] else now_ms, "revision": incident.revision + 1}
-        values["priority"] = rows.priority_of(connection, incident.id)
+        values["priority"] = rows.priority_of(connection, incident.id, incident.priority)
         if rule := self._by_name.get(incident.rule):
             values |= self._group_title(rule, counts["sources"], json.loads(incident.labels))
         rows.change(connection, incident.id, values)

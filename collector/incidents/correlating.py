@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
 
+from collector import storable
 from collector.alarms.labels import Matcher, hold
 from toml_files import Title
 
@@ -84,7 +85,7 @@ class Rule:
 
     def grouping(self, common: Mapping[str, str]) -> str:
         """Return the rule and the labels as one text of bounded length, other for others."""
-        text = "/".join([self.name, *(f"{label}={value}" for label, value in common.items())])
+        text = storable.text("/".join([self.name, *(f"{label}={value}" for label, value in common.items())]))
         if len(text) <= GROUPING_CHARACTERS_MAX:
             return text
         return f"{self.name}/{blake2b(text.encode(), digest_size=16).hexdigest()}"

@@ -1,16 +1,11 @@
 """Closes incidents in which nothing is active any more, at the rim."""
 
-import asyncio
-import logging
 from collections.abc import Callable
 from functools import partial
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from collector.database import Database
 from collector.incidents.book import IncidentBook
-
-_log = logging.getLogger(__name__)
+from collector.patience import Patience, repeated
 
 INTERVAL_S = 5.0
 CLOSED_AT_ONCE_MAX = 500
@@ -25,12 +20,7 @@ class IncidentKeeping:
 
     async def run(self) -> None:
         """Look until cancelled; a look that fails is the next one's work."""
-        while True:
-            try:
-                await self.look()
-            except SQLAlchemyError:
-                _log.exception("incidents cannot be closed; that is tried again")
-            await asyncio.sleep(INTERVAL_S)
+        await repeated(self.look, INTERVAL_S, Patience("the closing of incidents"))
 
     async def look(self) -> None:
         """Close what is over, a few in each transaction."""

@@ -142,15 +142,16 @@ def counted(connection: Connection, incident_id: str) -> dict[str, Any]:
     return {"sources": sources, "members": all_of_them, "active": active}
 
 
-def priority_of(connection: Connection, incident_id: str) -> str:
-    """Return the highest priority of an incident's alarms."""
+def priority_of(connection: Connection, incident_id: str, otherwise: str) -> str:
+    """Return the highest priority of an incident's alarms; ``otherwise`` where none of them is there."""
     query = (
         select(alarms.c.priority)
         .join(members, (members.c.gateway == alarms.c.gateway) & (members.c.alarm_id == alarms.c.id))
         .where(members.c.incident_id == incident_id)
         .distinct()
     )
-    return str(max(connection.scalars(query), key=lambda each: PRIORITIES.index(Priority(each))))
+    found = connection.scalars(query).all()
+    return str(max(found, key=lambda each: PRIORITIES.index(Priority(each)), default=otherwise))
 
 
 def keys_of(connection: Connection, incident_id: str) -> list[tuple[str, str]]:

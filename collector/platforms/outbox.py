@@ -3,18 +3,18 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import TypeVar
 
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from collector.cases.outgoing import Posting
 from collector.database import Database
 from collector.metrics import Metrics
+from collector.patience import Patience
 from collector.platforms import queue
 from collector.platforms.hearing import Hearing, Outcome, Source
 from collector.platforms.protocol import Connector, Found, NotSent, Perhaps
@@ -63,7 +63,6 @@ class Outbox:
         self, name: str, settings: Sending, connector: Connector, tools: Tools, *, settle_s: float = 0
     ) -> None:
         """Prepare; ``run`` works. ``settle_s``: so long after a send the platform can be asked about it."""
-        self.failing = ""
         self.trouble = ""
         """What the platform said last, once it has taken nothing for a while."""
         self.name, self.settings, self.connector = name, settings, connector
@@ -71,8 +70,14 @@ class Outbox:
         self.hearing = Hearing(name, tools.stages)
         self._settle_s = settle_s
         self._failures = 0
+        self._patience = Patience(f"platform {name}", tools.metrics.failures)
         self._under_way: dict[int, asyncio.Task[None]] = {}
         self._freed = asyncio.Event()
+
+    @property
+    def failing(self) -> str:
+        """Why the queue cannot be read or written, or nothing."""
+        return self._patience.failing
 
     async def run(self) -> None:
         """Send until cancelled; what is under way then is settled by the next start."""
@@ -84,11 +89,12 @@ class Outbox:
                         task = tasks.create_task(self._deal(due))
                         self._under_way[due.row] = task
                         task.add_done_callback(partial(self._ended, due.row))
-                    self.failing = ""
-                except SQLAlchemyError as error:
-                    self.failing = str(getattr(error, "orig", error))
+                    self._patience.worked()
+                    wait_s = POLL_INTERVAL_S
+                except Exception as error:
+                    wait_s = self._patience.failed(error)
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(POLL_INTERVAL_S):
+                    async with asyncio.timeout(wait_s):
                         await self._freed.wait()
                 self._freed.clear()
 
@@ -106,9 +112,8 @@ class Outbox:
         while True:
             try:
                 return await self.tools.database.write(work)
-            except SQLAlchemyError as error:
-                self.failing = str(getattr(error, "orig", error))
-                await asyncio.sleep(POLL_INTERVAL_S)
+            except Exception as error:
+                await asyncio.sleep(self._patience.failed(error))
 
     async def _due(self) -> list[Due]:
         free = self.settings.concurrency_max - len(self._under_way)
@@ -206,17 +211,3 @@ class Outbox:
             random=self.tools.random,
         )
         return round(max(wait, at_least_s) * 1000)
-
-
-async def repeated(
-    work: Callable[[], Awaitable[bool]], interval_s: float, fails: Callable[[str], None]
-) -> None:
-    """Do something again and again; at once while it says that there is more."""
-    while True:
-        try:
-            more = await work()
-            fails("")
-        except SQLAlchemyError as error:
-            more = False
-            fails(str(getattr(error, "orig", error)))
-        await asyncio.sleep(0 if more else interval_s)

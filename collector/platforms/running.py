@@ -1,13 +1,14 @@
 """All platforms of a centre together: which case goes where, and everything that runs for each."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from collector.patience import Patience, repeated
 from collector.platforms import queue, routing
 from collector.platforms.callbacks import CallbackDesk
 from collector.platforms.desk import DeskConnector
-from collector.platforms.outbox import POLL_INTERVAL_S, Outbox, Tools, repeated
+from collector.platforms.outbox import POLL_INTERVAL_S, Outbox, Tools
 from collector.platforms.protocol import Connector
 from collector.platforms.reconcile import Reconciler
 from collector.platforms.rest import RestConnector
@@ -36,12 +37,13 @@ class Platforms:
             for name, each in self.loaded.items()
             if each.mapping and each.mapping.callbacks
         }
-        self._failing: dict[str, str] = {}
+        self._patience: dict[str, Patience] = {}
 
     @property
     def failing(self) -> str:
         """Why the queue cannot be read or written, or nothing."""
-        found = [*self._failing.values(), *(each.failing for each in self.outboxes.values())]
+        found = [each.failing for each in self._patience.values()]
+        found += [each.failing for each in self.outboxes.values()]
         return next(filter(None, found), "")
 
     @property
@@ -59,7 +61,7 @@ class Platforms:
         try:
             await outboxes[0].insisted(lambda connection: queue.adopt(connection, self.outboxes))
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(repeated(self._route, POLL_INTERVAL_S, self._fails("route")))
+                tasks.create_task(self._repeated(self._route, POLL_INTERVAL_S, "route"))
                 for outbox in outboxes:
                     tasks.create_task(outbox.run())
                     self._ask(tasks, outbox)
@@ -74,12 +76,10 @@ class Platforms:
         abilities = outbox.connector.capabilities
         if abilities.can_poll and each.mapping and each.mapping.poll:
             interval_s = each.mapping.poll.interval_s
-            tasks.create_task(repeated(reconciler.poll, interval_s, self._fails(f"poll {outbox.name}")))
+            tasks.create_task(self._repeated(reconciler.poll, interval_s, f"poll {outbox.name}"))
         if abilities.can_look_up and each.settings.kind != "desk":
             interval_s = each.settings.reconcile_interval_s
-            tasks.create_task(
-                repeated(reconciler.look_up_some, interval_s, self._fails(f"look up {outbox.name}"))
-            )
+            tasks.create_task(self._repeated(reconciler.look_up_some, interval_s, f"look up {outbox.name}"))
 
     async def _route(self) -> bool:
         if not await self._tools.database.read(queue.unrouted):
@@ -87,11 +87,9 @@ class Platforms:
         routed = await self._tools.database.write(lambda connection: queue.route(connection, self.choose))
         return routed == queue.ROUTED_AT_ONCE_MAX
 
-    def _fails(self, what: str) -> Callable[[str], None]:
-        def told(reason: str) -> None:
-            self._failing[what] = reason
-
-        return told
+    async def _repeated(self, work: Callable[[], Awaitable[bool]], interval_s: float, what: str) -> None:
+        patience = self._patience[what] = Patience(f"platforms: {what}", self._tools.metrics.failures)
+        await repeated(work, interval_s, patience)
 
     def _connector(self, each: LoadedPlatform) -> Connector:
         if each.mapping is None:

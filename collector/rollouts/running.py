@@ -1,19 +1,14 @@
 """Takes rollouts further as time goes on."""
 
-import asyncio
-import logging
-
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from collector.database import Database
+from collector.patience import Patience, repeated
 from collector.rollouts.book import RolloutBook
 from collector.rollouts.stepping import RolloutState
 from collector.rollouts.tables import rollouts
 
 LOOK_S = 2.0
-
-_log = logging.getLogger(__name__)
 
 
 class RolloutRunner:
@@ -25,13 +20,11 @@ class RolloutRunner:
 
     async def run(self) -> None:
         """Look, until cancelled."""
-        while True:
-            try:
-                if await self._state.read(_any_runs):
-                    await self._state.write(self._book.further)
-            except SQLAlchemyError as error:
-                _log.error("rollouts cannot go on now: %s", error)
-            await asyncio.sleep(LOOK_S)
+        await repeated(self._look, LOOK_S, Patience("rollouts"))
+
+    async def _look(self) -> None:
+        if await self._state.read(_any_runs):
+            await self._state.write(self._book.further)
 
 
 def _any_runs(connection: Connection) -> bool:

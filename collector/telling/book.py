@@ -55,7 +55,7 @@ class TellingBook:
 
     def plan(self, connection: Connection, directory: Directory, now_ms: int) -> Planned:
         """Plan what is due now; nothing is written."""
-        upto_row = _mark(connection)
+        upto_row = _mark(connection, self._incidents.newest_row(connection))
         new = self._incidents.news(connection, upto_row, LOOKED_AT_ONCE_MAX)
         ids = dict.fromkeys(_due(connection, now_ms, LOOKED_AT_ONCE_MAX))
         ids |= dict.fromkeys(self._incidents.changed(connection, LOOKED_AT_ONCE_MAX))
@@ -151,9 +151,13 @@ def _row(identity: str, person: Person, channel: str, text: Text, now_ms: int) -
     }
 
 
-def _mark(connection: Connection) -> int:
-    found: int | None = connection.execute(select(telling_mark.c.incident_row)).scalar()
-    return found or 0
+def _mark(connection: Connection, newest_row: int) -> int:
+    """Return up to which incident each was looked at; one beyond all there are is of incidents that are gone.
+
+    Then it is looked at all of them: what is remembered of them decides who is told.
+    """
+    found: int = connection.execute(select(telling_mark.c.incident_row)).scalar() or 0
+    return found if found <= newest_row else 0
 
 
 def _due(connection: Connection, now_ms: int, count_max: int) -> list[str]:

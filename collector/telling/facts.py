@@ -81,6 +81,9 @@ class Incidents(Protocol):
     def news(self, connection: Connection, after_row: int, count_max: int) -> list[IncidentFacts]:
         """Return those that began after this row."""
 
+    def newest_row(self, connection: Connection) -> int:
+        """Return the row of the newest; 0 where there is none."""
+
     def changed(self, connection: Connection, count_max: int) -> list[str]:
         """Return the ids of those that are not as they were looked at."""
 

@@ -77,6 +77,10 @@ class SqlIncidents:
         query = select(incidents).where(incidents.c.row > after_row).order_by(incidents.c.row)
         return self._facts(connection, connection.execute(query.limit(count_max)).all())
 
+    def newest_row(self, connection: Connection) -> int:
+        """Return the row of the newest; 0 where there is none."""
+        return connection.scalar(select(func.max(incidents.c.row))) or 0
+
     def changed(self, connection: Connection, count_max: int) -> list[str]:
         """Return those whose revision is not the one looked at."""
         query = (

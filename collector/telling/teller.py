@@ -1,14 +1,12 @@
 """The running part: looks at files and incidents, plans, writes, and lets messages leave."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from functools import partial
 from random import Random
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from collector.database import Database
+from collector.patience import Patience
 from collector.telling.book import TellingBook
 from collector.telling.files import Files
 from collector.telling.outgoing import Channel
@@ -16,8 +14,6 @@ from collector.telling.senders import Senders
 from collector.telling.sending import ChannelWatch, Sender
 from collector.telling.settings import Telling
 from collector.telling.texts import Writer
-
-_log = logging.getLogger(__name__)
 
 TICK_S = 0.5
 FILES_EVERY = 4
@@ -40,8 +36,8 @@ class Teller:
         random: Random,
     ) -> None:
         """``watch`` hears which channels fail."""
-        self.failing = ""
         self.files = files
+        self._patience = Patience("the telling of people")
         self._state, self._book, self._settings, self._writer = state, book, settings, writer
         self._now_ms = now_ms
         self._sender = Sender(state, settings, writer.link, watch, now_ms=now_ms, random=random)
@@ -63,17 +59,18 @@ class Teller:
                 try:
                     await self.look()
                     await self._sender.send_due(self.files.standing.directory, channels, tasks)
-                    self.failing = ""
-                except SQLAlchemyError as error:
-                    self.failing = str(getattr(error, "orig", error))
+                    self._patience.worked()
+                    wait_s = TICK_S
+                except Exception as error:
+                    wait_s = self._patience.failed(error)
                 ticks += 1
-                await asyncio.sleep(TICK_S)
+                await asyncio.sleep(wait_s)
 
     def reasons(self) -> list[str]:
         """Return what is wrong with telling people, in whole sentences."""
         found = []
-        if self.failing:
-            found.append(f"messages: cannot be planned or noted ({self.failing})")
+        if self._patience.failing:
+            found.append(f"messages: cannot be planned or noted ({self._patience.failing})")
         if self.files.problem:
             found.append(f"people: the last good files stay in force ({self.files.problem})")
         return found
@@ -90,8 +87,7 @@ class Teller:
         while True:
             try:
                 await self._sender.recover()
-            except SQLAlchemyError as error:
-                self.failing = str(getattr(error, "orig", error))
-                await asyncio.sleep(TICK_S)
+            except Exception as error:
+                await asyncio.sleep(self._patience.failed(error))
             else:
                 return

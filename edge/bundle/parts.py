@@ -17,18 +17,22 @@ from typing import Any, NamedTuple
 import msgspec
 from cryptography import x509
 
+import owned_files
 from contract.desired import DesiredKind
 from device_profiles.schema import Profile
 from edge import checks, kernel_time, line_report, link_report
+from edge.buffer import looking
 from edge.configuration import choosing
 from edge.desired.shelf import Shelf
 from edge.identity import folder as identity_folder
+from edge.identity import trust
 from edge.identity.errors import IdentityError
 from edge.identity.folder import IdentityFolder
 from edge.lines.ports import by_path, lowered_latency_ms, serial_ports
 from edge.local import client
 from edge.local.words import Page, Refused, State, Watch
 from edge.settings import Support
+from owned_files import ApartError, as_owner
 from toml_files import TomlFileError
 
 UNIT = "gengfu-edge"
@@ -37,6 +41,7 @@ CURRENT = Path("/opt/gengfu/current")
 FILE_BYTES_MAX = 4 * 1024 * 1024
 KNOWN_FILES = re.compile(r"buffer\.db(-wal|-shm|-journal)?|ballast|lock|[a-z_-]+\.json|gateway\.sock")
 """Names that are ours; of all others only how many there are is told."""
+KNOWN_FILES_MAX = 100
 _TTY = re.compile(r"tty|usb|ftdi|ch34|cp210|pl2303|serial|uart", re.IGNORECASE)
 
 
@@ -56,10 +61,10 @@ def parts(
 ) -> Iterator[Part]:
     """Yield the parts of a gateway; ``raw`` is its file of settings as far as it is TOML."""
     state = path.parent / str(raw.get("state_folder", "state"))
-    yield Part("settings.toml", lambda: _read(path).decode("utf-8-sig", errors="replace"))
+    yield Part("settings.toml", lambda: _settings(path))
     yield Part("check.json", lambda: _check(path))
     for name in (line_report.FILE_NAME, link_report.FILE_NAME):
-        yield Part(name, lambda name=name: msgspec.json.decode(_read(state / name)))  # type: ignore[misc]
+        yield Part(name, lambda name=name: _report(state, name))  # type: ignore[misc]
     yield Part("rules.json", lambda: msgspec.to_builtins(client.asked(state, State())))
     yield Part("now.json", lambda: _now(state))
     yield Part("profiles.json", lambda: _profiles(path))
@@ -73,9 +78,14 @@ def parts(
     yield Part("kernel.txt", lambda: _kernel(limits, environment))
 
 
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(FILE_BYTES_MAX)
+def _settings(path: Path) -> str:
+    content = owned_files.read(path, FILE_BYTES_MAX, follow=True)[:FILE_BYTES_MAX]
+    return content.decode("utf-8-sig", errors="replace")
+
+
+def _report(state: Path, name: str) -> object:
+    with as_owner(state):
+        return msgspec.json.decode(owned_files.read(state / name, FILE_BYTES_MAX))
 
 
 def _check(path: Path) -> object:
@@ -119,7 +129,8 @@ def desired_held(state: Path) -> dict[str, list[dict[str, object]]]:
     shelf = Shelf(state / choosing.FOLDER)
     told: dict[str, list[dict[str, object]]] = {}
     for kind in DesiredKind:
-        held = shelf.peek(kind)
+        with as_owner(state):
+            held = shelf.peek(kind)
         told[str(kind)] = [
             {"stands": stands, "sequence": it.desired.sequence, "digest": it.digest}
             for stands, it in (("current", held.current), ("former", held.former), ("waiting", held.waiting))
@@ -129,21 +140,31 @@ def desired_held(state: Path) -> dict[str, list[dict[str, object]]]:
 
 
 def certificate(state: Path) -> dict[str, object] | None:
-    """Return what the gateway's certificate says, not its key; None where it was not enrolled; PartError."""
+    """Return what the gateway's certificate and its chain say, no key; None: not enrolled; PartError."""
     path = IdentityFolder(state / identity_folder.NAME).certificate
-    if not path.exists():
-        return None
     try:
-        found = x509.load_pem_x509_certificates(identity_folder.read(path))[0]
-    except (IdentityError, ValueError, IndexError) as error:
+        with as_owner(state):
+            if not path.exists():
+                return None
+            files = IdentityFolder(state / identity_folder.NAME)
+            found, *chain = x509.load_pem_x509_certificates(identity_folder.read(path))
+            if files.ca.exists():
+                known = x509.load_pem_x509_certificates(identity_folder.read(files.ca))
+                chain += [each for each in known if each not in chain]
+    except (IdentityError, ValueError) as error:
         raise PartError(f"{path}: {error}") from error
     return {
         "subject": found.subject.rfc4514_string(),
         "issuer": found.issuer.rfc4514_string(),
         "serial": f"{found.serial_number:x}",
-        "from_ms": round(found.not_valid_before_utc.timestamp() * 1000),
-        "until_ms": round(found.not_valid_after_utc.timestamp() * 1000),
+        **_times(found),
+        "chain": [{"subject": trust.shown(each), **_times(each)} for each in chain],
     }
+
+
+def _times(certificate: x509.Certificate) -> dict[str, object]:
+    told = trust.validity(certificate)
+    return {"from_ms": told.not_before_ms, "until_ms": told.not_after_ms}
 
 
 def _desired(state: Path) -> object:
@@ -152,25 +173,17 @@ def _desired(state: Path) -> object:
 
 
 def _buffer(state: Path) -> object:
-    known, others = {}, 0
+    known: dict[str, int] = {}
+    others = 0
     for entry in os.scandir(state):
-        if KNOWN_FILES.fullmatch(entry.name):
-            known[entry.name] = entry.stat().st_size
+        if KNOWN_FILES.fullmatch(entry.name) and len(known) < KNOWN_FILES_MAX:
+            known[entry.name] = entry.stat(follow_symlinks=False).st_size
         else:
             others += 1
     told: dict[str, object] = {"files": known, "other_files": others}
     try:
-        db = sqlite3.connect(f"file:{(state / 'buffer.db').absolute()}?mode=ro", uri=True, timeout=1)
-        try:
-            query = (
-                "SELECT lane, count(*), min(sequence), max(sequence), min(first_ms) FROM batches "
-                "GROUP BY lane"
-            )
-            names = ("lane", "batches", "first_sequence", "last_sequence", "oldest_ms")
-            told["lanes"] = [dict(zip(names, row, strict=True)) for row in db.execute(query)]
-        finally:
-            db.close()
-    except sqlite3.Error as error:
+        told["lanes"] = looking.lanes(state / "buffer.db")
+    except (ApartError, OSError, msgspec.MsgspecError) as error:
         told["lanes_missing"] = str(error)
     return told
 

@@ -11,14 +11,15 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tomlkit
 
 from edge import checks
 from edge.commissioning.finds import FoundDevice
 from edge.commissioning.judging import Identified, Verdict
-from toml_files import Problem, TomlFileError
+from owned_files import as_owner
+from toml_files import Problem, TomlFile, TomlFileError
 
 INTERVAL_S_DEFAULT = 5.0
 QUICK_TIMEOUT_S, ANSWERS_PER_TIMEOUT = 0.5, 5
@@ -38,15 +39,24 @@ class Placed:
     identified: Identified
 
 
+class Place(NamedTuple):
+    """Where a device is, and what it was taken for; both names are empty where a person has to say."""
+
+    line: str
+    unit_id: int
+    name: str = ""
+    profile: str = ""
+
+
 @dataclass(frozen=True)
 class Change:
     """The file as it is and as it would be, and what was left out."""
 
     before: str
     after: str
-    added: list[str]
-    left: list[str]
-    """What needs a person: "unit 5 on rs485-1"."""
+    added: list[Place]
+    left: list[Place]
+    """What needs a person."""
 
 
 def changed(text: str, placed: Iterable[Placed]) -> Change:
@@ -59,7 +69,7 @@ def changed(text: str, placed: Iterable[Placed]) -> Change:
     new_lines: list[dict[str, Any]] = []
     new_devices: list[tuple[dict[str, Any], str]] = []
     comments: list[list[str]] = []
-    left: list[str] = []
+    left: list[Place] = []
     for each in placed:
         line = _line_of(lines + new_lines, each)
         if line is None:
@@ -70,7 +80,7 @@ def changed(text: str, placed: Iterable[Placed]) -> Change:
             continue
         entry = _new_device(devices, line["name"], each)
         if entry is None:
-            left.append(f"unit {unit} on {line['name']}")
+            left.append(Place(line["name"], unit))
             comments.append(list(_as_comment(line["name"], each)))
             continue
         devices.append(entry)
@@ -86,8 +96,7 @@ def changed(text: str, placed: Iterable[Placed]) -> Change:
             "its tables are laid out in a way that cannot be added to; add the devices by hand"
         )
     added = [
-        f"{entry['name']}: {entry['profile']}, unit {entry['unit_id']} on {entry['line']}"
-        for entry, _ in new_devices
+        Place(entry["line"], entry["unit_id"], entry["name"], entry["profile"]) for entry, _ in new_devices
     ]
     return Change(text, after, added, left)
 
@@ -108,23 +117,22 @@ def _loaded(text: str) -> dict[str, Any] | None:
 
 def checked(path: Path, text: str) -> list[Problem]:
     """Return what `gengfu edge check` would say of this text in the place of the file."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".toml", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        checks.load(Path(name))
+        checks.judged(TomlFile(text, str(path)), path)
     except TomlFileError as error:
-        return [
-            Problem(str(path) if each.file == name else each.file, *_rest(each)) for each in error.problems
-        ]
-    finally:
-        Path(name).unlink(missing_ok=True)
+        return list(error.problems)
     return []
 
 
 def put_in_place(path: Path, change: Change) -> None:
     """Replace the file, at once and on disk; CannotWriteError where somebody has changed it meanwhile."""
-    path = path.resolve()
+    with as_owner(path.parent):  # whose link it may be
+        path = path.resolve()
+        with as_owner(path.parent):
+            _put_in_place(path, change)
+
+
+def _put_in_place(path: Path, change: Change) -> None:
     if path.read_text(encoding="utf-8") != change.before:
         raise CannotWriteError(f"{path} was changed meanwhile; run the command again")
     status = path.stat()
@@ -146,10 +154,6 @@ def put_in_place(path: Path, change: Change) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _rest(problem: Problem) -> tuple[Any, ...]:
-    return tuple(getattr(problem, name) for name in problem.__dataclass_fields__ if name != "file")
 
 
 def _line_of(lines: Sequence[Mapping[str, Any]], placed: Placed) -> Mapping[str, Any] | None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from contract.desired import DesiredKind, Outcome
 from device_profiles.schema import Profile
-from edge import checks
+from edge import checks, state_folder
 from edge.configuration import note as notes
 from edge.configuration.note import Note
 from edge.configuration.trial import Expected, expected
@@ -74,16 +74,20 @@ def loaded_of(document: Document, settings_file: Path) -> Loaded:
     return Loaded(*checks.judged(file, settings_file))
 
 
-def given_up(settings_file: Path, chosen: Chosen, reason: str) -> Ended:
-    """End the trial that let the gateway fall; it blocks. If the disk refuses, its starts are counted on."""
+def given_up(settings_file: Path, chosen: Chosen, reason: str) -> Ended | None:
+    """End the trial that let the gateway fall; None where it was proved or had failed before. It blocks.
+
+    If the disk refuses, ``choose`` is told by what is returned; after a power cut its starts are counted on.
+    """
     document = chosen.document
     if document is None:
         raise ValueError("nothing is on trial")
     shelf = Shelf(settings_file.parent / chosen.loaded.settings.state_folder / FOLDER)
     try:
         held = shelf.read(KIND).held
-        if held.waiting and held.waiting.digest == document.digest:
-            shelf.write(KIND, held.gone(Outcome.ROLLED_BACK))
+        if held.waiting is None or held.waiting.digest != document.digest:
+            return None
+        shelf.write(KIND, held.gone(Outcome.ROLLED_BACK))
     except OSError as error:
         _log.error("that configuration %d failed cannot be kept: %s", document.desired.sequence, error)
     return Ended(document, Outcome.ROLLED_BACK, reason)
@@ -92,11 +96,13 @@ def given_up(settings_file: Path, chosen: Chosen, reason: str) -> Ended:
 def choose(settings_file: Path, before: Sequence[Ended] = ()) -> Chosen:
     """Decide; ``before`` is what became of documents that is not told yet.
 
-    TomlFileError where the file itself has mistakes. It blocks.
+    TomlFileError where the file itself has mistakes, BufferUnusableError where root would work in another
+    user's folder. It blocks.
     """
     local = Loaded(*checks.load(settings_file))
     digest = notes.local_digest(settings_file)
     state = settings_file.parent / local.settings.state_folder
+    state_folder.check(state)
     shelf = Shelf(state / FOLDER)
     try:
         found = shelf.read(KIND)
@@ -105,7 +111,10 @@ def choose(settings_file: Path, before: Sequence[Ended] = ()) -> Chosen:
         return Chosen(local, digest, ended=tuple(before))
     if not _is_ours(found.held, local.settings):
         return Chosen(local, digest)
-    start = _Start(settings_file, shelf, local, digest, notes.read(state), found.held)
+    held = found.held
+    for ended in before:  # where the disk has not taken that
+        held = held.without(ended.document, ended.outcome)
+    start = _Start(settings_file, shelf, local, digest, notes.read(state), held)
     chosen = start.chosen()
     return replace(chosen, ended=(*before, *start.ended), damaged=tuple(found.damaged))
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from contract.signing import PublicKey
 from edge import checks
 from edge.configuration import note as notes
 from edge.configuration.choosing import Chosen
@@ -17,6 +18,9 @@ from toml_files import TomlFile, TomlFileError
 HEARD_WITHIN_S = 120.0
 """A trial is begun where the centre was heard so lately: else nobody could tell that it went well."""
 
+ASKED_WITHIN_S = 120.0
+"""So long after its start a gateway waits until it knows who answers; then it may begin a trial without."""
+
 
 class Seen(NamedTuple):
     """How the gateway does; ``heard_s`` is when the centre was heard last, monotonic, None for never."""
@@ -24,6 +28,8 @@ class Seen(NamedTuple):
     heard_s: float | None
     answering: frozenset[str]
     unpowered: frozenset[str]
+    all_asked: bool = True
+    """Whether it is known of every device if it answers; not so soon after a start."""
 
 
 class ConfigurationDesk:
@@ -41,70 +47,79 @@ class ConfigurationDesk:
         self._chosen, self._settings_file, self._restart = chosen, settings_file, restart
         self._state = settings_file.parent / chosen.loaded.settings.state_folder
         self._trial = Trial(chosen.expected, began_s, chosen.trial_timeout_s) if chosen.on_trial else None
-        self._seen, self._ends = seen, False
+        self._seen, self._began_s, self._ends = seen, began_s, False
         self.executing = None if chosen.on_trial else chosen.document
+        self.on_trial = chosen.document if chosen.on_trial else None
         self.ended, self.damaged = chosen.ended, chosen.damaged
 
-    def problems(self, body: str) -> Sequence[str]:
-        """Return what is wrong with settings as text, in sentences; it blocks."""
+    def problems(self, document: Document) -> Sequence[str]:
+        """Return what is wrong with the settings of a document, in sentences; it blocks."""
         before = self._chosen.loaded.settings
         if not before.configuration.remote:
             return ["settings are changed at the gateway only: it says remote = false in [configuration]"]
         try:
-            settings, _profiles = checks.judged(TomlFile(body, "configuration"), self._settings_file)
+            file = TomlFile(document.desired.body, "configuration")
+            settings, _profiles = checks.judged(file, self._settings_file)
         except TomlFileError as error:
             return [str(problem) for problem in error.problems]
-        return list(lost(before, settings))
+        return list(lost(before, settings, document.signer))
+
+    def judged(self, now_s: float) -> Waits | Proved | Failed:
+        """Say how the one on trial stands, by the monotonic clock alone."""
+        if self._trial is None:
+            return Waits()
+        seen = self._seen()
+        heard = seen.heard_s is not None and seen.heard_s >= self._trial.began_s
+        verdict, why = self._trial.judge(
+            now_s, heard=heard, answering=seen.answering, unpowered=seen.unpowered
+        )
+        if verdict is Verdict.FAILED:
+            return Failed(f"{why} within {self._trial.timeout_s:g} s")
+        return Proved() if verdict is Verdict.PROVED else Waits()
 
     def standing(self, document: Document, now_s: float) -> Standing:
-        """Say what is to be done about a document whose time has come."""
-        if self._ends:
+        """Say what is to be done about a document whose time has come, and that does not run here."""
+        if self._ends or self.on_trial is not None:
             return Waits()  # a gateway may take a while to stop: that is no second start
-        running = self._chosen.document
-        if self._trial is not None and running is not None and running.digest == document.digest:
-            return self._judged(self._trial, now_s)
-        if running is not None and self._trial is None and running.desired.body == document.desired.body:
+        running = self.executing
+        if running is not None and running.desired.body == document.desired.body:
             return Proved()
         if notes.local_digest(self._settings_file) != self._chosen.local:
             name = self._settings_file.name
             return Failed(f"{name} was changed at the gateway, which has not been started with it yet")
-        heard_s = self._seen().heard_s
-        return Waits() if heard_s is None or now_s - heard_s > HEARD_WITHIN_S else Begin()
-
-    def _judged(self, trial: Trial, now_s: float) -> Standing:
         seen = self._seen()
-        heard = seen.heard_s is not None and seen.heard_s >= trial.began_s
-        verdict, why = trial.judge(now_s, heard=heard, answering=seen.answering, unpowered=seen.unpowered)
-        if verdict is Verdict.FAILED:
-            return Failed(f"{why} within {trial.timeout_s:g} s")
-        return Proved() if verdict is Verdict.PROVED else Waits()
+        if not seen.all_asked and now_s - self._began_s < ASKED_WITHIN_S:
+            return Waits()  # who answers now is who must answer then
+        return Waits() if seen.heard_s is None or now_s - seen.heard_s > HEARD_WITHIN_S else Begin()
 
     def prepare(self, _document: Document) -> None:
         """Note what the trial will be judged by; OSError where the disk refuses. It blocks."""
-        answering = self._chosen.answering if self._trial else tuple(sorted(self._seen().answering))
-        notes.write(self._state, Note(self._chosen.local, list(answering)))
+        notes.write(self._state, Note(self._chosen.local, sorted(self._seen().answering)))
 
     def begin(self, _document: Document) -> None:
         """Start anew with the document, which is noted as begun."""
-        self._ends = True
-        self._restart()
+        self._anew()
 
     def proved(self, document: Document) -> None:
         """Let it be what is executed from now on."""
-        self._trial, self.executing = None, document
+        self._trial, self.on_trial, self.executing = None, None, document
 
     def failed(self, document: Document) -> None:
         """Start anew with what was before, if the document is what runs here."""
-        if (
-            self._trial is not None
-            and self._chosen.document
-            and self._chosen.document.digest == document.digest
-        ):
-            self._restart()
+        if self.on_trial is not None and self.on_trial.digest == document.digest:
+            self._trial = self.on_trial = None
+            self._anew()
+
+    def _anew(self) -> None:
+        self._ends = True
+        self._restart()
 
 
-def lost(before: Settings, after: Settings) -> Sequence[str]:
-    """Return why nobody could take such settings back, or why they are not this gateway's."""
+def lost(before: Settings, after: Settings, signer: str) -> Sequence[str]:
+    """Return why nobody could take such settings back, or why they are not this gateway's.
+
+    ``signer`` is the kid of the key that has signed ``after``: whoever sends settings can send the next.
+    """
     told = [
         f"{name} is {getattr(after, name)!r}, and {getattr(before, name)!r} here; settings from afar leave it"
         for name in ("district", "gateway", "state_folder")
@@ -112,9 +127,9 @@ def lost(before: Settings, after: Settings) -> Sequence[str]:
     ]
     if not after.configuration.remote:
         told.append("configuration.remote = false would let nothing follow; it is said at the gateway only")
-    if not set(before.centre.public_keys) & set(after.centre.public_keys):
+    if signer not in {PublicKey(line).kid for line in after.centre.public_keys}:
         told.append(
-            "centre.public_keys has none of the keys that are pinned here, so nothing could follow; "
-            "keep one until the next"
+            f"key {signer} has signed these settings, and is not in their centre.public_keys, so "
+            "nothing could follow; keep it, and let the next settings, signed with another, leave it out"
         )
     return told

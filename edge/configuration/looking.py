@@ -9,6 +9,7 @@ from edge.configuration import note as notes
 from edge.configuration.choosing import FOLDER, KIND
 from edge.desired.held import Document
 from edge.desired.shelf import Shelf
+from owned_files import as_owner
 
 
 class Look(NamedTuple):
@@ -30,7 +31,8 @@ def look(settings_file: Path) -> Look:
     """Return what the state folder holds; TomlFileError where the file of settings has mistakes, OSError."""
     settings, _ = checks.load(settings_file)
     state = settings_file.parent / settings.state_folder
-    held, note = Shelf(state / FOLDER).peek(KIND), notes.read(state)
+    with as_owner(state):
+        held, note = Shelf(state / FOLDER).peek(KIND), notes.read(state)
     digest = notes.local_digest(settings_file)
     changed = note is not None and note.local != digest and (held.current or held.waiting) is not None
     trial = held.waiting if held.tries else None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+import owned_files
 from contract.limits import DEVICES_PER_GATEWAY_MAX
 from contract.names import Name
 from edge import report_file
@@ -29,8 +30,7 @@ class Note(msgspec.Struct, frozen=True):
 def read(state: Path) -> Note | None:
     """Return it; None where there is none, or none that can be read: then only contact proves a trial."""
     try:
-        with (state / FILE_NAME).open("rb") as file:
-            note = msgspec.json.decode(file.read(NOTE_BYTES_MAX), type=Note)
+        note = msgspec.json.decode(owned_files.read(state / FILE_NAME, NOTE_BYTES_MAX), type=Note)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as error:
@@ -48,7 +48,7 @@ def write(state: Path, note: Note) -> None:
 def local_digest(settings_file: Path) -> str:
     """Return the digest of the file of settings as it is now; empty where it cannot be read."""
     try:
-        with settings_file.open("rb") as file:
-            return hashlib.sha256(file.read(FILE_BYTES_MAX)).hexdigest()
+        told = owned_files.read(settings_file, FILE_BYTES_MAX, follow=True)[:FILE_BYTES_MAX]
     except OSError:
         return ""
+    return hashlib.sha256(told).hexdigest()

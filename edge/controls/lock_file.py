@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+import owned_files
 from edge.buffer.keeper import Keeper
 from edge.telling import Told
 
@@ -29,9 +30,7 @@ def read(folder: Path) -> Locks:
     """Return the locks; LocksUnreadableError where they are there and cannot be read."""
     path = folder / FILE_NAME
     try:
-        with path.open("rb") as file:
-            data = file.read(BYTES_MAX)
-        return msgspec.json.decode(data, type=_Kept)
+        return msgspec.json.decode(owned_files.read(path, BYTES_MAX, follow=True), type=_Kept)
     except FileNotFoundError:
         return {}
     except (OSError, msgspec.MsgspecError) as error:

@@ -14,13 +14,14 @@ from contract.limits import MESSAGE_BYTES_MAX
 from edge.buffer.keeper import Keeper
 from edge.clock import Clock
 from edge.desired.answers import UNKNOWN_KIND, Answers
-from edge.desired.held import Document, Held, Highest
+from edge.desired.held import Document, Held
+from edge.desired.holdings import Holdings
 from edge.desired.judging import Accepted, Again, Refused, Verifier, told
 from edge.desired.shelf import Shelf
-from edge.desired.trials import Begin, Failed, Proved, Trials, Waits
+from edge.desired.trials import Trials
+from edge.desired.trying import Trying
 from edge.inbox import Arrived, Inbox
 from edge.rules.effects import Ids
-from edge.telling import Told
 from edge.waiting import Wake
 
 _log = logging.getLogger(__name__)
@@ -34,7 +35,6 @@ TRIAL_LOOK_S = 1.0
 """So often it is looked at how a trial does."""
 LOOK_S = 60.0
 """So often at least it is looked at what is due: the clock may have been set meanwhile."""
-RETRY_S = 10.0
 AT_ONCE_MAX = 50
 """So many messages are judged before it is looked again at what is due."""
 
@@ -56,25 +56,19 @@ class Documents:
         trials: Mapping[DesiredKind, Trials] | None = None,
     ) -> None:
         """``report`` takes what the centre is to know; ``on_in_force`` executes all kinds but ``trials``."""
-        self._trials = dict(trials or {})
-        self._shelf, self._verifier, self._keeper, self._clock = shelf, verifier, keeper, clock
+        self._verifier, self._keeper, self._clock = verifier, keeper, clock
         self._on_in_force = on_in_force
         self._inbox, self._wake = Inbox(), Wake()
-        self._held = {kind: Held() for kind in DesiredKind}
-        self._executing: dict[DesiredKind, Document] = {}
-        """What was put in force, and is executed."""
-        self._answers = Answers(report_interval_s, clock, ids, report, self._highest)
-        self._unread = set(DesiredKind)
-        """What could not be read yet: nothing is taken of these, for nobody knows what was taken before."""
-        self._owed: set[DesiredKind] = set()
-        """What stands in memory and the disk has not taken yet."""
-        self._retry_s = -math.inf
-        self._disk = Told("the disk of the desired documents")
+        self._kept = kept = Holdings(shelf, keeper, clock)
+        self._answers = answers = Answers(report_interval_s, clock, ids, report, kept.highest)
+        self._trying = {
+            kind: Trying(kind, each, kept, answers, keeper, clock) for kind, each in (trials or {}).items()
+        }
 
     @property
     def in_force(self) -> dict[str, int]:
         """The sequence in force, by kind; for the hello."""
-        return {str(kind): document.desired.sequence for kind, document in self._executing.items()}
+        return {str(kind): document.desired.sequence for kind, document in self._kept.executing.items()}
 
     def offer(self, kind: str, message: bytes, *, retained: bool) -> None:
         """Take a message of the link; what does not fit is counted."""
@@ -96,7 +90,7 @@ class Documents:
     async def run(self) -> None:
         """Put in force what the disk holds, then judge what comes, until cancelled."""
         while True:
-            if self._clock.now().s >= self._retry_s:
+            if self._clock.now().s >= self._kept.retry_s:
                 await self._catch_up()
             for kind in DesiredKind:
                 await self._turn(kind)
@@ -113,44 +107,36 @@ class Documents:
 
     async def _catch_up(self) -> None:
         """Read what could not be read yet, write what could not be written."""
-        self._retry_s = math.inf
-        for kind in sorted(self._unread):
-            try:
-                found = await self._keeper.run(self._shelf.read, kind)
-            except OSError as error:
-                self._refused_by_disk(error)
-                continue
-            self._unread.discard(kind)
-            self._recalled(kind, found.held, found.damaged)
-        for kind in sorted(self._owed):
-            await self._keep(kind, self._held[kind])
+        self._kept.retry_s = math.inf
+        for kind in sorted(self._kept.unread):
+            if (found := await self._kept.read(kind)) is not None:
+                self._recalled(kind, found.held, found.damaged)
+        for kind in sorted(self._kept.owed):
+            await self._kept.pay(kind)
 
     def _recalled(self, kind: DesiredKind, held: Held, damaged: list[str]) -> None:
         """Take up what the disk holds, and put in force what was."""
         if damaged:
-            self._owed.add(kind)
+            self._kept.owed.add(kind)
         names = (self._verifier.district, self._verifier.gateway)
         if any((each.desired.district, each.desired.gateway) != names for each in held.documents):
             damaged = [*damaged, f"what is stored of kind {kind} is another gateway's, and is not used"]
             held = Held()
-            self._owed.discard(kind)  # until it has one of its own, that stays: a name may be misspelt
-        self._held[kind] = held
-        trials = self._trials.get(kind)
-        damaged = [*trials.damaged, *damaged] if trials else damaged
+            self._kept.owed.discard(kind)  # until it has one of its own, that stays: a name may be misspelt
+        self._kept.of[kind] = held
+        trying = self._trying.get(kind)
+        damaged = [*trying.damaged, *damaged] if trying else damaged
         if damaged:
             self._answers.damaged(kind, held.highest, damaged)
         now_ms, current = self._clock.now().wall_ms, held.current
-        if trials:  # it was decided before anything ran
-            if trials.executing is not None:
-                self._executing[kind] = trials.executing
-            for ended in trials.ended:
-                self._answers.outcome(kind, *ended)
+        if trying:  # it was decided before anything ran
+            trying.recalled(held)
             return
         if current is None or current.is_over(now_ms) or (held.waiting and held.waiting.is_due(now_ms)):
             return
         if problems := self._executed(kind, current):
-            self._held[kind] = held.back()
-            self._owed.add(kind)
+            self._kept.of[kind] = held.back()
+            self._kept.owed.add(kind)
             self._former_again(kind)
             self._answers.outcome(kind, current, Outcome.ROLLED_BACK, told(problems))
 
@@ -160,11 +146,13 @@ class Documents:
             self._answers.count(UNKNOWN_KIND, Outcome.REFUSED, Refusal.WRONG_KIND, reason)
             return
         kind = DesiredKind(arrived.name)
-        held, now = self._held[kind], self._clock.now()
+        held, now = self._kept.of[kind], self._clock.now()
         verdict = await self._keeper.run(self._verifier.judge, arrived.message, kind, held.highest, now)
         match verdict:
             case Accepted(document):
-                await self._accepted(kind, document)
+                trying = self._trying.get(kind)
+                if kind in self._kept.unread or not (trying and trying.set_aside(arrived, document)):
+                    await self._accepted(kind, document)
             case Again(document) if held.highest and held.highest.outcome:
                 if not arrived.retained:  # the broker repeats itself on each connection; its centre asks
                     reason = "it came again"
@@ -181,14 +169,15 @@ class Documents:
         self._answers.tell()
 
     async def _accepted(self, kind: DesiredKind, document: Document) -> None:
-        """Keep the document, then let it wait for its time, which may be now."""
-        held = self._held[kind].taken(document)
-        refused = "what was taken before is not known yet" if kind in self._unread else ""
+        """Keep the document, then let it wait for its time, which may be now; a trial of another is over."""
+        trying = self._trying.get(kind)
+        tried = trying.tried if trying else None
+        refused = "what was taken before is not known yet" if kind in self._kept.unread else ""
         try:
             if not refused:
-                await self._keeper.run(self._shelf.write, kind, held)
+                await self._kept.write(kind, self._kept.of[kind].taken(document))
         except OSError as error:
-            self._refused_by_disk(error)
+            self._kept.refused(error)
             refused = f"the disk refuses: {error.strerror or error}"
         if refused:
             self._answers.count(
@@ -200,72 +189,49 @@ class Documents:
                 sequence=document.desired.sequence,
             )
             return
-        self._disk.works()
-        self._held[kind] = held
-        self._owed.discard(kind)
+        if trying:
+            trying.displaced(tried, document)
         if not document.is_due(self._clock.now().wall_ms):
             self._answers.outcome(kind, document, Outcome.STORED, "it waits for its time")
         await self._turn(kind)
 
     async def _turn(self, kind: DesiredKind) -> None:
         """Do what is due by now."""
-        held, now_ms = self._held[kind], self._clock.now().wall_ms
+        if trying := self._trying.get(kind):
+            await trying.turn()
+            if (later := trying.again()) is not None:
+                self._inbox.put(later)  # where there is no room: its sender has no answer, and repeats it
+            return
+        held, now_ms = self._kept.of[kind], self._clock.now().wall_ms
         if held.waiting and held.waiting.is_over(now_ms):
-            await self._keep(kind, held.gone(Outcome.EXPIRED))
+            await self._kept.keep(kind, held.gone(Outcome.EXPIRED))
             reason = "its time was over before it could be in force"
             self._answers.outcome(kind, held.waiting, Outcome.REFUSED, reason, Refusal.EXPIRED)
         elif held.waiting and held.waiting.is_due(now_ms):
-            trials = self._trials.get(kind)
-            await (
-                self._try(kind, trials, held.waiting) if trials else self._put_in_force(kind, held.waiting)
-            )
-        held = self._held[kind]
+            await self._put_in_force(kind, held.waiting)
+        held = self._kept.of[kind]
         if held.current and held.current.is_over(self._clock.now().wall_ms):
-            await self._keep(kind, held.over())
+            await self._kept.keep(kind, held.over())
             self._executed(kind, None)
             self._answers.outcome(kind, held.current, Outcome.EXPIRED, "its time is over")
 
     async def _put_in_force(self, kind: DesiredKind, document: Document) -> None:
         """Swap; a document that cannot be executed, or ended the process too often, gives way again."""
-        if self._held[kind].tries >= TRIES_MAX:
+        if self._kept.of[kind].tries >= TRIES_MAX:
             problems: Sequence[str] = [f"it was begun {TRIES_MAX} times, and the gateway ended each time"]
         else:
-            await self._keep(kind, self._held[kind].begun())
+            await self._kept.keep(kind, self._kept.of[kind].begun())
             problems = self._executed(kind, document)
         if problems:
-            await self._keep(kind, self._held[kind].gone(Outcome.ROLLED_BACK))
+            await self._kept.keep(kind, self._kept.of[kind].gone(Outcome.ROLLED_BACK))
             self._former_again(kind)
             self._answers.outcome(kind, document, Outcome.ROLLED_BACK, told(problems))
         else:
-            await self._keep(kind, self._held[kind].done())
+            await self._kept.keep(kind, self._kept.of[kind].done())
             self._answers.outcome(kind, document, Outcome.IN_FORCE, "")
 
-    async def _try(self, kind: DesiredKind, trials: Trials, document: Document) -> None:
-        """Begin a trial, or end it; what is not on disk is not done."""
-        match trials.standing(document, self._clock.now().s):
-            case Begin():
-                try:
-                    await self._keeper.run(trials.prepare, document)
-                except OSError as error:
-                    self._refused_by_disk(error)
-                    return
-                await self._keep(kind, self._held[kind].begun())
-                if kind not in self._owed:
-                    trials.begin(document)
-            case Proved():
-                await self._keep(kind, self._held[kind].done())
-                self._executing[kind] = document
-                trials.proved(document)
-                self._answers.outcome(kind, document, Outcome.IN_FORCE)
-            case Failed(reason):
-                await self._keep(kind, self._held[kind].gone(Outcome.ROLLED_BACK))
-                self._answers.outcome(kind, document, Outcome.ROLLED_BACK, reason)
-                trials.failed(document)
-            case Waits():
-                pass
-
     def _former_again(self, kind: DesiredKind) -> None:
-        current = self._held[kind].current
+        current = self._kept.of[kind].current
         if problems := self._executed(kind, current):
             _log.error("the former %s cannot be put in force again: %s", kind, told(problems))
             self._executed(kind, None)  # what is told to be in force is, or nothing is
@@ -277,35 +243,18 @@ class Documents:
             _log.exception("a %s cannot be put in force", kind)
             problems = [f"{type(error).__name__}: {error}"]
         if document is None:
-            self._executing.pop(kind, None)
+            self._kept.executing.pop(kind, None)
         elif not problems:
-            self._executing[kind] = document
+            self._kept.executing[kind] = document
         return problems
-
-    def _highest(self, kind: str) -> Highest | None:
-        return self._held[DesiredKind(kind)].highest if kind in list(DesiredKind) else None
-
-    async def _keep(self, kind: DesiredKind, held: Held) -> None:
-        """Let this stand, on disk too as soon as that takes it."""
-        self._held[kind] = held
-        try:
-            await self._keeper.run(self._shelf.write, kind, held)
-        except OSError as error:
-            self._refused_by_disk(error)
-            self._owed.add(kind)
-        else:
-            self._disk.works()
-            self._owed.discard(kind)
-
-    def _refused_by_disk(self, error: OSError) -> None:
-        self._disk.failed(error.strerror or str(error))
-        self._retry_s = self._clock.now().s + RETRY_S
 
     def _idle_s(self) -> float:
         now = self._clock.now()
-        waits_s = [LOOK_S, self._answers.idle_s(now.s), self._retry_s - now.s]
-        for kind, held in self._held.items():
-            least_s = TRIAL_LOOK_S if kind in self._trials else 0.0
+        waits_s = [LOOK_S, self._answers.idle_s(now.s), self._kept.retry_s - now.s]
+        for kind, held in self._kept.of.items():
+            trying = self._trying.get(kind)
+            least_s = TRIAL_LOOK_S if trying else 0.0
+            waits_s += [TRIAL_LOOK_S] if trying and trying.tried else []
             waits_s += [max(least_s, (due_ms - now.wall_ms) / 1000) for due_ms in _due_ms(held)]
         return max(0.0, min(waits_s))
 

@@ -6,6 +6,7 @@ import msgspec
 
 from contract.desired import Desired, Outcome
 from contract.names import Digest, Sequence, TimeMs
+from contract.signing import signer_of
 
 
 class Highest(msgspec.Struct, frozen=True):
@@ -24,6 +25,11 @@ class Document:
     desired: Desired
     digest: str
     message: bytes
+
+    @property
+    def signer(self) -> str:
+        """The kid of the key that has signed it."""
+        return signer_of(self.message)
 
     def is_due(self, now_ms: int) -> bool:
         """Say whether its time has come."""
@@ -55,6 +61,14 @@ class Held:
         highest = Highest(told.sequence, document.digest, told.issued_ms, Outcome.STORED)
         return replace(self, highest=highest, waiting=document, tries=0)
 
+    def with_trial(self, document: Document) -> "Held":
+        """Let a document that runs on trial be the one that was begun, whatever the disk has lost of that."""
+        if self.tries and self.waiting is not None and self.waiting.digest == document.digest:
+            return self
+        is_newest = self.highest is None or self.highest.sequence < document.desired.sequence
+        known = self.taken(document) if is_newest else self._told(document, Outcome.STORED)
+        return replace(known, waiting=document, tries=1)
+
     def begun(self) -> "Held":
         """Count that the waiting one is put in force now."""
         return replace(self, tries=self.tries + 1)
@@ -83,6 +97,16 @@ class Held:
         """Let nothing be in force, nor wait: a hand at the gateway has said otherwise."""
         told = self._told(self.current, Outcome.OVERRIDDEN)._told(self.waiting, Outcome.OVERRIDDEN)
         return replace(told, current=None, former=None, waiting=None, tries=0)
+
+    def without(self, document: Document, outcome: Outcome) -> "Held":
+        """Let a document go for this end, which was decided before and may not be on disk."""
+        if self.waiting is not None and self.waiting.digest == document.digest:
+            return self.gone(outcome)
+        if self.current is None or self.current.digest != document.digest:
+            return self
+        if outcome is Outcome.OVERRIDDEN:
+            return replace(self._told(document, outcome), current=None, former=None)
+        return self.back()
 
     def _ended(self, outcome: Outcome) -> "Held":
         return replace(self._told(self.waiting, outcome), waiting=None, tries=0)

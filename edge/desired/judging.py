@@ -10,8 +10,8 @@ from contract.signing import KeyRing, SignatureError
 from edge.clock import Moment
 from edge.desired.held import Document, Highest
 
-Validator = Callable[[str], Sequence[str]]
-"""Takes a body and returns what is wrong with it, in sentences."""
+Validator = Callable[[Document], Sequence[str]]
+"""Takes a document that a key of ours has signed; returns what is wrong with its body, in sentences."""
 
 PROBLEMS_TOLD_MAX = 5
 
@@ -69,7 +69,7 @@ class Verifier:
                 return Again(document)
             self.check_sequence(document, highest)
             self.check_expiry(document, now)
-            self.check_body(document.desired)
+            self.check_body(document)
         except _Refusal as refused:
             return Refused(refused.refusal, str(refused), digest, sequence)
         return Accepted(document)
@@ -114,16 +114,22 @@ class Verifier:
             told = f"it expired at {document.desired.expires_ms} ms, and it is {now.wall_ms} ms ({now.clock})"
             raise _Refusal(Refusal.EXPIRED, told)
 
-    def check_body(self, document: Desired) -> None:
+    def check_body(self, document: Document) -> None:
         """Refuse a body that could not be executed; a validator that fails must not stop the gateway."""
-        if document.kind is DesiredKind.CONFIGURATION and document.expires_ms is not None:
+        told_of = document.desired
+        if told_of.kind is DesiredKind.CONFIGURATION and told_of.expires_ms is not None:
             raise _Refusal(Refusal.INVALID, "a configuration holds until the next one; it may not expire")
         try:
-            problems = list(self.validators[document.kind](document.body))
+            problems = list(self.validators[told_of.kind](document))
         except Exception as error:
             problems = [f"it cannot be checked: {type(error).__name__}: {error}"]
         if problems:
             raise _Refusal(Refusal.INVALID, told(problems))
+
+
+def of_body(problems: Callable[[str], Sequence[str]]) -> Validator:
+    """Return a validator that looks at the body alone."""
+    return lambda document: problems(document.desired.body)
 
 
 def told(problems: Sequence[str]) -> str:

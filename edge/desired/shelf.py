@@ -10,11 +10,13 @@ import errno
 import os
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+import owned_files
 from contract import batches, desired
 from contract.desired import DesiredKind, Outcome
 from contract.errors import ContractError
@@ -23,11 +25,14 @@ from contract.names import Digest, Mark
 from contract.signing import payload_of
 from edge.desired.held import Document, Held, Highest
 from edge.state_folder import synced
+from owned_files import NotAFileError
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
 INDEX_BYTES_MAX = 4096
 SET_ASIDE_MAX = 5
 """So many damaged files are kept for a person."""
+PEEKED_MAX = 64
+"""Three are held; whoever only looks takes no more of what somebody has laid there."""
 _FRESH, _DAMAGED = ".new", ".damaged"
 
 
@@ -60,11 +65,11 @@ class Shelf:
     def peek(self, kind: DesiredKind) -> Held:
         """Return what is held, for somebody who only looks: whatever is damaged is passed over."""
         documents = {}
-        for path in self._files(kind):
-            if _is_document(path.name, kind):
-                with contextlib.suppress(ContractError, OSError):
-                    document = _document(path, kind)
-                    documents[document.digest] = document
+        named = (path for path in self._files(kind) if _is_document(path.name, kind))
+        for path in islice(named, PEEKED_MAX):
+            with contextlib.suppress(ContractError, OSError):
+                document = _document(path, kind)
+                documents[document.digest] = document
         try:
             index = _index(_read(self._folder / f"{kind}.index", INDEX_BYTES_MAX))
         except (ContractError, OSError):
@@ -181,15 +186,14 @@ def _document(path: Path, kind: DesiredKind) -> Document:
 
 
 def _reason(error: Exception) -> str:
-    """Say what is wrong with a file; only a bad spot of the disk is damage, its other faults are raised."""
-    if isinstance(error, OSError) and error.errno != errno.EIO:
+    """Say what is wrong with a file; a bad spot of the disk is damage, its other faults are raised."""
+    if isinstance(error, OSError) and not isinstance(error, NotAFileError) and error.errno != errno.EIO:
         raise error
     return str(getattr(error, "strerror", None) or error).lower()
 
 
 def _read(path: Path, bytes_max: int) -> bytes:
-    with path.open("rb") as file:
-        data = file.read(bytes_max + 1)
+    data = owned_files.read(path, bytes_max)
     if len(data) > bytes_max:
         raise ContractError(f"it takes more than {bytes_max} bytes")
     return data

@@ -41,6 +41,10 @@ class Trials(Protocol):
         """What is in force, and not on trial."""
 
     @property
+    def on_trial(self) -> Document | None:
+        """What runs here and is neither proved nor given up; whatever else comes or waits."""
+
+    @property
     def ended(self) -> Sequence[tuple[Document, Outcome, str]]:
         """What became of documents before this process ran, and why."""
 
@@ -48,8 +52,11 @@ class Trials(Protocol):
     def damaged(self) -> Sequence[str]:
         """What was found damaged on disk then, in sentences."""
 
+    def judged(self, now_s: float) -> Waits | Proved | Failed:
+        """Say how the one on trial stands, by the monotonic clock alone; there is one."""
+
     def standing(self, document: Document, now_s: float) -> Standing:
-        """Say what is to be done about a document whose time has come."""
+        """Say what is to be done about a document whose time has come, and that does not run here."""
 
     def prepare(self, document: Document) -> None:
         """Note on disk what the trial needs; OSError where the disk refuses. It blocks."""
@@ -61,4 +68,4 @@ class Trials(Protocol):
         """It stays; that is on disk."""
 
     def failed(self, document: Document) -> None:
-        """It gives way; that is on disk."""
+        """It gives way, if it runs here; that is on disk, if the disk can be read."""

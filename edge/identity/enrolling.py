@@ -19,17 +19,19 @@ from contract.names import checked_name
 from contract.samples import ClockState
 from edge import kernel_time, known_time
 from edge.clock import SystemClock, Timeline, wall_is_credible
-from edge.identity import est, folder, trust
+from edge.identity import est, folder, keys, trust
 from edge.identity.errors import EnrolError, IdentityError
 from edge.identity.folder import IdentityFolder
-from edge.identity.keys import FileKey, Key
+from edge.identity.keys import Key
 from edge.identity.request import request, uri
 from edge.identity.trust import Known
 from edge.settings import Settings
 from edge.state_folder import synced
+from owned_files import as_owner
 from toml_files import Value, with_keys
 
 BROKER_PORT = 8883
+CHAIN_MAX = 5
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -55,6 +57,7 @@ class Enrolled:
 
     gateway: str
     not_after_ms: int
+    """When the certificate ends, or one of those that it is certified by, if that is earlier."""
     asked: bool
     """False: there was an identity already, and the settings alone were looked after."""
     broker: str
@@ -63,27 +66,33 @@ class Enrolled:
 
 def enrol(wish: Wish, settings: Settings, known: Known) -> Enrolled:
     """Do all of it; EnrolError, IdentityError, SettingError, OSError say what is in the way."""
-    files = IdentityFolder(wish.settings_file.parent / settings.state_folder / folder.NAME)
-    files.make()
-    recover(files)
+    state = wish.settings_file.parent / settings.state_folder
+    files = IdentityFolder(state / folder.NAME)
     centre = est.Centre.at(wish.centre)
-    trusted = _trusted(files, centre, wish.fingerprint)
-    tls = trust.context(pem(trusted), lambda: known)
-    facts = centre.facts(tls)
-    held = identity(files)
-    named = _named(wish, settings, facts, held)
-    settings = settings.model_copy(update=named)
-    if asked := (held is None or wish.again):
-        held = _asked(wish, settings, files, centre, tls, trusted)
-    files.given_to_owner()
-    broker = _fill_in(wish, settings, files, centre, facts, named)
-    return Enrolled(settings.gateway, trust.validity(held).not_after_ms, asked, broker, wish.settings_file)
+    with as_owner(state):
+        files.make()
+        recover(files)
+        trusted = _trusted(files, centre, wish.fingerprint)
+        tls = trust.context(pem(trusted), lambda: known)
+        facts = centre.facts(tls)
+        held = identity(files)
+        named = _named(wish, settings, facts, held)
+        settings = settings.model_copy(update=named)
+        if asked := (held is None or wish.again):
+            held = _asked(wish, settings, files, centre, tls, trusted)
+        else:
+            keys.read(files.key, settings.identity)  # it says what to do where it is of the other kind
+        until_ms = trust.of_chain([held, *certificates(files.certificate), *trusted]).not_after_ms
+    with as_owner(wish.settings_file.parent):
+        broker = _fill_in(wish, settings, files, centre, facts, named)
+    return Enrolled(settings.gateway, until_ms, asked, broker, wish.settings_file)
 
 
 def needs_code(settings_file: Path, settings: Settings, *, again: bool) -> bool:
     """Say whether a code is needed: not where there is an identity already; IdentityError."""
-    files = IdentityFolder(settings_file.parent / settings.state_folder / folder.NAME)
-    return again or identity(files) is None
+    state = settings_file.parent / settings.state_folder
+    with as_owner(state):
+        return again or identity(IdentityFolder(state / folder.NAME)) is None
 
 
 def known(settings_file: Path, settings: Settings) -> Known:
@@ -99,7 +108,7 @@ def identity(files: IdentityFolder) -> x509.Certificate | None:
     if not (files.key.exists() and files.certificate.exists()):
         return None
     certificate = certificates(files.certificate)[0]
-    return certificate if same_key(certificate, FileKey.read(files.key)) else None
+    return certificate if same_key(certificate, keys.public(files.key)) else None
 
 
 def recover(files: IdentityFolder) -> None:
@@ -107,7 +116,7 @@ def recover(files: IdentityFolder) -> None:
     fresh = _fresh(files.certificate)
     if not fresh.exists():
         return
-    if files.key.exists() and same_key(certificates(fresh)[0], FileKey.read(files.key)):
+    if files.key.exists() and same_key(certificates(fresh)[0], keys.public(files.key)):
         fresh.replace(files.certificate)
     else:
         fresh.unlink()
@@ -122,9 +131,9 @@ def certificates(path: Path) -> list[x509.Certificate]:
         raise IdentityError(f"{path}: holds no certificate; enrol again with a new code") from error
 
 
-def same_key(certificate: x509.Certificate, key: Key) -> bool:
+def same_key(certificate: x509.Certificate, key: ec.EllipticCurvePublicKey) -> bool:
     """Say whether a certificate is for a key."""
-    return _public(certificate.public_key()) == _public(key.public)  # type: ignore[arg-type]
+    return _public(certificate.public_key()) == _public(key)  # type: ignore[arg-type]
 
 
 def common_names(certificate: x509.Certificate) -> list[str]:
@@ -137,7 +146,7 @@ def checked(
     certificate: x509.Certificate, key: Key, settings: Settings, trusted: list[x509.Certificate]
 ) -> None:
     """EnrolError where what was issued is not for this key, this gateway, or not by whom it trusts."""
-    if not same_key(certificate, key) or common_names(certificate) != [settings.gateway]:
+    if not same_key(certificate, key.public) or common_names(certificate) != [settings.gateway]:
         raise EnrolError(
             f"the centre answers with a certificate that is not for this key of {settings.gateway}"
         )
@@ -150,6 +159,19 @@ def checked(
         raise EnrolError(f"the centre answers with a certificate of another district: {', '.join(uris)}")
     if not any(_issued(certificate, each) for each in trusted):
         raise EnrolError("the centre answers with a certificate of an authority that is not trusted here")
+
+
+def chain_to(root: x509.Certificate, offered: list[x509.Certificate]) -> list[x509.Certificate]:
+    """Return whom to trust of what is offered, issuing first, root last: what the root has issued, no more.
+
+    Of an authority that was certified more than once the certificate that ends last.
+    """
+    chain = [root]
+    while below := [each for each in offered if each not in chain and _issued(each, chain[0])]:
+        chain.insert(0, max(below, key=lambda each: each.not_valid_after_utc))
+        if len(chain) > CHAIN_MAX:
+            raise EnrolError(f"the centre offers a chain of more than {CHAIN_MAX} authorities")
+    return chain
 
 
 def keep(files: IdentityFolder, certificate: x509.Certificate, trusted: list[x509.Certificate]) -> None:
@@ -172,7 +194,7 @@ def _asked(
 ) -> x509.Certificate:
     """Ask for a certificate, and keep it with its key."""
     path = _fresh(files.key) if wish.again and files.key.exists() else files.key
-    key = FileKey.read(path) if path.exists() else FileKey.make(path)
+    key = keys.to_be_certified(path, settings.identity)
     told = request(key, settings.district, settings.gateway)
     made = centre.enrolled(tls, told, settings.gateway, wish.code)
     checked(made, key, settings, trusted)
@@ -201,9 +223,7 @@ def _trusted(files: IdentityFolder, centre: est.Centre, fingerprint: str) -> lis
             else "compare it with what the centre shows, then give it"
         )
         raise EnrolError(f"{centre.url}: {told}; {what} (--fingerprint)")
-    chain = [prints[wanted]]
-    while below := [each for each in offered if each not in chain and _issued(each, chain[0])]:
-        chain.insert(0, below[0])  # nothing else of what a stranger offers is trusted
+    chain = chain_to(prints[wanted], offered)
     folder.replace(files.ca, pem(chain), folder.PUBLIC)
     return chain
 
@@ -257,9 +277,9 @@ def _fill_in(
         },
         "identity": {"centre": centre.url},
     }
-    keys = facts.get("public_keys")
-    if isinstance(keys, list) and keys and not settings.centre.public_keys:
-        wanted["centre"] = {"public_keys": [str(each) for each in keys][:8]}
+    told_keys = facts.get("public_keys")
+    if isinstance(told_keys, list) and told_keys and not settings.centre.public_keys:
+        wanted["centre"] = {"public_keys": [str(each) for each in told_keys][:8]}
     text = wish.settings_file.read_text(encoding="utf-8")
     made = with_keys(text, wanted)
     if made != text:

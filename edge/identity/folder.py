@@ -5,8 +5,10 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+import owned_files
 from edge.identity.errors import IdentityError
 from edge.state_folder import synced
+from owned_files import NotAFileError
 
 NAME = "identity"
 PRIVATE, PUBLIC, FOLDER = 0o600, 0o644, 0o700
@@ -38,23 +40,19 @@ class IdentityFolder:
         """Make the folder, for its owner only; OSError."""
         self.path.mkdir(mode=FOLDER, parents=True, exist_ok=True)
 
-    def given_to_owner(self) -> None:
-        """Give all of it to whom the state belongs: root may have enrolled for the service's user."""
-        owner = self.path.parent.stat()
-        if os.geteuid() == 0 and owner.st_uid != 0:
-            for each in (self.path, *self.path.iterdir()):
-                os.chown(each, owner.st_uid, owner.st_gid)
-
 
 def replace(path: Path, content: bytes, mode: int) -> None:
-    """Write a file whole or not at all; OSError where the disk refuses."""
+    """Write a file whole or not at all; OSError where the disk refuses.
+
+    Whoever works in a folder of another user's does so as that user (``owned_files.as_owner``).
+    """
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, mode)  # whatever the umask is
         if path.exists() and os.geteuid() == 0:
-            was = path.stat()
+            was = path.stat()  # settings that root laid down for another user stay that user's
             os.fchown(descriptor, was.st_uid, was.st_gid)
         file.write(content)
         file.flush()
@@ -64,10 +62,13 @@ def replace(path: Path, content: bytes, mode: int) -> None:
 
 
 def read(path: Path) -> bytes:
-    """Return a file; IdentityError."""
+    """Return a file; IdentityError. A link may lead to it: to certificates people lay some."""
     try:
-        with path.open("rb") as file:
-            content = file.read(PEM_BYTES_MAX + 1)
+        content = owned_files.read(path, PEM_BYTES_MAX, follow=True)
+    except NotAFileError as error:
+        raise IdentityError(
+            f"{path}: {error.strerror}; remove it, and enrol again with a new code"
+        ) from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise IdentityError(

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable
 from random import Random
 
@@ -11,11 +10,11 @@ from cryptography import x509
 from contract.samples import ClockState
 from edge.buffer.keeper import Keeper, OnThread
 from edge.clock import Moment
-from edge.identity import enrolling, est, trust
+from edge.identity import enrolling, est, folder, keys, trust
 from edge.identity.due import Rule, is_due
 from edge.identity.errors import EnrolError, IdentityError
 from edge.identity.folder import IdentityFolder
-from edge.identity.keys import FileKey
+from edge.identity.proving import Own
 from edge.identity.request import request
 from edge.identity.trust import Known
 from edge.settings import Settings
@@ -72,6 +71,7 @@ class Renewing:
         self._jitter = random.random()
         self._back_off = BackOff(own.retry_min_s, own.retry_max_s, random)
         self._told = Told(f"renewing the certificate at {own.centre}")
+        self._holds = Told("the gateway's identity")
 
     async def run(self) -> None:
         """Look, and renew what is due, until cancelled."""
@@ -95,24 +95,27 @@ class Renewing:
         return min(LOOK_S_MAX, self._rule.unset_wait_s)
 
     def look(self) -> bool:
-        """Renew the certificate if it is due, and say whether it was; EnrolError, IdentityError, OSError."""
+        """Renew the certificate if it is due, and say whether it was; EnrolError, IdentityError, OSError.
+
+        It is due by what ends first of it and of all by which it is certified.
+        """
         enrolling.recover(self._files)
-        held = enrolling.certificates(self._files.certificate)[0]
-        self._knowing.seen(held)
-        if not is_due(
-            trust.validity(held), self._knowing(), self._rule, self._jitter, down_s=self._down_for_s()
-        ):
+        held, trusted = (enrolling.certificates(each) for each in (self._files.certificate, self._files.ca))
+        self._knowing.seen(held[0])
+        self._tell([*held, *trusted])
+        whole = trust.of_chain([*held, *trusted])
+        if not self._is_due(whole):
             return False
-        key = FileKey.read(self._files.key)
-        trusted = enrolling.certificates(self._files.ca)
+        key = keys.read(self._files.key, self._settings.identity)
         tls = trust.context(enrolling.pem(trusted), self._knowing)
-        try:
-            tls.load_cert_chain(self._files.certificate, self._files.key, password=lambda: "")
-        except ssl.SSLError as error:
-            raise IdentityError(f"{self._files.certificate}: cannot be used: {error}") from error
         centre = est.Centre.at(self._settings.identity.centre)
         settings = self._settings
-        made = centre.renewed(tls, request(key, settings.district, settings.gateway))
+        asked = request(key, settings.district, settings.gateway)  # before a TPM has the key twice
+        Own(self._files.certificate, self._files.key, settings.identity).given(tls)
+        trusted = self._authorities(centre, tls, trusted)
+        if not self._is_due(trust.validity(held[0])):
+            self._must_help(centre, trusted, whole)
+        made = centre.renewed(tls, asked)
         enrolling.checked(made, key, settings, trusted)
         enrolling.keep(self._files, made, trusted)
         self._knowing.seen(made)
@@ -121,6 +124,39 @@ class Renewing:
             "the certificate was renewed: it holds until %s UTC", f"{made.not_valid_after_utc:%Y-%m-%d %H:%M}"
         )
         return True
+
+    def _is_due(self, validity: trust.Validity) -> bool:
+        return is_due(validity, self._knowing(), self._rule, self._jitter, down_s=self._down_for_s())
+
+    def _tell(self, chain: list[x509.Certificate]) -> None:
+        """Tell the log, once, what of the identity does not hold: the broker will not take it."""
+        if wrong := trust.reasons(chain, self._knowing()):
+            self._holds.failed(wrong[0])
+        else:
+            self._holds.works()
+
+    def _must_help(self, centre: est.Centre, trusted: list[x509.Certificate], whole: trust.Validity) -> None:
+        """EnrolError where another certificate would not hold for longer: its authority ends as early."""
+        ends = trust.first_to_end(trusted)
+        if trust.validity(ends).not_after_ms <= whole.not_after_ms:
+            raise EnrolError(
+                f"{centre.url}: the certificate of {trust.shown(ends)} ends on "
+                f"{ends.not_valid_after_utc:%Y-%m-%d %H:%M} UTC, and the centre has none that ends later; "
+                "its authority has to be certified anew (ca_cert_file)"
+            )
+
+    def _authorities(
+        self, centre: est.Centre, tls: trust.TimedContext, trusted: list[x509.Certificate]
+    ) -> list[x509.Certificate]:
+        """Return the chain to the root that is trusted as the centre has it now: it may be certified anew."""
+        offered = centre.certificates(tls)
+        root = trusted[-1]
+        chain = enrolling.chain_to(root, offered)
+        if len(chain) == 1 and root not in offered:
+            return trusted  # a centre of another maker that does not name the chain
+        if chain != trusted:
+            folder.replace(self._files.ca, enrolling.pem(chain), folder.PUBLIC)
+        return chain
 
     def _down_for_s(self) -> float:
         """Return for how long the link has been down, as a reason to renew.

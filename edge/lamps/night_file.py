@@ -7,6 +7,7 @@ told again under the same ids, and nothing is told by neither.
 import asyncio
 from pathlib import Path
 
+import owned_files
 from edge import report_file
 from edge.buffer.keeper import Keeper
 from edge.lamps.nights import NightBook
@@ -34,8 +35,7 @@ class KeepingNights:
 
     def _load(self) -> None:
         try:
-            with self._path.open("rb") as file:
-                data = file.read(BYTES_MAX + 1)
+            data = owned_files.read(self._path, BYTES_MAX, follow=True)
         except FileNotFoundError:
             return
         except OSError as error:

@@ -1,8 +1,10 @@
 """Asking a running gateway over its local socket."""
 
 import contextlib
+import errno
 import os
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,14 +91,18 @@ def _explained(where: Path, timeout_s: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _connected(folder: Path, timeout_s: float) -> Iterator[socket.socket]:
-    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
-            link.settimeout(timeout_s)
-            link.connect(f"/proc/self/fd/{descriptor}/{SOCKET_NAME}")
-            yield link
-    finally:
-        os.close(descriptor)
+    with contextlib.ExitStack() as opened:
+        place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        opened.callback(os.close, place)
+        own = os.open(SOCKET_NAME, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+        opened.callback(os.close, own)
+        status = os.fstat(own)
+        if not stat.S_ISSOCK(status.st_mode) or status.st_nlink != 1:
+            raise OSError(errno.EINVAL, "it is no socket of a gateway's, remove it")
+        link = opened.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        link.settimeout(timeout_s)
+        link.connect(f"/proc/self/fd/{own}")
+        yield link
 
 
 def _exchanged(folder: Path, message: bytes, timeout_s: float) -> bytes:

@@ -14,6 +14,8 @@ from edge.commands import Look
 from edge.drivers.modbus import Looked
 from edge.drivers.modbus_pdu import ModbusError
 from edge.drivers.modbus_writes import writable
+from edge.lines.endpoints import Endpoint
+from edge.lines.endpoints import of_line as endpoint_of
 from edge.lines.line import LineError
 from edge.local.words import News, PointTold, ReadPoint, Refused, RegisterTold, WritePoint, WriteTold
 from edge.rules.effects import Ids, Write
@@ -57,7 +59,8 @@ class Points:
         self, settings: Settings, profiles: Mapping[str, Profile], doing: Doing, clock: Clock, ids: Ids
     ) -> None:
         """``profiles`` are by device."""
-        self._devices = [device.name for device in settings.devices]
+        self._devices = {device.name: device for device in settings.devices}
+        self._lines = {line.name: line for line in settings.lines}
         self._profiles, self._doing, self._clock, self._ids = profiles, doing, clock, ids
 
     async def stream(self, request: ReadPoint | WritePoint) -> AsyncGenerator[News, None]:
@@ -144,7 +147,7 @@ class Points:
             raise Refusal("the gateway is stopping")
         device, _, point = name.partition("/")
         if device not in self._devices:
-            raise Refusal(unknown("device", device, self._devices))
+            raise Refusal(unknown("device", device, list(self._devices)))
         profile = self._profiles[device]
         units = {each.name: each.unit for each in profile.points}
         units |= {entry.name: entry.unit for entry in profile.derived}
@@ -178,10 +181,10 @@ class Points:
     def _owner(self, target: Ref) -> str:
         """Return why a point is not written by hand; "" where nobody has it, nor any bit of its registers."""
         mine = _cells(self._profiles[target.device], target.point)
-        locks = self._doing.locks()
+        locks, place = self._doing.locks(), self._place(target.device)
         for name, owner in self._doing.owners().items():
             output = ref(name)
-            if output.device != target.device:
+            if self._place(output.device) != place:
                 continue
             theirs = _cells(self._profiles[output.device], output.point)
             if output == target or any(mine[cell] & theirs.get(cell, 0) for cell in mine):
@@ -193,6 +196,11 @@ class Points:
                     "`gengfu edge lock`, which are on record and end"
                 )
         return ""
+
+    def _place(self, device: str) -> tuple[Endpoint, int] | str:
+        """Return the unit on its bus now; a device that is in no settings any more by its name."""
+        entry = self._devices.get(device)
+        return (endpoint_of(self._lines[entry.line]), entry.unit_id) if entry else device
 
 
 def _cells(profile: Profile, name: str) -> Cells:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+import owned_files
 from contract import batches
 from edge.remote.memory import UNKNOWN_MS, Memory, Note, Since
 from edge.state_folder import synced
@@ -93,8 +94,7 @@ class Ledger:
         self._length, self._lines = len(told), len(notes)
 
     def _data(self) -> bytes:
-        with self._path.open("rb") as file:
-            data = file.read(BYTES_MAX + 1)
+        data = owned_files.read(self._path, BYTES_MAX, follow=True)
         return data if len(data) <= BYTES_MAX else b"?\n?\n"  # no file of ours: damaged as a whole
 
     def _set_aside(self) -> None:

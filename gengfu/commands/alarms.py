@@ -1,24 +1,20 @@
 """``gengfu alarms``: the alarms of the centre, and what operators do with them."""
 
-import json
 import os
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import typer
 
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url
+from gengfu import alarm_tables
+from gengfu.centre_options import DEFAULT_URL, AsJson, Count, Url, Version
+from gengfu.language import language
 from gengfu.options import duration_s
+from gengfu.terminal import print_either, print_json
 
 app = typer.Typer(help="Alarms at the centre: lists, operators' steps, silences.", no_args_is_help=True)
 
 Row = Annotated[int, typer.Argument(metavar="NUMBER", min=1, help="As `gengfu alarms list` shows it.")]
 Comment = Annotated[str, typer.Option("--comment", metavar="TEXT", help="For others, and the audit trail.")]
-Seen = Annotated[
-    int | None,
-    typer.Option("--version", metavar="N", help="Only if it stands as `show` told; else as it stands now."),
-]
-Count = Annotated[int, typer.Option("--count", metavar="N", min=1, max=1_000, help="How many.")]
 Lists = Literal["active", "unacked", "latched", "shelved", "suppressed", "out_of_service", "all"]
 
 
@@ -39,16 +35,13 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """Show the alarms of a list, those raised last first. What is shelved is in no other list."""
-    from gengfu import alarm_tables
     from gengfu.centre_client import asked
 
     query: dict[str, Any] = {"gateway": gateway, "problem": problem, "limit": count}
     query |= {"state": state} if state != "all" else {}
     page = asked("GET", url, "/conditions", query=query)
-    if as_json:
-        _print_json(page["items"])
-        return
-    _print(alarm_tables.listed(page["items"], more=page["next"] is not None, language=_language()))
+    parts = alarm_tables.listed(page["items"], more=page["next"] is not None, language=language(os.environ))
+    print_either(page["items"], parts, as_json=as_json)
 
 
 @app.command(short_help="All that is known of one alarm.")
@@ -56,23 +49,23 @@ def show(row: Row, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show all that is known of one alarm, with its version."""
     from gengfu.centre_client import asked
 
-    _tell(asked("GET", url, f"/conditions/{row}"), as_json=as_json)
+    _show(asked("GET", url, f"/conditions/{row}"), as_json=as_json)
 
 
 @app.command(short_help="Acknowledge an alarm.")
 def ack(
-    row: Row, comment: Comment = "", seen: Seen = None, url: Url = DEFAULT_URL, as_json: AsJson = False
+    row: Row, comment: Comment = "", version: Version = None, url: Url = DEFAULT_URL, as_json: AsJson = False
 ) -> None:
     """Acknowledge an alarm; where somebody has, who it was."""
-    _act("acknowledge", row, {"comment": comment}, seen, url, as_json=as_json)
+    _act("acknowledge", row, {"comment": comment}, version, url, as_json=as_json)
 
 
 @app.command(short_help="End a latched alarm that is over.")
 def reset(
-    row: Row, comment: Comment = "", seen: Seen = None, url: Url = DEFAULT_URL, as_json: AsJson = False
+    row: Row, comment: Comment = "", version: Version = None, url: Url = DEFAULT_URL, as_json: AsJson = False
 ) -> None:
     """End an alarm that is over and was latched at the centre."""
-    _act("reset", row, {"comment": comment}, seen, url, as_json=as_json)
+    _act("reset", row, {"comment": comment}, version, url, as_json=as_json)
 
 
 @app.command(short_help="Put an alarm aside for a time.")
@@ -83,7 +76,7 @@ def shelve(
     ] = "",
     once: Annotated[bool, typer.Option("--once", help="Until it returns to normal.")] = False,
     comment: Comment = "",
-    seen: Seen = None,
+    version: Version = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -92,15 +85,15 @@ def shelve(
         typer.echo("give either --for or --once", err=True)
         raise typer.Exit(1)
     how = {"one_shot": True} if once else {"for_s": duration_s(duration, "--for")}
-    _act("shelve", row, how | {"comment": comment}, seen, url, as_json=as_json)
+    _act("shelve", row, how | {"comment": comment}, version, url, as_json=as_json)
 
 
 @app.command(short_help="Take a shelved alarm back.")
 def unshelve(
-    row: Row, comment: Comment = "", seen: Seen = None, url: Url = DEFAULT_URL, as_json: AsJson = False
+    row: Row, comment: Comment = "", version: Version = None, url: Url = DEFAULT_URL, as_json: AsJson = False
 ) -> None:
     """Take a shelved alarm back; where it is active, it is to be acknowledged again."""
-    _act("unshelve", row, {"comment": comment}, seen, url, as_json=as_json)
+    _act("unshelve", row, {"comment": comment}, version, url, as_json=as_json)
 
 
 @app.command(short_help="Suppress an alarm for a reason, or no longer.")
@@ -109,13 +102,13 @@ def suppress(
     reason: Annotated[str, typer.Option("--reason", metavar="WORD", help="Why.")] = "maintenance",
     end: Annotated[bool, typer.Option("--end", help="No longer for this reason.")] = False,
     comment: Comment = "",
-    seen: Seen = None,
+    version: Version = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """Suppress an alarm for a reason, or no longer. The highest priority only for maintenance."""
     step = "unsuppress" if end else "suppress"
-    _act(step, row, {"reason": reason, "comment": comment}, seen, url, as_json=as_json)
+    _act(step, row, {"reason": reason, "comment": comment}, version, url, as_json=as_json)
 
 
 @app.command(short_help="Take an alarm source out of service, or put it in.")
@@ -123,13 +116,13 @@ def service(
     row: Row,
     where: Annotated[Literal["out", "in"], typer.Argument(help="Out of service, or in service again.")],
     comment: Comment = "",
-    seen: Seen = None,
+    version: Version = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """Take an alarm source out of service, or put it in service again."""
     step = "out-of-service" if where == "out" else "in-service"
-    _act(step, row, {"comment": comment}, seen, url, as_json=as_json)
+    _act(step, row, {"comment": comment}, version, url, as_json=as_json)
 
 
 @app.command(short_help="Tell nobody of the alarms that match, for a time.")
@@ -145,7 +138,6 @@ def silence(
     as_json: AsJson = False,
 ) -> None:
     """Tell nobody of the alarms that match, for a time; the highest priority is told all the same."""
-    from gengfu import alarm_tables
     from gengfu.centre_client import asked
 
     if end:
@@ -156,10 +148,7 @@ def silence(
     else:
         body = {"matchers": matchers, "for_s": duration_s(duration, "--for"), "comment": comment}
         told = asked("POST", url, "/silences", body=body, options={"matchers": "MATCHER", "for_s": "--for"})
-    if as_json:
-        _print_json(told)
-        return
-    _print(alarm_tables.silenced([told], _language()))
+    print_either(told, alarm_tables.silenced([told], language(os.environ)), as_json=as_json)
 
 
 @app.command(short_help="The silences.")
@@ -173,60 +162,30 @@ def silences(
     as_json: AsJson = False,
 ) -> None:
     """Show the silences, the newest first."""
-    from gengfu import alarm_tables
     from gengfu.centre_client import asked
 
     query = {"limit": count} | ({"state": state} if state != "all" else {})
     items = asked("GET", url, "/silences", query=query)["items"]
-    if as_json:
-        _print_json(items)
-        return
-    _print(alarm_tables.silenced(items, _language()))
+    print_either(items, alarm_tables.silenced(items, language(os.environ)), as_json=as_json)
 
 
 @app.command(short_help="How the alarms do, against the targets.")
 def figures(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show how the alarms of the last day do, against the targets of ISA-18.2."""
-    from gengfu import alarm_tables
     from gengfu.centre_client import asked
 
     told = asked("GET", url, "/alarms/figures")
+    print_either(told, alarm_tables.figures(told, language(os.environ)), as_json=as_json)
+
+
+def _act(step: str, row: int, body: dict[str, Any], version: int | None, url: str, *, as_json: bool) -> None:
+    from gengfu.centre_client import stepped
+
+    _show(stepped(url, f"/conditions/{row}", step, body, version), as_json=as_json)
+
+
+def _show(told: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        _print_json(told)
-        return
-    _print(alarm_tables.figures(told, _language()))
-
-
-def _act(step: str, row: int, body: dict[str, Any], seen: int | None, url: str, *, as_json: bool) -> None:
-    from gengfu.centre_client import asked
-
-    version = seen if seen is not None else asked("GET", url, f"/conditions/{row}")["version"]
-    _tell(asked("POST", url, f"/conditions/{row}/{step}", body=body | {"version": version}), as_json=as_json)
-
-
-def _tell(told: dict[str, Any], *, as_json: bool) -> None:
-    from gengfu import alarm_tables
-
-    if as_json:
-        _print_json(told)
-        return
-    for line in alarm_tables.one(told, _language()):
-        typer.echo(line)
-
-
-def _print(parts: Iterable[Any]) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
-    for part in parts:
-        console.print(part)
-
-
-def _print_json(told: Any) -> None:
-    typer.echo(json.dumps(told, ensure_ascii=False))
-
-
-def _language() -> Literal["en", "zh"]:
-    from gengfu.language import language
-
-    return language(os.environ)
+        print_json(told)
+    else:
+        typer.echo("\n".join(alarm_tables.one(told, language(os.environ))))

@@ -1,6 +1,5 @@
 """``gengfu audit``: who changed what at the centre."""
 
-import json
 import os
 import time
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ from gengfu.commands.users import AsJson
 from gengfu.language import language
 from gengfu.options import duration_s
 from gengfu.people_asking import DEFAULT_URL, Offline, Where, asked
+from gengfu.terminal import print_either
 
 PAGE = 1_000
 
@@ -48,7 +48,4 @@ def list_(
         if page["next"] is None:
             break
         cursor = page["next"]
-    if as_json:
-        typer.echo(json.dumps(items, ensure_ascii=False))
-        return
-    people_tables.shown(people_tables.notes(items, language(os.environ)))
+    print_either(items, [people_tables.notes(items, language(os.environ))], as_json=as_json)

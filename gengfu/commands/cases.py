@@ -1,21 +1,19 @@
 """``gengfu cases``: the cases of the centre, their lives, and the steps that people take with them."""
 
-import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
 
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url
+from gengfu.centre_options import DEFAULT_URL, AsJson, Count, Url
 from gengfu.durations import until_s
 from gengfu.language import language
+from gengfu.terminal import print_either
 
-PAGE = 1_000
 ID_CHARACTERS = 32
 OPTIONS = {
     "note": "--note",
@@ -49,7 +47,7 @@ def list_(
     department: Annotated[str, typer.Option("--department", metavar="NAME", help="Dispatched to it.")] = "",
     overdue: Annotated[bool, typer.Option("--overdue", help="Only those that are late.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Closed ones as well.")] = False,
-    count: Annotated[int, typer.Option("--count", metavar="N", min=1, max=PAGE, help="How many.")] = 20,
+    count: Count = 20,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -64,7 +62,7 @@ def list_(
     items = _asked("GET", url, "/cases", query=query)["items"]
     from gengfu import cases_table
 
-    _tell(items, cases_table.cases(items, language(os.environ)), as_json=as_json)
+    print_either(items, cases_table.cases(items, language(os.environ)), as_json=as_json)
 
 
 @app.command(short_help="One case with its life.")
@@ -192,7 +190,7 @@ def classes(
     items = _all(url, "/case-classes")
     from gengfu import cases_table
 
-    _tell(items, cases_table.classes(items, language(os.environ)), as_json=as_json)
+    print_either(items, cases_table.classes(items, language(os.environ)), as_json=as_json)
 
 
 @rules.command("list", short_help="The rules there are.")
@@ -201,7 +199,7 @@ def list_rules(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     items = _all(url, "/no-collection")
     from gengfu import cases_table
 
-    _tell(items, cases_table.rules(items, language(os.environ)), as_json=as_json)
+    print_either(items, cases_table.rules(items, language(os.environ)), as_json=as_json)
 
 
 @rules.command(short_help="Collect nothing for a time.")
@@ -224,7 +222,7 @@ def add(
     from gengfu import cases_table
 
     item = _asked("POST", url, "/no-collection", body=body)
-    _tell(item, cases_table.rules([item], language(os.environ)), as_json=as_json)
+    print_either(item, cases_table.rules([item], language(os.environ)), as_json=as_json)
 
 
 @rules.command(short_help="End a rule before its time.")
@@ -241,7 +239,7 @@ def end(
         typer.echo(f"{len(found)} rules begin with {rule}; list them and write more of the id", err=True)
         raise typer.Exit(1)
     item = _asked("POST", url, f"/no-collection/{found[0]}/end")
-    _tell(item, cases_table.rules([item], language(os.environ)), as_json=as_json)
+    print_either(item, cases_table.rules([item], language(os.environ)), as_json=as_json)
 
 
 def _step(case: str, step: str, url: str, told: Mapping[str, Any], *, as_json: bool) -> None:
@@ -263,14 +261,9 @@ def _id(case: str, url: str) -> str:
 
 
 def _all(url: str, path: str) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = []
-    cursor = ""
-    while True:
-        page = _asked("GET", url, path, query={"limit": PAGE, "cursor": cursor})
-        items += page["items"]
-        if page["next"] is None:
-            return items
-        cursor = page["next"]
+    from gengfu.centre_client import every
+
+    return every(url, path, options=OPTIONS)
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:
@@ -299,13 +292,4 @@ def _asked(method: str, url: str, path: str, **more: Any) -> Any:
 def _show(case: Mapping[str, Any], *, as_json: bool) -> None:
     from gengfu import cases_table
 
-    _tell(case, cases_table.life(case, language(os.environ)), as_json=as_json)
-
-
-def _tell(told: Any, parts: Iterable[RenderableType], *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(told, ensure_ascii=False))
-        return
-    console = Console(highlight=False, markup=False)
-    for part in parts:
-        console.print(part)
+    print_either(case, cases_table.life(case, language(os.environ)), as_json=as_json)

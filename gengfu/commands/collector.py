@@ -168,13 +168,15 @@ def init(
         return
     from collector.parts.checking import PARTS_HEADER
     from collector.settings import EXAMPLE, load
+    from owned_files import as_owner
 
     files = {"collector.toml": EXAMPLE.read_text(), "parts.csv": PARTS_HEADER + "\n"}
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            with (place / name).open("x") as file:
-                file.write(text)
+        with as_owner(place):
+            place.mkdir(parents=True, exist_ok=True)
+            for name, text in files.items():
+                with (place / name).open("x") as file:
+                    file.write(text)
     except FileExistsError as error:
         _fail(f"{error.filename or place}: is there already; name another folder, or remove it")
     except OSError as error:

@@ -12,7 +12,7 @@ import typer
 
 from contract.commands import TARGET_CHARACTERS_MAX, TARGET_PATTERN
 from contract.limits import COMMAND_HOLD_MS_MAX, COMMAND_LIFE_MS_MAX
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url, Who
+from gengfu.centre_options import DEFAULT_URL, AsJson, Count, Url, Who
 from gengfu.language import said
 from gengfu.options import duration_s, fail
 from gengfu.options import who as person
@@ -145,7 +145,7 @@ def show(
 @app.command("list", short_help="The newest commands of a gateway, and how they ended.")
 def list_(
     gateway: Gateway,
-    count: Annotated[int, typer.Option("--count", metavar="N", min=1, max=1_000, help="How many.")] = 20,
+    count: Count = 20,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:

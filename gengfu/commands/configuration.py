@@ -1,6 +1,5 @@
 """``gengfu configuration``: settings of gateways from the centre: pushed in waves, looked at, stopped."""
 
-import json
 import os
 import time
 from collections.abc import Iterable
@@ -8,12 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console
 
 from gengfu import options
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url, Who
+from gengfu.centre_options import DEFAULT_URL, AsJson, Url, Who
 from gengfu.language import language
 from gengfu.options import duration_s
+from gengfu.terminal import print_either
 
 POLL_S = 0.5
 ID_CHARACTERS = 32
@@ -86,19 +86,11 @@ def status(
 ) -> None:
     """Say which gateways have the newest settings that were pushed, which have not, and why."""
     from gengfu import desired_table
-    from gengfu.centre_client import asked
+    from gengfu.centre_client import every
 
-    items: list[dict[str, Any]] = []
-    cursor = ""
-    while True:
-        query = {"gateway": gateway, "limit": 1000, "cursor": cursor}
-        page = asked("GET", url, "/desired/configuration", query=query)
-        items += page["items"]
-        if not (cursor := page["next"] or ""):
-            break
-    _print(
-        desired_table.parts(items, round(time.time() * 1000), language(os.environ)), items, as_json=as_json
-    )
+    items = every(url, "/desired/configuration", {"gateway": gateway})
+    parts = desired_table.parts(items, round(time.time() * 1000), language(os.environ))
+    print_either(items, parts, as_json=as_json)
 
 
 @app.command("list", short_help="The newest rollouts.")
@@ -108,7 +100,7 @@ def list_(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     from gengfu.centre_client import asked
 
     items = asked("GET", url, "/rollouts")["items"]
-    _print(rollouts_table.listed(items, language(os.environ)), items, as_json=as_json)
+    print_either(items, rollouts_table.listed(items, language(os.environ)), as_json=as_json)
 
 
 @app.command(short_help="One rollout with its gateways.")
@@ -186,13 +178,4 @@ def _id(given: str, url: str) -> str:
 def _show(item: dict[str, Any], *, as_json: bool) -> None:
     from gengfu import rollouts_table
 
-    _print(rollouts_table.one(item, language(os.environ)), item, as_json=as_json)
-
-
-def _print(parts: Iterable[RenderableType], data: Any, *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(data, ensure_ascii=False))
-        return
-    console = Console(highlight=False, markup=False)
-    for part in parts:
-        console.print(part)
+    print_either(item, rollouts_table.one(item, language(os.environ)), as_json=as_json)

@@ -151,10 +151,11 @@ def lines(
     """
     from edge import line_report
     from gengfu import lines_table
+    from gengfu.language import language
 
     report = _read(settings, line_report.read)
     now_ms = time.time_ns() // 1_000_000
-    _show(report, lines_table.parts(report, now_ms), now_ms, as_json=as_json)
+    _show(report, lines_table.parts(report, now_ms, language(os.environ)), now_ms, as_json=as_json)
 
 
 @app.command(short_help="Show how the link to the centre is doing.")

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from gengfu.commands.edge_scan import Formats, Hard, OfGateway, Ports, Turning, Units, scanned, show, wanted
 from gengfu.commands.edge_socket import AsJson, no_answer
 from gengfu.finding_words import text
+from gengfu.language import said
 from gengfu.options import fail
+from gengfu.terminal import plain_table
 
 if TYPE_CHECKING:
     from edge.commissioning.candidates import Candidate
     from edge.commissioning.judging import Identified, Ranked
     from edge.commissioning.scanning import Scan
-    from edge.commissioning.writing import Placed
+    from edge.commissioning.writing import Place, Placed
     from edge.lines.line import Direction
     from gengfu.finding import Owner
 
@@ -140,7 +141,7 @@ def _show(placed: "Sequence[Placed]") -> None:
     if not placed:
         return
     console = Console(highlight=False, markup=False, emoji=False)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     for name in ("port", "unit", "sure", "what"):
         table.add_column(text(name), justify="right" if name == "unit" else "left", overflow="fold")
     for each in placed:
@@ -197,12 +198,22 @@ def _write(path: Path, placed: "Sequence[Placed]", *, yes: bool, quiet: bool) ->
     except (CannotWriteError, OSError) as error:
         fail(f"{path}: {error}")
     if change.added:
-        typer.echo(text("added").format(path, "; ".join(change.added)), err=quiet)
+        typer.echo(text("added").format(path, _places(change.added)), err=quiet)
     if change.left:
-        typer.echo(text("left").format("; ".join(change.left)), err=quiet)
+        typer.echo(text("left").format(_places(change.left)), err=quiet)
     if change.added:
         enrolled = tomllib.loads(change.after).get("identity", {}).get("centre")
         typer.echo(text("next_start" if enrolled else "next_enrol"), err=quiet)
+
+
+def _places(of: "Sequence[Place]") -> str:
+    told = (
+        text("placed").format(each.name, each.profile, each.unit_id, each.line)
+        if each.name
+        else text("place").format(each.unit_id, each.line)
+        for each in of
+    )
+    return said("; ", "、").join(told)
 
 
 def _data(placed: "Placed") -> object:

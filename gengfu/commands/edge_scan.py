@@ -12,6 +12,7 @@ from rich.table import Table
 from gengfu.commands.edge_socket import AsJson
 from gengfu.finding_words import text
 from gengfu.options import fail
+from gengfu.terminal import plain_table
 
 if TYPE_CHECKING:
     from edge.commissioning.scanning import Scan
@@ -181,7 +182,7 @@ def _lines(told: "Scan") -> Iterable[str]:
 
 
 def _table(told: "Scan") -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     for name in ("unit", "format", "mode", "answered", "answer_ms"):
         table.add_column(text(name), justify="right" if name in ("unit", "answer_ms") else "left")
     for device in sorted(told.devices, key=lambda each: (str(each.format), each.unit_id)):

@@ -12,6 +12,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from gengfu.updating import Machine
+    from releases.deciding import Proof
 
 UNIT = "gengfu-edge.service"
 USER = "gengfu"
@@ -124,7 +125,7 @@ class _Systemd:
             return str(error)
         return "" if done.returncode == 0 else (done.stderr.strip() or "its self-test failed")[-2000:]
 
-    def proved(self) -> tuple[str, bool]:
+    def proved(self) -> "Proof":
         """See Machine."""
         from releases.guarding import proved
 

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url
+from gengfu.centre_options import DEFAULT_URL, AsJson, Url
 from gengfu.language import Language, language
 
 app = typer.Typer(help="Figures of cases: filed, closed, in time, reworked.", no_args_is_help=True)

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from gengfu.commands.lamp_desk import AsJson
+from gengfu.centre_options import AsJson
 from gengfu.language import language
 
 app = typer.Typer(help="What a centre tells a province: parts, cases, sensing.", no_args_is_help=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url
+from gengfu.centre_options import DEFAULT_URL, AsJson, Url
 from gengfu.language import said
 from gengfu.options import duration_s
 
@@ -24,14 +24,19 @@ _TEXTS = {
         "gengfu edge enrol --centre {url} --gateway {gateway} --code {code} --fingerprint {fingerprint}",
     ),
     "revoked": (
-        "{gateway}: certificates revoked: {certificates}",
-        "{gateway}：已吊销证书 {certificates} 张",
+        "{gateway}: all that was issued to it is revoked; certificates known here: {certificates}",
+        "{gateway}：此前签发的全部证书均已吊销；其中本中心有记录的 {certificates} 张",
     ),
     "cut": (
         "the broker refuses them after {refused:.1f} s; the session was ended after {ended:.1f} s",
         "{refused:.1f} 秒后消息服务器拒绝该证书；{ended:.1f} 秒后会话已断开",
     ),
     "uncertain": ("the session may live on: {problem}", "会话可能仍在：{problem}"),
+    "unknown": (
+        "not known: {count}; the centre had no record of them when they were renewed. A backup was put back "
+        "since they were issued; if none was, somebody else has the authority's key",
+        "无记录：{count} 张；续期时本中心查无此证书。应是签发之后恢复过备份；若从未恢复，则签发密钥已外泄",
+    ),
     "none": ("nothing was issued yet", "尚未签发证书"),
 }
 _COLUMNS = {
@@ -46,6 +51,7 @@ _ORIGINS = {
     "code": ("code", "注册码"),
     "renewal": ("renewal", "续期"),
     "expired": ("late renewal", "过期续期"),
+    "unknown": ("not known", "无记录"),
 }
 _STATES = {"valid": ("valid", "有效"), "over": ("over", "已过期"), "revoked": ("revoked: {0}", "已吊销：{0}")}
 
@@ -81,7 +87,7 @@ def revoke(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Revoke all certificates of a gateway, and its code; its session is cut within seconds.
+    """Revoke whatever was issued to a gateway until now, and its code; its session is cut within seconds.
 
     Exit status 1 where nobody can tell whether it was cut. A new code gives it an identity again.
     """
@@ -109,16 +115,9 @@ def certificates(
     """List what was issued to gateways, the newest first, and what is revoked."""
     import time
 
-    from gengfu.centre_client import asked
+    from gengfu.centre_client import every
 
-    items: list[dict[str, Any]] = []
-    cursor = ""
-    while True:
-        page = asked("GET", url, "/certificates", query={"gateway": gateway, "limit": 1000, "cursor": cursor})
-        items += page["items"]
-        if page["next"] is None:
-            break
-        cursor = page["next"]
+    items = every(url, "/certificates", {"gateway": gateway})
     if as_json:
         typer.echo(json.dumps(items, ensure_ascii=False))
         return
@@ -144,6 +143,8 @@ def _show(items: list[dict[str, Any]], now_ms: int) -> None:
             _pick(_STATES[state]).format(item["reason"] or ""),
         )
     Console(highlight=False, markup=False, emoji=False).print(table)
+    if unknown := sum(item["origin"] == "unknown" and not item["revoked_ms"] for item in items):
+        typer.echo(_text("unknown").format(count=unknown), err=True)
 
 
 def _when(time_ms: int) -> str:

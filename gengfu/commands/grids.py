@@ -1,15 +1,14 @@
 """``gengfu grids``: the grids of the city, listed and imported."""
 
-import json
 import os
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url
+from gengfu.centre_options import DEFAULT_URL, AsJson, Url
 from gengfu.commands.parts import Code, Count, DryRun, File, Gcj02, RemoveGone, Yes
 from gengfu.language import language
+from gengfu.terminal import print_either
 
 app = typer.Typer(help="Unit, responsibility and handling grids: list, import.", no_args_is_help=True)
 
@@ -51,9 +50,4 @@ def list_(
 
     query = {"code": code, "limit": count} | ({"kind": kind} if kind else {})
     items = asked("GET", url, "/grids", query=query, options={"code": "--code"})["items"]
-    if as_json:
-        typer.echo(json.dumps(items, ensure_ascii=False))
-        return
-    console = Console(highlight=False, markup=False)
-    for part in part_tables.grid_list(items, language(os.environ)):
-        console.print(part)
+    print_either(items, part_tables.grid_list(items, language(os.environ)), as_json=as_json)

@@ -1,13 +1,14 @@
 """``gengfu incidents``: what operators are told of in place of each alarm, and acknowledging it."""
 
-import json
 import os
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import typer
 
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url
+from gengfu import incident_tables
+from gengfu.centre_options import DEFAULT_URL, AsJson, Count, Url, Version
+from gengfu.language import language
+from gengfu.terminal import print_either
 
 app = typer.Typer(help="Incidents at the centre: alarms that belong together.", no_args_is_help=True)
 
@@ -24,21 +25,20 @@ def list_(
         str, typer.Option("--rule", metavar="RULE", help="Only what this brought together.")
     ] = "",
     area: Annotated[str, typer.Option("--area", metavar="AREA", help="Only of this one.")] = "",
-    count: Annotated[int, typer.Option("--count", metavar="N", min=1, max=1_000, help="How many.")] = 50,
+    count: Count = 50,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """Show the incidents, the newest first. What went over to another is told as part of that one."""
-    from gengfu import incident_tables
     from gengfu.centre_client import asked
 
     query: dict[str, Any] = {"rule": rule, "area": area, "limit": count}
     query |= {"open": state == "open"} if state != "all" else {}
     page = asked("GET", url, "/incidents", query=query)
-    if as_json:
-        _print_json(page["items"])
-        return
-    _print(incident_tables.listed(page["items"], more=page["next"] is not None, language=_language()))
+    parts = incident_tables.listed(
+        page["items"], more=page["next"] is not None, language=language(os.environ)
+    )
+    print_either(page["items"], parts, as_json=as_json)
 
 
 @app.command(short_help="One incident with its newest alarms.")
@@ -46,27 +46,16 @@ def show(incident: Id, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show one incident with its newest alarms, and its version."""
     from gengfu.centre_client import asked
 
-    _tell(asked("GET", url, f"/incidents/{_checked(incident)}"), as_json=as_json)
+    _show(asked("GET", url, f"/incidents/{_checked(incident)}"), as_json=as_json)
 
 
 @app.command(short_help="Acknowledge an incident with its alarms.")
-def ack(
-    incident: Id,
-    seen: Annotated[
-        int | None,
-        typer.Option(
-            "--version", metavar="N", help="Only if it stands as `show` told; else as it stands now."
-        ),
-    ] = None,
-    url: Url = DEFAULT_URL,
-    as_json: AsJson = False,
-) -> None:
+def ack(incident: Id, version: Version = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Acknowledge an incident and the alarms that it holds; where somebody has, who it was."""
-    from gengfu.centre_client import asked
+    from gengfu.centre_client import stepped
 
     path = f"/incidents/{_checked(incident)}"
-    version = seen if seen is not None else asked("GET", url, path)["version"]
-    _tell(asked("POST", url, f"{path}/acknowledge", body={"version": version}), as_json=as_json)
+    _show(stepped(url, path, "acknowledge", {}, version), as_json=as_json)
 
 
 def _checked(incident: str) -> str:
@@ -77,28 +66,5 @@ def _checked(incident: str) -> str:
     return incident
 
 
-def _tell(told: dict[str, Any], *, as_json: bool) -> None:
-    from gengfu import incident_tables
-
-    if as_json:
-        _print_json(told)
-        return
-    _print(incident_tables.one(told, _language()))
-
-
-def _print(parts: Iterable[Any]) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
-    for part in parts:
-        console.print(part)
-
-
-def _print_json(told: Any) -> None:
-    typer.echo(json.dumps(told, ensure_ascii=False))
-
-
-def _language() -> Literal["en", "zh"]:
-    from gengfu.language import language
-
-    return language(os.environ)
+def _show(told: dict[str, Any], *, as_json: bool) -> None:
+    print_either(told, incident_tables.one(told, language(os.environ)), as_json=as_json)

@@ -1,42 +1,22 @@
 """``gengfu lamps push|status|override|cancel|condition``: what the lighting team asks of the centre."""
 
-import json
 import os
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from gengfu.centre_options import DEFAULT_URL, AsJson, Moment, Url, Who, epoch_ms
 from gengfu.language import language
 from gengfu.options import duration_s
 from gengfu.options import who as person
+from gengfu.terminal import print_either, print_json, print_parts
 
-PAGE = 1_000
-
-Url = Annotated[
-    str, typer.Option("--url", metavar="URL", envvar="GENGFU_URL", help="The centre's interface.")
-]
-Who = Annotated[
-    str, typer.Option("--who", metavar="NAME", help="Who asks for it; your user name by default.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The lamp plan, a TOML file.")]
 Lamps = Annotated[
     list[str], typer.Argument(metavar="ADDRESS", help="cabinet/lamp-1, cabinet/*, or a group of the plan.")
 ]
-Moment = Annotated[
-    datetime | None,
-    typer.Option(
-        "--from",
-        metavar="YYYY-MM-DDTHH:MM",
-        formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
-        help="Not before this time of your machine's zone; now where nothing is said.",
-    ),
-]
-DEFAULT_URL = "http://127.0.0.1:8780"
 OPTIONS = {
     "addresses": "ADDRESS",
     "level": "--level",
@@ -85,7 +65,7 @@ def status(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     items = _items(url, "lamp_plan")
     standing = _standing(url)
     if as_json:
-        typer.echo(json.dumps({"plan": items, "standing": standing}, ensure_ascii=False))
+        print_json({"plan": items, "standing": standing})
         return
     _show(items, as_json=False)
     _show_standing(standing)
@@ -192,9 +172,7 @@ def _standing(url: str) -> list[dict[str, Any]]:
 def _show_standing(standing: list[dict[str, Any]]) -> None:
     from gengfu import standing_table
 
-    console = Console(highlight=False, markup=False)
-    for part in standing_table.parts(standing, round(time.time() * 1000), language(os.environ)):
-        console.print(part)
+    print_parts(standing_table.parts(standing, round(time.time() * 1000), language(os.environ)))
 
 
 def _answers(url: str, kind: str, gateways: list[str], wait_s: float) -> list[dict[str, Any]]:
@@ -208,29 +186,13 @@ def _answers(url: str, kind: str, gateways: list[str], wait_s: float) -> list[di
 
 
 def _items(url: str, kind: str) -> list[dict[str, Any]]:
-    from gengfu.centre_client import asked
+    from gengfu.centre_client import every
 
-    items: list[dict[str, Any]] = []
-    cursor = ""
-    while True:
-        page = asked("GET", url, f"/desired/{kind}", query={"limit": PAGE, "cursor": cursor})
-        items += page["items"]
-        if page["next"] is None:
-            return items
-        cursor = page["next"]
+    return every(url, f"/desired/{kind}")
 
 
 def _show(items: list[dict[str, Any]], *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(items, ensure_ascii=False))
-        return
     from gengfu import desired_table
 
-    console = Console(highlight=False, markup=False)
-    for part in desired_table.parts(items, round(time.time() * 1000), language(os.environ)):
-        console.print(part)
-
-
-def epoch_ms(moment: datetime | None) -> int | None:
-    """Return a time as the centre takes it."""
-    return None if moment is None else round(moment.astimezone().timestamp() * 1000)
+    parts = desired_table.parts(items, round(time.time() * 1000), language(os.environ))
+    print_either(items, parts, as_json=as_json)

@@ -13,8 +13,9 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from gengfu.commands.lamp_desk import DEFAULT_URL, Url
+from gengfu.centre_options import DEFAULT_URL, Url
 from gengfu.language import Language, language
+from gengfu.terminal import print_parts
 
 EXTRA = "this command needs httpx: pip install gengfu[collector]"
 LAST_MAX = 400
@@ -99,9 +100,7 @@ def _show(data: object, url: str, reads: Language) -> None:
         told = LampReportView.model_validate(data)
     except ValueError as error:
         raise CentreError(f"{url}: answers no report; is it a centre of this version?") from error
-    console = Console(highlight=False, markup=False)
-    for part in lamp_figures.parts(told, reads):
-        console.print(part)
+    print_parts(lamp_figures.parts(told, reads))
 
 
 def nights(lamp: Lamp, last: Last = 7, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
@@ -127,9 +126,7 @@ def nights(lamp: Lamp, last: Last = 7, url: Url = DEFAULT_URL, as_json: AsJson =
     if as_json:
         typer.echo(json.dumps([night.model_dump(mode="json") for night in told], ensure_ascii=False))
         return
-    console = Console(highlight=False, markup=False)
-    for part in night_picture.parts(lamp, told, wanted, language(os.environ)):
-        console.print(part)
+    print_parts(night_picture.parts(lamp, told, wanted, language(os.environ)))
 
 
 def _month(month: dt.datetime | None) -> str:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from gengfu.commands import lamp_desk, lamp_reports, lamp_talq
 from gengfu.language import language
+from gengfu.terminal import print_parts
 
 NIGHTS_MAX = 400
 
@@ -82,9 +82,7 @@ def preview(
         return
     from gengfu import lamp_picture
 
-    console = Console(highlight=False, markup=False)
-    for part in lamp_picture.parts(shown, zone, language(os.environ)):
-        console.print(part)
+    print_parts(lamp_picture.parts(shown, zone, language(os.environ)))
 
 
 def _refuse(message: str) -> None:

@@ -1,12 +1,13 @@
 """``gengfu messages``: what people were told, and a test message to somebody."""
 
-import json
 import os
 from typing import Annotated, Any
 
 import typer
 
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url
+from gengfu.centre_options import DEFAULT_URL, AsJson, Count, Url
+from gengfu.language import language
+from gengfu.terminal import print_either, print_json
 
 app = typer.Typer(help="Messages to people: list them, send a test.", no_args_is_help=True)
 
@@ -18,26 +19,18 @@ def list_(
     state: Annotated[
         str, typer.Option("--state", metavar="STATE", help="Such as waiting, sent, failed.")
     ] = "",
-    count: Annotated[int, typer.Option("--count", metavar="N", min=1, max=1_000, help="How many.")] = 20,
+    count: Count = 20,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """Show the newest messages, and what became of them."""
     from gengfu.centre_client import asked
+    from gengfu.messages_table import parts
 
     wanted = {"person": person, "incident": incident, "state": state, "limit": count}
     query = {name: value for name, value in wanted.items() if value}
     items: list[dict[str, Any]] = asked("GET", url, "/messages", query=query)["items"]
-    if as_json:
-        typer.echo(json.dumps(items, ensure_ascii=False))
-        return
-    from rich.console import Console
-
-    from gengfu.language import language
-    from gengfu.messages_table import parts
-
-    for part in parts(items, language(os.environ)):
-        Console(highlight=False, markup=False).print(part)
+    print_either(items, parts(items, language(os.environ)), as_json=as_json)
 
 
 @app.command("test", short_help="Send somebody a test message.")
@@ -48,12 +41,10 @@ def send_test(
 ) -> None:
     """Send somebody a test message over their first channel; the list tells what became of it."""
     from gengfu.centre_client import asked
+    from gengfu.messages_table import text
 
     told = asked("POST", url, "/on-call/test", body={"person": person})
     if as_json:
-        typer.echo(json.dumps(told, ensure_ascii=False))
+        print_json(told)
         return
-    from gengfu.language import language
-    from gengfu.messages_table import text
-
     typer.echo(text("test", language(os.environ), told["person"], told["channel"], told["id"]))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Moment, Url, epoch_ms
+from gengfu.centre_options import DEFAULT_URL, AsJson, Moment, Url, epoch_ms
 
 app = typer.Typer(help="On-call tables: who would be told.", no_args_is_help=True)
 

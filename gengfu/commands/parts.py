@@ -1,16 +1,15 @@
 """``gengfu parts``: the register of city parts, listed, looked at, checked and imported."""
 
-import json
 import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url
+from gengfu.centre_options import DEFAULT_URL, AsJson, Url
 from gengfu.language import language
+from gengfu.terminal import print_either, print_json
 
 app = typer.Typer(help="The register of city parts: list, show, check, import.", no_args_is_help=True)
 
@@ -70,10 +69,7 @@ def list_(
         path, query = "/parts", {"code": code, "grid": grid, "minor": minor, "limit": count}
     options = {"minor": "--class", "distance_m": "--within", "code": "--code", "grid": "--grid"}
     items = asked("GET", url, path, query=query, options=options)["items"]
-    if as_json:
-        typer.echo(json.dumps(items, ensure_ascii=False))
-        return
-    _print(part_tables.part_list(items, language(os.environ)))
+    print_either(items, part_tables.part_list(items, language(os.environ)), as_json=as_json)
 
 
 @app.command(short_help="Everything that is known of a part.")
@@ -90,10 +86,7 @@ def show(
         typer.echo(f"{code} is no part code; it has 16 digits", err=True)
         raise typer.Exit(1)
     item = asked("GET", url, f"/parts/{code}")
-    if as_json:
-        typer.echo(json.dumps(item, ensure_ascii=False))
-        return
-    _print(part_tables.one_part(item, language(os.environ)))
+    print_either(item, part_tables.one_part(item, language(os.environ)), as_json=as_json)
 
 
 @app.command(short_help="Check a file of parts or grids without a centre.")
@@ -118,7 +111,7 @@ def check(
     city = TomlFile.read(settings).parse(Settings).parts if settings else PartSettings()
     report = import_view(_looked(file, GRIDS if grids else PARTS, city, gcj02=gcj02)).model_dump()
     if as_json:
-        typer.echo(json.dumps(report, ensure_ascii=False))
+        print_json(report)
     elif report["bad"]:
         for line in part_tables.report(report, language(os.environ)):
             typer.echo(line)
@@ -142,9 +135,3 @@ def _looked(file: Path, register: Any, city: Any, *, gcj02: bool) -> Any:
         reason = (error.strerror or str(error)).lower()
         typer.echo(f"{file}: cannot be read: {reason}; check the path", err=True)
         raise typer.Exit(1) from error
-
-
-def _print(parts: Any) -> None:
-    console = Console(highlight=False, markup=False)
-    for part in parts:
-        console.print(part)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Moment, Url, Who, epoch_ms, tell
+from gengfu.centre_options import DEFAULT_URL, AsJson, Moment, Url, Who, epoch_ms
+from gengfu.commands.lamp_desk import tell
 from gengfu.language import said
 from gengfu.options import DAY_S, duration_s, fail
 from gengfu.options import who as person

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gengfu.commands.lamp_desk import DEFAULT_URL, AsJson, Url
+from gengfu.centre_options import DEFAULT_URL, AsJson, Url
 from gengfu.language import language
 
 PAGE = 1_000

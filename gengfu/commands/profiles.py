@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gengfu.language import language
+from gengfu.terminal import plain_table
 from gengfu.words import counted
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _console() -> Console:
 
 def _table(*columns: str) -> Table:
     """Return an empty table in which only titles are broken over lines."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     for column in columns:
         table.add_column(column, no_wrap=column != "title", overflow="fold")
     return table

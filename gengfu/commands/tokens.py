@@ -12,6 +12,7 @@ from gengfu.commands.users import AsJson, RoleName
 from gengfu.language import language
 from gengfu.options import duration_s
 from gengfu.people_asking import DEFAULT_URL, Offline, Where, asked, every
+from gengfu.terminal import print_either
 
 app = typer.Typer(help="Tokens of programs and scripts: create, list, revoke.", no_args_is_help=True)
 
@@ -67,10 +68,7 @@ def list_(settings: Offline = None, url: Where = DEFAULT_URL, as_json: AsJson = 
     from gengfu import people_tables
 
     items = every("/tokens", url, settings)
-    if as_json:
-        typer.echo(json.dumps(items, ensure_ascii=False))
-        return
-    people_tables.shown(people_tables.tokens(items, language(os.environ)))
+    print_either(items, [people_tables.tokens(items, language(os.environ))], as_json=as_json)
 
 
 @app.command(short_help="Refuse a token from now on.")

@@ -8,6 +8,7 @@ import typer
 
 from gengfu.language import language
 from gengfu.people_asking import DEFAULT_URL, Offline, PasswordFile, Where, asked, every, password
+from gengfu.terminal import print_either
 
 app = typer.Typer(help="Who may sign in at the centre, and as what.", no_args_is_help=True)
 
@@ -54,10 +55,7 @@ def list_(settings: Offline = None, url: Where = DEFAULT_URL, as_json: AsJson = 
     from gengfu import people_tables
 
     items = every("/users", url, settings)
-    if as_json:
-        typer.echo(json.dumps(items, ensure_ascii=False))
-        return
-    people_tables.shown(people_tables.users(items, language(os.environ)))
+    print_either(items, [people_tables.users(items, language(os.environ))], as_json=as_json)
 
 
 @app.command(short_help="Make somebody something else.")

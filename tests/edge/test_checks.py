@@ -111,6 +111,7 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
         ("unit_id = 2", "unit_id = 300", "must be at most 247; 300 was given"),
         ("unit_id = 2", "unit_di = 2", "unit_di: is not a key of this table; did you mean unit_id?"),
         ("baud = 9600", 'baud = "9600"', "baud: must be a whole number; write it without quotes: 9600"),
+        ('host = "192.0.2.11"', 'host = "192.0.2.10"', "lines[2].host: 'rs485-2' and 'meters' lead to one bus, 192.0.2.10 port 502; keep one of the two lines, and put the devices of both on it"),
         ('name = "relays"', 'name = "station"', "name 'station' is given twice; rename one of them"),
         ('points = ["main-pressure/pressure"]', 'points = ["main-pressure/presure"]', "no point 'main-pressure/presure'; main-pressure has pressure"),
         ("low = 140", "limit = 140", "limit: is not a key of this table"),
@@ -254,6 +255,7 @@ def test_a_shim_is_applied_whether_the_firmware_is_given_or_not(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
+        ('host = "192.0.2.11"', 'host = "192.0.2.10"', "lines[2].host: 'rs485-2' and 'meters' lead to one bus, 192.0.2.10 port 502; keep one of the two lines, and put the devices of both on it"),
         ('name = "relays"', 'name = "station"', "devices[1].name: name 'station' is given twice; rename one of them"),
         ('name = "main-pressure"', 'name = "relays"', "devices[2].name: name 'relays' is given twice; rename one of them"),
         ('points = ["relay_1"]', 'points = ["relay_one"]', "devices[1].points[0]: profile waveshare_relay_8 has no point 'relay_one'; it has relay_1"),
@@ -352,7 +354,8 @@ profile = "qdy30a"
 title = "{title}"
 """
     lines = "".join(
-        f'\n[[lines]]\nkind = "tcp"\nname = "tcp-{number}"\nhost = "192.0.2.11"\n' for number in range(4)
+        f'\n[[lines]]\nkind = "tcp"\nname = "tcp-{number}"\nhost = "192.0.2.{20 + number}"\n'
+        for number in range(4)
     )
     devices = "".join(
         device.format(number=number, unit_id=1 + number % 200, title="人" * 80).replace(

@@ -49,7 +49,7 @@ class Gateway:
         answering = frozenset(METERS) if self._random.random() < 0.5 else frozenset[str]()
         seen = Seen(0.5, answering, frozenset())
         desk = ConfigurationDesk(chosen, self.file, 0.0, lambda: seen, lambda: None)
-        match desk.standing(waiting, now_s):
+        match desk.judged(now_s) if desk.on_trial else desk.standing(waiting, now_s):
             case Begin():
                 desk.prepare(waiting)
                 self._keep(held.begun(), self.good)

@@ -4,11 +4,14 @@ A real centre, a real mosquitto with what ``gengfu collector init`` writes, a st
 openssl only, and a real gateway. The stranger enrols and enrols again; codes that were used, tried, late or
 another's are refused, and so are certificates that are over, too early, another district's, another
 authority's or revoked, at the port of enrolment and at the broker. Gateways are revoked while they are
-connected, and the seconds until the broker cuts them are told. A gateway renews its certificate at half of
-its life without losing a batch; it is dark for so long that the certificate is over, wakes with a clock that
-says 1970, and must come back by itself, unless the operator has said that none shall.
+connected, and the seconds until the broker cuts them are told. A backup is put back, and what was issued
+after it, which no table knows, is revoked by its name and gets in nowhere, while who is honest goes on. A
+gateway renews its certificate at half of its life without losing a batch; it is dark for so long that the
+certificate is over, wakes with a clock that says 1970, and must come back by itself, unless the operator has
+said that none shall.
 
-Controls: a centre that does not cut, one that takes a code twice, one that heeds no time. Each must show.
+Controls: a centre that does not cut, one that takes a code twice, one that heeds no time, one that revokes
+only what its tables know. Each must show.
 """
 
 import argparse
@@ -28,13 +31,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from collector.enrolment import authority as authorities
 from contract import topics
 from contract.topics import Lane
+from tests.faults import enrolment_restored as restored
 from tests.faults.broker_access import Node
+from tests.faults.enrolment_restored import takes
 from tests.faults.est_stranger import Stranger
 from tests.faults.secure_site import (
     DAY_MS,
     DISTRICT,
     NAME,
-    Identity,
     OtherTime,
     Program,
     SecureSite,
@@ -105,16 +109,6 @@ def running(site: SecureSite, *, offset_s: float = 0, without: str = "") -> Iter
         yield
     finally:
         site.stop()
-
-
-def takes(site: SecureSite, identity: Identity, name: str) -> bool:
-    """Say whether the broker takes somebody."""
-    try:
-        node = Node(site, identity, name, patience_s=5)
-    except (OSError, ConnectionError):
-        return False
-    node.end()
-    return True
 
 
 def strange_ways(site: SecureSite, stranger: Stranger, findings: Findings) -> None:
@@ -335,7 +329,7 @@ def dark(folder: Path, findings: Findings, *, source: str, rule_days: float = LA
 def controls(folder: Path, weak: Findings, findings: Findings) -> None:
     """Show that each weakened centre shows; what is found wrong is counted for it."""
     folder.mkdir()
-    site = SecureSite(folder)
+    site = SecureSite(folder, rule={"serials_revoked_ahead": 0})
     stranger = Stranger(site, folder)
     with running(site, without="kick"):
         node = Node(site, stranger.enrolled("lost"), "lost")
@@ -356,6 +350,9 @@ def controls(folder: Path, weak: Findings, findings: Findings) -> None:
         early = site.identity("gw-1", at_ms=now_ms() + 2 * DAY_MS)
         answered = stranger.renew(early, stranger.request(early.key, "gw-1"))
         weak.must(answered.status == 403, "time: what is not valid yet is renewed")
+        later = restored.put_back(site, stranger, folder)
+        site.asked("POST", f"/gateways/{restored.KEPT}/revocation", {"reason": "stolen"})
+        weak.must(not takes(site, later[restored.KEPT], restored.KEPT), "ahead: what was forgotten gets in")
 
 
 def main() -> None:
@@ -375,6 +372,9 @@ def main() -> None:
             strange_ways(site, stranger, findings)
             bad_certificates(site, stranger, findings)
             seconds = cut_off(site, stranger, findings, given.rounds)
+            later = restored.put_back(site, stranger, folder)
+            forgotten_s = restored.revoked_after(site, stranger, later, findings.must, CUT_S_MAX)
+            restored.honest(site, stranger, later, findings.must)
         if not given.short:
             figures["enrolment_back_1970_s"] = round(dark(folder / "1970", findings, source="kernel"), 1)
             figures["enrolment_back_right_clock_s"] = round(
@@ -386,6 +386,7 @@ def main() -> None:
     figures |= {
         "enrolment_cut_s_max": round(max(seconds), 2),
         "enrolment_cut_s_median": round(sorted(seconds)[len(seconds) // 2], 2),
+        "enrolment_cut_forgotten_s": round(forgotten_s, 2),
         "enrolment_cut_rounds": len(seconds),
         "enrolment_checks": findings.checks,
         "enrolment_wrong": len(findings.wrong),

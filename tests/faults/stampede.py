@@ -28,10 +28,10 @@ from edge.buffer.batch import Append
 from edge.buffer.keeper import Inline
 from edge.buffer.store import Buffer
 from edge.clock import SystemClock
-from edge.run import fresh_id
 from edge.settings import Broker
 from edge.uplink.mqtt import Uplink
 from edge.uplink.session import Limits, Session
+from edge.wiring import fresh_id
 from gengfu.demo.processes import Child, die_with_parent
 from simulators.mosquitto import Mosquitto
 from simulators.servers import HOST
@@ -67,6 +67,11 @@ deadline_h = 4
 _CONNECTED = re.compile(r"^(\d+): New client connected from .* as gengfu-stampede-gw-", re.MULTILINE)
 
 
+TICK_S = 0.02
+STALL_S = 0.05
+"""From here on a late tick counts: the machine kept all gateways from their turns at once."""
+
+
 @dataclass(frozen=True)
 class Told:
     """Connections in the busiest second, in all, and when the centre had answered everybody."""
@@ -75,6 +80,46 @@ class Told:
     connections: int
     all_back_s: float
     missing: int
+    stalled_s: float
+    """How much of one second, at most, this process was kept from the processor."""
+
+    def held(self, per_s: float) -> bool:
+        """No second had more than it may, apart from those who were kept waiting together in one process."""
+        return self.peak_per_s <= per_s * (1 + self.stalled_s)
+
+
+class Stalls:
+    """How long a process with a thousand gateways in it stood still: in the field they would not."""
+
+    def __init__(self) -> None:
+        """Nothing is seen before ``watching``."""
+        self._late: list[tuple[float, float]] = []
+
+    @contextlib.asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Look at the event loop's lateness meanwhile."""
+        task = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        while True:
+            due_s = time.monotonic() + TICK_S
+            await asyncio.sleep(TICK_S)
+            now_s = time.monotonic()
+            if now_s - due_s > STALL_S:
+                self._late.append((now_s, now_s - due_s))
+
+    @property
+    def worst_s(self) -> float:
+        """The most that fell within a second."""
+        return max(
+            (sum(late for at, late in self._late if end - 1 < at <= end) for end, _ in self._late),
+            default=0.0,
+        )
 
 
 class Fleet:
@@ -176,10 +221,12 @@ async def play(folder: Path, broker: Mosquitto, gateways: int) -> Told:
         await asyncio.sleep(BROKER_AWAY_S)
         await asyncio.to_thread(broker.start)
         began_s = time.monotonic()
-        missing = await fleet.all_there(ALL_BACK_MAX_S)
+        stalls = Stalls()
+        async with stalls.watching():
+            missing = await fleet.all_there(ALL_BACK_MAX_S)
         all_back_s = time.monotonic() - began_s
     seconds = Counter(_CONNECTED.findall(broker.log.read_text(errors="replace")[len(before) :]))
-    return Told(max(seconds.values(), default=0), seconds.total(), all_back_s, missing)
+    return Told(max(seconds.values(), default=0), seconds.total(), all_back_s, missing, stalls.worst_s)
 
 
 @contextlib.contextmanager
@@ -218,16 +265,18 @@ def main() -> None:
     parser.add_argument("--per-second", type=float, default=50, help="The centre's connections_per_s_max.")
     given = parser.parse_args()
     told = stampede(given.gateways, given.per_second)
-    print(f"{told.connections} connections, {told.peak_per_s} in the busiest second; ", end="")
+    print(f"{told.connections} connections, {told.peak_per_s} in the busiest second", end="")
+    print(f" ({told.stalled_s:.2f} s of which this machine kept them all waiting); ", end="")
     print(f"all back after {told.all_back_s:.1f} s" if not told.missing else f"{told.missing} missing")
     figures = {
         "reconnect_peak_per_s": told.peak_per_s,
         "reconnect_all_back_s": round(told.all_back_s, 1),
         "reconnect_missing": told.missing,
+        "reconnect_stalled_s": round(told.stalled_s, 2),
     }
     conditions = {"gateways": given.gateways, "connections_per_s_max": given.per_second}
     print(json.dumps({"name": "stampede", "figures": figures, "conditions": conditions}))
-    if told.missing or told.peak_per_s > given.per_second:
+    if told.missing or not told.held(given.per_second):
         sys.exit(1)
 
 

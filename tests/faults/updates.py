@@ -25,6 +25,7 @@ from urllib.request import urlopen
 from contract.releases import SUFFIX, Offer, signed
 from contract.signing import SigningKey
 from releases.archive import digest, manifest
+from releases.service import JUDGED_AFTER_S
 from simulators import cabinet_file
 from simulators.mosquitto import Mosquitto
 from simulators.running import RunningCabinet
@@ -87,11 +88,20 @@ interval_s = 0.5
 """
 BROKEN = {
     "crashes": ("edge/run.py", "    chosen = choosing.choose(settings_file)\n", "    raise RuntimeError\n"),
-    "never_ready": ("edge/run.py", "    end.begin(", "    await asyncio.sleep(1e6)\n    end.begin("),
+    "never_ready": (
+        "edge/life.py",
+        "    process.at_work(",
+        "    await asyncio.sleep(1e6)\n    process.at_work(",
+    ),
     "polls_nothing": (
         "edge/polling.py",
         "        while True:\n",
         "        await __import__('asyncio').sleep(1e6)\n        while True:\n",
+    ),
+    "reaches_nobody": (
+        "edge/uplink/mqtt.py",
+        "    async def _connection(self) -> None:\n",
+        "    async def _connection(self) -> None:\n        raise OSError('nobody is there')\n",
     ),
     "fails_its_test": (
         "edge/schedule.py",
@@ -393,6 +403,31 @@ def cut(site: Site) -> None:
         path.unlink()
 
 
+def unreached(site: Site) -> None:
+    """A release works and reaches nobody, and whoever put it in force is gone: it is left while it runs."""
+    machine = site.machine
+    ready = machine.wait("contact", lambda: site.read_well() and site.proved().get("contact"), PATIENCE_S)
+    site.must("the one before is in contact", ready)
+    for path in site.made.folder.glob("reaches_nobody.release*"):
+        shutil.copy(path, site.root / "var/tmp" / path.name)
+    command = ("gengfu", "edge", "update", "/var/tmp/reaches_nobody.release")
+    machine.run("systemd-run", "--unit=updating", "--collect", *command)
+    version = f"0.9.{list(BROKEN).index('reaches_nobody')}"
+    on_trial = machine.wait("trial", lambda: site.proved().get("contact") is False, PATIENCE_S)
+    site.must("it is at work on trial", on_trial and site.in_force() == version)
+    machine.run("systemctl", "kill", "--signal=KILL", "updating.service")
+    began_s, before = time.monotonic(), site.restarts()
+    back = machine.wait("back", lambda: site.in_force() == "0.3.0", JUDGED_AFTER_S + PATIENCE_S)
+    site.figures["unreached_left_s"] = round(time.monotonic() - began_s, 1)
+    site.must("it was left by a judge alone, not by starts", back and site.restarts() == before)
+    failed = json.loads((site.root / "opt/gengfu/failed.json").read_text())
+    site.must(f"why is kept: {failed['reason']}", "no contact with the centre" in failed["reason"])
+    works = machine.wait("reading", lambda: site.read_well() and site.proved().get("contact"), PATIENCE_S)
+    site.must("the one before reads and is in contact again", works)
+    for path in (site.root / "var/tmp").glob("reaches_nobody.release*"):
+        path.unlink()
+
+
 def limits_hold(machine: Booted, unit: str, must: Callable[[str, bool], None], exposure_max: float) -> float:
     """Look at the running process of a unit from outside; return how exposed its systemd finds it."""
     process = machine.process(unit)
@@ -508,12 +543,14 @@ def main() -> None:
             conditions["skipped"] = str(error)
             print(f"not done: {error}")
         else:
-            slow = ["never_ready", "polls_nothing"]
+            slow = ["never_ready", "polls_nothing", "reaches_nobody"]
             stories: list[Callable[[Site], None]] = [restricted, watched, refused, good]
             site.install()
             for story in stories:
                 story(site)
             left(site, [each for each in BROKEN if not given.short or each not in slow])
+            if not given.short:
+                unreached(site)
             cut(site)
             removed(site)
             found = site.found

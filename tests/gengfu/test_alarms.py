@@ -1,17 +1,16 @@
 """``gengfu alarms``, as operators read it on 80 columns; the centre is stood in for."""
 
 import json
-import time
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
-from rich.cells import cell_len
-from typer.testing import CliRunner
 
-from gengfu import centre_client
 from gengfu.commands.alarms import app
-from tests.gengfu.test_edge_lines import CHINESE, ENGLISH
+from tests.gengfu.operators import CHINESE, ENGLISH, typed
+
+pytestmark = pytest.mark.usefixtures("in_china")
+said = partial(typed, app)
 
 AT_MS = 1_800_000_000_000
 CONDITION = {
@@ -84,41 +83,6 @@ FIGURES = {
     "shares": {"low": 0.5, "medium": 0.3, "high": 0.15, "highest": 0.05},
     "beyond": ["per_10min_mean", "last_day", "floods", "chattering", "stale", "shares"],
 }
-
-
-@pytest.fixture(autouse=True)
-def _in_china(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Times are shown as this machine's clock does; here it is China's."""
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "Asia/Shanghai")
-        time.tzset()
-        yield
-    time.tzset()
-
-
-def said(
-    monkeypatch: pytest.MonkeyPatch,
-    words: list[str],
-    answer: Any,
-    env: dict[str, str] = ENGLISH,
-    code: int = 0,
-) -> tuple[str, list[Any]]:
-    """Type some words; return what is printed, and what the centre was asked."""
-    asked: list[Any] = []
-
-    def stand_in(
-        method: str, url: str, path: str, *, body: Any = None, query: Any = None, options: Any = None
-    ) -> Any:
-        asked.append((method, path, body if method == "POST" else query))
-        return answer
-
-    monkeypatch.setattr(centre_client, "asked", stand_in)
-    result = CliRunner().invoke(app, words, env=env)
-    assert result.exit_code == code, result.output
-    assert all(cell_len(line) <= 80 for line in result.output.splitlines()) or "--json" in words, (
-        result.output
-    )
-    return result.output, asked
 
 
 def test_a_list_has_priority_state_time_and_place(monkeypatch: pytest.MonkeyPatch) -> None:

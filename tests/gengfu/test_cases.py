@@ -16,7 +16,7 @@ from collector.service import Collector
 from contract.topics import Lane
 from gengfu.commands.cases import app
 from tests.collector.making import Clock, given, happened, projected, raised, settings, standing, up
-from tests.gengfu.test_edge_lines import CHINESE, ENGLISH
+from tests.gengfu.operators import CHINESE, ENGLISH
 
 FIRST, SECOND = "north-20270115-00001", "north-20270115-00002"
 COVERS = """[[case_classes]]

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from gengfu import centre_client
 from gengfu.commands.command import app
 from gengfu.commands.periods import app as periods_app
-from tests.gengfu.test_edge_lines import CHINESE, ENGLISH
+from tests.gengfu.operators import CHINESE, ENGLISH
 
 GIVEN = {
     "id": "a" * 32,

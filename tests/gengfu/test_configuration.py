@@ -19,7 +19,7 @@ from gengfu.commands import configuration, edge
 from tests.collector.making import Clock, given, greeting, hello, settings, standing
 from tests.edge.configuration.making import settings_document, text
 from tests.edge.configuration.test_choosing import kept
-from tests.gengfu.test_edge_lines import CHINESE, ENGLISH
+from tests.gengfu.operators import CHINESE, ENGLISH
 
 
 @contextmanager

@@ -23,7 +23,8 @@ from gengfu.why_words import sentences
 from tests.edge.controls.bench import CONTACTOR, OTHER, OUT, Bench
 from tests.edge.controls.test_runs import PUMPS
 from tests.edge.test_by_hand import At, Clock, Hand
-from tests.gengfu.test_edge_lines import CHINESE, ENGLISH, SETTINGS
+from tests.gengfu.operators import CHINESE, ENGLISH
+from tests.gengfu.test_edge_lines import SETTINGS
 
 OUTPUT = "relays/relay_1"
 STORM = {key: value for key, value in PUMPS.items() if key not in CONTACTOR} | {"fail_state": "on"}

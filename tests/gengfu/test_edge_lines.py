@@ -12,9 +12,8 @@ from edge import line_report
 from edge.line_report import DeviceReport, LineReport, Report, State
 from edge.lines.listening import Seen
 from gengfu.commands.edge import app
+from tests.gengfu.operators import CHINESE, ENGLISH
 
-ENGLISH = {"LANG": "en_GB.UTF-8", "LC_ALL": "", "LC_MESSAGES": "", "COLUMNS": "80", "TZ": "Asia/Shanghai"}
-CHINESE = ENGLISH | {"LANG": "zh_CN.UTF-8"}
 SETTINGS = """
 schema = 1
 district = "north"
@@ -87,6 +86,22 @@ def test_each_line_has_a_table_with_what_was_asked_and_what_came(tmp_path: Path)
     assert "meter does not have: pm10, tsp and 2 more" in lines
 
 
+def test_all_of_it_is_told_in_chinese_too(tmp_path: Path) -> None:
+    """But for errors, whose names are those that the centre shows."""
+    told = shown(
+        place(tmp_path, device(error="timeout"), device("meter", "no_line", absent=("pm10", "tsp"))),
+        env=CHINESE,
+    )
+    lines = [" ".join(line.split()) for line in told.splitlines()]
+    assert lines[0].startswith("网关 site-1，截至 ")
+    assert "rs485-1：最近 5 分钟占用 34.0 %，杂散字节 12" in lines
+    assert "总线上另有主站问询 3 次；只允许一个主站" in lines
+    assert "转换器回送本机请求，已忽略" in lines
+    assert any(line.startswith("station 1 正常 5.00 5.00 5.31 3.4 23 3 timeout、4") for line in lines)
+    assert any(line.startswith("meter 1 无线路 5.00") for line in lines)
+    assert "meter 没有：pm10、tsp 等，另有 2 个" in lines
+
+
 @pytest.mark.parametrize("env", [ENGLISH, CHINESE], ids=["en", "zh"])
 def test_the_widest_figures_fit_eighty_columns(tmp_path: Path, env: dict[str, str]) -> None:
     """Names and errors are broken over lines, numbers and states are not."""
@@ -99,7 +114,7 @@ def test_the_widest_figures_fit_eighty_columns(tmp_path: Path, env: dict[str, st
     told = shown(place(tmp_path, long, device()), env=env)
     assert max(map(cell_len, told.splitlines())) <= 80
     assert "…" not in told
-    for whole in ("unpowered", "85000", "90270", "51000", "respond"):
+    for whole in ("断电" if env is CHINESE else "unpowered", "85000", "90270", "51000", "respond"):
         assert whole in told
 
 

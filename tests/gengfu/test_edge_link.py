@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from edge import link_report
 from edge.link_report import Report, Share, Waiting
 from gengfu.commands.edge import app
-from tests.gengfu.test_edge_lines import CHINESE, ENGLISH, SETTINGS
+from tests.gengfu.operators import CHINESE, ENGLISH
+from tests.gengfu.test_edge_lines import SETTINGS
 
 LONG = "a-very-long-name-of-a-device-of-40-chars"
 

@@ -12,7 +12,7 @@ from edge.local import client
 from edge.local.words import Lock, ReadPoint, Refused
 from gengfu.commands.edge import app
 from tests.edge.visited import Visited, visited
-from tests.gengfu.test_edge_lines import CHINESE, ENGLISH
+from tests.gengfu.operators import CHINESE, ENGLISH
 
 
 @pytest.fixture(scope="module")

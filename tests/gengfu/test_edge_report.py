@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from gengfu import report_page
 from gengfu.commands.edge import app
 from tests.edge.visited import SETTINGS, Visited, visited
-from tests.gengfu.test_edge_lines import CHINESE, ENGLISH
+from tests.gengfu.operators import CHINESE, ENGLISH
 
 SILENT = SETTINGS[SETTINGS.index('[[devices]]\nname = "absent"') : SETTINGS.index("[[alarms]]")]
 WITHOUT_SILENT = SETTINGS.replace(SILENT, "")

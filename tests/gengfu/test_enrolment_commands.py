@@ -81,19 +81,20 @@ def test_enrol_says_what_is_in_the_way_in_both_languages(tmp_path: Path) -> None
 def test_a_table_of_certificates_is_read_in_both_languages(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Valid, over and revoked with the reason."""
+    """Valid, over and revoked with the reason; what was not known is warned of."""
     row = {"gateway": "gw-1", "serial": "ab", "issued_ms": 0, "not_after_ms": 2_000, "reason": None}
     items = [
         row | {"origin": "code", "revoked_ms": None, "not_after_ms": 9e15 // 1e3},
         row | {"origin": "renewal", "revoked_ms": None},
         row | {"origin": "expired", "revoked_ms": 5, "reason": "stolen"},
+        row | {"origin": "unknown", "revoked_ms": None},
     ]
     for language, words in (
-        ("C", ("valid", "over", "revoked: stolen")),
-        ("zh_CN", ("有效", "已过期", "已吊销")),
+        ("C", ("valid", "over", "revoked: stolen", "not known: 1;")),
+        ("zh_CN", ("有效", "已过期", "已吊销", "无记录：1 张")),
     ):
         monkeypatch.setenv("LC_ALL", language)
         monkeypatch.setenv("COLUMNS", "140")
         gateways._show(json.loads(json.dumps(items)), 3_000)
-        shown = capsys.readouterr().out
+        shown = "".join(capsys.readouterr())
         assert all(word in shown for word in words)

@@ -1,18 +1,17 @@
 """``gengfu incidents``, as operators read it on 80 columns; the centre is stood in for."""
 
 import json
-import time
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
-from rich.cells import cell_len
-from typer.testing import CliRunner
 
 from collector.incidents.views import IncidentView, IncidentWithMembersView
-from gengfu import centre_client
 from gengfu.commands.incidents import app
-from tests.gengfu.test_edge_lines import CHINESE, ENGLISH
+from tests.gengfu.operators import CHINESE, ENGLISH, typed
+
+pytestmark = pytest.mark.usefixtures("in_china")
+said = partial(typed, app)
 
 AT_MS = 1_800_000_000_000
 ID, OTHER = "a" * 32, "b" * 32
@@ -58,38 +57,6 @@ GONE = ALARM | dict.fromkeys(
     ("cleared_ms", "rule", "device", "point", "problem", "priority", "message", "part")
 )
 WHOLE = INCIDENT | {"alarms": [ALARM, GONE], "alarms_left_out": 101}
-
-
-@pytest.fixture(autouse=True)
-def _in_china(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Times are shown as this machine's clock does; here it is China's."""
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "Asia/Shanghai")
-        time.tzset()
-        yield
-    time.tzset()
-
-
-def said(
-    monkeypatch: pytest.MonkeyPatch,
-    words: list[str],
-    answer: Any,
-    env: dict[str, str] = ENGLISH,
-    code: int = 0,
-) -> tuple[str, list[Any]]:
-    """Type some words; return what is printed, and what the centre was asked."""
-    asked: list[Any] = []
-
-    def stand_in(method: str, _url: str, path: str, *, body: Any = None, query: Any = None) -> Any:
-        asked.append((method, path, body if method == "POST" else query))
-        return answer
-
-    monkeypatch.setattr(centre_client, "asked", stand_in)
-    result = CliRunner().invoke(app, words, env=env)
-    assert result.exit_code == code, result.output
-    for line in result.output.splitlines():
-        assert cell_len(line) <= 80 or "--json" in words, line
-    return result.output, asked
 
 
 def test_what_stands_in_for_the_centre_says_what_a_centre_says() -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from gengfu import desired_table, standing_table
 from gengfu.commands import lamp_desk
 from gengfu.commands.lamps import app
-from tests.gengfu.test_edge_lines import ENGLISH
+from tests.gengfu.operators import ENGLISH
 
 NOW_MS = 1_795_783_200_000
 HOUR_MS = 3_600_000

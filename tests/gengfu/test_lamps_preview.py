@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from gengfu.commands.lamps import app
 from gengfu.lamp_picture import words
 from lighting.addresses import Lamp
-from tests.gengfu.test_edge_lines import CHINESE, ENGLISH
+from tests.gengfu.operators import CHINESE, ENGLISH
 
 PLAN = Path(__file__).parents[2] / "lighting" / "plan.example.toml"
 THURSDAY = ["--from", "2026-12-03"]

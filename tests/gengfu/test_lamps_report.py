@@ -26,7 +26,7 @@ from gengfu.commands.lamps import app
 from tests.collector.lamps.making import HOUR_MS, ZONE, night, nightly, noon_ms
 from tests.collector.lamps.test_api import fill
 from tests.collector.making import Clock, given, projected, settings, standing
-from tests.gengfu.test_edge_lines import CHINESE, ENGLISH
+from tests.gengfu.operators import CHINESE, ENGLISH
 
 MONTH = ("--month", "2025-11")
 """Long over, so that last night is not in it."""

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from gengfu.commands.lamps import app
 from lighting.checking import as_file, load, parsed
-from tests.gengfu.test_edge_lines import ENGLISH
+from tests.gengfu.operators import ENGLISH
 from tests.lighting.talq_schemas import VARIABLE, Schemas
 from tests.lighting.test_talq import EXAMPLES, KINDS, by_chance, facts_of, foreign, lamps, year
 from toml_files import TomlFile, TomlFileError

@@ -24,7 +24,7 @@ from collector.telling.relay_client import RelaySender
 from gengfu.main import _add_groups, app
 from tests.collector.telling.test_channels import smtp
 from tests.collector.telling.test_whole_centre import burst, centre, take
-from tests.gengfu.test_edge_lines import CHINESE, ENGLISH
+from tests.gengfu.operators import CHINESE, ENGLISH
 
 MAIL = """schema = 1
 [[channels]]

@@ -15,7 +15,7 @@ from gengfu import part_tables
 from gengfu.commands import grids, parts
 from tests.collector.making import settings
 from tests.collector.parts.making import csv_text, geojson, grid, part
-from tests.gengfu.test_edge_lines import CHINESE, ENGLISH
+from tests.gengfu.operators import CHINESE, ENGLISH
 
 
 def typed(app: Any, *words: str, env: dict[str, str] = ENGLISH, answer: str | None = None) -> Result:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from collector.platforms.mapping_file import EXAMPLE
 from gengfu import centre_client
 from gengfu.commands.platforms import app
-from tests.gengfu.test_edge_lines import CHINESE, ENGLISH
+from tests.gengfu.operators import CHINESE, ENGLISH
 
 PLATFORM = {
     "name": "city",

@@ -10,13 +10,15 @@ import pytest
 
 from contract.releases import SUFFIX, Offer, signed
 from contract.signing import TYPE, SigningKey
-from gengfu.updating import CONTACT_S_MAX, PROOF_S_MAX, Wanted, update
+from gengfu.updating import Wanted, update
 from releases.archive import ReleaseError, digest, manifest
+from releases.deciding import CONTACT_S_MAX, PROOF_S_MAX, Proof
 from releases.guarding import guard
 from releases.shelf import Shelf
 from tests.releases.making import release
 
 KEY = SigningKey.make()
+NO_PROOF = Proof()
 
 
 @dataclass
@@ -33,7 +35,8 @@ class Machine:
     waited_s: float = 0.0
     started: list[str] = field(default_factory=list)
     tested: list[str] = field(default_factory=list)
-    proof: tuple[str, bool] = ("", False)
+    proof: Proof = NO_PROOF
+    killed_after_s: float = 1e9
 
     def runs(self) -> bool:
         """See Machine."""
@@ -50,13 +53,13 @@ class Machine:
         self.tested.append(release.name)
         return self.finds
 
-    def proved(self) -> tuple[str, bool]:
+    def proved(self) -> Proof:
         """See Machine."""
         return self.proof
 
     def forget_proof(self) -> None:
         """See Machine."""
-        self.proof = ("", False)
+        self.proof = NO_PROOF
 
     def had_contact(self) -> bool:
         """See Machine."""
@@ -65,11 +68,13 @@ class Machine:
     def sleep(self, seconds: float) -> None:
         """See Machine; one that crashes is started again every ten seconds."""
         self.waited_s += seconds
+        if self.waited_s >= self.killed_after_s:
+            raise KeyboardInterrupt
         if self.crashes:
             if self.waited_s % 10 == 0:
                 guard(self.shelf, self.shelf.root / "none")
         elif self.waited_s >= self.proves_after_s:
-            self.proof = (self.shelf.current(), self.waited_s >= self.contact_after_s)
+            self.proof = Proof(self.shelf.current(), self.waited_s >= self.contact_after_s)
 
 
 def offer_of(archive: Path, may_replace: list[str]) -> Offer:
@@ -177,6 +182,44 @@ def test_where_the_service_does_not_run_the_release_is_on_trial_until_it_does(si
     trial = site.shelf.trial()
     assert trial is not None
     assert (trial.release, trial.previous, site.machine.started) == (name, site.old, [])
+
+
+@pytest.mark.parametrize("had_contact", [True, False])
+def test_a_release_must_reach_the_centre_although_nobody_waits_for_it(had_contact: bool, site: Site) -> None:
+    """The command is killed; that the one before had contact is known to the guard."""
+    site.machine.contact_before = had_contact
+    site.machine.contact_after_s = 1e9
+    site.machine.killed_after_s = 10.0
+    with pytest.raises(KeyboardInterrupt):
+        site.update(sign(release(site.folder / "new", "1.1.0")))
+    new = site.shelf.current()
+    proof = site.folder / "proof.json"
+    proof.write_text(f'{{"release": "{new}", "contact": false}}')
+    for _ in range(5):
+        guard(site.shelf, proof)
+    assert site.shelf.current() == (site.old if had_contact else new)
+    assert site.shelf.trial() is None
+
+
+@pytest.mark.parametrize(
+    ("contact", "given", "needs"),
+    [(True, {}, True), (True, {"without_contact": True}, False), (False, {}, False)],
+)
+def test_where_the_service_is_stopped_its_last_run_tells_whether_contact_is_needed(
+    contact: bool, given: dict[str, bool], needs: bool, site: Site
+) -> None:
+    """By the proof of the release in force; another's tells nothing, nor does an unproved trial forget it."""
+    site.machine.is_running = False
+    site.machine.proof = Proof(site.old, contact)
+    site.update(sign(release(site.folder / "new", "1.1.0")), **given)
+    trial = site.shelf.trial()
+    assert trial is not None
+    assert trial.needs_contact is needs
+    site.machine.proof = Proof("0.1.0-00000000", contact=True)
+    site.update(sign(release(site.folder / "newer", "1.2.0")))
+    trial = site.shelf.trial()
+    assert trial is not None
+    assert trial.needs_contact is needs
 
 
 def test_only_what_a_pinned_key_has_signed_as_a_release_is_taken(site: Site) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from releases.deciding import STARTS_MAX, Trial, Verdict, decide, kept
+from releases.deciding import STARTS_MAX, Proof, Trial, Verdict, decide, decide_in_time, kept
 from releases.versions import is_older, is_version, key
 
 NUMBERS = st.lists(st.integers(0, 999_999), min_size=2, max_size=4)
@@ -37,21 +37,27 @@ def test_what_is_no_version_is_none(text: str) -> None:
         key(text)
 
 
-@given(NAMES, NAMES, st.integers(0, 5), NAMES, NAMES, st.frozensets(NAMES))
+TRIALS = st.builds(Trial, NAMES, NAMES, st.integers(0, 5), st.booleans())
+
+
+@given(TRIALS, NAMES, st.builds(Proof, NAMES, st.booleans()), st.frozensets(NAMES))
 def test_a_trial_ends_by_its_proof_or_goes_back_after_its_starts(
-    release: str, previous: str, starts: int, current: str, proved: str, complete: frozenset[str]
+    trial: Trial, current: str, proof: Proof, complete: frozenset[str]
 ) -> None:
-    """Never back to what is not there, never confirmed by another's proof."""
-    trial = Trial(release, previous, starts)
-    verdict = decide(trial, current=current, proved=proved, complete=complete)
-    if release != current:
-        assert verdict is Verdict.FORGET
-    elif proved == release:
-        assert verdict is Verdict.CONFIRM
+    """Never back to what is not there, never by another's proof, nor without contact where it needs some."""
+    proves = proof.release == trial.release and (proof.contact or not trial.needs_contact)
+    verdict = decide(trial, current=current, proof=proof, complete=complete)
+    in_time = decide_in_time(trial, current=current, proof=proof, complete=complete)
+    if trial.release != current:
+        assert verdict is in_time is Verdict.FORGET
+    elif proves:
+        assert verdict is in_time is Verdict.CONFIRM
     else:
-        may_leave = starts >= STARTS_MAX and previous in complete
-        assert verdict is (Verdict.ROLL_BACK if may_leave else Verdict.COUNT)
-    assert decide(None, current=current, proved=proved, complete=complete) is Verdict.NOTHING
+        may_leave = trial.previous in complete
+        is_over = trial.starts >= STARTS_MAX
+        assert verdict is (Verdict.ROLL_BACK if may_leave and is_over else Verdict.COUNT)
+        assert in_time is (Verdict.ROLL_BACK if may_leave else Verdict.NOTHING)
+    assert decide(None, current=current, proof=proof, complete=complete) is Verdict.NOTHING
 
 
 @given(st.frozensets(NAMES), NAMES, NAMES, st.none() | st.builds(Trial, NAMES, NAMES))

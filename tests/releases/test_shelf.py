@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from releases.archive import ReleaseError
-from releases.deciding import STARTS_MAX, Trial
-from releases.guarding import guard, proved
+from releases.deciding import STARTS_MAX, Proof, Trial
+from releases.guarding import guard, judge, proved
 from releases.shelf import Shelf
 from tests.releases.making import content, release
 
@@ -26,9 +26,9 @@ def shelf_with(folder: Path, *versions: str) -> tuple[Shelf, list[str]]:
     return shelf, names
 
 
-def gives(proof: Path, name: str) -> None:
+def gives(proof: Path, name: str, contact: str = "true") -> None:
     """Let a gateway prove a release."""
-    proof.write_text(f'{{"release": "{name}", "contact": true}}')
+    proof.write_text(f'{{"release": "{name}", "contact": {contact}}}')
 
 
 def test_a_release_that_does_not_prove_itself_is_left_after_its_starts(tmp_path: Path) -> None:
@@ -61,6 +61,78 @@ def test_a_release_that_has_proved_itself_stays_and_the_one_before_is_kept(tmp_p
     assert rest not in shelf.names()
 
 
+def test_a_release_that_needs_contact_is_left_where_it_works_and_has_none(tmp_path: Path) -> None:
+    """Whoever put it in force is gone: that it needs some stands beside the releases, count by count."""
+    shelf, [old, new] = shelf_with(tmp_path, "1.0.0", "1.1.0")
+    proof = tmp_path / "proof.json"
+    shelf.begin_trial(new, needs_contact=True)
+    gives(proof, new, "false")
+    for number in range(1, STARTS_MAX + 1):
+        assert f"start {number} of {STARTS_MAX}" in guard(shelf, proof)
+        assert shelf.trial() == Trial(new, old, number, needs_contact=True)
+    assert f"back to {old}" in guard(shelf, proof)
+    assert (shelf.current(), shelf.trial()) == (old, None)
+    assert "had no contact with the centre" in shelf.failed()[1]
+
+
+def test_contact_proves_a_release_that_needs_some(tmp_path: Path) -> None:
+    """At the next start, as ever."""
+    shelf, [old, new] = shelf_with(tmp_path, "1.0.0", "1.1.0")
+    proof = tmp_path / "proof.json"
+    shelf.begin_trial(new, needs_contact=True)
+    gives(proof, new)
+    assert guard(shelf, proof) == f"{new} has proved itself"
+    assert (shelf.current(), shelf.previous(), shelf.trial()) == (new, old, None)
+
+
+@pytest.mark.parametrize(
+    ("more", "needs"),
+    [("", False), (', "needs_contact": 7', False), (', "needs_contact": true, "later": []', True)],
+)
+def test_a_trial_that_another_release_has_noted_is_understood(more: str, needs: bool, tmp_path: Path) -> None:
+    """One that says nothing of contact needs none; what is not known is passed over."""
+    shelf, [old, new] = shelf_with(tmp_path, "1.0.0", "1.1.0")
+    text = f'{{"release": "{new}", "previous": "{old}", "starts": 1{more}}}'
+    (shelf.root / "trial.json").write_text(text)
+    assert shelf.trial() == Trial(new, old, 1, needs_contact=needs)
+
+
+@pytest.mark.parametrize(
+    ("proves", "told", "stays"),
+    [
+        ("true", "has proved itself", True),
+        ("false", "had no contact with the centre", False),
+        ("", "was not at work", False),
+    ],
+)
+def test_a_release_that_runs_on_without_contact_is_left_when_its_time_is_over(
+    proves: str, told: str, stays: bool, tmp_path: Path
+) -> None:
+    """It hangs nowhere and is started by nobody: so it is judged while it runs."""
+    shelf, [old, new] = shelf_with(tmp_path, "1.0.0", "1.1.0")
+    proof = tmp_path / "proof.json"
+    shelf.begin_trial(new, needs_contact=True)
+    if proves:
+        gives(proof, new, proves)
+    said, left = judge(shelf, new, proof)
+    assert told in said
+    assert (shelf.current(), shelf.trial(), left) == (new if stays else old, None, not stays)
+    assert shelf.failed()[0] == ("" if stays else new)
+    assert judge(shelf, new, proof) == ("", False)
+
+
+def test_who_judges_leaves_alone_what_is_another_s(tmp_path: Path) -> None:
+    """Another trial, one without anything to go back to, and one that somebody waits for."""
+    shelf, [_, new, newer] = shelf_with(tmp_path, "1.0.0", "1.1.0", "1.2.0")
+    shelf.begin_trial(newer, needs_contact=True)
+    assert judge(shelf, new, tmp_path / "none") == ("", False)
+    with shelf.alone(), pytest.raises(ReleaseError, match="under way"):
+        judge(Shelf(shelf.root), newer, tmp_path / "none")
+    shutil.rmtree(shelf.path(trial.previous) if (trial := shelf.trial()) else tmp_path)
+    assert judge(shelf, newer, tmp_path / "none") == ("", False)
+    assert shelf.current() == newer
+
+
 def test_on_a_second_trial_one_goes_back_to_what_has_proved_itself(tmp_path: Path) -> None:
     """Not to what was on trial itself."""
     shelf, [old, doubtful, new] = shelf_with(tmp_path, "1.0.0", "1.1.0", "1.2.0")
@@ -84,13 +156,13 @@ def test_what_a_gateway_writes_is_read_as_a_stranger_s(text: str, tmp_path: Path
     """No proof, and no harm; nor by a link or a pipe in its place."""
     proof = tmp_path / "proof.json"
     proof.write_text(text)
-    assert proved(proof)[0] in ("", "7")
+    assert proved(proof).release in ("", "7")
     proof.unlink()
     proof.symlink_to("/etc/passwd")
-    assert proved(proof) == ("", False)
+    assert proved(proof) == Proof()
     proof.unlink()
     os.mkfifo(proof)  # nobody is waited for
-    assert proved(proof) == ("", False)
+    assert proved(proof) == Proof()
 
 
 def test_two_updates_at_once_are_not_done(tmp_path: Path) -> None:

@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from random import Random
 
@@ -16,9 +19,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from collector.database import Database
-from collector.enrolment import authority, codes, listener
+from collector.enrolment import authority, certificates, codes, listener
 from collector.enrolment.answering import Answering, Told, certificates_told
-from collector.enrolment.authority import Authority
+from collector.enrolment.authority import Authority, KeySigner
 from collector.enrolment.authority_files import key_pem
 from collector.enrolment.codes import NewCode
 from collector.enrolment.desk import EnrolmentDesk
@@ -36,6 +39,7 @@ from edge.identity.folder import IdentityFolder
 from edge.identity.renewal import Knowing, Renewing
 from edge.identity.trust import Known
 from edge.settings import Settings
+from gengfu import report_facts
 from toml_files import TomlFile
 
 NOW_MS = 1_800_000_000_000
@@ -69,6 +73,7 @@ class Centre:
     folder: Path
     port: int = 0
     now_ms: int = NOW_MS
+    desk: EnrolmentDesk | None = None
     offered: tuple[x509.Certificate, ...] = ()
     """What it says beside its own authority to who asks whom to trust."""
 
@@ -101,9 +106,7 @@ class Centre:
     @contextlib.contextmanager
     def served(self) -> Iterator[None]:
         """Serve the port."""
-        desk = EnrolmentDesk(
-            Enrolment(), "north", self.authority, new_serial=lambda: Random().getrandbits(100)
-        )
+        self.desk = desk = EnrolmentDesk(Enrolment(), "north", self.authority)
         files = TlsFiles(self.folder / "server.pem", self.folder / "server.key")
         key = ec.generate_private_key(ec.SECP256R1())
         leaf = self.authority.server(
@@ -121,10 +124,13 @@ class Centre:
                 answering._told = lambda path: listener_told(self, path)  # type: ignore[method-assign]
             port = socket.create_server(("127.0.0.1", 0))
             self.port = port.getsockname()[1]
-            made = listener.Listener(answering.answer, connections_max=8, timeout_s=10)
-            async with made.serving(port, listener.context(files, self.authority.pem)):
-                ready.set()
-                await stop.wait()
+            made = listener.Listener(
+                answering.answer, connections_max=8, timeout_s=10, monotonic_s=time.monotonic
+            )
+            with port:
+                async with made.serving(port, listener.context(files, self.authority.pem)):
+                    ready.set()
+                    await stop.wait()
 
         thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
         thread.start()
@@ -148,6 +154,52 @@ def root(serial: int = 1) -> Authority:
     """Return an authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     return authority.root("north", key, serial=serial, now_ms=NOW_MS - DAY_MS, valid_days=4000)
+
+
+@dataclass
+class Outside:
+    """An outside authority: a root, one between, which is certified anew at times, and ours below it."""
+
+    root_key: ec.EllipticCurvePrivateKey = field(
+        default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
+    )
+    middle_key: ec.EllipticCurvePrivateKey = field(
+        default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
+    )
+    our_key: ec.EllipticCurvePrivateKey = field(
+        default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
+    )
+    serials: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def __post_init__(self) -> None:
+        """Make what stays."""
+        self._root = self._certified("root", self.root_key, "root", self.root_key, 4000)
+        self._ours = self._certified("ours", self.our_key, "middle", self.middle_key, 4000)
+
+    def authority(self, middle_days: float) -> Authority:
+        """Return ours, where the one between ends so many days from now."""
+        middle = self._certified("middle", self.middle_key, "root", self.root_key, middle_days)
+        return Authority((self._ours, middle, self._root), KeySigner(self.our_key))
+
+    def _certified(
+        self,
+        name: str,
+        key: ec.EllipticCurvePrivateKey,
+        issuer: str,
+        issuer_key: ec.EllipticCurvePrivateKey,
+        days: float,
+    ) -> x509.Certificate:
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
+            .issuer_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer)]))
+            .public_key(key.public_key())
+            .serial_number(next(self.serials))
+            .not_valid_before(datetime.fromtimestamp((NOW_MS - DAY_MS) / 1000, UTC))
+            .not_valid_after(datetime.fromtimestamp((NOW_MS + days * DAY_MS) / 1000, UTC))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        )
+        return builder.sign(issuer_key, SHA256())
 
 
 @pytest.fixture
@@ -331,3 +383,73 @@ def test_who_is_dark_for_longer_than_the_rule_is_told_why(centre: Centre) -> Non
     with pytest.raises(EnrolError, match="has been over for 210 days, 180 at most") as caught:
         renewing(centre, 60_000, ClockState.UNSET, 300).look()
     assert caught.value.status == 403
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Iterator[tuple[Outside, Centre]]:
+    """Lend a centre whose authority is below an outside one's, with a gateway that is enrolled there."""
+    above = Outside()
+    state = Database(tmp_path / "collector.db", "state")
+    made = Centre(above.authority(middle_days=4000), state, tmp_path)
+    (tmp_path / "edge.toml").write_text(SETTINGS)
+    with made.served():
+        enrolling.enrol(made.wish(code=made.code()), made.settings, KNOWN)
+        yield above, made
+    state.close()
+
+
+def middle_ends(centre: Centre, authority: Authority) -> None:
+    """Have the gateway hold this chain, whose keys are those that it knows."""
+    held = enrolling.certificates(centre.files.certificate)[0]
+    folder.replace(centre.files.ca, authority.pem, folder.PUBLIC)
+    enrolling.keep(centre.files, held, list(authority.chain))
+
+
+def test_what_ends_first_in_the_chain_makes_it_due_and_the_new_chain_is_fetched(
+    outside: tuple[Outside, Centre],
+) -> None:
+    """An authority between ends in 20 days, and was certified anew: the gateway has that before the end."""
+    above, centre = outside
+    middle_ends(centre, above.authority(middle_days=20))
+    assert not renewing(centre, NOW_MS + 5 * DAY_MS, ClockState.SYNCHRONISED, 0).look()
+    centre.now_ms = NOW_MS + 15 * DAY_MS
+    assert renewing(centre, centre.now_ms, ClockState.SYNCHRONISED, 0).look()
+    kept = [enrolling.certificates(each) for each in (centre.files.certificate, centre.files.ca)]
+    assert kept[1] == list(centre.authority.chain)
+    assert kept[0][1:] == kept[1][:-1]
+    assert not renewing(centre, centre.now_ms, ClockState.SYNCHRONISED, 0).look()
+
+
+def test_who_cannot_help_is_told_once_and_no_certificates_are_made_in_vain(
+    outside: tuple[Outside, Centre], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The centre itself has nothing that ends later: it says which authority ends, and when."""
+    above, centre = outside
+    assert centre.desk
+    old = above.authority(middle_days=20)
+    middle_ends(centre, old)
+    centre.desk.authority = old
+    gateway = renewing(centre, NOW_MS + 15 * DAY_MS, ClockState.SYNCHRONISED, 0)
+    for _ in range(2):
+        with pytest.raises(EnrolError, match=r"CN=middle ends on .* none that ends later"):
+            gateway.look()
+    count_ = centre.state.read_now(lambda db: certificates.issued_since(db, "gw-1", 0))
+    assert count_ == 1
+    gateway = renewing(centre, NOW_MS + 21 * DAY_MS, ClockState.SYNCHRONISED, 0)
+    for _ in range(2):
+        with pytest.raises(EnrolError):
+            gateway.look()
+    assert caplog.text.count("the certificate of CN=middle is over") == 1
+
+
+def test_a_report_of_the_gateway_tells_an_authority_that_is_over(outside: tuple[Outside, Centre]) -> None:
+    """Though its own certificate holds: the bundle and the report have the whole chain."""
+    above, centre = outside
+    middle_ends(centre, above.authority(middle_days=20))
+    told = report_facts.facts(
+        centre.folder / "edge.toml", "Li", NOW_MS + 21 * DAY_MS, ask=False, tell=lambda what: None
+    )
+    wrong = [each["of"] for each in told["not_well"] if each["what"] == "certificate_time"]
+    assert wrong == [["CN=middle"]]
+    done = enrolling.enrol(centre.wish(), centre.settings, KNOWN)
+    assert done.not_after_ms == NOW_MS + 20 * DAY_MS

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from collector.alarms.happening import Alarm
 from collector.cases import no_collection
 from collector.cases.incidents import name_case
 from collector.cases.life import Step
@@ -393,3 +394,31 @@ def test_an_alarm_of_planned_work_or_without_a_class_makes_no_case() -> None:
     rig.raised(2, problem="something_else")
     assert rig.rows(cases) == []
     assert len(rig.rows(alarms)) == 2
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_case_that_goes_to_another_incident_and_back_is_found_where_it_is(together: bool) -> None:
+    """Also within one transaction: what is closed of its incident stays closed beside one that is open."""
+    incident_of: dict[str, str] = {}
+    rig = Rig(incidents_of=lambda _, keys: {key: incident_of[key[1]] for key in keys})
+
+    def alarm(number: int, incident_id: str, part: str) -> Alarm:
+        incident_of[f"{number:032x}"] = incident_id
+        return rig.alarm(number, part=part, device=f"d{number}")
+
+    def take(*alarms: Alarm) -> None:
+        rig.alarms.take(rig.db, alarms)
+        rig.db.commit()
+
+    take(alarm(1, "second", COVER))
+    rig.upto(*CLOSING)
+    rig.cleared(1)
+    rig.now_ms += MINUTE_MS
+    take(alarm(2, "first", MAIN))
+    moving = [alarm(3, "second", MAIN), alarm(4, "third", MAIN), alarm(5, "second", MAIN)]
+    moving.append(alarm(6, "second", FAR_COVER))
+    for some in [moving] if together else [[each] for each in moving]:
+        take(*some)
+    closed, open_ = rig.rows(cases)
+    assert (closed.stage, closed.rework_count, open_.incident_id) == ("verified", 0, "second")
+    assert [row.case_id for row in rig.rows(alarms)] == [closed.id] + [open_.id] * 5

@@ -17,10 +17,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from collector.database import Database
-from collector.enrolment import codes
-from collector.enrolment.authority import Authority, root
+from collector.enrolment import codes, revoking
+from collector.enrolment.authority import Authority, Revoked, root
 from collector.enrolment.codes import NewCode
 from collector.enrolment.desk import Answer, EnrolmentDesk
+from collector.enrolment.revoking import Ended
 from collector.enrolment.settings import Enrolment
 from collector.people.roles import LOCAL
 from tests.collector.making import NOW_MS
@@ -74,6 +75,7 @@ class Bench:
 
     desk: EnrolmentDesk
     state: Database
+    folder: Path
     now_ms: int = NOW_MS
 
     def code(self, gateway: str = "gw-1", code: str = CODE, hours: float = 1) -> str:
@@ -90,6 +92,18 @@ class Bench:
         """Ask simplereenroll."""
         return self.state.write_now(lambda db: self.desk.renew(db, self.now_ms, held, body))
 
+    def revoke(self, gateway: str = "gw-1") -> Ended:
+        """Take a gateway's identity back."""
+        return self.state.write_now(lambda db: self.desk.revoke(db, LOCAL, self.now_ms, gateway, "stolen"))
+
+    def listed(self) -> set[int]:
+        """Return the serial numbers that the broker is told."""
+        return {each.serial for each in self.list()}
+
+    def list(self) -> list[Revoked]:
+        """Return what the broker is told."""
+        return self.state.read_now(lambda db: revoking.listed(db, self.desk.authority, self.now_ms))
+
     def issued(self, gateway: str, key: ec.EllipticCurvePrivateKey, **more: Any) -> x509.Certificate:
         """Issue past the desk."""
         told = {"serial": serial(), "now_ms": self.now_ms, "valid_days": 90} | more
@@ -97,10 +111,10 @@ class Bench:
 
 
 @contextmanager
-def bench(folder: Path, **settings: Any) -> Iterator[Bench]:
-    """Lend a desk."""
+def bench(folder: Path, by: Authority | None = None, **settings: Any) -> Iterator[Bench]:
+    """Lend a desk, with an authority of its own unless one is given."""
     state = Database(folder / "collector.db", "state")
     try:
-        yield Bench(EnrolmentDesk(Enrolment(**settings), "north", authority(), new_serial=serial), state)
+        yield Bench(EnrolmentDesk(Enrolment(**settings), "north", by or authority()), state, folder)
     finally:
         state.close()

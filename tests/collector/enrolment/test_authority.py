@@ -11,8 +11,9 @@ from cryptography.x509.verification import PolicyBuilder, Store
 
 from collector.enrolment import authority_files, names
 from collector.enrolment.authority import Authority, KeySigner, Revoked, fingerprint, root
+from collector.enrolment.desk import Refused
 from collector.tls_files import TlsFileError
-from tests.collector.enrolment.making import DAY_MS, authority, new_key, serial
+from tests.collector.enrolment.making import DAY_MS, authority, bench, new_key, request, serial
 from tests.collector.making import NOW_MS
 
 
@@ -58,9 +59,11 @@ def test_the_list_names_what_is_revoked_and_is_signed() -> None:
     assert told.next_update_utc is not None
 
 
-def outside(folder: Path) -> tuple[Authority, Authority]:
-    """Return an outside root, and an issuing authority below it."""
-    above = root("outside", key := new_key(), serial=serial(), now_ms=NOW_MS - DAY_MS, valid_days=9000)
+def outside(folder: Path, valid_days: float = 9000) -> tuple[Authority, Authority]:
+    """Return an outside root, which ends after so many days, and an issuing authority below it."""
+    above = root(
+        "outside", key := new_key(), serial=serial(), now_ms=NOW_MS - DAY_MS, valid_days=valid_days + 1
+    )
     issuing_key = new_key()
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Issuing")])
     builder = (
@@ -70,7 +73,7 @@ def outside(folder: Path) -> tuple[Authority, Authority]:
         .public_key(issuing_key.public_key())
         .serial_number(serial())
         .not_valid_before(above.issuer.not_valid_before_utc)
-        .not_valid_after(above.issuer.not_valid_after_utc)
+        .not_valid_after(above.issuer.not_valid_after_utc + timedelta(days=100))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     )
     issuing = KeySigner(key).certificate(builder)
@@ -87,6 +90,35 @@ def test_an_outside_authority_issues_by_its_chain(tmp_path: Path) -> None:
     assert told.fingerprint == fingerprint(above.issuer)
     leaf = told.gateway("north", "gw-1", new_key().public_key(), serial=9, now_ms=NOW_MS, valid_days=9)
     leaf.verify_directly_issued_by(told.issuer)
+
+
+def test_nothing_holds_for_longer_than_what_ends_first_in_the_chain(tmp_path: Path) -> None:
+    """Not only than the issuing certificate: its root ends in 20 days here, before it."""
+    above, _ = outside(tmp_path, valid_days=20)
+    told = authority_files.read(tmp_path / "chain.pem", tmp_path / "key.pem")
+    leaf = told.gateway("north", "gw-1", new_key().public_key(), serial=9, now_ms=NOW_MS, valid_days=90)
+    assert leaf.not_valid_after_utc == above.issuer.not_valid_after_utc
+    assert told.untimely(NOW_MS) == ""
+    assert "Gengfu CA outside is over since" in told.untimely(NOW_MS + 21 * DAY_MS)
+    assert "begins on" in told.untimely(NOW_MS - 2 * DAY_MS)
+
+
+@pytest.mark.parametrize("days", [19, 21])
+def test_a_centre_whose_authority_is_over_issues_nothing_and_says_why(tmp_path: Path, days: int) -> None:
+    """To who enrols and who renews; the code is as good as before."""
+    _, made = outside(tmp_path, valid_days=20)
+    with bench(tmp_path, by=made) as desk:
+        held = desk.enrol(desk.code(), request(new_key()))
+        assert isinstance(held, x509.Certificate)
+        desk.now_ms += days * DAY_MS
+        code = desk.code()
+        for answer in (desk.renew(held, request(new_key())), desk.enrol(code, request(new_key()))):
+            if days < 20:
+                assert isinstance(answer, x509.Certificate)
+            else:
+                assert isinstance(answer, Refused)
+                assert answer.status == 503
+                assert "is over since" in answer.words
 
 
 def test_files_that_are_no_authority_are_told_by_their_key(tmp_path: Path) -> None:

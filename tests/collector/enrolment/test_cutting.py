@@ -7,14 +7,15 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from sqlalchemy import Connection, func, select
 
-from collector.enrolment import authority_files, certificates
+from collector.enrolment import authority_files, certificates, cutting, revoking
 from collector.enrolment.authority import SHORT_SERIAL_BITS
 from collector.enrolment.cutting import Cut, CutError, Cutting, hang_up
 from collector.enrolment.settings import Enrolment
-from collector.people.roles import LOCAL
+from collector.enrolment.tables import revocations
 from collector.world import World
-from tests.collector.enrolment.making import Bench, bench, new_key, request
+from tests.collector.enrolment.making import DAY_MS, Bench, bench, new_key, request
 
 
 @pytest.fixture
@@ -22,6 +23,15 @@ def desk(tmp_path: Path) -> Iterator[Bench]:
     """Lend a desk."""
     with bench(tmp_path) as made:
         yield made
+
+
+PATIENCE_S = 20
+AHEAD = Enrolment().serials_revoked_ahead
+
+
+def rows(connection: Connection) -> int:
+    """Count what is revoked by its number."""
+    return connection.execute(select(func.count()).select_from(revocations)).scalar_one()
 
 
 def cutter(desk: Bench, folder: Path, *, is_listed: bool = True) -> Cutting:
@@ -42,14 +52,14 @@ def cutter(desk: Bench, folder: Path, *, is_listed: bool = True) -> Cutting:
 def test_a_revocation_is_on_the_list_though_no_broker_can_be_told(desk: Bench, tmp_path: Path) -> None:
     """And the answer says that the session may live on."""
     held = desk.enrol(desk.code(), request(new_key()))
-    desk.state.write_now(lambda db: certificates.revoke(db, LOCAL, desk.now_ms, "gw-1", "stolen"))
+    desk.revoke()
     cut = asyncio.run(cutter(desk, tmp_path).cut("gw-1"))
     assert cut.listed
     assert cut.ended_after_s is None
     assert "TLS" in cut.problem
     listed = {each.serial for each in authority_files.listed(tmp_path / "crl.pem")}
     assert held.serial_number in listed  # type: ignore[union-attr]
-    assert len(listed) == 2  # and what proves that the broker knows the list
+    assert len(listed) == 2 + AHEAD  # and what proves that the broker knows the list
 
 
 def test_without_a_list_nobody_is_told(desk: Bench, tmp_path: Path) -> None:
@@ -62,31 +72,64 @@ def test_without_a_list_nobody_is_told(desk: Bench, tmp_path: Path) -> None:
 def test_the_list_is_renewed_and_keeps_what_the_former_one_had(desk: Bench, tmp_path: Path) -> None:
     """Also where the tables were restored from before the revocation."""
     desk.enrol(desk.code(), request(new_key()))
-    desk.state.write_now(lambda db: certificates.revoke(db, LOCAL, desk.now_ms, "gw-1", "stolen"))
+    desk.revoke()
     asyncio.run(cutter(desk, tmp_path)._renewed())
-    [revoked] = authority_files.listed(tmp_path / "crl.pem")
+    listed = authority_files.listed(tmp_path / "crl.pem")
+    assert len(listed) == 1 + AHEAD
+    asyncio.run(cutter(desk, tmp_path)._renewed())
+    assert desk.state.read_now(rows) == 1  # what follows from the name is not written down again
     (tmp_path / "restored").mkdir()
-    with bench(tmp_path / "restored") as restored:
+    with bench(tmp_path / "restored", by=desk.desk.authority) as restored:
         asyncio.run(cutter(restored, tmp_path)._renewed())
-        assert authority_files.listed(tmp_path / "crl.pem") == [revoked]
-        assert restored.state.read_now(
-            lambda db: certificates.is_revoked(db, certificates.serial_text(revoked.serial))
-        )
+        assert set(authority_files.listed(tmp_path / "crl.pem")) == set(listed)
+        serials = [certificates.serial_text(each.serial) for each in listed]
+        assert restored.state.read_now(lambda db: all(revoking.is_revoked(db, each) for each in serials))
+        new = restored.enrol(restored.code(), request(new_key()))
+        assert new.serial_number not in {each.serial for each in listed}  # type: ignore[union-attr]
 
 
 def test_who_was_revoked_before_the_centre_ended_is_known_after_its_start(desk: Bench) -> None:
     """Unless it has an identity again, or that is long ago."""
 
     def revoke(gateway: str) -> None:
-        desk.state.write_now(lambda db: certificates.revoke(db, LOCAL, desk.now_ms, gateway, "stolen"))
+        desk.revoke(gateway)
 
     for gateway in ("gw-1", "gw-2"):
         desk.enrol(desk.code(gateway), request(new_key(), gateway), gateway)
         revoke(gateway)
     desk.enrol(desk.code("gw-2"), request(new_key(), "gw-2"), "gw-2")
     since_ms = desk.now_ms
-    assert desk.state.read_now(lambda db: certificates.without(db, since_ms, 10)) == {"gw-1"}
-    assert desk.state.read_now(lambda db: certificates.without(db, since_ms + 1, 10)) == set()
+    assert desk.state.read_now(lambda db: revoking.without(db, since_ms, 10)) == {"gw-1"}
+    assert desk.state.read_now(lambda db: revoking.without(db, since_ms + 1, 10)) == set()
+
+
+def test_what_is_learnt_is_on_the_list_at_the_next_look(
+    desk: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate of which nobody knew was shown after its name was revoked."""
+    monkeypatch.setattr(cutting, "RETRY_S", 0.01)
+    held = desk.issued("gw-1", new_key(), now_ms=desk.now_ms - DAY_MS)
+    desk.revoke()
+    made, path = cutter(desk, tmp_path), tmp_path / "crl.pem"
+
+    async def until(is_listed: bool) -> None:
+        while (held.serial_number in {each.serial for each in authority_files.listed(path)}) != is_listed:
+            await asyncio.sleep(0.01)
+
+    async def story() -> None:
+        running = asyncio.create_task(made.run())
+        async with asyncio.timeout(PATIENCE_S):
+            while not path.exists():
+                await asyncio.sleep(0.01)
+            await until(is_listed=False)
+            body = request(new_key())
+            await desk.state.write(lambda db: desk.desk.renew(db, desk.now_ms, held, body))
+            made.owe("gw-1")
+            await until(is_listed=True)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(story())
 
 
 def test_a_pid_file_of_another_program_is_not_signalled(tmp_path: Path) -> None:

@@ -8,12 +8,11 @@ from cryptography import x509
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.enrolment import certificates
+from collector.enrolment import revoking
 from collector.enrolment.certificates import Origin
 from collector.enrolment.desk import NO_CODE, Refused
 from collector.people import audit
 from collector.people.audit import Wanted
-from collector.people.roles import LOCAL
 from tests.collector.enrolment.making import CODE, DAY_MS, Bench, bench, new_key, request
 
 
@@ -53,7 +52,7 @@ def test_a_lost_answer_is_not_given_again_after_the_end_or_a_revocation(desk: Be
     assert desk.enrol(code, request(key)) == NO_CODE
     code = desk.code()
     good(desk.enrol(code, request(key)))
-    desk.state.write_now(lambda db: certificates.revoke(db, LOCAL, desk.now_ms, "gw-1", "stolen"))
+    desk.revoke()
     assert desk.enrol(code, request(key)) == NO_CODE
 
 
@@ -125,7 +124,7 @@ def test_nothing_is_renewed_for_who_is_revoked_early_or_no_gateway(desk: Bench) 
     """By their certificates: revoked, not valid yet, another district's, the centre's own."""
     key = new_key()
     held = good(desk.enrol(desk.code(), request(key)))
-    desk.state.write_now(lambda db: certificates.revoke(db, LOCAL, desk.now_ms, "gw-1", "stolen"))
+    desk.revoke()
     own = desk.desk.authority
     public = key.public_key()
     told = {"serial": 7, "now_ms": desk.now_ms, "valid_days": 90.0}
@@ -157,15 +156,15 @@ def test_a_gateway_that_renews_without_end_is_told_to_wait(tmp_path: Path) -> No
 def test_a_restored_centre_forgets_no_revocation(desk: Bench, tmp_path: Path) -> None:
     """What the list for the broker has is taken over; what only proved the list is not."""
     held = good(desk.enrol(desk.code(), request(new_key())))
-    desk.state.write_now(lambda db: certificates.revoke(db, LOCAL, desk.now_ms, "gw-1", "stolen"))
-    listed = desk.state.read_now(certificates.listed)
+    desk.revoke()
+    listed = desk.list()
     (tmp_path / "restored").mkdir()
-    with bench(tmp_path / "restored") as restored:
+    with bench(tmp_path / "restored", by=desk.desk.authority) as restored:
         probe = type(listed[0])(12345, desk.now_ms)
         added = restored.state.write_now(
-            lambda db: certificates.take_over(db, [*listed, probe], desk.now_ms + DAY_MS)
+            lambda db: revoking.take_over(db, restored.desk.authority, [*listed, probe], desk.now_ms + DAY_MS)
         )
-        assert added == 1
+        assert added == len(listed)
         assert status(restored.renew(held, request(new_key()))) == 403
 
 
@@ -188,7 +187,7 @@ def test_no_code_ever_serves_two_keys(desk: Bench, steps: list[tuple[str, int, i
         if what == "code":
             known[which] = desk.code(gateway, f"{number}{CODE}")
         elif what == "revoke":
-            desk.state.write_now(lambda db: certificates.revoke(db, LOCAL, desk.now_ms, gateway, "stolen"))
+            desk.revoke(gateway)
         else:
             answer = desk.enrol(known[which], request(KEYS[key], gateway), gateway)
             if isinstance(answer, x509.Certificate):

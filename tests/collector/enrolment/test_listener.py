@@ -6,7 +6,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -37,6 +37,11 @@ class Port:
     desk: Bench
     folder: Path
     number: int
+    clock: "Clock"
+    held: list[asyncio.StreamWriter] = field(default_factory=list)
+    """Connections of tests that say nothing, kept open until the end."""
+    learnt: list[str] = field(default_factory=list)
+    """Gateways of which a revoked certificate was shown that no list had."""
 
     def context(self, pem: bytes = b"") -> ssl.SSLContext:
         """Return how to come, with a certificate and key perhaps."""
@@ -58,6 +63,13 @@ class Port:
             writer.transport.abort()
 
 
+@dataclass
+class Clock:
+    """The monotonic time that the port sees."""
+
+    s: float = 0.0
+
+
 @contextlib.asynccontextmanager
 async def served(folder: Path, *, connections_max: int = 8, timeout_s: float = 5) -> AsyncIterator[Port]:
     """Serve a desk whose time is this machine's, for TLS verifies the server's certificate by that."""
@@ -69,12 +81,26 @@ async def served(folder: Path, *, connections_max: int = 8, timeout_s: float = 5
         )
         files.cert.write_bytes(leaf.public_bytes(Encoding.PEM))
         files.key.write_bytes(key_pem(key))
-        answering = Answering(desk.desk, desk.state, {"district": "north"}, now_ms=lambda: desk.now_ms)
-        made = listener.Listener(answering.answer, connections_max=connections_max, timeout_s=timeout_s)
+        learnt: list[str] = []
+        answering = Answering(
+            desk.desk, desk.state, {"district": "north"}, now_ms=lambda: desk.now_ms, learnt=learnt.append
+        )
+        clock = Clock()
+        made = listener.Listener(
+            answering.answer,
+            connections_max=connections_max,
+            timeout_s=timeout_s,
+            monotonic_s=lambda: clock.s,
+        )
         with socket.socket() as port:
             port.bind(("127.0.0.1", 0))
             async with made.serving(port, listener.context(files, desk.desk.authority.pem)):
-                yield Port(desk, folder, port.getsockname()[1])
+                told = Port(desk, folder, port.getsockname()[1], clock, learnt=learnt)
+                try:
+                    yield told
+                finally:
+                    for each in told.held:
+                        each.transport.abort()
 
 
 def post(what: str, body: bytes, *headers: str, length: int | None = None) -> bytes:
@@ -136,6 +162,18 @@ async def test_another_authoritys_certificate_does_not_pass_tls(tmp_path: Path) 
         assert told == b""
 
 
+@on_a_loop
+async def test_who_shows_what_was_revoked_by_name_is_told_of_once(tmp_path: Path) -> None:
+    """So that the list is written and the session cut; the answer is that it is revoked."""
+    async with served(tmp_path) as port:
+        held = client(port.desk, now_ms=NOW_MS - DAY_MS)
+        port.desk.revoke()
+        for _ in range(2):
+            answer = await port.asked(post("simplereenroll", request(new_key())), held)
+            assert answer.startswith(b"HTTP/1.1 403 ")
+        assert port.learnt == ["gw-1"]
+
+
 NO_REQUESTS = [
     (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 404),
     (b"GET /.well-known/est/simpleenroll HTTP/1.1\r\nHost: x\r\n\r\n", 405),
@@ -192,3 +230,72 @@ async def test_who_says_nothing_is_let_go_and_others_are_served_again(tmp_path: 
         assert (await port.asked(b"GET /.well-known/gengfu HTTP/1.1\r\nHost: x\r\n\r\n")).startswith(
             b"HTTP/1.1 200 "
         )
+
+
+SILENT = 6
+FACTS = b"GET /.well-known/gengfu HTTP/1.1\r\nHost: x\r\n\r\n"
+PATIENCE_S = 20
+"""For what must not happen at once, but happen."""
+
+
+async def silent(port: Port, count: int) -> list[asyncio.StreamReader]:
+    """Connect so often, and say nothing: no handshake begins."""
+    made = [await asyncio.open_connection("localhost", port.number) for _ in range(count)]
+    port.held += [writer for _, writer in made]
+    return [reader for reader, _ in made]
+
+
+async def closed(readers: list[asyncio.StreamReader], count: int) -> set[asyncio.StreamReader]:
+    """Return which are closed, once so many are; TimeoutError."""
+    reading = {asyncio.create_task(ended(reader)): reader for reader in readers}
+    done: set[asyncio.Task[None]] = set()
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while len(done) < count:
+                done, _ = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.sleep(0)
+        return {reading[task] for task in done}
+    finally:
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+
+
+async def ended(reader: asyncio.StreamReader) -> None:
+    """Return once the other side has closed."""
+    with contextlib.suppress(ConnectionError):
+        assert await reader.read() == b""
+
+
+@on_a_loop
+async def test_connections_are_counted_before_the_handshake(tmp_path: Path) -> None:
+    """Who connects and says nothing takes one of the few; the others are closed at once."""
+    async with served(tmp_path, connections_max=2, timeout_s=60) as port:
+        readers = await silent(port, SILENT)
+        assert len(await closed(readers, SILENT - 2)) == SILENT - 2
+
+
+@on_a_loop
+async def test_below_the_limit_the_silent_are_in_nobodys_way(tmp_path: Path) -> None:
+    """An honest client is served beside them."""
+    async with served(tmp_path, connections_max=SILENT + 1, timeout_s=60) as port:
+        await silent(port, SILENT)
+        assert (await port.asked(FACTS)).startswith(b"HTTP/1.1 200 ")
+
+
+@on_a_loop
+async def test_a_handshake_has_its_time(tmp_path: Path) -> None:
+    """Then its place is another's."""
+    async with served(tmp_path, connections_max=2, timeout_s=0.5) as port:
+        await closed(await silent(port, 2), 2)
+        assert (await port.asked(FACTS)).startswith(b"HTTP/1.1 200 ")
+
+
+@on_a_loop
+async def test_where_all_is_taken_the_oldest_without_a_handshake_gives_way(tmp_path: Path) -> None:
+    """After a while: so nobody keeps honest clients out by saying nothing."""
+    async with served(tmp_path, connections_max=2, timeout_s=60) as port:
+        readers = await silent(port, 2)
+        port.clock.s += listener.HANDSHAKE_GRACE_S
+        assert (await port.asked(FACTS)).startswith(b"HTTP/1.1 200 ")
+        assert await closed(readers, 1) == {readers[0]}

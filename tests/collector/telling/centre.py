@@ -51,6 +51,10 @@ class Listed:
         """See Incidents."""
         return [each for each in self.facts.values() if each.row > after_row][:count_max]
 
+    def newest_row(self, connection: Connection) -> int:
+        """See Incidents."""
+        return max((each.row for each in self.facts.values()), default=0)
+
     def changed(self, connection: Connection, count_max: int) -> list[str]:
         """See Incidents."""
         query = select(told.c.incident_id, told.c.version).where(told.c.alarm == "", ~told.c.done)

@@ -73,7 +73,7 @@ retry_max_s = 0.05
 
 @contextmanager
 def centre(
-    folder: Path, port: int, spare: int = 1, people: str = PEOPLE
+    folder: Path, port: int, spare: int = 1, people: str = PEOPLE, limits: str = "", tables: str = ""
 ) -> Iterator[tuple[Collector, Clock]]:
     """Put a centre together that mails to these ports."""
     folder.mkdir(exist_ok=True)
@@ -82,7 +82,7 @@ def centre(
     channels.write_text(CHANNELS.format(port=port, spare=spare))
     channels.chmod(0o600)
     clock = Clock()
-    with standing(settings(folder, tables=TABLES), clock) as collector:
+    with standing(settings(folder, tables=TABLES + tables, limits=limits), clock) as collector:
         yield collector, clock
 
 

@@ -9,7 +9,7 @@ import pytest
 from edge import checks
 from edge.commissioning.finds import FoundDevice
 from edge.commissioning.judging import Identified, Ranked, Verdict
-from edge.commissioning.writing import CannotWriteError, Placed, changed, checked, put_in_place
+from edge.commissioning.writing import CannotWriteError, Place, Placed, changed, checked, put_in_place
 from edge.settings import EXAMPLE
 
 TEXT = """# the corner of Main Street
@@ -99,7 +99,7 @@ def test_what_the_bytes_do_not_tell_becomes_a_comment_once() -> None:
     change = changed(TEXT, placed)
     assert tomllib.loads(change.after) == tomllib.loads(TEXT)
     assert '# profile = "waveshare_relay_8"  # or relay_board_8\n' in change.after
-    assert change.left == ["unit 7 on bus", "unit 8 on bus"]
+    assert change.left == [Place("bus", 7), Place("bus", 8)]
     assert changed(change.after, placed).after == change.after
 
 

@@ -25,12 +25,12 @@ confirm_timeout_s = 60
 {more}
 [[lines]]
 kind = "tcp"
-name = "near"
+name = "{near}"
 host = "127.0.0.1"
 port = {port}
 [[lines]]
 kind = "tcp"
-name = "far"
+name = "{far}"
 host = "127.0.0.1"
 port = 9
 """
@@ -54,9 +54,13 @@ def text(comment: object = "of the file", units: tuple[int, int, int] = (1, 2, 1
         "more": "",
         "rest": "",
         "port": 8,
+        "names": METERS,
+        "near": "near",
+        "far": "far",
         **changes,
     }
-    meters = zip(METERS, ("near", "near", "far"), units, strict=True)
+    near, far = given["near"], given["far"]
+    meters = zip(given["names"], (near, near, far), units, strict=True)
     devices = [_METER.format(name=n, line=line, unit_id=unit, rest=given["rest"]) for n, line, unit in meters]
     return _TEXT.format(**given) + "".join(devices)
 

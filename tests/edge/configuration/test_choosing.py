@@ -79,8 +79,18 @@ def test_a_trial_that_lets_the_gateway_fall_is_given_up(tmp_path: Path) -> None:
     """At once; its reason goes on to whoever starts next."""
     file = kept(tmp_path, IN_FORCE.taken(TWO).begun())
     ended = given_up(file, choose(file), "the gateway fell: OSError: no")
+    assert ended is not None
     chosen = choose(file, [ended])
     assert (number(chosen), chosen.ended) == (1, (ended,))
+
+
+def test_what_was_proved_in_this_life_is_not_given_up_when_the_gateway_falls_later(tmp_path: Path) -> None:
+    """It is in force, and stays so: whoever falls then falls as any gateway does."""
+    file = kept(tmp_path, IN_FORCE.taken(TWO).begun())
+    chosen = choose(file)
+    shelf(tmp_path).write(KIND, shelf(tmp_path).read(KIND).held.done())
+    assert given_up(file, chosen, "the gateway fell: OSError: no") is None
+    assert (number(choose(file)), choose(file).ended) == (2, ())
 
 
 def test_a_file_that_a_hand_has_changed_is_newer_than_any_document(tmp_path: Path) -> None:

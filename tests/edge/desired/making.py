@@ -15,14 +15,16 @@ from contract.signing import KeyRing, SigningKey
 from edge.buffer.keeper import Inline
 from edge.clock import Moment
 from edge.desired.documents import Documents
-from edge.desired.judging import Verifier
+from edge.desired.judging import Verifier, of_body
 from edge.desired.shelf import Shelf
 from simulators.virtual_loop import run_virtually
 
 KEY, STRANGER = SigningKey.make(), SigningKey.make()
 NOW_MS = 1_800_000_000_000
 PLAN = DesiredKind.LAMP_PLAN
-VERIFIER = Verifier(KeyRing([KEY.public.line]), "north", "gw-1", dict.fromkeys(DesiredKind, object_problems))
+VERIFIER = Verifier(
+    KeyRing([KEY.public.line]), "north", "gw-1", dict.fromkeys(DesiredKind, of_body(object_problems))
+)
 INTERVAL_S = 60.0
 
 

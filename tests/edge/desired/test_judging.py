@@ -11,7 +11,7 @@ from contract.limits import MESSAGE_BYTES_MAX
 from contract.samples import ClockState
 from contract.signing import KeyRing
 from edge.clock import Moment
-from edge.desired.held import Highest
+from edge.desired.held import Document, Highest
 from edge.desired.judging import Accepted, Again, Refused, Verifier
 from tests.edge.desired.making import KEY, NOW_MS, PLAN, STRANGER, VERIFIER, harmed, signed
 
@@ -84,10 +84,10 @@ def test_an_unset_clock_refuses_only_what_is_over_by_the_time_that_has_passed_fo
 def test_a_validator_tells_its_problems_and_may_fail() -> None:
     """The first few are told; one that raises refuses the document instead of ending the gateway."""
 
-    def fails(_body: str) -> list[str]:
+    def fails(_document: Document) -> list[str]:
         raise RecursionError("too deep")
 
-    validators: dict[DesiredKind, Any] = {PLAN: lambda _body: [f"group {number}" for number in range(9)]}
+    validators: dict[DesiredKind, Any] = {PLAN: lambda _document: [f"group {number}" for number in range(9)]}
     verdict = Verifier(VERIFIER.keys, "north", "gw-1", validators).judge(signed(8), PLAN, None, NOW)
     assert isinstance(verdict, Refused)
     assert (verdict.refusal, verdict.reason[-10:]) == (Refusal.INVALID, "and 4 more")

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from edge.identity import trust
 from edge.identity.trust import Known, Validity, untimely
+from tests.edge.identity.chains import Chain, server_file
+from tests.edge.identity.chains import pem as chain_pem
 
 BEGINS_MS, ENDS_MS = 1_790_000_000_000, 1_800_000_000_000
 HELD = Validity(BEGINS_MS, ENDS_MS)
@@ -146,3 +148,49 @@ def test_chain_and_host_are_verified_at_any_time(tmp_path: Path) -> None:
     for anchors, host in ((stranger, "localhost"), (trusted, "elsewhere")):
         with server(path) as port, pytest.raises(ssl.SSLCertVerificationError):
             reached(port, anchors, Known(0, is_set=False), host)
+
+
+@pytest.mark.parametrize(
+    ("root_ends", "inter", "said"),
+    [
+        (9000, (-800, 400), ""),
+        (9000, (-800, -400), "CN=inter is over"),
+        (9000, (2, 400), "CN=inter is not valid yet"),
+        (-3, (-800, 400), "CN=root is over"),
+    ],
+)
+def test_every_certificate_of_a_servers_chain_has_its_time(
+    root_ends: float, inter: tuple[float, float], said: str, tmp_path: Path
+) -> None:
+    """An authority between that is over is told by its name, and so is a root."""
+    chain = Chain()
+    path = server_file(tmp_path / "server.pem", chain.leaf_key, chain.leaf(), chain.inter(inter))
+    trusted, known = chain_pem(chain.root((-9000, root_ends))), Known(now_ms(), is_set=True)
+    with server(path) as port:
+        if said:
+            with pytest.raises(ssl.SSLCertVerificationError, match=said):
+                reached(port, trusted, known)
+        else:
+            reached(port, trusted, known)
+
+
+def test_a_board_in_1970_believes_a_chain_as_far_as_it_knows(tmp_path: Path) -> None:
+    """What it cannot know it does not refuse, as with the server itself."""
+    chain = Chain()
+    path = server_file(tmp_path / "server.pem", chain.leaf_key, chain.leaf(), chain.inter((-800, -400)))
+    trusted = chain_pem(chain.root())
+    with server(path) as port:
+        reached(port, trusted, Known(0, is_set=False))
+    with server(path) as port, pytest.raises(ssl.SSLCertVerificationError, match="CN=inter is over"):
+        reached(port, trusted, Known(now_ms(), is_set=False))
+
+
+def test_an_authority_that_was_certified_anew_is_believed_in_place_of_its_old_certificate(
+    tmp_path: Path,
+) -> None:
+    """The gateway has the old one in its file, and the server shows the new one, of the same key."""
+    chain = Chain()
+    path = server_file(tmp_path / "server.pem", chain.leaf_key, chain.leaf(), chain.inter((-9, 400)))
+    trusted = chain_pem(chain.inter((-800, -1)), chain.root())
+    with server(path) as port:
+        reached(port, trusted, Known(now_ms(), is_set=True))

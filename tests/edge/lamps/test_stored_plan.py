@@ -7,7 +7,7 @@ from pathlib import Path
 from contract.desired import DesiredKind
 from contract.signing import KeyRing
 from edge.desired.documents import Documents
-from edge.desired.judging import Verifier
+from edge.desired.judging import Verifier, of_body
 from edge.lamps.executor import Lamps
 from edge.lamps.settings import Lighting
 from tests.edge.desired.making import KEY, Clock, End, signed
@@ -19,7 +19,7 @@ BODY = plan(count=2, at_12=0, at_18=100).replace('"g"', '"gw-1"').replace("g/*",
 def life(folder: Path, count: int, *messages: bytes) -> tuple[End, Lamps]:
     """Let a gateway with so many lamps live for a second, while the broker sends what it retained."""
     lamps = Lamps("gw-1", fixtures(count), Lighting(), lambda: "f" * 32)
-    validators = {kind: partial(lamps.problems, kind) for kind in DesiredKind}
+    validators = {kind: of_body(partial(lamps.problems, kind)) for kind in DesiredKind}
     clock = Clock()
     end = End(folder, Verifier(KeyRing([KEY.public.line]), "north", "gw-1", validators), clock)
     end.refuses = lambda body: lamps.in_force("lamp_plan", body, clock.now())[0]

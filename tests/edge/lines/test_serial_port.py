@@ -149,11 +149,12 @@ def test_a_port_that_does_not_exist_is_unavailable(tmp_path: Path) -> None:
 
 
 def test_a_port_has_one_owner(tmp_path: Path) -> None:
-    """The second line on a port is unavailable as long as the first has it."""
+    """The second line on a port, by another path, is unavailable as long as the first has it."""
 
     async def play() -> None:
         with serving(tmp_path / "port"):
-            first, second = line_on(tmp_path / "port"), line_on(tmp_path / "port")
+            (tmp_path / "by-id").symlink_to((tmp_path / "port").resolve())
+            first, second = line_on(tmp_path / "port"), line_on(tmp_path / "by-id")
             assert registers(await read(first, 1, 0, 1)) == [value_at(1, "holding_register", 0)]
             assert (await read(second, 1, 0)).error is LineError.UNAVAILABLE
             await first.close()

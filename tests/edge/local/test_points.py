@@ -1,8 +1,10 @@
 """What a hand may write: nothing that a control has, by whatever point its register is reached."""
 
 import asyncio
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from edge.drivers.modbus import Looked
 from edge.local.points import Points
 from edge.local.words import Refused, WritePoint, WriteTold
 from edge.rules.effects import Write
+from edge.settings import SerialLine, Settings
 from tests.edge.test_by_hand import SETTINGS, Clock
 
 HOLDING = {"table": "holding_register", "writable": True}
@@ -82,9 +85,10 @@ class Doing:
         return True
 
 
-def asked(doing: Doing, point: str, value: bool | float) -> WriteTold | str:
+def asked(doing: Doing, point: str, value: bool | float, settings: Settings = SETTINGS) -> WriteTold | str:
     """Return what becomes of a writing."""
-    points = Points(SETTINGS, {"relays": BOARD}, doing, Clock(), lambda: "a" * 32)
+    profiles = {device.name: BOARD for device in settings.devices}
+    points = Points(settings, profiles, doing, Clock(), lambda: "a" * 32)
 
     async def ask() -> WriteTold | str:
         async for news in points.stream(WritePoint(point, value, "li")):
@@ -105,6 +109,30 @@ def test_no_point_leads_round_a_control(name: str) -> None:
     assert "spray has relays/relay_1" in str(told)
     assert (doing.wrote, doing.events) == ([], [])
     assert isinstance(asked(Doing(held=False), f"relays/{name}", 1), WriteTold)
+
+
+def by_two_lines(unit_id: int, folder: Path) -> Settings:
+    """Return settings of two lines by other paths to one port, each with a device."""
+    [relays] = SETTINGS.devices
+    (folder / "port").touch()
+    (folder / "link").symlink_to("port")
+    lines = [
+        SerialLine(kind="serial", name=name, port=str(folder / name), baud=9600) for name in ("port", "link")
+    ]
+    twin = relays.model_copy(update={"name": "twin", "line": "link", "unit_id": unit_id})
+    devices = [relays.model_copy(update={"line": "port"}), twin]
+    return SETTINGS.model_copy(update={"lines": lines, "devices": devices})
+
+
+def test_no_second_line_leads_round_a_control(tmp_path: Path) -> None:
+    """A port may have been plugged in since the settings were looked at; another unit on it is free."""
+    unit_id, doing = SETTINGS.devices[0].unit_id, Doing()
+    told = asked(doing, "twin/relay_1", 1, by_two_lines(unit_id, tmp_path))
+    assert "spray has relays/relay_1" in str(told)
+    assert (doing.wrote, doing.events) == ([], [])
+    shutil.rmtree(tmp_path)
+    tmp_path.mkdir()
+    assert isinstance(asked(Doing(), "twin/relay_1", 1, by_two_lines(unit_id + 1, tmp_path)), WriteTold)
 
 
 def test_a_neighbouring_bit_and_a_neighbouring_register_are_free() -> None:
