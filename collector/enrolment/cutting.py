@@ -137,6 +137,7 @@ class Cutting:
             return Cut(listed=False, problem="crl_file is not set in [enrolment]: no broker is told")
         refused_s: float | None = None
         listed = False
+        self._owed.discard(gateway)  # before: what is owed meanwhile is for the next look
         try:
             async with asyncio.timeout(self._settings.cut_off_timeout_s), self._lock:
                 probe = self._short_lived(names.probe_name(self._district))
@@ -149,7 +150,6 @@ class Cutting:
                 refused_s = self._world.monotonic_s() - began_s
                 ours = self._short_lived(gateway)
                 await self._broker.take_over(ours.context(self._broker.tls()), gateway)
-            self._owed.discard(gateway)
             return Cut(True, refused_s, self._world.monotonic_s() - began_s)
         except TimeoutError:
             problem = (

@@ -9,13 +9,13 @@ from random import Random
 import pytest
 from sqlalchemy import Connection, func, select
 
-from collector.enrolment import authority_files, certificates, revoking
+from collector.enrolment import authority_files, certificates, cutting, revoking
 from collector.enrolment.authority import SHORT_SERIAL_BITS
 from collector.enrolment.cutting import Cut, CutError, Cutting, hang_up
 from collector.enrolment.settings import Enrolment
 from collector.enrolment.tables import revocations
 from collector.world import World
-from tests.collector.enrolment.making import Bench, bench, new_key, request
+from tests.collector.enrolment.making import DAY_MS, Bench, bench, new_key, request
 
 
 @pytest.fixture
@@ -25,6 +25,7 @@ def desk(tmp_path: Path) -> Iterator[Bench]:
         yield made
 
 
+PATIENCE_S = 20
 AHEAD = Enrolment().serials_revoked_ahead
 
 
@@ -100,6 +101,35 @@ def test_who_was_revoked_before_the_centre_ended_is_known_after_its_start(desk: 
     since_ms = desk.now_ms
     assert desk.state.read_now(lambda db: revoking.without(db, since_ms, 10)) == {"gw-1"}
     assert desk.state.read_now(lambda db: revoking.without(db, since_ms + 1, 10)) == set()
+
+
+def test_what_is_learnt_is_on_the_list_at_the_next_look(
+    desk: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate of which nobody knew was shown after its name was revoked."""
+    monkeypatch.setattr(cutting, "RETRY_S", 0.01)
+    held = desk.issued("gw-1", new_key(), now_ms=desk.now_ms - DAY_MS)
+    desk.revoke()
+    made, path = cutter(desk, tmp_path), tmp_path / "crl.pem"
+
+    async def until(is_listed: bool) -> None:
+        while (held.serial_number in {each.serial for each in authority_files.listed(path)}) != is_listed:
+            await asyncio.sleep(0.01)
+
+    async def story() -> None:
+        running = asyncio.create_task(made.run())
+        async with asyncio.timeout(PATIENCE_S):
+            while not path.exists():
+                await asyncio.sleep(0.01)
+            await until(is_listed=False)
+            body = request(new_key())
+            await desk.state.write(lambda db: desk.desk.renew(db, desk.now_ms, held, body))
+            made.owe("gw-1")
+            await until(is_listed=True)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(story())
 
 
 def test_a_pid_file_of_another_program_is_not_signalled(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ class Port:
     clock: "Clock"
     held: list[asyncio.StreamWriter] = field(default_factory=list)
     """Connections of tests that say nothing, kept open until the end."""
+    learnt: list[str] = field(default_factory=list)
+    """Gateways of which a revoked certificate was shown that no list had."""
 
     def context(self, pem: bytes = b"") -> ssl.SSLContext:
         """Return how to come, with a certificate and key perhaps."""
@@ -79,7 +81,10 @@ async def served(folder: Path, *, connections_max: int = 8, timeout_s: float = 5
         )
         files.cert.write_bytes(leaf.public_bytes(Encoding.PEM))
         files.key.write_bytes(key_pem(key))
-        answering = Answering(desk.desk, desk.state, {"district": "north"}, now_ms=lambda: desk.now_ms)
+        learnt: list[str] = []
+        answering = Answering(
+            desk.desk, desk.state, {"district": "north"}, now_ms=lambda: desk.now_ms, learnt=learnt.append
+        )
         clock = Clock()
         made = listener.Listener(
             answering.answer,
@@ -90,7 +95,7 @@ async def served(folder: Path, *, connections_max: int = 8, timeout_s: float = 5
         with socket.socket() as port:
             port.bind(("127.0.0.1", 0))
             async with made.serving(port, listener.context(files, desk.desk.authority.pem)):
-                told = Port(desk, folder, port.getsockname()[1], clock)
+                told = Port(desk, folder, port.getsockname()[1], clock, learnt=learnt)
                 try:
                     yield told
                 finally:
@@ -155,6 +160,18 @@ async def test_another_authoritys_certificate_does_not_pass_tls(tmp_path: Path) 
         with contextlib.suppress(ssl.SSLError, ConnectionError):
             told = await port.asked(post("simplereenroll", request(key)), pem)
         assert told == b""
+
+
+@on_a_loop
+async def test_who_shows_what_was_revoked_by_name_is_told_of_once(tmp_path: Path) -> None:
+    """So that the list is written and the session cut; the answer is that it is revoked."""
+    async with served(tmp_path) as port:
+        held = client(port.desk, now_ms=NOW_MS - DAY_MS)
+        port.desk.revoke()
+        for _ in range(2):
+            answer = await port.asked(post("simplereenroll", request(new_key())), held)
+            assert answer.startswith(b"HTTP/1.1 403 ")
+        assert port.learnt == ["gw-1"]
 
 
 NO_REQUESTS = [
