@@ -111,14 +111,13 @@ def application(sources: Sources, *routers: APIRouter) -> FastAPI:
     )
     app.add_exception_handler(RequestValidationError, _told_without_input)
     app.add_exception_handler(DataError, _told_as_no_value)
-    lists = APIRouter(prefix=PREFIX, dependencies=[Depends(_known_only)], responses=REFUSALS)
+    lists = APIRouter()
     _add_registry(lists, sources)
     _add_series(lists, sources)
     _add_alarms(lists, sources)
     _add_live(lists, sources)
-    for router in routers:
-        lists.include_router(router)
-    app.include_router(lists)
+    for router in (lists, *routers):  # not one in another: every level works out each route once more
+        app.include_router(router, prefix=PREFIX, dependencies=[Depends(_known_only)], responses=REFUSALS)
     _add_index(app, [f"{PREFIX}/{name}" for name in (*LISTS, *(f"desired/{kind}" for kind in DesiredKind))])
     _add_operation(app, sources)
     return app

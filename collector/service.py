@@ -6,6 +6,7 @@ import fcntl
 import socket
 from collections.abc import AsyncIterator, Collection, Coroutine, Generator, Iterator
 from datetime import timedelta, timezone
+from functools import cached_property, partial
 from typing import Any
 
 import uvicorn
@@ -219,8 +220,24 @@ class Collector:
             monotonic_s=world.monotonic_s,
         )
         self.people = _people(loaded, world, state)
-        site = _site(loaded)
-        self.app = application(
+        self._made_interface = partial(self._interface, loaded, world, desired, commanding, stages, lamps)
+
+    @cached_property
+    def app(self) -> FastAPI:
+        """The interface and its pages, made when it is first wanted: that is most of a centre's making."""
+        return self._made_interface()
+
+    def _interface(
+        self,
+        loaded: Loaded,
+        world: World,
+        desired: DesiredBook,
+        commanding: CommandBook,
+        stages: DeskStages,
+        lamps: LampReading,
+    ) -> FastAPI:
+        settings, state, store, site = loaded.settings, self.state, self.store, _site(loaded)
+        app = application(
             Sources(state, store, loaded.profiles, self.health, self.live, world.now_ms),
             desired_api.router(
                 desired_api.Desk(
@@ -249,17 +266,18 @@ class Collector:
                 )
             ),
         )
-        self._add_pages(loaded, world, site)
+        self._add_pages(app, loaded, world, site)
+        return app
 
-    def _add_pages(self, loaded: Loaded, world: World, site: Site) -> None:
+    def _add_pages(self, app: FastAPI, loaded: Loaded, world: World, site: Site) -> None:
         """Add the console, and the doors before all of it."""
         district, offset_min = loaded.settings.district, loaded.settings.utc_offset_min
         pages = console.Sources(self.state, self.store, loaded.profiles, district, offset_min, world.now_ms)
-        self.app.include_router(console.router(pages))
-        self.app.add_middleware(BodyBounds, settings=loaded.settings)
-        self.app.add_middleware(Doors, desk=self.people, site=site)
-        self.app.add_middleware(DatabaseGone)
-        self.app.add_middleware(GuardedHeaders, site=site)
+        app.include_router(console.router(pages))
+        app.add_middleware(BodyBounds, settings=loaded.settings)
+        app.add_middleware(Doors, desk=self.people, site=site)
+        app.add_middleware(DatabaseGone)
+        app.add_middleware(GuardedHeaders, site=site)
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield everything that runs until it is cancelled."""

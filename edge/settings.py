@@ -20,6 +20,9 @@ EXAMPLE = Path(__file__).with_name("settings.example.toml")
 MONTHLY_BYTES_MIN = 1024 * 1024
 """A batch of telemetry may be a quarter of it."""
 
+TPM_PATTERN = r"^(device:/dev/[A-Za-z0-9_./-]+|tabrmd(:[!-~]+)?|swtpm:[!-~]+)$"
+"""Of the names that the TPM2 software stack knows: others run commands or load libraries."""
+
 PathOrNone = Annotated[str, Field(max_length=255)]
 BroadcastTurnaround = Annotated[float, Field(ge=0, le=10)]
 
@@ -123,13 +126,20 @@ class Centre(Strict):
 
 
 class Identity(Strict):
-    """Where this gateway's certificate is renewed, and when."""
+    """Where this gateway's key is kept, where its certificate is renewed, and when."""
 
     centre: str = Field(
         default="",
         max_length=255,
         pattern=r"^(https://[!-~]+)?$",
         json_schema_extra={"form": "https://host:8781, or empty"},
+    )
+    key: Literal["file", "tpm"] = "file"
+    tpm: str = Field(
+        default="device:/dev/tpmrm0",
+        max_length=255,
+        pattern=TPM_PATTERN,
+        json_schema_extra={"form": "device:/dev/tpmrm0, or tabrmd, or swtpm:path=SOCKET for a simulated one"},
     )
     renew_at_share: Annotated[float, Field(ge=0.1, le=0.9)] = 0.5
     unset_wait_s: Seconds = 120

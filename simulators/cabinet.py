@@ -1,5 +1,6 @@
 """A cabinet put together: buses with devices, the world they measure, and the story that happens to it."""
 
+import math
 import threading
 from collections import deque
 
@@ -14,10 +15,7 @@ from simulators.relay_board import RelayBoard
 from simulators.world import NEEDS, Happening, happen, make_physics, moved, targets
 
 TICK_S = 0.1
-"""How often registers are refreshed and outputs are looked at."""
-
-STEPS_MAX = 100_000
-"""Of one call to advance; after a longer leap outputs are looked at less often."""
+"""How often registers are refreshed, and how soon a change of outputs or of the story is heeded."""
 
 NS = 1_000_000_000
 
@@ -44,18 +42,21 @@ class Cabinet:
         for settings in plan.file.devices:
             device = self.devices[settings.name] = self._made(settings)
             self.buses[settings.line].add(device, settings.unit_id, settings.turnaround_ms)
+        self._boards = [device for device in self.devices.values() if isinstance(device, RelayBoard)]
         self.advance(start_ns)
 
     def advance(self, now_ns: int) -> None:
         """Let the world go on to ``now_ns``; an earlier time changes nothing."""
         with self.lock:
             now_s = self._seconds(now_ns)
-            stride_s = max(TICK_S, (now_s - self._time_s) / STEPS_MAX)
+            changed = True  # perhaps: since the last call there was a request
             while self._time_s < now_s or (self._story and self._story[0].at_s <= self._time_s):
-                until_s = min(now_s, self._time_s + stride_s)
+                # As long as nothing changes, one long step is as good as many: physics are exact.
+                next_s = 0.0 if changed else self._next_change_s() - TICK_S
+                until_s = min(now_s, max(next_s, self._time_s + TICK_S))
                 if self._story:
                     until_s = min(until_s, max(self._time_s, self._story[0].at_s))
-                self._step(until_s)
+                changed = self._step(until_s)
             tick = int(self._time_s / TICK_S)
             if tick != self._tick:
                 self._tick = tick
@@ -98,23 +99,30 @@ class Cabinet:
                 values.setdefault(name, {}).update(points)
         return values
 
-    def _step(self, until_s: float) -> None:
+    def _next_change_s(self) -> float:
+        """Return when a relay goes off by itself."""
+        ends_ns = [end_ns for board in self._boards if (end_ns := board.next_off_ns) is not None]
+        return self._seconds(min(ends_ns)) if ends_ns else math.inf
+
+    def _step(self, until_s: float) -> bool:
+        """Go on to ``until_s``, with outputs as they stand then; say whether something happened there."""
         for _, physics in self._world:
             if isinstance(physics, Dust) and physics.settings.valve:
                 physics.spray = self._output(physics.settings.valve, until_s)
             elif isinstance(physics, Lamps):
-                contactors = [circuit.contactor for circuit in physics.settings.circuits]
-                physics.coils = {name: self._output(name, until_s) for name in contactors}
+                physics.coils = {name: self._output(name, until_s) for name in physics.contactors}
             physics.advance(until_s)
         self._time_s = until_s
+        happened = False
         while self._story and self._story[0].at_s <= until_s:
             self._happen(self._story.popleft())
+            happened = True
+        return happened
 
     def _output(self, name: str, at_s: float) -> bool:
         board_name, _, output = name.partition("/")
         board = self.devices[board_name]
-        at_ns = self._start_ns + round(at_s * NS)
-        return isinstance(board, RelayBoard) and board.outputs(at_ns)[output]
+        return isinstance(board, RelayBoard) and board.closed(output, self._start_ns + round(at_s * NS))
 
     def _happen(self, happening: Happening) -> None:
         what = happening.what

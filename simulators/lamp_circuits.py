@@ -117,6 +117,7 @@ class Lamps:
         self.lamps = {
             name: lamp for circuit in self.circuits.values() for name, lamp in circuit.lamps.items()
         }
+        self.contactors = [circuit.contactor for circuit in settings.circuits]
         self.door_open = self.local = False
         self.coils: dict[str, bool] = {}
         """How the relays stand, by output; told before each advance."""

@@ -20,7 +20,7 @@ def find(name: str) -> tuple[str, dict[str, str]] | None:
     path = os.pathsep.join((environment.get("PATH", ""), *folders))
     if found := shutil.which(name, path=path):
         return found, environment
-    for root in _unpacked():
+    for root in unpacked():
         for folder in (*FOLDERS, *_of_postgresql(root)):
             if (program := root / folder / name).exists():
                 libraries = sorted({str(file.parent) for file in (root / "usr/lib").rglob("*.so.*")})
@@ -29,7 +29,7 @@ def find(name: str) -> tuple[str, dict[str, str]] | None:
     return None
 
 
-def _unpacked() -> Iterator[Path]:
+def unpacked() -> Iterator[Path]:
     """Yield where ``make setup`` may have unpacked Debian programs."""
     if named := os.environ.get("GENGFU_DEPS"):
         yield Path(named) / "root"

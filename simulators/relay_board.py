@@ -13,6 +13,7 @@ from device_profiles.schema import Table
 from simulators.devices import COIL_OFF, COIL_ON, Device, RefusedError
 
 RELAYS = 8
+NAMES = {f"relay_{index + 1}": index for index in range(RELAYS)}
 ALL_RELAYS = 0x00FF
 FLASH_ON = 0x0200
 FLASH_STEP_NS = 100_000_000
@@ -30,17 +31,33 @@ class RelayBoard(Device):
         self._on = [False] * RELAYS
         self._off_at_ns: dict[int, int] = {}
 
+    @property
+    def next_off_ns(self) -> int | None:
+        """When the next relay goes off by itself."""
+        return min(self._off_at_ns.values(), default=None)
+
     def relays(self, now_ns: int) -> list[bool]:
         """Return the eight relays as they stand now."""
+        self._flashed(now_ns)
+        return list(self._on)
+
+    def _flashed(self, now_ns: int) -> None:
+        """End the flashes whose time is over."""
+        if not self._off_at_ns:
+            return
         for index, off_at_ns in list(self._off_at_ns.items()):
             if off_at_ns <= now_ns:
                 self._on[index] = False
                 del self._off_at_ns[index]
-        return list(self._on)
 
     def outputs(self, now_ns: int) -> dict[str, bool]:
         """Return the relays by name, ``relay_1`` to ``relay_8``."""
-        return {f"relay_{index + 1}": on for index, on in enumerate(self.relays(now_ns))}
+        return dict(zip(NAMES, self.relays(now_ns), strict=True))
+
+    def closed(self, name: str, now_ns: int) -> bool:
+        """Return whether one relay is closed, by its name."""
+        self._flashed(now_ns)
+        return self._on[NAMES[name]]
 
     def read(self, table: Table, address: int, count: int, now_ns: int) -> list[int]:  # noqa: ARG002
         """Return coils; only 0 to 7 can be read."""

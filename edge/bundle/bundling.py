@@ -13,7 +13,7 @@ import msgspec
 
 import owned_files
 from edge.bundle.parts import Part, PartError
-from edge.bundle.redacting import is_secret_name, redacted, redacted_data, secrets_of
+from edge.bundle.redacting import is_secret_name, redacted, redacted_data, secrets_in, secrets_of
 from edge.local.client import NoAnswerError
 from edge.settings import Support
 from toml_files import FILE_BYTES_MAX, TomlFileError
@@ -30,17 +30,26 @@ class Written(NamedTuple):
     missing: str
 
 
-def raw_settings(path: Path) -> dict[str, Any]:
-    """Return a file of settings as far as it is TOML; nothing of one that is not."""
+def settings_text(path: Path) -> str:
+    """Return the text of a file of settings, as far as it can be read."""
     try:
-        return tomllib.loads(owned_files.read(path, FILE_BYTES_MAX, follow=True).decode("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return owned_files.read(path, FILE_BYTES_MAX, follow=True).decode("utf-8-sig", errors="replace")
+    except OSError:
+        return ""
+
+
+def raw_settings(text: str) -> dict[str, Any]:
+    """Return settings as far as they are TOML; nothing of what is not."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
         return {}
 
 
-def literals_of(raw: Mapping[str, Any], environment: Mapping[str, str]) -> set[str]:
-    """Return secrets that are known by name here, to be taken out wherever they stand."""
-    return secrets_of(raw) | {value for name, value in environment.items() if value and is_secret_name(name)}
+def literals_of(text: str, raw: Mapping[str, Any], environment: Mapping[str, str]) -> set[str]:
+    """Return secrets that are known by name or place here, to be taken out wherever they stand."""
+    named = {value for name, value in environment.items() if value and is_secret_name(name)}
+    return secrets_of(raw) | secrets_in(text) | named
 
 
 def write(

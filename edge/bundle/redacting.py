@@ -6,12 +6,12 @@ Rather too much than too little: whoever needs more asks for it.
 import json
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from edge.bundle.secret_names import BARE_KEY, LIKE_A_KEY, NAMED, TABLE, WORDS, is_secret_name
 from edge.bundle.values import table_end, value_end
 
-__all__ = ["is_secret_name", "redacted", "redacted_data", "secrets_of"]
+__all__ = ["is_secret_name", "redacted", "redacted_data", "secrets_in", "secrets_of"]
 
 REMOVED = "[removed]"
 LITERAL_CHARACTERS_MIN = 4
@@ -32,6 +32,8 @@ def _rule(pattern: str, instead: str = REMOVED, *, exact: bool = False) -> tuple
 _PRIVATE_KEY = re.compile(rf"-----BEGIN[ A-Z0-9]*PRIVATE KEY[\s\S]*?(?:-----END{_PRIVATE}|\Z)", re.IGNORECASE)
 _KEY_END = re.compile(rf"-----END{_PRIVATE}", re.IGNORECASE)
 _KEY_LINE = re.compile(r"[\w+/=]{16,}\s*$")
+_URL_PASSWORD = re.compile(r"//[^/\s\"'@:]{0,99}:([^\s\"']{6,999})@")
+_QUOTED = re.compile(r"\"((?:\\.|[^\"\\\n]){6,})\"|'([^'\n]{6,})'")
 _NO_PORT = r"(?!\d{1,5}(?![^/?#\s\"'`,;.)\]}>\\]))"
 # A bound on each part keeps the work proportional to the text, however strange that is.
 _PLACES = [
@@ -44,6 +46,9 @@ _PLACES = [
     _rule(rf'("(?:\\.|[^"\\\n]){{0,999}}?{_SCHEME})//(?:\\.|[^"\\\n]){{0,999}}@', rf"\1//{REMOVED}@"),
     _rule(rf"('[^'\n]{{0,999}}?{_SCHEME})//[^'\n]{{0,999}}@", rf"\1//{REMOVED}@"),
     _rule(rf"({_SCHEME})//(?:[^/\s\"'@:]{{0,99}}:\S{{0,999}}|[^/\s\"']{{0,999}})@", rf"\1//{REMOVED}@"),
+    # user:password@host without a scheme, as somebody writes a broker's host; also cut off in its string.
+    _rule(r"(?<![\w/.@-])((?!mailto:)[\w.-]{1,64}:)(?!//)[^\s\"']{1,999}@(?=[\w\[])", rf"\1{REMOVED}@"),
+    _rule(r"([\"'][\w.-]{1,64}:)(?!//)[^\"'\n]{1,999}\Z", rf"\1{REMOVED}"),
     # The same cut off before its @: it is no port.
     _rule(rf"({_SCHEME})//[^/\s\"'@:\[]{{0,99}}:{_NO_PORT}[^\s/]\S{{0,999}}", rf"\1//{REMOVED}"),
 ]
@@ -175,6 +180,19 @@ def secrets_of(data: object) -> set[str]:
     elif isinstance(data, list | tuple):
         for each in data:
             found |= secrets_of(each)
+    return found
+
+
+def secrets_in(text: str) -> set[str]:
+    """Return the strings of six characters or more whose names or places in a text say that they are secret.
+
+    For settings that are no TOML, of which ``secrets_of`` knows nothing, and for passwords in URLs.
+    """
+    found = {each for password in _URL_PASSWORD.findall(text) for each in (password, unquote(password))}
+    at = 0
+    while name := NAMED.search(text, at):
+        at = value_end(text, name.end(), has_line=True)
+        found |= {double or single for double, single in _QUOTED.findall(text[name.end() : at])}
     return found
 
 

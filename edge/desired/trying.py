@@ -5,6 +5,7 @@ trial's time is monotonic. Whatever comes meanwhile ends it where it is due now;
 aside: its sender has no answer, and repeats it. So the disk never holds two that are unproved.
 """
 
+import logging
 import math
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ from edge.desired.held import Document, Held
 from edge.desired.holdings import Holdings
 from edge.desired.trials import Begin, Failed, Proved, Trials
 from edge.inbox import Arrived
+
+_log = logging.getLogger(__name__)
 
 
 class _Later(NamedTuple):
@@ -88,7 +91,9 @@ class Trying:
         """Set aside what is for later than a trial that is under way; False for anything else."""
         if self.tried is None or self._is_due(document):
             return False
-        if self._later is None or self._later.document.desired.sequence <= document.desired.sequence:
+        sequence = document.desired.sequence
+        if self._later is None or self._later.document.desired.sequence < sequence:
+            _log.info("%s %d is for later, and waits until the trial is judged", self._kind, sequence)
             self._later = _Later(arrived, document)
         return True
 

@@ -19,10 +19,10 @@ from contract.names import checked_name
 from contract.samples import ClockState
 from edge import kernel_time, known_time
 from edge.clock import SystemClock, Timeline, wall_is_credible
-from edge.identity import est, folder, trust
+from edge.identity import est, folder, keys, trust
 from edge.identity.errors import EnrolError, IdentityError
 from edge.identity.folder import IdentityFolder
-from edge.identity.keys import FileKey, Key
+from edge.identity.keys import Key
 from edge.identity.request import request, uri
 from edge.identity.trust import Known
 from edge.settings import Settings
@@ -80,6 +80,8 @@ def enrol(wish: Wish, settings: Settings, known: Known) -> Enrolled:
         settings = settings.model_copy(update=named)
         if asked := (held is None or wish.again):
             held = _asked(wish, settings, files, centre, tls, trusted)
+        else:
+            keys.read(files.key, settings.identity)  # it says what to do where it is of the other kind
         until_ms = trust.of_chain(path(held, [*certificates(files.certificate), *trusted])).not_after_ms
     with as_owner(wish.settings_file.parent):
         broker = _fill_in(wish, settings, files, centre, facts, named)
@@ -106,7 +108,7 @@ def identity(files: IdentityFolder) -> x509.Certificate | None:
     if not (files.key.exists() and files.certificate.exists()):
         return None
     certificate = certificates(files.certificate)[0]
-    return certificate if same_key(certificate, FileKey.read(files.key)) else None
+    return certificate if same_key(certificate, keys.public(files.key)) else None
 
 
 def recover(files: IdentityFolder) -> None:
@@ -114,7 +116,7 @@ def recover(files: IdentityFolder) -> None:
     fresh = _fresh(files.certificate)
     if not fresh.exists():
         return
-    if files.key.exists() and same_key(certificates(fresh)[0], FileKey.read(files.key)):
+    if files.key.exists() and same_key(certificates(fresh)[0], keys.public(files.key)):
         fresh.replace(files.certificate)
     else:
         fresh.unlink()
@@ -129,9 +131,9 @@ def certificates(path: Path) -> list[x509.Certificate]:
         raise IdentityError(f"{path}: holds no certificate; enrol again with a new code") from error
 
 
-def same_key(certificate: x509.Certificate, key: Key) -> bool:
+def same_key(certificate: x509.Certificate, key: ec.EllipticCurvePublicKey) -> bool:
     """Say whether a certificate is for a key."""
-    return _public(certificate.public_key()) == _public(key.public)  # type: ignore[arg-type]
+    return _public(certificate.public_key()) == _public(key)  # type: ignore[arg-type]
 
 
 def common_names(certificate: x509.Certificate) -> list[str]:
@@ -144,7 +146,7 @@ def checked(
     certificate: x509.Certificate, key: Key, settings: Settings, trusted: list[x509.Certificate]
 ) -> None:
     """EnrolError where what was issued is not for this key, this gateway, or not by whom it trusts."""
-    if not same_key(certificate, key) or common_names(certificate) != [settings.gateway]:
+    if not same_key(certificate, key.public) or common_names(certificate) != [settings.gateway]:
         raise EnrolError(
             f"the centre answers with a certificate that is not for this key of {settings.gateway}"
         )
@@ -203,7 +205,7 @@ def _asked(
 ) -> x509.Certificate:
     """Ask for a certificate, and keep it with its key."""
     path = _fresh(files.key) if wish.again and files.key.exists() else files.key
-    key = FileKey.read(path) if path.exists() else FileKey.make(path)
+    key = keys.to_be_certified(path, settings.identity)
     told = request(key, settings.district, settings.gateway)
     made = centre.enrolled(tls, told, settings.gateway, wish.code)
     checked(made, key, settings, trusted)
@@ -286,9 +288,9 @@ def _fill_in(
         },
         "identity": {"centre": centre.url},
     }
-    keys = facts.get("public_keys")
-    if isinstance(keys, list) and keys and not settings.centre.public_keys:
-        wanted["centre"] = {"public_keys": [str(each) for each in keys][:8]}
+    told_keys = facts.get("public_keys")
+    if isinstance(told_keys, list) and told_keys and not settings.centre.public_keys:
+        wanted["centre"] = {"public_keys": [str(each) for each in told_keys][:8]}
     text = wish.settings_file.read_text(encoding="utf-8")
     made = with_keys(text, wanted)
     if made != text:

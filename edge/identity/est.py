@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
 
 from edge.identity.errors import EnrolError
+from edge.identity.provider import SigningError
 
 PREFIX, FACTS = "/.well-known/est", "/.well-known/gengfu"
 TIMEOUT_S = 20.0
@@ -108,6 +109,8 @@ class Centre:
             raise EnrolError(
                 f"{self.url}: is not believed: {reason}; is that the centre, and the right fingerprint?"
             ) from error
+        except SigningError as error:
+            raise EnrolError(str(error)) from error
         except (OSError, http.client.HTTPException, socket.gaierror) as error:
             reason = str(getattr(error, "strerror", "") or error).lower() or type(error).__name__
             raise EnrolError(

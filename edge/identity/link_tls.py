@@ -4,7 +4,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edge.identity import folder
+from edge.identity import enrolling, folder, keys
 from edge.identity.errors import IdentityError
 from edge.identity.trust import Known, LinkTls
 from edge.settings import Settings
@@ -17,7 +17,7 @@ def of(settings: Settings, base: Path, known: Callable[[], Known]) -> LinkTls | 
     if not broker.tls_ca_file:
         return None
     cert, key = (base / each if each else None for each in (broker.tls_cert_file, broker.tls_key_file))
-    return LinkTls(base / broker.tls_ca_file, cert, key, known)
+    return LinkTls(base / broker.tls_ca_file, cert, key, known, settings.identity)
 
 
 def problems(settings: Settings, base: Path, file: TomlFile) -> Iterator[Problem]:
@@ -46,8 +46,19 @@ def problems(settings: Settings, base: Path, file: TomlFile) -> Iterator[Problem
             return
     if broker.tls_cert_file:
         try:
-            made.load_cert_chain(base / broker.tls_cert_file, base / broker.tls_key_file, password=lambda: "")
-        except (ssl.SSLError, OSError, ValueError):
+            _together(made, base / broker.tls_cert_file, base / broker.tls_key_file)
+        except (IdentityError, ssl.SSLError, OSError, ValueError):
             what = f"{broker.tls_cert_file} and {broker.tls_key_file} cannot be used together"
             remedy = "give the certificate and its own key; `gengfu edge enrol` fetches one"
             yield file.problem(("broker", "tls_cert_file"), what, remedy)
+
+
+def _together(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """IdentityError, ssl.SSLError, OSError, ValueError where they do not belong together.
+
+    No TPM is asked: without it a gateway starts all the same, controls, and says why its link is down.
+    """
+    if not keys.is_of_tpm(key):
+        context.load_cert_chain(certificate, key, password=lambda: "")
+    elif not enrolling.same_key(enrolling.certificates(certificate)[0], keys.public(key)):
+        raise IdentityError(f"{certificate} is not for the key {key}")

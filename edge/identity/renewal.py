@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable
 from random import Random
 
@@ -11,11 +10,11 @@ from cryptography import x509
 from contract.samples import ClockState
 from edge.buffer.keeper import Keeper, OnThread
 from edge.clock import Moment
-from edge.identity import enrolling, est, folder, trust
+from edge.identity import enrolling, est, folder, keys, trust
 from edge.identity.due import Rule, is_due
 from edge.identity.errors import EnrolError, IdentityError
 from edge.identity.folder import IdentityFolder
-from edge.identity.keys import FileKey
+from edge.identity.proving import Own
 from edge.identity.request import request
 from edge.identity.trust import Known
 from edge.settings import Settings
@@ -108,18 +107,16 @@ class Renewing:
         whole = trust.of_chain(chain)
         if not self._is_due(whole):
             return False
-        key = FileKey.read(self._files.key)
+        key = keys.read(self._files.key, self._settings.identity)
         tls = trust.context(enrolling.pem(trusted), self._knowing)
-        try:
-            tls.load_cert_chain(self._files.certificate, self._files.key, password=lambda: "")
-        except ssl.SSLError as error:
-            raise IdentityError(f"{self._files.certificate}: cannot be used: {error}") from error
         centre = est.Centre.at(self._settings.identity.centre)
         settings = self._settings
+        asked = request(key, settings.district, settings.gateway)  # before a TPM has the key twice
+        Own(self._files.certificate, self._files.key, settings.identity).given(tls)
         trusted = self._authorities(centre, tls, trusted)
         if not self._is_due(trust.validity(held[0])):
             self._must_help(centre, trusted, whole)
-        made = centre.renewed(tls, request(key, settings.district, settings.gateway))
+        made = centre.renewed(tls, asked)
         enrolling.checked(made, key, settings, trusted)
         enrolling.keep(self._files, made, trusted)
         self._knowing.seen(made)

@@ -6,9 +6,10 @@ clock is set, as everywhere; where it is not, by the latest time that is known t
 that is refused, what begins later is not.
 """
 
+import socket
 import ssl
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -17,7 +18,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 import owned_files
+from edge.identity.errors import IdentityError
 from edge.identity.folder import PEM_BYTES_MAX
+from edge.identity.provider import PROVIDER, SigningError
+from edge.identity.proving import Own
+from edge.settings import Identity
 
 NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
 """X509_V_FLAG_NO_CHECK_TIME."""
@@ -81,6 +86,29 @@ class TimedContext(ssl.SSLContext):
     """A client's context that judges the time of what it is shown."""
 
     known: Callable[[], Known]
+    own: Own | None = None
+    is_given = False
+    """Whether it has its own by now: it is given on the thread that connects, for a TPM may take its time."""
+
+    def wrap_socket(
+        self,
+        sock: socket.socket,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLSocket:
+        """See its base; OSError says also why there is no key to be had."""
+        if self.own is not None and not self.is_given:
+            try:
+                self.own.given(self)
+            except IdentityError as error:
+                raise OSError(str(error)) from error
+            self.is_given = True
+        return super().wrap_socket(
+            sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, server_hostname, session
+        )
 
     def judge(self, verified: Sequence[bytes]) -> None:
         """ssl.SSLCertVerificationError where a certificate is untimely; the server's is the first."""
@@ -101,8 +129,14 @@ class _TimedSocket(ssl.SSLSocket):
 
     def do_handshake(self, block: bool = False) -> None:
         """See its base."""
-        super().do_handshake(block)
-        cast(TimedContext, self.context).judge(_verified(self))
+        made = cast(TimedContext, self.context)
+        try:
+            with PROVIDER.handshake():
+                super().do_handshake(block)
+        except SigningError as error:
+            made.is_given = False
+            raise SigningError(made.own.wrong() if made.own else str(error)) from error
+        made.judge(_verified(self))
 
 
 def _verified(connection: ssl.SSLSocket) -> list[bytes]:
@@ -143,10 +177,22 @@ class LinkTls:
     cert: Path | None
     key: Path | None
     known: Callable[[], Known]
+    wanted: Identity
+    _last: "dict[tuple[bytes, ...], TimedContext]" = field(default_factory=dict, compare=False)
 
-    def context(self) -> ssl.SSLContext:
-        """Return how to connect; OSError (ssl.SSLError is one) where the files cannot be used."""
-        made = context(owned_files.read(self.ca, PEM_BYTES_MAX, follow=True), self.known)
-        if self.cert is not None:
-            made.load_cert_chain(self.cert, self.key, password=lambda: "")
+    def context(self) -> TimedContext:
+        """Return how to connect; OSError (ssl.SSLError is one) where the files cannot be used.
+
+        The key is asked for when a connection is made. While the files are the same, so is what is returned:
+        a TPM has few places for keys, and they are slow to fill.
+        """
+        named = [path for path in (self.ca, self.cert, self.key) if path is not None]
+        files = tuple(owned_files.read(path, PEM_BYTES_MAX, follow=True) for path in named)
+        made = self._last.get(files)
+        if made is None or (made.own is not None and not made.is_given):
+            made = context(files[0], self.known)
+            if self.cert is not None and self.key is not None:
+                made.own = Own(self.cert, self.key, self.wanted)
+            self._last.clear()
+            self._last[files] = made
         return made

@@ -71,13 +71,14 @@ class VirtualLine:
             case Write(data):
                 self._wire.send(data, _now_ns())
                 return Wrote()
-            case ReadUntil(count, until_ns):
+            case ReadUntil(count, until_ns, from_ns):
+                await _sleep_until(from_ns)
                 return ReceivedEvent(await self._read(count, until_ns))
             case Done():
                 raise RuntimeError("a finished transaction has nothing to perform")
 
     async def _read(self, count: int, until_ns: int) -> bytes:
-        data = b""
+        data = self._wire.receive(_now_ns())
         while len(data) < count and _now_ns() < until_ns:
             arrival = self._wire.next_arrival_ns()
             await _sleep_until(until_ns if arrival is None else min(arrival, until_ns))

@@ -245,7 +245,8 @@ class Uplink:
                 return
             if not self._renumberings.may(self._clock.now().s):
                 now_s = self._clock.now().s
-                self._session.doubt(now_s, self._renumberings.wait_s(now_s))
+                [held] = await self._keeper.run(self._buffer.ranges)
+                self._session.doubt(held.lanes, now_s, self._renumberings.wait_s(now_s))
                 return
             _log.warning(
                 "the centre has another batch %d of lane %s: this buffer is a copy or was rolled back; "

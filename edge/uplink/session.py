@@ -152,7 +152,7 @@ class Session:
     def acknowledged(self, lane_name: Lane, ack: Ack, now_s: float) -> int | None:
         """Take an acknowledgement; return the sequence up to which the buffer may delete, or None.
 
-        The caller checks the digest before it deletes, and restarts the session where that fails.
+        The caller checks the digest before it deletes; where that fails it restarts the session, or doubts.
         """
         lane = self.lanes[lane_name]
         if ack.epoch != self.epoch:
@@ -176,9 +176,10 @@ class Session:
             self._go_back(lane)
         return None
 
-    def doubt(self, now_s: float, again_s: float = math.inf) -> None:
+    def doubt(self, ranges: Mapping[str, LaneRange], now_s: float, again_s: float = math.inf) -> None:
         """An acknowledgement contradicts the buffer: send nothing until a hello was answered well.
 
+        What it said was delivered is believed no more: that begins where the buffer does (``ranges``).
         Hellos follow each other ever more slowly as long as the answers contradict, and soon again once
         nothing does. After ``again_s`` the answer, whichever it is, can be acted on: no later is one said.
         """
@@ -189,8 +190,9 @@ class Session:
             self._hello_interval_s = HELLO_INTERVAL_S
         self._contradicted_s, self._reconciled_s = now_s, math.inf
         self._quiet_s = min(self._quiet_s, max(QUIET_S, again_s))
-        for lane in self.lanes.values():
+        for name, lane in self.lanes.items():
             lane.reconciled = False
+            lane.first, lane.acked = ranges[name].first, ranges[name].first - 1
             self._go_back(lane)
 
     def tick(self, now_s: float) -> None:

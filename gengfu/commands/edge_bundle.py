@@ -20,7 +20,7 @@ def bundle(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a support bundle: settings, states, figures, versions, journal; no secrets and no measured data.
+    """Write a support bundle: settings, states, figures, versions, journal; no secrets, no history of values.
 
     Passwords, tokens and keys are taken out of every part, by their names and by what they look like. What
     cannot be read is named with its reason. Look through it all the same before you give it away.
@@ -30,8 +30,9 @@ def bundle(
     from gengfu.fresh_file import FileError, written
 
     now_s, environment = int(time.time()), dict(os.environ)
-    raw = bundling.raw_settings(settings)
-    limits, literals = limits_of(raw), bundling.literals_of(raw, environment)
+    text = bundling.settings_text(settings)
+    raw = bundling.raw_settings(text)
+    limits, literals = limits_of(raw), bundling.literals_of(text, raw, environment)
     moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_s))
     name = f"gengfu-{_safe(str(raw.get('gateway', 'gateway')))}-{moment}"
     path = output or Path(f"{name}.tar.gz")

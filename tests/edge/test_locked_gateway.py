@@ -24,7 +24,7 @@ def test_a_gateway_that_is_started_takes_up_its_locks_before_anything_runs(tmp_p
             assert not site.is_on(VALVE)
         finally:
             site.gateway.end()
-        actions = {(event.control, event.action) for event in site.events()}
+        actions = {(event.control, event.action) for event in site.changes()}
         assert ("spray", ControlAction.STARTED) not in actions
         assert ("light", ControlAction.STARTED) in actions
     assert lock_file.read(tmp_path / "state") == {f"relays/{VALVE}": ("wang", 1_800_000_000_000)}

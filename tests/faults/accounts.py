@@ -20,8 +20,8 @@ from contract.samples import Value
 from contract.topics import Lane
 from edge.buffer.losses import UNCLEAN_END
 from simulators.victoria_metrics import Key
-from tests.faults.cell import GATEWAYS, METER_TIMEOUT_S, Cell
-from tests.faults.counting import COUNTED
+from tests.faults.cell import GATEWAYS, Cell
+from tests.faults.counting import COUNTED, METER_TIMEOUT_S
 
 EXPLAINS_MS = 3_000
 """A failed read on record explains an answer that never reached the gateway, this close in time."""

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from simulators.servers import HOST
-from tests.faults.configurations_site import CONFIRM_S, Cabinet, Site, until
+from tests.faults.configurations_site import CONFIRM_S, Cabinet, Site
+from tests.faults.plain_site import until
 
 HASTY = "tests.faults.hasty_gateway"
 BACK_S_MAX = 90.0
@@ -143,7 +144,7 @@ class Rounds:
     def _is_back(self, reads: list[int], then_ms: int) -> bool:
         name = self._cabinet.name
         holds = self._site.standing(name)["in_force"] == (self._last_good or None)
-        is_heard = self._site.heard_ms(name) > then_ms
+        is_heard = self._site.heard_ms()[name] > then_ms
         return (
             holds
             and is_heard

@@ -7,6 +7,7 @@ system can be accounted for. The meters live outside of the gateways' processes 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pymodbus.constants import ExcCodes
 
@@ -42,6 +43,16 @@ name = "wave"
 title = {{ en = "up or down", zh = "高低" }}
 table = "holding_register"
 address = {POINTS * WORDS_A_POINT}
+"""
+
+METER_TIMEOUT_S = 1.0
+_SETTINGS = """[[devices]]
+name = "{name}"
+line = "{line}"
+unit_id = {unit_id}
+profile = "{profile}"
+interval_s = {interval_s}
+timeout_s = {timeout_s}
 """
 
 COUNTED = tuple(f"reads_{number}" for number in range(1, POINTS + 1))
@@ -112,3 +123,21 @@ class Meters:
     def stop(self) -> None:
         """Serve no more."""
         self._line.stop()
+
+
+def settings(name: str, line: str, unit_id: int, interval_s: float, profile: str = "counting_meter") -> str:
+    """Return what a gateway's settings say of a meter."""
+    return _SETTINGS.format(
+        name=name,
+        line=line,
+        unit_id=unit_id,
+        profile=profile,
+        interval_s=interval_s,
+        timeout_s=METER_TIMEOUT_S,
+    )
+
+
+def write_profile(folder: Path) -> None:
+    """Write the meters' profile where settings in this folder find it in ``profiles``."""
+    (folder / "profiles").mkdir(parents=True)
+    (folder / "profiles" / "counting_meter.toml").write_text(PROFILE)

@@ -19,15 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from contract import batches
 from contract.events import ControlAction, ControlChanged
-from contract.topics import Lane
-from edge.buffer.store import Buffer
-from edge.run import fresh_id
-from gengfu.demo.processes import Child
-from simulators import cabinet_file
 from simulators.relay_board import FLASH_ON, FLASH_STEP_NS, RelayBoard
-from simulators.running import RunningCabinet
+from tests.edge.real_cabinet import LINE, SETTINGS, RealCabinet, spray
 
 SELF_OFF_S = 2.0
 LOOK_S = 0.02
@@ -35,41 +29,21 @@ PATIENCE_S = 60.0
 """For what has no time of its own, such as the start of a process on a busy machine."""
 VALVE, CONTACTOR = "relay_1", "relay_2"
 
-CABINET = """schema = 1
-title = { en = "dead gateway", zh = "网关失效" }
-[[lines]]
-name = "rs485-1"
-kind = "serial"
-baud = 115200
-link = "ttyRS485-1"
-[[devices]]
+CABINET = f"""schema = 1
+title = {{ en = "dead gateway", zh = "网关失效" }}
+{LINE}[[devices]]
 name = "station"
 line = "rs485-1"
 unit_id = 1
 profile = "renke_dust"
-values = { pm10 = 200, temperature = 18.4, humidity = 40 }
+values = {{ pm10 = 200, temperature = 18.4, humidity = 40 }}
 [[devices]]
 name = "relays"
 line = "rs485-1"
 unit_id = 2
 board = "waveshare_relay_8"
 """
-SETTINGS = """schema = 1
-district = "north"
-gateway = "gw-1"
-[broker]
-host = "127.0.0.1"
-port = 9
-[buffer]
-stop_drain_s = 0
-[clock]
-source = "wall"
-[[lines]]
-kind = "serial"
-name = "rs485-1"
-port = "{port}"
-baud = 115200
-[[devices]]
+_DEVICES = """[[devices]]
 name = "station"
 line = "rs485-1"
 unit_id = 1
@@ -81,21 +55,19 @@ line = "rs485-1"
 unit_id = 2
 profile = "waveshare_relay_8"
 interval_s = 0.5
-[[controls]]
-name = "spray"
-output = "relays/relay_1"
-fail_state = "off"
-longest_run_s = 600
-self_off_s = {self_off_s}
-start = {{ point = "station/pm10", above = 150 }}
-stop = {{ point = "station/pm10", below = 120 }}
-[[controls]]
+"""
+_LIGHT = """[[controls]]
 name = "light"
 output = "relays/relay_2"
 fail_state = "hold"
-start = {{ point = "station/pm10", above = 150 }}
-stop = {{ point = "station/pm10", below = 120 }}
+start = { point = "station/pm10", above = 150 }
+stop = { point = "station/pm10", below = 120 }
 """
+
+
+def settings(self_off_s: float) -> str:
+    """Return a gateway's that opens a valve, which closes by itself after a time, and switches a light on."""
+    return SETTINGS + _DEVICES + spray(self_off_s) + _LIGHT
 
 
 @dataclass
@@ -112,19 +84,13 @@ class Run:
     wrong: list[str] = field(default_factory=list)
 
 
-class Site:
+class Site(RealCabinet):
     """One cabinet with its gateway."""
 
     def __init__(self, folder: Path, *, has_timer: bool = True) -> None:
         """Write its files; ``has_timer``: its board's flash-on ends by itself."""
-        self.folder, self._has_timer = folder, has_timer
-        (folder / "cabinet.toml").write_text(CABINET)
-        settings = SETTINGS.format(port=folder / "ttyRS485-1", self_off_s=SELF_OFF_S)
-        (folder / "edge.toml").write_text(settings)
-        plan = cabinet_file.load(str(folder / "cabinet.toml"))
-        self.cabinet = RunningCabinet(plan, folder, now_ms=lambda: time.time_ns() // 1_000_000)
-        arguments = ["gengfu.main", "edge", "run", "--settings", str(folder / "edge.toml")]
-        self.gateway = Child("gateway", arguments, folder / "gateway.log")
+        super().__init__(folder, CABINET, settings(SELF_OFF_S))
+        self._has_timer = has_timer
         self.writes: list[tuple[int, int, int]] = []
         """When, which address, which value: FC05 as the board got it."""
 
@@ -134,10 +100,6 @@ class Site:
         board = self.cabinet.cabinet.devices["relays"]
         assert isinstance(board, RelayBoard)
         return board
-
-    def is_on(self, relay: str) -> bool:
-        """Say whether a relay is closed now."""
-        return bool(self.cabinet.cabinet.truth(time.monotonic_ns())["outputs"][f"relays/{relay}"])
 
     def listen(self) -> None:
         """Take down what is written to the board; without its timer, keep it from starting."""
@@ -161,17 +123,9 @@ class Site:
             time.sleep(LOOK_S)
         return time.monotonic() - began_s
 
-    def events(self) -> list[ControlChanged]:
-        """Return what the gateways put on record; none may run."""
-        buffer = Buffer(self.folder / "state" / "buffer.db", "north", "gw-1", fresh_id(), fresh_id)
-        try:
-            [held] = buffer.ranges()
-            lane = held.lanes[Lane.EVENTS]
-            stored = [buffer.read(Lane.EVENTS, number) for number in range(lane.first, lane.next)]
-            events = [event for each in stored if each for event in batches.decode(each.message).events]
-            return [event for event in events if isinstance(event, ControlChanged)]
-        finally:
-            buffer.close()
+    def changes(self) -> list[ControlChanged]:
+        """Return what the gateways put on record of their controls; none may run."""
+        return [event for event in self.events() if isinstance(event, ControlChanged)]
 
 
 def die(folder: Path, seed: int, how: str, *, has_timer: bool = True, again: bool = False) -> Run:
@@ -221,7 +175,7 @@ def _start_again(site: Site, told: Run, *, by_hand: bool) -> None:
         told.wrong.append("the valve was not opened again")
     written = [value for _, address, value in site.writes[before:] if address == 1]
     site.gateway.end()
-    events = site.events()
+    events = site.changes()
     ends = {
         event.control: event
         for event in events

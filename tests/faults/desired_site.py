@@ -6,12 +6,11 @@ import json
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import aiomqtt
-import httpx
 import msgspec
 
 from collector import key_file
@@ -24,49 +23,24 @@ from contract.samples import ClockState
 from contract.signing import SigningKey
 from edge.remote.ledger import FILE_NAME, Ledger
 from edge.remote.memory import Memory, Since
-from gengfu.demo.processes import Child, die_with_parent
-from simulators.mosquitto import Mosquitto
 from simulators.servers import HOST
+from tests.faults import plain_site
+from tests.faults.plain_site import DESIRED
 
 DISTRICT = "forged"
 POLL_S = 0.1
 IN_FORCE_S_MAX = 60.0
 
-_CENTRE = """schema = 1
-district = "forged"
-data_folder = "centre"
-[broker]
-host = "127.0.0.1"
-port = {port}
-reconnect_min_s = 0.1
-reconnect_max_s = 0.5
-[http]
-port = 0
-[desired]
-retry_min_s = 1
-retry_max_s = 5
-history_max = 1000
-[[case_classes]]
+_CLASS = """[[case_classes]]
 problem = "none"
 code = "010201"
-title = {{ en = "none", zh = "无" }}
+title = { en = "none", zh = "无" }
 deadline_h = 4
 """
 
-_GATEWAY = """schema = 1
-district = "forged"
-gateway = "{name}"
-state_folder = "{name}"
-[broker]
-host = "127.0.0.1"
-port = {port}
-reconnect_min_s = 0.1
-reconnect_max_s = 0.5
-[centre]
+_GATEWAY = """[centre]
 public_keys = ["{key}"]
 report_interval_s = {interval_s}
-[clock]
-source = "wall"
 [buffer]
 stop_drain_s = 0
 [[lines]]
@@ -82,55 +56,20 @@ interval_s = 60
 """
 
 
-class Site:
+class Site(plain_site.Site):
     """Everything by name; ``gateways`` are what each leaves out of its checks, empty for a sound one."""
 
     def __init__(self, folder: Path, gateways: Mapping[str, str], *, report_interval_s: float = 1) -> None:
         """Write settings and make the key; ``running`` starts it all."""
-        self.folder, self.gateways = folder, dict(gateways)
-        self.broker = Mosquitto(folder / "broker", in_child=die_with_parent)
+        super().__init__(folder, DISTRICT, DESIRED + _CLASS)
+        self.gateways = dict(gateways)
         self.key: SigningKey = key_file.make(folder / "centre")
-        self.url = ""
-        (folder / "centre.toml").write_text(_CENTRE.format(port=self.broker.port))
-        settings = str(folder / "centre.toml")
-        self.centre = Child(
-            "centre", ["gengfu.main", "collector", "run", "--settings", settings], folder / "centre.log"
-        )
-        self.children: dict[str, Child] = {}
+        settings = _GATEWAY.format(key=self.key.public.line, interval_s=report_interval_s)
         for name, without in self.gateways.items():
-            settings = str(folder / f"{name}.toml")
-            Path(settings).write_text(
-                _GATEWAY.format(
-                    name=name, port=self.broker.port, key=self.key.public.line, interval_s=report_interval_s
-                )
-            )
-            _remembering(folder / name)
             entry = ["tests.faults.trusting_gateway", "--without", without] if without else ["gengfu.main"]
-            command = [*entry, "edge", "run", "--settings", settings]
-            self.children[name] = Child(name, command, folder / f"{name}.log")
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        """Run broker, centre and gateways."""
-        try:
-            self.broker.start()
-            self.start_centre()
-            for child in self.children.values():
-                child.start()
-            yield
-        finally:
-            for child in (*self.children.values(), self.centre):
-                child.end()
-            self.broker.stop()
-
-    def start_centre(self) -> None:
-        """Start the centre, again perhaps."""
-        self.url = self.centre.start()["url"]
-
-    @property
-    def fallen(self) -> list[str]:
-        """Say what ended by itself."""
-        return [each.fallen for each in (self.centre, *self.children.values()) if each.fallen]
+            self.settings_file(name).write_text(self.gateway_settings(name, settings))
+            self.add(name, [*entry, "edge", "run"])
+            _remembering(folder / name)
 
     def client(self, name: str) -> aiomqtt.Client:
         """Return a client of the broker."""
@@ -138,28 +77,18 @@ class Site:
 
     async def known(self) -> None:
         """Wait until the centre has heard all gateways."""
-        names: set[str] = set()
-        async with asyncio.timeout(IN_FORCE_S_MAX), httpx.AsyncClient() as client:
-            while not set(self.gateways) <= names:
-                items = (await client.get(f"{self.url}/api/v1/gateways")).json()["items"]
-                names = {item["gateway"] for item in items if item["hello_ms"]}
+        async with asyncio.timeout(IN_FORCE_S_MAX):
+            while not set(self.gateways) <= set(await asyncio.to_thread(self.heard_ms)):
                 await asyncio.sleep(POLL_S)
 
     async def push(self, kind: str, bodies: Mapping[str, object]) -> dict[str, int]:
         """Push bodies by gateway; return the sequences."""
         documents = {gateway: json.dumps(body) for gateway, body in bodies.items()}
-        async with httpx.AsyncClient(timeout=30) as client:
-            answer = await client.put(
-                f"{self.url}/api/v1/desired/{kind}", json={"documents": documents, "who": "campaign"}
-            )
-        answer.raise_for_status()
-        return {item["gateway"]: item["sequence"] for item in answer.json()["items"]}
+        return await asyncio.to_thread(self.pushed, kind, documents)
 
     async def states(self, kind: str) -> dict[str, dict[str, Any]]:
         """Return where the newest document of each gateway stands."""
-        async with httpx.AsyncClient(timeout=30) as client:
-            answer = await client.get(f"{self.url}/api/v1/desired/{kind}", params={"limit": 1000})
-        return {item["gateway"]: item for item in answer.json()["items"]}
+        return await asyncio.to_thread(self.standings, kind)
 
     async def in_force(
         self, kind: str, sequences: Mapping[str, int], limit_s: float = IN_FORCE_S_MAX

@@ -28,25 +28,21 @@ from random import Random
 
 import aiomqtt
 
-from contract import batches, commands, topics
+from contract import commands, topics
 from contract.commands import Command, CommandKind, CommandRefusal
 from contract.events import CommandOutcome, CommandResult
 from contract.signing import COMMAND_TYPE, SigningKey
-from contract.topics import Lane
 from device_profiles.schema import Table
-from edge.buffer.store import Buffer
 from edge.remote.ledger import FILE_NAME, Ledger
 from edge.remote.memory import Memory, Since
-from edge.run import fresh_id
-from gengfu.demo.processes import Child, die_with_parent
-from simulators import cabinet_file
+from gengfu.demo.processes import die_with_parent
 from simulators.mosquitto import Mosquitto
 from simulators.relay_board import RelayBoard
-from simulators.running import RunningCabinet
 from simulators.servers import HOST
-from tests.faults.dead_gateway import CABINET, SETTINGS
+from tests.edge.real_cabinet import DISTRICT, GATEWAY, RealCabinet
+from tests.faults.dead_gateway import CABINET, settings
 
-DISTRICT, GATEWAY, OUTPUT = "north", "gw-1", "relays/relay_1"
+OUTPUT = "relays/relay_1"
 DAY_MS = 86_400_000
 PATIENCE_S = 60.0
 """For what has no time of its own, such as the start of a process on a busy machine."""
@@ -96,36 +92,31 @@ class Death:
         return [text for text, is_so in found.items() if is_so]
 
 
-class Site:
+class Site(RealCabinet):
     """One cabinet, its gateway and a broker."""
 
     def __init__(self, folder: Path, *, forgetful: bool = False) -> None:
         """Write its files; its memory of commands began a day ago."""
         folder.mkdir(parents=True)
-        self._folder, self._armed = folder, folder / "armed"
+        self._armed = folder / "armed"
         self.broker = Mosquitto(folder / "broker", in_child=die_with_parent)
         self.key = SigningKey.make()
-        (folder / "cabinet.toml").write_text(CABINET.replace("pm10 = 200", "pm10 = 50"))
-        settings = SETTINGS.format(port=folder / "ttyRS485-1", self_off_s=60)
-        settings = settings.replace("port = 9\n", f"port = {self.broker.port}\nreconnect_min_s = 0.1\n", 1)
-        settings += f'[centre]\npublic_keys = ["{self.key.public.line}"]\nreport_interval_s = 1\n'
-        (folder / "edge.toml").write_text(settings)
-        (folder / "state").mkdir()
-        now_ms = time.time_ns() // 1_000_000
-        Ledger(folder / "state" / FILE_NAME).add([Since(0, now_ms - DAY_MS)], Memory())
-        plan = cabinet_file.load(str(folder / "cabinet.toml"))
-        self.cabinet = RunningCabinet(plan, folder, now_ms=lambda: time.time_ns() // 1_000_000)
-        entry = "tests.faults.forgetful_gateway" if forgetful else "gengfu.main"
-        self.gateway = Child(
-            "gateway",
-            [entry, "edge", "run", "--settings", str(folder / "edge.toml")],
-            folder / "gateway.log",
+        reached = f"port = {self.broker.port}\nreconnect_min_s = 0.1\n"
+        centre = f'[centre]\npublic_keys = ["{self.key.public.line}"]\nreport_interval_s = 1\n'
+        super().__init__(
+            folder,
+            CABINET.replace("pm10 = 200", "pm10 = 50"),
+            settings(60).replace("port = 9\n", reached, 1) + centre,
+            entry="tests.faults.forgetful_gateway" if forgetful else "gengfu.main",
             environment={
                 "LD_PRELOAD": str(_library(folder)),
                 "KILL_SYNC_FILE": FILE_NAME,
                 "KILL_SYNC_ARMED": str(self._armed),
             },
         )
+        self.state.mkdir()
+        now_ms = time.time_ns() // 1_000_000
+        Ledger(self.state / FILE_NAME).add([Since(0, now_ms - DAY_MS)], Memory())
         self.switched, self.reads = 0, 0
         """How often the board was told to switch on, and was read."""
         self.kills_at_switch = False
@@ -198,20 +189,13 @@ class Site:
 
     def has_ended(self, id_: str) -> bool:
         """Say whether it is on the gateway's disk how a command ended."""
-        lines = (self._folder / "state" / FILE_NAME).read_text(errors="replace").splitlines()
+        lines = (self.state / FILE_NAME).read_text(errors="replace").splitlines()
         return any('"ended"' in line and id_ in line for line in lines)
 
     def results(self, id_: str) -> list[CommandResult]:
         """Return what the gateways put on record for the centre; none may run."""
-        buffer = Buffer(self._folder / "state" / "buffer.db", DISTRICT, GATEWAY, fresh_id(), fresh_id)
-        try:
-            [held] = buffer.ranges()
-            lane = held.lanes[Lane.EVENTS]
-            stored = [buffer.read(Lane.EVENTS, number) for number in range(lane.first, lane.next)]
-            events = [event for each in stored if each for event in batches.decode(each.message).events]
-            return [each for each in events if isinstance(each, CommandResult) and each.command_id == id_]
-        finally:
-            buffer.close()
+        results = [each for each in self.events() if isinstance(each, CommandResult)]
+        return [each for each in results if each.command_id == id_]
 
     @staticmethod
     async def until(holds: Callable[[], bool], what: str) -> None:

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.faults.accounts import Account, audit
-from tests.faults.cell import BROKER, CENTRE, GATEWAYS, STORE, STORE_SETTLE_S, Cell
+from tests.faults.cell import BROKER, GATEWAYS, STORE, STORE_SETTLE_S, Cell
+from tests.faults.plain_site import CENTRE
 
 WEIGHTS = {BROKER: 4, CENTRE: 6, STORE: 3} | dict.fromkeys(GATEWAYS, 4)
 WARM_UP_S = 2.0

@@ -21,10 +21,10 @@ from edge.buffer.batch import Append
 from edge.buffer.keeper import Inline
 from edge.buffer.store import Buffer
 from edge.clock import SystemClock
-from edge.run import fresh_id
 from edge.settings import Broker
 from edge.uplink.mqtt import Uplink
 from edge.uplink.session import Limits, Session
+from edge.wiring import fresh_id
 from gengfu.demo.processes import Child
 from simulators.servers import HOST
 from tests.faults.stampede import CENTRE

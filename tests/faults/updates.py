@@ -88,7 +88,11 @@ interval_s = 0.5
 """
 BROKEN = {
     "crashes": ("edge/run.py", "    chosen = choosing.choose(settings_file)\n", "    raise RuntimeError\n"),
-    "never_ready": ("edge/run.py", "    end.begin(", "    await asyncio.sleep(1e6)\n    end.begin("),
+    "never_ready": (
+        "edge/life.py",
+        "    process.at_work(",
+        "    await asyncio.sleep(1e6)\n    process.at_work(",
+    ),
     "polls_nothing": (
         "edge/polling.py",
         "        while True:\n",

@@ -10,8 +10,9 @@ import random
 import sys
 import time
 
-from tests.faults.cell import BROKER, CENTRE, Cell
+from tests.faults.cell import BROKER, Cell
 from tests.faults.kills import account_of, told, trust_the_broker
+from tests.faults.plain_site import CENTRE
 
 BETWEEN_S_MAX = 3.0
 WAITING_S_MAX = 1.5

@@ -105,6 +105,22 @@ def test_what_cannot_be_read_is_named_with_its_reason_and_the_rest_is_there(tmp_
     assert json.loads(files["check.json"])["good"] is False
 
 
+def test_what_settings_that_are_no_toml_call_a_secret_is_taken_out_of_all_parts(tmp_path: Path) -> None:
+    """Nobody has named it in the kernel's messages; so are passwords of URLs, with a scheme or without."""
+    path = tmp_path / "edge.toml"
+    bare, url = SECRETS["setting"], SECRETS["url"]
+    path.write_text(
+        f'broken =\nhost = "gw:{SECRETS["log"]}@broker"\nbroker_password = "{bare}"\n# mqtt://gw:{url}@h\n'
+    )
+    env = programs(tmp_path)
+    (tmp_path / "bin/dmesg").write_text(f"#!/bin/sh\necho 'ttyS0: {bare} {url} echoed'\n")
+    files, _ = bundled(path, tmp_path / "bundle.tar.gz", env)
+    assert files["kernel.txt"].decode() == "ttyS0: [removed] [removed] echoed"
+    for data in files.values():
+        for secret in SECRETS.values():
+            assert secret.encode() not in data
+
+
 def test_a_bundle_replaces_nothing(tmp_path: Path) -> None:
     """What is there stays."""
     (tmp_path / "there.tar.gz").write_text("mine")

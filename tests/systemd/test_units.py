@@ -1,5 +1,6 @@
 """The units keep what they promise: hardened, restarted for ever, serial ports for the gateway alone."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,23 @@ def test_systemd_finds_little_that_a_unit_exposes(path: Path, tmp_path: Path) ->
     weakened = tmp_path / path.name
     weakened.write_text("".join(line for line in lines if not line.startswith(("SystemCallFilter", "User="))))
     assert exposure(weakened) > EXPOSURE_MAX[path.stem]
+
+
+@pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not on this machine (Debian: systemd)")
+def test_a_gateway_that_may_reach_its_tpm_is_as_little_exposed(tmp_path: Path) -> None:
+    """With the drop-in that the page about TPMs gives; to do it as root would show."""
+    page = (ROOT / "docs/how-to/tpm.md").read_text()
+    [drop_in] = re.findall(r"```ini\n\[Service\]\n(.*?)```", page, re.DOTALL)
+    assert drop_in == "DeviceAllow=/dev/tpmrm0 rw\n"
+    unit = tmp_path / "gengfu-edge.service"
+
+    def with_lines(lines: str) -> float:
+        unit.write_text(UNITS["gengfu-edge"].read_text().replace("[Install]", f"{lines}\n[Install]"))
+        return exposure(unit)
+
+    assert with_lines(drop_in) <= EXPOSURE_MAX["gengfu-edge"]
+    assert complaints(unit, tmp_path) == []
+    assert with_lines(f"{drop_in}User=root") > EXPOSURE_MAX["gengfu-edge"]
 
 
 @pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not on this machine (Debian: systemd)")

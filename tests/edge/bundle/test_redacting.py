@@ -1,7 +1,7 @@
 """What is taken out of a text before it is given away, and what stays."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.bundle.redacting import REMOVED, is_secret_name, redacted, redacted_data, secrets_of
@@ -82,6 +82,7 @@ def test_data_is_cleaned_by_its_names_and_in_its_texts() -> None:
     assert not is_secret_name("public_keys")
 
 
+@settings(deadline=None)  # a busy machine
 @given(st.text(alphabet="abAB01 _-.=:\"'\n[]{}#/@", max_size=300))
 def test_any_text_is_cleaned_and_then_clean(text: str) -> None:
     """What was cleaned is never made secret again by it."""

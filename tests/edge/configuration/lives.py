@@ -32,7 +32,7 @@ from tests.edge.desired.making import INTERVAL_S, KEY, NOW_MS, Clock, signed
 GOOD, BLIND, MUTE = "good", "blind", "mute"
 TIMEOUT_S = 60.0
 """What the file says; the documents say the same."""
-STEP_S = 0.5
+STEP_S = 1.0
 AGES_MS = 10**9
 """Later than any settings were sent for."""
 ANSWER_S = 2.0
@@ -159,6 +159,11 @@ class World:
         """Cut the power, or let the gateway fall by an error."""
         self._run(self._again(how=how))
 
+    def step_clock(self, by_s: int) -> None:
+        """The wall clock is set."""
+        self.clock.ahead_ms += by_s * 1000
+        self.life.documents.wake()
+
     def change_by_hand(self) -> None:
         """Somebody changes the file of settings."""
         self._hands += 1
@@ -170,9 +175,9 @@ class World:
         self.disk.refuses, self.disk.unreadable, self.linked, self.drain_s = False, False, True, 0.0
         self.clock.ahead_ms += AGES_MS
         self.kill()
-        for _ in range(4):
+        for _ in range(3):
             self.repeat()
-            self.wait(2 * TIMEOUT_S)
+            self.wait(TIMEOUT_S + 10)
 
     def check_end(self) -> None:
         """All was well for long: the newest hold, or were told not to; then what was good before holds."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from edge.configuration import desk
 from edge.configuration.trial import Trial, Verdict
@@ -17,8 +17,29 @@ from edge.desired.trying import Trying
 from tests.edge.configuration.lives import BLIND, GOOD, MUTE, World
 from tests.faults import recording
 
-FOR_S = st.sampled_from([0.5, 20])
 WORTH = st.sampled_from([GOOD, BLIND, MUTE])
+EVENTS: dict[str, Callable[[World], None]] = {
+    "good ones for now": lambda world: world.send(GOOD, 0),
+    "bad ones for now": lambda world: world.send(BLIND, 0),
+    "good ones for soon": lambda world: world.send(GOOD, 40),
+    "bad ones for soon": lambda world: world.send(MUTE, 40),
+    "ones for another day": lambda world: world.send(GOOD, 100_000),
+    "clock back": lambda world: world.step_clock(-100_000),
+    "clock back a little": lambda world: world.step_clock(-50),
+    "clock forward": lambda world: world.step_clock(100_000),
+    "killed": lambda world: world.kill(),
+    "killed once more": lambda world: world.kill(),
+    "fallen": lambda world: world.kill(how="the gateway fell"),
+    "stops slowly": lambda world: setattr(world, "drain_s", 3),
+    "link breaks": lambda world: setattr(world, "linked", False),
+    "disk full": lambda world: setattr(world.disk, "refuses", True),
+    "disk unreadable": lambda world: setattr(world.disk, "unreadable", True),
+    "write refused": lambda world: world.disk.fates.append("refused"),
+    "write refused late": lambda world: world.disk.fates.append("refused_late"),
+    "cut before a write": lambda world: world.disk.fates.append("cut_before"),
+    "cut after a write": lambda world: world.disk.fates.append("cut_after"),
+    "file changed": lambda world: world.change_by_hand(),
+}
 
 
 class Lives(RuleBasedStateMachine):
@@ -30,106 +51,27 @@ class Lives(RuleBasedStateMachine):
         self.folder = recording.scratch()
         self.world = World(self.folder)
 
-    @precondition(lambda self: not self.world.is_on_trial)
     @rule(worth=WORTH)
     def settings_are_tried(self, worth: str) -> None:
-        """They come, and are begun."""
+        """They come, and are on trial soon if nothing is in their way."""
         self.world.send(worth, 0)
-        self.world.wait(6)
-
-    @precondition(lambda self: not self.world.is_on_trial)
-    @rule(worth=WORTH, after_s=st.sampled_from([0, 40, 100_000]))
-    def settings_come(self, worth: str, after_s: float) -> None:
-        """For now, for soon, or for another day."""
-        self.world.send(worth, after_s)
-
-    @precondition(lambda self: self.world.is_on_trial)
-    @rule(worth=WORTH, after_s=st.sampled_from([0, 40, 100_000]), then_s=st.sampled_from([1, 70]))
-    def others_come_during_a_trial(self, worth: str, after_s: float, then_s: float) -> None:
-        """And it is judged in its time."""
-        self.world.send(worth, after_s)
-        self.world.wait(then_s)
-
-    @precondition(lambda self: self.world.is_on_trial)
-    @rule(by_s=st.sampled_from([-100_000, -50, 100_000]), then_s=st.sampled_from([1, 70]))
-    def wall_clock_steps_during_a_trial(self, by_s: int, then_s: float) -> None:
-        """And it is judged in its time."""
-        self.wall_clock_steps(by_s)
-        self.world.wait(then_s)
-
-    @precondition(lambda self: self.world.is_on_trial)
-    @rule(how=st.sampled_from(["", "the gateway fell"]), then_s=st.sampled_from([0.5, 6]))
-    def it_ends_during_a_trial(self, how: str, then_s: float) -> None:
-        """And starts again with what was on trial, a few times."""
-        self.world.kill(how=how)
-        self.world.wait(then_s)
-
-    @rule(for_s=st.sampled_from([0.5, 3, 20, 70]))
-    def time_passes(self, for_s: float) -> None:
-        """Also longer than a trial may take; and the centre repeats what was not answered."""
-        self.world.wait(for_s)
-        self.world.repeat()
-
-    @precondition(lambda self: not self.world.is_on_trial)
-    @rule(by_s=st.sampled_from([-100_000, -50, 50, 100_000]))
-    def wall_clock_steps(self, by_s: int) -> None:
-        """By a little, or by more than a day."""
-        self.world.clock.ahead_ms += by_s * 1000
-        self.world.life.documents.wake()
-
-    @precondition(lambda self: not self.world.is_on_trial)
-    @rule(for_s=FOR_S)
-    def link_breaks(self, for_s: float) -> None:
-        """For a while."""
-        self.world.linked = False
-        self.world.wait(for_s)
-        self.world.linked = True
-
-    @precondition(lambda self: not self.world.is_on_trial)
-    @rule(how=st.sampled_from(["", "", "the gateway fell"]))
-    def it_ends(self, how: str) -> None:
-        """Stopped, killed, or by an error of its own."""
-        self.world.kill(how=how)
-
-    @precondition(lambda self: not self.world.is_on_trial)
-    @rule(drain_s=st.sampled_from([0, 3]))
-    def it_takes_its_time_to_stop(self, drain_s: float) -> None:
-        """From now on."""
-        self.world.drain_s = drain_s
+        self.world.wait(5)
 
     @rule(
-        fates=st.lists(
-            st.sampled_from(["written", "refused", "refused_late", "cut_before", "cut_after"]), max_size=4
-        )
+        events=st.lists(st.sampled_from(sorted(EVENTS)), min_size=1, max_size=2),
+        then_s=st.sampled_from([1, 5, 70]),
+        starts=st.booleans(),
     )
-    def the_next_writes(self, fates: list[str]) -> None:
-        """The disk refuses, or the power fails, before or after one of them."""
-        self.world.disk.fates = fates
-
-    @rule(for_s=FOR_S)
-    def disk_is_full(self, for_s: float) -> None:
-        """For a while."""
-        self.world.disk.refuses = True
-        self.world.wait(for_s)
-        self.world.disk.refuses = False
-
-    @rule(for_s=FOR_S, starts=st.booleans())
-    def disk_cannot_be_read(self, for_s: float, starts: bool) -> None:
-        """For a while, perhaps at a start."""
-        self.world.disk.unreadable = True
+    def happens(self, events: list[str], then_s: float, starts: bool) -> None:
+        """One thing or two, perhaps a start, and then link and disk are well again."""
+        for event in events:
+            EVENTS[event](self.world)
         if starts:
             self.world.kill()
-        self.world.wait(for_s)
-        self.world.disk.unreadable = False
-
-    @rule(starts=st.booleans(), refuses=st.booleans())
-    def a_hand_changes_the_file(self, starts: bool, refuses: bool) -> None:
-        """That holds from the next start on, which may be at once, and on a full disk."""
-        self.world.change_by_hand()
-        self.world.disk.refuses = refuses
-        if starts:
-            self.world.kill()
-        self.world.disk.refuses = False
+        self.world.wait(then_s)
+        self.world.disk.refuses, self.world.disk.unreadable, self.world.linked = False, False, True
+        self.world.repeat()
+        self.world.wait(1)
 
     def teardown(self) -> None:
         """Whatever was: when all is well again the newest settings hold, or are told why they do not."""
@@ -148,7 +90,7 @@ def played(examples: int) -> None:
     """Let so many such lives be lived, the same ones each time."""
     given = hypothesis_settings(
         max_examples=examples,
-        stateful_step_count=25,
+        stateful_step_count=15,
         deadline=None,
         derandomize=True,
         database=None,
@@ -159,7 +101,7 @@ def played(examples: int) -> None:
 
 def test_nothing_unproved_stays_and_nothing_good_is_lost() -> None:
     """Whatever comes in whatever order; and what is told is true."""
-    played(25)
+    played(20)
 
 
 def test_settings_that_are_proved_at_once_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +116,7 @@ def clock_goes_back(world: World) -> None:
     world.send(BLIND, 0)
     world.wait(6)
     assert world.is_on_trial
-    world.clock.ahead_ms -= 100_000_000
+    world.step_clock(-100_000)
     world.wait(100)
 
 

@@ -15,6 +15,10 @@ EPOCH = "e" * 32
 LIMITS = Limits(8, 100_000, 10, 120)
 
 
+HELD: dict[str, LaneRange] = {Lane.EVENTS: LaneRange(1, 1), Lane.TELEMETRY: LaneRange(1, 9)}
+"""What a buffer holds that nothing was delivered of."""
+
+
 def session(first: int = 1, following: int = 1) -> Session:
     """Return a session over a telemetry lane that holds ``first`` to ``following - 1``."""
     ranges = {"events": LaneRange(1, 1), "telemetry": LaneRange(first, following)}
@@ -285,17 +289,31 @@ def test_in_doubt_nothing_is_sent_until_a_hello_is_answered_and_hellos_become_ra
     """A forged contradiction costs a hello; as long as the answers contradict, each waits twice as long."""
     subject = connected(1, 9)
     assert send_all(subject, 0)
-    subject.doubt(0)
+    subject.doubt(HELD, 0)
     assert subject.next_to_send() is None
     said = []
     for now_s in range(1, 2000):
         if subject.hello_due(now_s):
             said.append(now_s)
             subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 99, "d" * 32), now_s)
-            subject.doubt(now_s)
+            subject.doubt(HELD, now_s)
     assert said[0] <= 5
     assert 8 <= len(said) <= 14
     subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 3, "d" * 32), 2000)
+    assert subject.next_to_send() == (Lane.TELEMETRY, 4)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_what_a_forged_acknowledgement_said_was_delivered_is_not_believed(answered: bool) -> None:
+    """The answer of the centre, which says less, is what counts: else nothing would be sent any more."""
+    subject = connected(1, 9)
+    if not answered:
+        subject.doubt(HELD, 0)
+    assert subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 8, "d" * 32), 1) == 8
+    subject.doubt(HELD, 1)
+    assert not subject.drained
+    assert subject.hello_due(40)
+    assert subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 3, "d" * 32), 41) == 3
     assert subject.next_to_send() == (Lane.TELEMETRY, 4)
 
 
@@ -312,12 +330,12 @@ def test_once_nothing_contradicts_any_more_a_hello_follows_within_half_a_minute(
     subject = connected(1, 9)
     now_s, ended_s, said = float(calm_s), 0.0, 0
     for pause_s in pauses_s:
-        subject.doubt(now_s)
+        subject.doubt(HELD, now_s)
         said += subject.hello_due(now_s)
         if answered and said:
             answer_well(subject, now_s + 0.05)
         ended_s, now_s = now_s, now_s + pause_s
-    subject.doubt(ended_s)
+    subject.doubt(HELD, ended_s)
     due_s = next(at_s for at_s in range(300) if subject.hello_due(ended_s + at_s))
     assert due_s <= QUIET_S
     assert said <= 1 + max(4, ended_s / 15)
@@ -334,13 +352,13 @@ def answer_well(subject: Session, now_s: float) -> None:
 def test_hellos_that_are_contradicted_each_time_become_rare_again() -> None:
     """A centre that contradicts, and says nothing else, is asked as seldom as one that is silent."""
     subject = connected(1, 9)
-    subject.doubt(0)
+    subject.doubt(HELD, 0)
     said = []
     for now_s in range(1, 86_400):
         if subject.hello_due(now_s):
             said.append(now_s)
             subject.acknowledged(Lane.TELEMETRY, Ack(1, EPOCH, 99, "d" * 32), now_s)
-            subject.doubt(now_s)
+            subject.doubt(HELD, now_s)
     assert len(said) < 86_400 / 290 + 12
 
 
@@ -349,7 +367,7 @@ def test_a_hello_is_said_no_later_than_its_answer_can_be_acted_on(again_s: int) 
     """A contested buffer that may begin a new epoch only later does so then, not after a long pause."""
     subject, acted_s = connected(1, 9), 0
     for now_s in range(3600):  # contradictions that nobody asked for make hellos rare
-        subject.doubt(now_s)
+        subject.doubt(HELD, now_s)
         subject.hello_due(now_s)
     may_s = now_s + again_s
     while not acted_s:
@@ -357,7 +375,7 @@ def test_a_hello_is_said_no_later_than_its_answer_can_be_acted_on(again_s: int) 
         if subject.hello_due(now_s):
             if now_s >= may_s:
                 acted_s = now_s
-            subject.doubt(now_s, may_s - now_s)
+            subject.doubt(HELD, now_s, may_s - now_s)
     assert acted_s <= may_s + 30
 
 
@@ -365,13 +383,13 @@ def test_after_a_calm_time_hellos_are_as_frequent_as_ever() -> None:
     """A contradiction of yesterday makes nobody wait today."""
     subject = connected(1, 9)
     for now_s in range(3600):
-        subject.doubt(now_s)
+        subject.doubt(HELD, now_s)
         subject.hello_due(now_s)
     while not subject.hello_due(now_s):
         now_s += 1
     answer_well(subject, now_s)
     now_s += 3600
-    subject.doubt(now_s)
+    subject.doubt(HELD, now_s)
     said = [at_s for at_s in range(now_s, now_s + 20) if subject.hello_due(at_s)]
     assert said == [now_s, now_s + 10]
 
