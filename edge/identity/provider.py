@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.identity.errors import IdentityError
-from edge.identity.tpm import HOW_TO, LOG_VARIABLE, SIGNING, TCTI_VARIABLE, Tpm, explained, named, reached
+from edge.identity.tpm import HOW_TO, LOG_VARIABLE, SIGNING, TCTI_VARIABLE, Tpm, explained, named
 
 _log = logging.getLogger(__name__)
 
@@ -54,9 +54,14 @@ class Provider:
         self._signs = False
 
     def bring(self, context: ssl.SSLContext, certificate: Path, key: Path, tpm: Tpm) -> None:
-        """Give a context a certificate whose key the TPM has; IdentityError."""
+        """Give a context a certificate whose key the TPM has; IdentityError.
+
+        The TPM is tried by a process of its own before: one that hangs would hang this thread for good.
+        """
         with self._lock:
             self._let_go()
+            if wrong := tpm.wrong(key):
+                raise IdentityError(wrong)
             self._loaded(tpm)
             if len(self._held) >= HELD_MAX:
                 raise IdentityError(
@@ -65,11 +70,10 @@ class Provider:
             try:
                 context.load_cert_chain(certificate, key, password=lambda: "")
             except (ssl.SSLError, OSError) as error:
-                reason = tpm.wrong(key) or (
+                raise IdentityError(
                     f"the TPM {named(tpm.tcti)} signs, but not for this process ({error}); is {certificate} "
                     f"of the key {key}? else start the gateway again"
-                )
-                raise IdentityError(reason) from error
+                ) from error
             context.options |= ssl.OP_NO_RENEGOTIATION  # a second handshake would be nobody's to end
             context._msg_callback = self._heard  # type: ignore[attr-defined]
             self._held.append(context)
@@ -117,7 +121,6 @@ class Provider:
             raise IdentityError(
                 f"the TPM was {self._tpm.tcti} since this process began; for {tpm.tcti} start it again"
             )
-        reached(tpm.tcti)
         os.environ[TCTI_VARIABLE] = tpm.tcti
         os.environ.setdefault(LOG_VARIABLE, "all+NONE")
         load = _function("OSSL_PROVIDER_load", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)

@@ -64,7 +64,7 @@ class Tpm:
             raise IdentityError(
                 f"the program openssl is missing; apt install openssl tpm2-openssl ({HOW_TO})"
             )
-        reached(self.tcti)
+        _reached(self.tcti)
         user, group = _whole_user()
         environment = {**os.environ, **self.environment(), LOG_VARIABLE: "all+ERROR"}
         try:
@@ -129,7 +129,7 @@ def _refused(code: int) -> bool:
     return bool(code & _FORMAT_ONE) and code & 0x3F in _AUTHORISATIONS
 
 
-def reached(tcti: str) -> None:
+def _reached(tcti: str) -> None:
     """IdentityError where a device cannot be opened: the stack would say no more than "IO failure"."""
     if not tcti.startswith(DEVICE):
         return

@@ -22,9 +22,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.identity import folder, keys, tpm, tss2
+from edge.identity import folder, keys, tpm, trust, tss2
 from edge.identity.errors import IdentityError
 from edge.identity.keys import FileKey, TpmKey
+from edge.identity.proving import Own
 from edge.identity.tpm import Tpm
 from edge.identity.trust import Known, LinkTls
 from edge.settings import Identity
@@ -219,13 +220,17 @@ def test_a_missing_provider_is_told_with_its_package(
 def test_a_tpm_that_does_not_answer_is_left(
     chip: SimulatedTpm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a time, with what may be the matter."""
+    """After a time, with what may be the matter; also where TLS wants the key, on a thread of ours."""
     made = keys.to_be_certified(tmp_path / "key.pem", wanted(chip))
+    issued(tmp_path, made.public)
+    tls = trust.context((tmp_path / "ca.pem").read_bytes(), lambda: Known(0, is_set=False))
     monkeypatch.setattr(tpm, "TIMEOUT_S", 0.3)
     chip.silent.set()
     try:
         with pytest.raises(IdentityError, match=r"no answer in 0\.3 s; is another program at it"):
             made.sign(b"data")
+        with pytest.raises(IdentityError, match=r"does not sign: no answer in 0\.3 s"):
+            Own(tmp_path / "cert.pem", tmp_path / "key.pem", wanted(chip)).given(tls)
     finally:
         chip.silent.clear()
 
