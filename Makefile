@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Tests start hundreds of processes: each would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo test check bench faults packages lock clean help
 
@@ -33,7 +35,7 @@ test: setup ## all tests, with a real mosquitto, real ptys, a real libmodbus sla
 check: setup ## style, types, import contracts, profiles
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
+	@$(BIN)/mypy -n 2
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/gengfu profiles check
 

@@ -178,7 +178,7 @@ class LinkTls:
     key: Path | None
     known: Callable[[], Known]
     wanted: Identity
-    _last: "dict[tuple[bytes, ...], TimedContext]" = field(default_factory=dict, compare=False)
+    _last: "dict[tuple[bytes, ...], TimedContext]" = field(init=False, default_factory=dict, compare=False)
 
     def context(self) -> TimedContext:
         """Return how to connect; OSError (ssl.SSLError is one) where the files cannot be used.

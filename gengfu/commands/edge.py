@@ -27,6 +27,7 @@ from gengfu.commands import (
     edge_why,
 )
 from gengfu.commands.edge_socket import DEFAULT_SETTINGS
+from gengfu.importing import importing
 from gengfu.proof import Proof
 from gengfu.service_manager import service_manager
 from gengfu.terminal import print_json
@@ -51,8 +52,9 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log every event.")] = False,
 ) -> None:
     """Run the gateway until it is told to stop (SIGTERM or Ctrl-C)."""
-    from edge.buffer.errors import BufferUnusableError
-    from edge.run import serve
+    with importing():
+        from edge.buffer.errors import BufferUnusableError
+        from edge.run import serve
 
     manager = service_manager()
     proof = Proof.of_environment(os.environ)

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from edge.identity import folder, keys, tpm, tss2
 from edge.identity.errors import IdentityError
 from edge.identity.keys import FileKey, TpmKey
 from edge.identity.tpm import Tpm
+from edge.identity.trust import Known, LinkTls
 from edge.settings import Identity
 from owned_files import as_owner
 from tests.edge.identity import simulated_tpm
@@ -130,6 +132,11 @@ def test_a_key_of_the_other_kind_is_not_used(chip: SimulatedTpm, tmp_path: Path)
     with pytest.raises(IdentityError, match=r'key of a TPM, but \[identity\] key = "file"'):
         keys.read(tmp_path / "tpm.pem", Identity())
     assert not keys.is_of_tpm(tmp_path / "file.pem")
+    issued(tmp_path, keys.public(tmp_path / "file.pem"))
+    files = tmp_path / "ca.pem", tmp_path / "cert.pem", tmp_path / "file.pem"
+    link = LinkTls(*files, lambda: Known(0, is_set=False), wanted(chip)).context()
+    with socket.socket() as plain, pytest.raises(OSError, match="is a key of a file"):
+        link.wrap_socket(plain, server_hostname="localhost")
     keys.to_be_certified(tmp_path / "file.pem", wanted(chip))
     assert keys.is_of_tpm(tmp_path / "file.pem")
 
