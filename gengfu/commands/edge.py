@@ -30,6 +30,7 @@ from gengfu.commands.edge_socket import DEFAULT_SETTINGS
 from gengfu.importing import importing
 from gengfu.proof import Proof
 from gengfu.service_manager import service_manager
+from gengfu.terminal import print_json
 from gengfu.words import counted
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def _show(report: object, parts: Iterable[RenderableType], now_ms: int, *, as_js
     from gengfu import report_age
 
     if as_json:
-        typer.echo(json.dumps(report_age.as_data(report, now_ms), ensure_ascii=False))
+        print_json(report_age.as_data(report, now_ms))
         return
     console = Console(highlight=False, markup=False, emoji=False)
     for part in parts:
