@@ -35,7 +35,7 @@ test: setup ## all tests, with a real mosquitto, real ptys, a real libmodbus sla
 check: setup ## style, types, import contracts, profiles
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy -n 2
+	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/gengfu profiles check
 
