@@ -1,6 +1,5 @@
 """Sending a file of parts or grids to the centre: looked at first, written when that is wanted."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, NoReturn
 import typer
 
 from gengfu.language import language
+from gengfu.terminal import print_json
 
 TIMEOUT_S = 900.0
 """A district of 200,000 parts takes a while."""
@@ -74,7 +74,7 @@ def _show(told: Any, *, as_json: bool) -> None:
     from gengfu import part_tables
 
     if as_json:
-        typer.echo(json.dumps(told, ensure_ascii=False))
+        print_json(told)
         return
     for line in part_tables.report(told, language(os.environ)):
         typer.echo(line)

@@ -12,18 +12,12 @@ from influxdb_client.domain.write_precision import WritePrecision
 from influxdb_client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
+from collector.series.store_errors import LinesRefusedError, StoreError
+
 METRICS_BYTES_MAX = 4 * 1024 * 1024
 _START = re.compile(rb"^process_start_time_seconds(?:\{[^}\n]*\})? +(\S+)", re.MULTILINE)
 _REFUSED = {400, 413, 422}
 """Malformed, too large, outside of what is kept: the same lines would be refused again."""
-
-
-class StoreError(OSError):
-    """The store did not do what it was asked; the text says what and why."""
-
-
-class LinesRefusedError(StoreError):
-    """The store refuses these lines for what they are, or some of them."""
 
 
 class InfluxStore:

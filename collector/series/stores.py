@@ -17,8 +17,8 @@ from collector.database import Database, insert
 from collector.journal import Entry, Slice
 from collector.metrics import Metrics
 from collector.series import line_protocol
-from collector.series.influx import LinesRefusedError, StoreError
 from collector.series.settling import Settling
+from collector.series.store_errors import LinesRefusedError, StoreError
 from collector.tables import cursors
 from contract import blocks
 from contract.errors import ContractError

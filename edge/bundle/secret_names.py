@@ -27,12 +27,15 @@ _IS_NAME = re.compile(rf"[^\n]*(?:{_ANYWHERE})[^\n]*|(?:[^\n]*\s)?{NAME}(?:\s[^\
 
 _MARK = r"\\{0,8}[\"']"
 """A quote, also as it stands in JSON that stands in JSON."""
+_KIND = r"[ \t]*[\"'](?:file|tpm)[\"'][ \t]*(?:#|$)"
+"""Where a gateway's key is to be made (``[identity] key``) is no secret."""
 NAMED = re.compile(
     rf"(?<![\w.-])(?:--?)?(?:(?P<quoted>{_MARK}{_QUOTED}{_MARK})|[\"']?(?:--?)?{NAME}(?:{_MARK})?)"
     r"[ \t]*[=:：]"
     r"|\"[^\"\n]*\\[uU][0-9a-f]{4}[^\"\n]*\"[ \t]*[=:]"
-    r"|(?<![\w.-])(?:[\w.-]{0,100}\.)?[\"']?keys?[\"']?[ \t]*=(?=[ \t]*[\"']?[\w+/])",
-    re.IGNORECASE,
+    r"|(?<![\w.-])(?:[\w.-]{0,100}\.)?[\"']?keys?[\"']?[ \t]*="
+    rf"(?!{_KIND})(?=[ \t]*[\"']?[\w+/])",
+    re.IGNORECASE | re.MULTILINE,
 )
 """A name and the sign before its value; also one that hides behind escapes, and a key called no more."""
 _OF_TABLE = r"[ \t\"'\w.-]*"

@@ -82,7 +82,7 @@ def enrol(wish: Wish, settings: Settings, known: Known) -> Enrolled:
             held = _asked(wish, settings, files, centre, tls, trusted)
         else:
             keys.read(files.key, settings.identity)  # it says what to do where it is of the other kind
-        until_ms = trust.of_chain([held, *certificates(files.certificate), *trusted]).not_after_ms
+        until_ms = trust.of_chain(path(held, [*certificates(files.certificate), *trusted])).not_after_ms
     with as_owner(wish.settings_file.parent):
         broker = _fill_in(wish, settings, files, centre, facts, named)
     return Enrolled(settings.gateway, until_ms, asked, broker, wish.settings_file)
@@ -171,6 +171,17 @@ def chain_to(root: x509.Certificate, offered: list[x509.Certificate]) -> list[x5
         chain.insert(0, max(below, key=lambda each: each.not_valid_after_utc))
         if len(chain) > CHAIN_MAX:
             raise EnrolError(f"the centre offers a chain of more than {CHAIN_MAX} authorities")
+    return chain
+
+
+def path(certificate: x509.Certificate, pool: list[x509.Certificate]) -> list[x509.Certificate]:
+    """Return a certificate and those above it that are there, each by what has issued it and ends last."""
+    chain = [certificate]
+    while chain[-1].issuer != chain[-1].subject and len(chain) <= CHAIN_MAX:
+        above = [each for each in pool if each not in chain and _issued(chain[-1], each)]
+        if not above:
+            break
+        chain.append(max(above, key=lambda each: each.not_valid_after_utc))
     return chain
 
 

@@ -102,8 +102,9 @@ class Renewing:
         enrolling.recover(self._files)
         held, trusted = (enrolling.certificates(each) for each in (self._files.certificate, self._files.ca))
         self._knowing.seen(held[0])
-        self._tell([*held, *trusted])
-        whole = trust.of_chain([*held, *trusted])
+        chain = enrolling.path(held[0], [*held, *trusted])
+        self._tell(chain)
+        whole = trust.of_chain(chain)
         if not self._is_due(whole):
             return False
         key = keys.read(self._files.key, self._settings.identity)
@@ -137,7 +138,7 @@ class Renewing:
 
     def _must_help(self, centre: est.Centre, trusted: list[x509.Certificate], whole: trust.Validity) -> None:
         """EnrolError where another certificate would not hold for longer: its authority ends as early."""
-        ends = trust.first_to_end(trusted)
+        ends = trust.first_to_end(enrolling.path(trusted[0], trusted))
         if trust.validity(ends).not_after_ms <= whole.not_after_ms:
             raise EnrolError(
                 f"{centre.url}: the certificate of {trust.shown(ends)} ends on "
@@ -148,12 +149,20 @@ class Renewing:
     def _authorities(
         self, centre: est.Centre, tls: trust.TimedContext, trusted: list[x509.Certificate]
     ) -> list[x509.Certificate]:
-        """Return the chain to the root that is trusted as the centre has it now: it may be certified anew."""
+        """Return the chain to the root that is trusted as the centre has it now: it may be certified anew.
+
+        Those of before that have another key stay while they hold: servers may still be certified by them.
+        """
         offered = centre.certificates(tls)
         root = trusted[-1]
         chain = enrolling.chain_to(root, offered)
         if len(chain) == 1 and root not in offered:
             return trusted  # a centre of another maker that does not name the chain
+        keys = [each.public_key() for each in chain]
+        now = self._knowing()
+        former = [each for each in trusted[:-1] if each.public_key() not in keys]
+        former = [each for each in former if not trust.untimely(trust.validity(each), now)]
+        chain[-1:-1] = former[: enrolling.CHAIN_MAX]
         if chain != trusted:
             folder.replace(self._files.ca, enrolling.pem(chain), folder.PUBLIC)
         return chain

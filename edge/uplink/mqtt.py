@@ -44,6 +44,8 @@ LOOK_INTERVAL_S = 30.0
 LOOK_LATER_S = 0.01
 """Later than due, so that it is due then."""
 LIVE_POINTS_MAX = 10_000
+ERROR_CHARACTERS_MAX = 600
+"""Of a lost link's reason, which ends with what to do."""
 OPEN_LOOK_S = 1.0
 """So often at least whether the buffer is open."""
 CLOCK_LOOK_S = 1.0
@@ -149,7 +151,8 @@ class Uplink:
                 connection.result()
             except* (aiomqtt.MqttError, OSError, TimeoutError) as lost:
                 self._told.failed(first_of(lost))
-                self.last_error, self.last_error_ms = first_of(lost)[:200], self._clock.now().wall_ms
+                told = first_of(lost)[:ERROR_CHARACTERS_MAX]
+                self.last_error, self.last_error_ms = told, self._clock.now().wall_ms
             except* sqlite3.OperationalError as refusal:
                 refused = True
                 _log.error("the buffer %s refuses: %s", self._buffer.path, refusal.exceptions[0])

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
+from gengfu.importing import importing
 from gengfu.service_manager import service_manager
 from gengfu.words import counted
 
@@ -56,7 +57,8 @@ def run(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    from collector.settings import load
+    with importing():
+        from collector.settings import load
 
     loaded = load(settings)
     with told_plainly():
@@ -366,7 +368,8 @@ def _say(sentence: str) -> None:
 
 
 async def _serve(loaded: "Loaded") -> None:
-    from collector.service import World, running
+    with importing():
+        from collector.service import World, running
 
     stop, manager = asyncio.Event(), service_manager()
     loop = asyncio.get_running_loop()

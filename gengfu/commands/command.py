@@ -16,6 +16,7 @@ from gengfu.centre_options import DEFAULT_URL, AsJson, Count, Url, Who
 from gengfu.language import said
 from gengfu.options import duration_s, fail
 from gengfu.options import who as person
+from gengfu.terminal import print_json
 
 POLL_S = 0.2
 OPEN = ("waiting", "published")
@@ -154,7 +155,7 @@ def list_(
 
     items = asked("GET", url, _path(gateway), query={"limit": count})["items"]
     if as_json:
-        typer.echo(json.dumps(items, ensure_ascii=False))
+        print_json(items)
         return
     for item in items:
         typer.echo(_line(item))

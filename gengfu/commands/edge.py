@@ -27,8 +27,10 @@ from gengfu.commands import (
     edge_why,
 )
 from gengfu.commands.edge_socket import DEFAULT_SETTINGS
+from gengfu.importing import importing
 from gengfu.proof import Proof
 from gengfu.service_manager import service_manager
+from gengfu.terminal import print_json
 from gengfu.words import counted
 
 if TYPE_CHECKING:
@@ -50,8 +52,9 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log every event.")] = False,
 ) -> None:
     """Run the gateway until it is told to stop (SIGTERM or Ctrl-C)."""
-    from edge.buffer.errors import BufferUnusableError
-    from edge.run import serve
+    with importing():
+        from edge.buffer.errors import BufferUnusableError
+        from edge.run import serve
 
     manager = service_manager()
     proof = Proof.of_environment(os.environ)
@@ -193,7 +196,7 @@ def _show(report: object, parts: Iterable[RenderableType], now_ms: int, *, as_js
     from gengfu import report_age
 
     if as_json:
-        typer.echo(json.dumps(report_age.as_data(report, now_ms), ensure_ascii=False))
+        print_json(report_age.as_data(report, now_ms))
         return
     console = Console(highlight=False, markup=False, emoji=False)
     for part in parts:

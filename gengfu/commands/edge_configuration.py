@@ -1,6 +1,5 @@
 """``gengfu edge configuration``: which settings a gateway runs with, and why."""
 
-import json
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +8,7 @@ import typer
 
 from gengfu.commands.edge_socket import DEFAULT_SETTINGS, AsJson, Settings
 from gengfu.language import Language, language
+from gengfu.terminal import print_json
 
 if TYPE_CHECKING:
     from edge.configuration.looking import Look
@@ -55,7 +55,7 @@ def configuration(
     if text:
         typer.echo(seen.text, nl=False)
     elif as_json:
-        typer.echo(json.dumps(seen._asdict() | {"text": None}, ensure_ascii=False))
+        print_json(seen._asdict() | {"text": None})
     else:
         for line in sentences(seen, settings.name, language(os.environ)):
             typer.echo(line)

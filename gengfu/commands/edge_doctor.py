@@ -1,6 +1,5 @@
 """``gengfu edge doctor``: what is wrong with a line, by what its bytes show."""
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.console import Console
 from gengfu.commands.edge_socket import AsJson, no_answer
 from gengfu.finding_words import CAUSES, SYMPTOMS, pick, text
 from gengfu.options import fail
+from gengfu.terminal import print_json
 
 if TYPE_CHECKING:
     from device_profiles.schema import Profile
@@ -52,7 +52,7 @@ def doctor(
     if as_json:
         import msgspec
 
-        typer.echo(json.dumps([msgspec.to_builtins(each) for each in told], ensure_ascii=False))
+        print_json([msgspec.to_builtins(each) for each in told])
     else:
         console = Console(highlight=False, markup=False, emoji=False)
         for each in told:

@@ -2,7 +2,6 @@
 
 import asyncio
 import difflib
-import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from gengfu.commands.edge_socket import AsJson, no_answer
 from gengfu.finding_words import text
 from gengfu.language import said
 from gengfu.options import fail
-from gengfu.terminal import plain_table
+from gengfu.terminal import plain_table, print_json
 
 if TYPE_CHECKING:
     from edge.commissioning.candidates import Candidate
@@ -59,7 +58,7 @@ def identify(
     scans = [scan for scan in told if not isinstance(scan, NotScannedError)]
     placed = [each for scan in scans for each in _identified(scan, own, known, direction)]
     if as_json:
-        typer.echo(json.dumps([_data(each) for each in placed], ensure_ascii=False))
+        print_json([_data(each) for each in placed])
     else:
         show(told)
         _show(placed)

@@ -1,6 +1,5 @@
 """``gengfu edge read|write``: one point of a device, now, through the running gateway."""
 
-import json
 import os
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -11,6 +10,7 @@ from gengfu.commands.edge_hand import Who
 from gengfu.commands.edge_socket import DEFAULT_SETTINGS, AsJson, Settings, streamed
 from gengfu.language import language, said
 from gengfu.refusal_words import refusal
+from gengfu.terminal import print_json
 
 if TYPE_CHECKING:
     from contract.samples import Quality, Value
@@ -136,11 +136,11 @@ def _told(settings: Settings, request: "OfPoints", wanted: type[T], *, as_json: 
     for news in streamed(settings, request):
         if isinstance(news, wanted):
             if as_json:
-                typer.echo(json.dumps(msgspec.to_builtins(news), ensure_ascii=False))
+                print_json(msgspec.to_builtins(news))
             return news
         if isinstance(news, Refused):
             if as_json:
-                typer.echo(json.dumps({"refused": news.text}, ensure_ascii=False))
+                print_json({"refused": news.text})
                 raise typer.Exit(1)
             options.fail(refusal(news.text, language(os.environ)))
     return options.fail(said("the gateway ended before it answered", "网关在应答前已结束"))

@@ -1,6 +1,5 @@
 """``gengfu edge check SETTINGS --against RECORDING``: what the rules would have done."""
 
-import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from gengfu.language import Language, language
+from gengfu.terminal import print_json
 from gengfu.words import counted
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def against(settings: "Settings", recording: Path, *, first: int, as_json: bool)
         Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(told)
         raise typer.Exit(1) from error
     if as_json:
-        typer.echo(json.dumps(_data(replay, summary, bad, bad_rows), ensure_ascii=False))
+        print_json(_data(replay, summary, bad, bad_rows))
     else:
         _show(replay, summary, settings.utc_offset_min, language(os.environ))
         errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)

@@ -1,6 +1,5 @@
 """``gengfu edge scan``: who answers on the serial lines of this machine."""
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,7 +11,7 @@ from rich.table import Table
 from gengfu.commands.edge_socket import AsJson
 from gengfu.finding_words import text
 from gengfu.options import fail
-from gengfu.terminal import plain_table
+from gengfu.terminal import plain_table, print_json
 
 if TYPE_CHECKING:
     from edge.commissioning.scanning import Scan
@@ -77,7 +76,7 @@ def scan(
     looked_for = wanted(effort, formats, units, direction, at_once=at_once)
     told, _ = scanned(ports, settings, looked_for, quiet=as_json)
     if as_json:
-        typer.echo(json.dumps([_data(each) for each in told], ensure_ascii=False))
+        print_json([_data(each) for each in told])
     else:
         show(told)
     if any(isinstance(each, NotScannedError) or each.outcome != "finished" for each in told):

@@ -1,6 +1,5 @@
 """What the commands share that ask a running gateway over its local socket."""
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 from gengfu.language import language, said
 from gengfu.options import fail
 from gengfu.refusal_words import refusal
+from gengfu.terminal import print_json
 
 if TYPE_CHECKING:
     from edge.local.client import NoAnswerError
@@ -41,7 +41,7 @@ def told(settings: Path, request: "Request", words: "Callable[[Answer], str]", *
 
     answer = asked(settings, request)
     if as_json:
-        typer.echo(json.dumps(msgspec.to_builtins(answer), ensure_ascii=False))
+        print_json(msgspec.to_builtins(answer))
     elif not answer.refused:
         typer.echo(words(answer))
     if answer.refused:

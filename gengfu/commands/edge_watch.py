@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import os
 import select
 import sys
@@ -18,6 +17,7 @@ from gengfu.commands.edge_socket import DEFAULT_SETTINGS, AsJson, Settings, stre
 from gengfu.language import language, said
 from gengfu.options import fail
 from gengfu.refusal_words import refusal
+from gengfu.terminal import print_json
 
 if TYPE_CHECKING:
     from edge.local.words import Page
@@ -48,7 +48,7 @@ def watch(
     if as_json:
         import msgspec
 
-        typer.echo(json.dumps(msgspec.to_builtins(look.page(0, ALL)), ensure_ascii=False))
+        print_json(msgspec.to_builtins(look.page(0, ALL)))
         return
     console = Console(highlight=False, markup=False, emoji=False)
     if once or not console.is_terminal or console.is_dumb_terminal:

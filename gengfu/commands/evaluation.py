@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import os
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from gengfu.centre_options import DEFAULT_URL, AsJson, Url
 from gengfu.language import Language, language
+from gengfu.terminal import print_json
 
 app = typer.Typer(help="Figures of cases: filed, closed, in time, reworked.", no_args_is_help=True)
 
@@ -67,7 +67,7 @@ def show(
         url, {"from": f"{first:%Y-%m-%d}", "until": f"{until:%Y-%m-%d}", "by": by, "formulas": version}
     )
     if as_json:
-        typer.echo(json.dumps(told, ensure_ascii=False))
+        print_json(told)
     elif as_csv:
         typer.echo(_csv(told), nl=False)
     else:
@@ -81,7 +81,7 @@ def formulas(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
 
     versions = asked("GET", url, "/evaluation/formulas")
     if as_json:
-        typer.echo(json.dumps(versions, ensure_ascii=False))
+        print_json(versions)
         return
     spoken = language(os.environ)
     for version in versions:

@@ -9,6 +9,7 @@ import typer
 from gengfu.centre_options import DEFAULT_URL, AsJson, Url
 from gengfu.language import said
 from gengfu.options import duration_s
+from gengfu.terminal import print_json
 
 app = typer.Typer(help="Identities of gateways: codes, certificates, revocation.", no_args_is_help=True)
 
@@ -95,7 +96,7 @@ def revoke(
 
     told = asked("POST", url, f"/gateways/{gateway}/revocation", body={"reason": reason})
     if as_json:
-        typer.echo(json.dumps(told, ensure_ascii=False))
+        print_json(told)
     else:
         typer.echo(_text("revoked").format(**told))
         if not told["problem"]:
@@ -119,7 +120,7 @@ def certificates(
 
     items = every(url, "/certificates", {"gateway": gateway})
     if as_json:
-        typer.echo(json.dumps(items, ensure_ascii=False))
+        print_json(items)
         return
     _show(items, time.time_ns() // 1_000_000)
 

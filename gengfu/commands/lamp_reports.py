@@ -1,7 +1,6 @@
 """``gengfu lamps report`` and ``nights``: what lamps did, read from a centre."""
 
 import datetime as dt
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -15,7 +14,7 @@ from rich.console import Console
 
 from gengfu.centre_options import DEFAULT_URL, Url
 from gengfu.language import Language, language
-from gengfu.terminal import print_parts
+from gengfu.terminal import print_json, print_parts
 
 EXTRA = "this command needs httpx: pip install gengfu[collector]"
 LAST_MAX = 400
@@ -124,7 +123,7 @@ def nights(lamp: Lamp, last: Last = 7, url: Url = DEFAULT_URL, as_json: AsJson =
             except ValueError as error:
                 raise CentreError(f"{url}: answers no nights; is it a centre of this version?") from error
     if as_json:
-        typer.echo(json.dumps([night.model_dump(mode="json") for night in told], ensure_ascii=False))
+        print_json([night.model_dump(mode="json") for night in told])
         return
     print_parts(night_picture.parts(lamp, told, wanted, language(os.environ)))
 

@@ -1,6 +1,5 @@
 """``gengfu on-call``: who would be told of what, and why."""
 
-import json
 import os
 from datetime import datetime
 from typing import Annotated, Any
@@ -8,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gengfu.centre_options import DEFAULT_URL, AsJson, Moment, Url, epoch_ms
+from gengfu.terminal import print_json
 
 app = typer.Typer(help="On-call tables: who would be told.", no_args_is_help=True)
 
@@ -37,7 +37,7 @@ def show(
         query["at"] = at_ms
     told = asked("GET", url, "/on-call", query=query)
     if as_json:
-        typer.echo(json.dumps(told, ensure_ascii=False))
+        print_json(told)
         return
     from gengfu.language import language
     from gengfu.messages_table import on_call_lines

@@ -1,6 +1,5 @@
 """``gengfu periods``: event periods of rules, which the centre tells gateways: such as a flood watch."""
 
-import json
 from datetime import datetime
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from gengfu.commands.lamp_desk import tell
 from gengfu.language import said
 from gengfu.options import DAY_S, duration_s, fail
 from gengfu.options import who as person
+from gengfu.terminal import print_json
 
 HOLD_S_MAX = 31 * DAY_S
 OPTIONS = {
@@ -69,7 +69,7 @@ def list_(
 
     items = asked("GET", url, "/periods", query={"gateway": gateway}, options=OPTIONS)["items"]
     if as_json:
-        typer.echo(json.dumps(items, ensure_ascii=False))
+        print_json(items)
         return
     for item in items:
         begins, ends = (

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from gengfu.centre_options import DEFAULT_URL, AsJson, Url
 from gengfu.language import language
+from gengfu.terminal import print_json
 
 PAGE = 1_000
 
@@ -50,7 +51,7 @@ def list_(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
 
     items = asked("GET", url, "/platforms")["items"]
     if as_json:
-        typer.echo(json.dumps(items, ensure_ascii=False))
+        print_json(items)
         return
     names = ("platform", "kind", "can", "waiting", "asking", "done", "person", "says")
     table = Table(*(_word(name) for name in names), box=None, pad_edge=False, header_style="bold")
@@ -82,7 +83,7 @@ def waiting(
         if not (cursor := page["next"] or ""):
             break
     if as_json:
-        typer.echo(json.dumps(items, ensure_ascii=False))
+        print_json(items)
         return
     if not items:
         typer.echo(_word("nothing"))
@@ -172,7 +173,7 @@ def try_(
         raise typer.Exit(1)
     shown = [previews.preview(each, loaded.platforms) for each in messages]
     if as_json:
-        typer.echo(json.dumps(shown, ensure_ascii=False))
+        print_json(shown)
         return
     for each in shown:
         typer.echo(f"# {each['n']} {each['kind']} -> {each['platform']}")

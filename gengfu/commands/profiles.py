@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gengfu.language import language
-from gengfu.terminal import plain_table
+from gengfu.terminal import plain_table, print_json
 from gengfu.words import counted
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def list_profiles(folders: Folders = None, as_json: AsJson = False) -> None:
             }
             for profile in profiles
         ]
-        typer.echo(json.dumps(rows, ensure_ascii=False))
+        print_json(rows)
         return
     titles = language(os.environ)
     table = _table("id", "title", "vendor", "points")
@@ -84,7 +84,7 @@ def show(profile_id: ProfileId, folders: Folders = None, as_json: AsJson = False
         raise typer.Exit(1)
     profile = profiles[profile_id]
     if as_json:
-        typer.echo(json.dumps(_as_data(profile), ensure_ascii=False))
+        print_json(_as_data(profile))
         return
     console = _console()
     header = Table.grid(padding=(0, 2, 0, 0))

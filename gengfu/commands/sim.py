@@ -17,6 +17,7 @@ from rich.table import Table
 
 from gengfu.language import language
 from gengfu.stop import Stop
+from gengfu.terminal import print_json
 
 app = typer.Typer(help="Simulators: cabinets, a broker, a city platform.", no_args_is_help=True)
 
@@ -61,7 +62,7 @@ def list_cabinets(as_json: AsJson = False) -> None:
             }
             for plan, story_s in zip(plans, stories_s, strict=True)
         ]
-        typer.echo(json.dumps(rows, ensure_ascii=False))
+        print_json(rows)
         return
     titles = language(os.environ)
     table = Table("cabinet", "title", "lines", "devices", "story", box=None)

@@ -442,7 +442,7 @@ def main() -> None:
     figures["access_took_s"] = round(time.monotonic() - began_s)
     for what, count in figures.items():
         print(f"{what:40} {count:8}")
-    print(json.dumps(figures))
+    print(json.dumps({"name": "broker_access", "figures": figures, "conditions": {"seed": given.seed}}))
     let_through = sum(sound.allowed.values()) + sound.own_refused
     controls = all(figures[f"access_control_{control}_allowed"] for control in CONTROLS)
     sys.exit(bool(let_through) or not controls)

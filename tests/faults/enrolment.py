@@ -396,7 +396,7 @@ def main() -> None:
     }
     for what, count in figures.items():
         print(f"{what:36} {count:10g}")
-    print(json.dumps(figures))
+    print(json.dumps({"name": "enrolment", "figures": figures, "conditions": {"short": given.short}}))
     sys.exit(bool(findings.wrong) or len(weak.wrong) != weak.checks)
 
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 from collector.series import stores as series_stores
-from collector.series.influx import StoreError
 from collector.series.settling import Settling
+from collector.series.store_errors import StoreError
 from collector.series.stores import StoreProjection
 from collector.service import Collector, World
 from collector.settings import Loaded

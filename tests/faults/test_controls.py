@@ -8,6 +8,8 @@ from tests.faults.controls_machine import Controls
 from tests.faults.controls_weakened import WEAKENED
 
 STEPS = 5_000
+FOUND_IN = {"left_and_given_up": 9, "joins_at_any_time": 5, "tried_without_patience": 4}
+"""Worlds to begin with; where one does not show it any more, the others are played as well."""
 
 
 @pytest.mark.parametrize("seed", [11, 12])
@@ -37,4 +39,4 @@ def test_the_machine_finds_rules_that_are_weaker(name: str) -> None:
 def test_rules_that_are_weaker_are_found_out(name: str) -> None:
     """The control: each is missing one thing, and that one is named."""
     *_, expected = WEAKENED[name]
-    assert with_weakened(name, 4 * STEPS)[expected]
+    assert with_weakened(name, 4 * STEPS, FOUND_IN.get(name, 0))[expected]

@@ -1,4 +1,4 @@
-"""Enrolment with curl and openssl, revocation of who is connected, and each control, for a short while."""
+"""Enrolment with curl and openssl, revocation of who is connected and of what was forgotten, each control."""
 
 import subprocess
 import sys
@@ -6,9 +6,9 @@ import sys
 import pytest
 
 
-@pytest.mark.timeout(300)  # half a minute of work, on a machine that may have others to do
+@pytest.mark.timeout(900)  # a minute of work, on a machine that may have others to do
 def test_strangers_enrol_the_bad_are_refused_and_the_revoked_are_cut() -> None:
     """The campaign itself says what went wrong, and whether a control showed nothing."""
     command = [sys.executable, "-m", "tests.faults.enrolment", "--short", "--rounds", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=290, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=890, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,5 +1,6 @@
 """The runner of the campaigns, on small programs that behave as campaigns may."""
 
+import importlib.util
 import time
 from pathlib import Path
 
@@ -115,3 +116,12 @@ def test_the_campaigns_are_programs_and_all_of_them_end_within_the_time_they_may
     for campaign in CAMPAIGNS:
         assert (Path(__file__).parent / f"{campaign.module}.py").is_file()
         assert campaign.minutes < campaign.minutes_max
+
+
+@pytest.mark.parametrize("campaign", CAMPAIGNS, ids=lambda campaign: campaign.module)
+def test_every_campaign_ends_with_a_line_under_its_own_name(campaign: Campaign) -> None:
+    """Else the laboratory takes it for one that said nothing, after all its minutes."""
+    found = importlib.util.find_spec(f"{campaign.package}.{campaign.module}")
+    assert found is not None
+    source = Path(str(found.origin)).read_text(encoding="utf-8")
+    assert f'json.dumps({{"name": "{campaign.module}", "figures": figures, "conditions": ' in source

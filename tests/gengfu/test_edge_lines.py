@@ -175,4 +175,4 @@ def test_a_report_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "state" / "lines.json").mkdir()
     result = CliRunner().invoke(app, ["lines", str(settings)], env=ENGLISH)
     assert result.exit_code == 1
-    assert "cannot be read: is a directory" in result.stderr
+    assert "it is a folder, not a file" in result.stderr

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -198,6 +198,10 @@ class Outside:
             .not_valid_before(datetime.fromtimestamp((NOW_MS - DAY_MS) / 1000, UTC))
             .not_valid_after(datetime.fromtimestamp((NOW_MS + days * DAY_MS) / 1000, UTC))
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
+            )
         )
         return builder.sign(issuer_key, SHA256())
 
@@ -420,6 +424,26 @@ def test_what_ends_first_in_the_chain_makes_it_due_and_the_new_chain_is_fetched(
     assert not renewing(centre, centre.now_ms, ClockState.SYNCHRONISED, 0).look()
 
 
+def test_an_authority_with_a_new_key_is_fetched_and_the_one_before_stays_while_it_holds(
+    outside: tuple[Outside, Centre],
+) -> None:
+    """The broker may still be certified by that; what is issued from now on is traced by the new one."""
+    above, centre = outside
+    assert centre.desk
+    old = list(centre.authority.chain)
+    above.middle_key = ec.generate_private_key(ec.SECP256R1())
+    above.our_key = ec.generate_private_key(ec.SECP256R1())
+    above.__post_init__()
+    new = above.authority(middle_days=900)
+    centre.desk.authority = replace(new, chain=(*new.chain[:-1], old[-1]))
+    centre.now_ms = NOW_MS + 60 * DAY_MS
+    assert renewing(centre, centre.now_ms, ClockState.SYNCHRONISED, 0).look()
+    assert enrolling.certificates(centre.files.ca) == [*new.chain[:-1], *old]
+    assert not renewing(centre, centre.now_ms, ClockState.SYNCHRONISED, 0).look()
+    centre.now_ms = NOW_MS + 120 * DAY_MS
+    assert renewing(centre, centre.now_ms, ClockState.SYNCHRONISED, 0).look()
+
+
 def test_who_cannot_help_is_told_once_and_no_certificates_are_made_in_vain(
     outside: tuple[Outside, Centre], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -451,5 +475,5 @@ def test_a_report_of_the_gateway_tells_an_authority_that_is_over(outside: tuple[
     )
     wrong = [each["of"] for each in told["not_well"] if each["what"] == "certificate_time"]
     assert wrong == [["CN=middle"]]
-    done = enrolling.enrol(centre.wish(), centre.settings, KNOWN)
+    done = enrolling.enrol(centre.wish(fingerprint=""), centre.settings, KNOWN)
     assert done.not_after_ms == NOW_MS + 20 * DAY_MS

@@ -39,7 +39,7 @@ async def forge(world: World, for_s: int, upto: Callable[[LaneState], int]) -> N
 
 
 @pytest.mark.parametrize("upto", [far_ahead, by_turns])
-@pytest.mark.parametrize("for_s", range(900, 2100, 130))
+@pytest.mark.parametrize("for_s", range(900, 2100, 240))
 def test_once_forgeries_end_all_that_waits_arrives_within_a_minute(
     for_s: int, upto: Callable[[LaneState], int]
 ) -> None:

@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from collector.journal import first_id, head, prune
-from collector.series.influx import StoreError
 from collector.series.settling import Settling
+from collector.series.store_errors import StoreError
 from collector.series.stores import StoreProjection
 from collector.service import Collector, World, running
 from collector.settings import Loaded

@@ -17,6 +17,14 @@ from edge.desired.trying import Trying
 from tests.edge.configuration.lives import BLIND, GOOD, MUTE, World
 from tests.faults import recording
 
+
+def changed_on_a_full_disk(world: World) -> None:
+    """A hand was there, and the next start cannot be noted."""
+    world.change_by_hand()
+    world.disk.refuses = True
+    world.kill()
+
+
 WORTH = st.sampled_from([GOOD, BLIND, MUTE])
 EVENTS: dict[str, Callable[[World], None]] = {
     "good ones for now": lambda world: world.send(GOOD, 0),
@@ -39,6 +47,7 @@ EVENTS: dict[str, Callable[[World], None]] = {
     "cut before a write": lambda world: world.disk.fates.append("cut_before"),
     "cut after a write": lambda world: world.disk.fates.append("cut_after"),
     "file changed": lambda world: world.change_by_hand(),
+    "file changed on a full disk": changed_on_a_full_disk,
 }
 
 
@@ -101,7 +110,7 @@ def played(examples: int) -> None:
 
 def test_nothing_unproved_stays_and_nothing_good_is_lost() -> None:
     """Whatever comes in whatever order; and what is told is true."""
-    played(20)
+    played(40)
 
 
 def test_settings_that_are_proved_at_once_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
