@@ -146,10 +146,13 @@ def test_a_file_with_mistakes_is_told_with_its_line(tmp_path: Path) -> None:
         choose(file)
 
 
-def test_a_note_that_is_gone_leaves_the_trial_to_contact_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "left", [b"{half", b'{"local": "ab\xff", "answering": []}', b'{"a":' + b"[" * 10_000]
+)
+def test_a_note_that_is_gone_leaves_the_trial_to_contact_alone(tmp_path: Path, left: bytes) -> None:
     """Whether the file was changed is not known then: the document stays."""
     file = kept(tmp_path, BEGUN)
-    (tmp_path / "state" / notes.FILE_NAME).write_bytes(b"{half")
+    (tmp_path / "state" / notes.FILE_NAME).write_bytes(left)
     chosen = choose(file)
     assert (number(chosen), chosen.on_trial, chosen.answering) == (1, True, ())
 
