@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import os
 import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
@@ -54,11 +53,10 @@ def serve(
     ``ready`` is called once lines, buffer and uplink are at work, ``stopping`` when that ends, and ``watch``
     runs between. ``delete_on_puback`` is for showing what is lost that way, never for service.
     """
-    chosen = choosing.choose(settings_file)
-    state = settings_file.parent / chosen.loaded.settings.state_folder
-    lock = state_folder.locked(state)
+    lock = state_folder.Lock()
     supervision = _Supervision(ready, watch, stopping)
     try:
+        chosen = choosing.choose(settings_file, own=lock.take)
         while True:
             before: list[Ended] = []
             try:
@@ -70,11 +68,10 @@ def serve(
                 if ended is None:
                     raise  # it is no trial any more: fall, and be started again
                 before.append(ended)
-            chosen = choosing.choose(settings_file, before)
+            chosen = choosing.choose(settings_file, before, own=lock.take)
             supervision = replace(supervision, ready=_nothing)
     finally:
-        if lock is not None:
-            os.close(lock)
+        lock.release()
 
 
 class _End(Enum):
