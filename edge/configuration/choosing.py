@@ -7,7 +7,7 @@ last document was begun is newer than it, and holds.
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -100,16 +100,24 @@ def given_up(settings_file: Path, chosen: Chosen, reason: str) -> Ended | None:
     return Ended(document, Outcome.ROLLED_BACK, reason)
 
 
-def choose(settings_file: Path, before: Sequence[Ended] = ()) -> Chosen:
-    """Decide; ``before`` is what became of documents that is not told yet.
+def _owned_already(_state: Path) -> None:
+    """The caller owns the folder of state."""
 
-    TomlFileError where the file itself has mistakes, BufferUnusableError where root would work in another
-    user's folder. It blocks.
+
+def choose(
+    settings_file: Path, before: Sequence[Ended] = (), *, own: Callable[[Path], None] = _owned_already
+) -> Chosen:
+    """Decide; ``before`` is what became of documents that the disk may not have.
+
+    ``own`` makes the folder of state this process's before anything of it is read or changed. TomlFileError
+    where the file itself has mistakes, BufferUnusableError where root would work in another user's folder,
+    and whatever ``own`` raises. It blocks.
     """
     local = Loaded(*checks.load(settings_file, endpoints.written_of))
     digest = notes.local_digest(settings_file)
     state = settings_file.parent / local.settings.state_folder
     state_folder.check(state)
+    own(state)
     shelf = Shelf(state / FOLDER)
     try:
         found = shelf.read(KIND)

@@ -67,5 +67,5 @@ class Trials(Protocol):
     def proved(self, document: Document) -> None:
         """It stays; that is on disk."""
 
-    def failed(self, document: Document) -> None:
-        """It gives way, if it runs here; that is on disk, if the disk can be read."""
+    def failed(self, document: Document, unkept: str = "") -> None:
+        """It gives way, if it runs here; ``unkept`` is why, where the disk has not taken that."""

@@ -136,4 +136,5 @@ class Trying:
         if self._kind not in self._holdings.unread:
             await self._holdings.keep(self._kind, self._holdings.of[self._kind].gone(Outcome.ROLLED_BACK))
         self._answers.outcome(self._kind, document, Outcome.ROLLED_BACK, reason)
-        self._trials.failed(document)
+        is_kept = self._kind not in self._holdings.unread | self._holdings.owed
+        self._trials.failed(document, "" if is_kept else reason)

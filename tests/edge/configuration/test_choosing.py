@@ -71,7 +71,7 @@ def test_what_is_begun_so_often_and_never_proved_is_not_begun_again(tmp_path: Pa
     file = kept(tmp_path, IN_FORCE.taken(TWO).begun())
     assert [number(choose(file)) for _ in range(STARTS_MAX)] == [2] * STARTS_MAX
     chosen = choose(file)
-    [(document, outcome, reason)] = chosen.ended
+    [(document, outcome, reason, _)] = chosen.ended
     assert (number(chosen), document.desired.sequence, outcome) == (1, 2, Outcome.ROLLED_BACK)
     assert reason.startswith("it was begun 3 times, and the gateway ended each time")
     assert choose(file).ended == ()
