@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _judged(shelf: Shelf, release: str) -> str:
-    """A service that was stopped meanwhile is judged after its next start; during an update, later."""
+    """One that was stopped meanwhile is judged after its next start; while an update is under way, later."""
     if not service.is_at_work():
         return ""
     try:

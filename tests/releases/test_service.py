@@ -33,7 +33,7 @@ class Site:
             (folder / name).chmod(0o755)
 
     def told(self, *words: str, state: str = "active", status: int = 0) -> list[str]:
-        """Do one thing as the unit does; return what systemd was told, where it ends with ``status``."""
+        """Do one thing as the unit does, which ends with ``status``; return what systemd was told by it."""
         notes = self._folder / "notes"
         notes.write_text("")
         command = [sys.executable, "-m", "releases", "--root", str(self.shelf.root), *words]
@@ -45,7 +45,7 @@ class Site:
 
 
 def unit_of(site: Site, told: list[str]) -> str:
-    """Return the unit that is to judge the release, where systemd stops earlier ones and runs it."""
+    """Return the unit that is to judge the release, and stop earlier ones."""
     stopped, run = told
     assert stopped == f"systemctl stop gengfu-trial-{site.new}*.timer"
     how = rf"--quiet --no-block --collect --unit=(\S+) --on-active={JUDGED_AFTER_S:.0f}"
