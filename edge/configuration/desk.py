@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from contract.desired import Outcome
 from contract.signing import PublicKey
 from edge import checks
 from edge.configuration import note as notes
-from edge.configuration.choosing import Chosen
+from edge.configuration.choosing import Chosen, Ended
 from edge.configuration.note import Note
 from edge.configuration.trial import Trial, Verdict
 from edge.desired.held import Document
@@ -20,6 +21,10 @@ HEARD_WITHIN_S = 120.0
 
 ASKED_WITHIN_S = 120.0
 """So long after its start a gateway waits until it knows who answers; then it may begin a trial without."""
+
+
+Restart = Callable[[Ended | None], None]
+"""Lets the gateway begin anew; told what became of its trial, where the disk has not taken that."""
 
 
 class Seen(NamedTuple):
@@ -41,7 +46,7 @@ class ConfigurationDesk:
         settings_file: Path,
         began_s: float,
         seen: Callable[[], Seen],
-        restart: Callable[[], None],
+        restart: Restart,
     ) -> None:
         """``began_s`` is when this gateway has started, ``restart`` lets it end and begin anew."""
         self._chosen, self._settings_file, self._restart = chosen, settings_file, restart
@@ -104,15 +109,15 @@ class ConfigurationDesk:
         """Let it be what is executed from now on."""
         self._trial, self.on_trial, self.executing = None, None, document
 
-    def failed(self, document: Document) -> None:
+    def failed(self, document: Document, unkept: str = "") -> None:
         """Start anew with what was before, if the document is what runs here."""
         if self.on_trial is not None and self.on_trial.digest == document.digest:
             self._trial = self.on_trial = None
-            self._anew()
+            self._anew(Ended(document, Outcome.ROLLED_BACK, unkept) if unkept else None)
 
-    def _anew(self) -> None:
+    def _anew(self, unkept: Ended | None = None) -> None:
         self._ends = True
-        self._restart()
+        self._restart(unkept)
 
 
 def lost(before: Settings, after: Settings, signer: str) -> Sequence[str]:

@@ -45,8 +45,8 @@ class Trials(Protocol):
         """What runs here and is neither proved nor given up; whatever else comes or waits."""
 
     @property
-    def ended(self) -> Sequence[tuple[Document, Outcome, str]]:
-        """What became of documents before this process ran, and why."""
+    def ended(self) -> Sequence[tuple[Document, Outcome, str, bool]]:
+        """What became of documents before this life began, why, and whether that lasts longer than it."""
 
     @property
     def damaged(self) -> Sequence[str]:
@@ -67,5 +67,5 @@ class Trials(Protocol):
     def proved(self, document: Document) -> None:
         """It stays; that is on disk."""
 
-    def failed(self, document: Document) -> None:
-        """It gives way, if it runs here; that is on disk, if the disk can be read."""
+    def failed(self, document: Document, unkept: str = "") -> None:
+        """It gives way, if it runs here; ``unkept`` is why, where the disk has not taken that."""

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from edge.configuration import desk
+from edge.configuration.desk import ConfigurationDesk
 from edge.configuration.trial import Trial, Verdict
-from edge.desired.held import Held
+from edge.desired.held import Document, Held
 from edge.desired.trying import Trying
 from tests.edge.configuration.lives import BLIND, GOOD, MUTE, World
 from tests.faults import recording
@@ -168,17 +169,31 @@ def newer_ones_come_at_once_after_a_start(world: World) -> None:
     world.wait(100)
 
 
+def disk_refuses_what_became_of_a_trial(world: World) -> None:
+    """That one write, and the gateway begins anew before the disk is asked again."""
+    for worth in (BLIND, MUTE):
+        world.send(worth, 0)
+        world.wait(6)
+        assert world.is_on_trial
+        world.disk.fates.append("refused")
+        world.wait(200)
+
+
 async def _while_due(self: Trying) -> None:
     waiting = self._holdings.of[self._kind].waiting
     if waiting is None or self._is_due(waiting):
         await HONEST_TURN(self)
 
 
+def _handed_to_nobody(self: ConfigurationDesk, document: Document, _unkept: str = "") -> None:
+    HONEST_FAILED(self, document)
+
+
 def _taken_at_once(self: Trying, *_: object) -> bool:
     return False
 
 
-HONEST_TURN = Trying.turn
+HONEST_TURN, HONEST_FAILED = Trying.turn, ConfigurationDesk.failed
 
 
 @pytest.mark.parametrize("weaker", [False, True])
@@ -188,6 +203,7 @@ HONEST_TURN = Trying.turn
         (clock_goes_back, Trying, "turn", _while_due),
         (later_ones_come, Trying, "set_aside", _taken_at_once),
         (disk_is_full_when_a_hand_was_there, Held, "without", lambda self, *_: self),
+        (disk_refuses_what_became_of_a_trial, ConfigurationDesk, "failed", _handed_to_nobody),
         (power_fails_in_each_trial, Held, "begun", lambda self: replace(self, tries=1)),
         (newer_ones_come_at_once_after_a_start, desk, "ASKED_WITHIN_S", 0.0),
     ],
