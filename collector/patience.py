@@ -6,6 +6,7 @@ again. So whatever fails is that part's own matter: the others go on, and /healt
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ RETRY_MAX_S = 60.0
 
 LOGGED_AGAIN_S = 3_600.0
 """What lasts is in the log again after so long, with its trace, for whoever reads the last day only."""
+REASON_CHARACTERS_MAX = 300
 
 
 class Patiences:
@@ -63,7 +65,7 @@ class Patience:
             _log.exception("%s cannot go on and is tried again", self.part)
             self._unlogged_s = 0.0
         self._unlogged_s += wait_s
-        self.failing = str(getattr(error, "orig", error)) or type(error).__name__
+        self.failing = str(getattr(error, "orig", error))[:REASON_CHARACTERS_MAX] or type(error).__name__
         self._all_failing[self] = None
         self._failures.inc()
         return wait_s
@@ -74,6 +76,11 @@ class Patience:
             return RETRY_S
         wait_s, self._wait_s = self._wait_s, min(2 * self._wait_s, RETRY_MAX_S)
         return wait_s
+
+
+def trace(error: Exception) -> str:
+    """Return what an error is and where it was raised, but not what it says: that may hold a secret."""
+    return f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
 
 
 async def repeated(work: Callable[[], Awaitable[Any]], interval_s: float, patience: Patience) -> None:

@@ -14,9 +14,10 @@ from sqlalchemy import Connection, select
 from collector.cases.outgoing import Posting
 from collector.database import Database
 from collector.metrics import Metrics
+from collector.patience import trace
 from collector.platforms import queue
 from collector.platforms.hearing import Hearing, Outcome, Source
-from collector.platforms.protocol import Connector, Found, NotSent, Perhaps
+from collector.platforms.protocol import Answered, CannotSay, Connector, Found, LookedUp, NotSent, Perhaps
 from collector.platforms.queue import Due
 from collector.platforms.settings import Sending
 from collector.platforms.stages import Stages
@@ -129,11 +130,11 @@ class Outbox:
         """Send or ask, and settle."""
         abilities = self.connector.capabilities
         if due.asks:
-            looked = await self.connector.look_up(due.message, due.key)
+            looked = await self._looked_up(due)
             verdict = judge_look_up(looked, due.reason.partition("; asked for it: ")[0])
             failed = not isinstance(looked, Found) and isinstance(verdict, Ask)
         else:
-            answered = await self.connector.send(due.message, due.key)
+            answered = await self._sent(due)
             verdict = judge(answered, abilities, perhaps=due.perhaps)
             failed = isinstance(answered, NotSent | Perhaps)
         self._count(failed, getattr(verdict, "reason", ""))
@@ -142,6 +143,23 @@ class Outbox:
         if isinstance(verdict, NeedsPerson):
             _log.warning("platform %s, case %s: %s", self.name, due.case_id, verdict.reason)
         await self.insisted(lambda connection: self.settle(connection, due, verdict))
+
+    async def _sent(self, due: Due) -> Answered:
+        """Send it; a mistake of ours is an answer, too, and ends neither the others nor the centre."""
+        try:
+            return await self.connector.send(due.message, due.key)
+        except Exception as error:
+            return Perhaps(self._mistake(due, error))
+
+    async def _looked_up(self, due: Due) -> LookedUp:
+        try:
+            return await self.connector.look_up(due.message, due.key)
+        except Exception as error:
+            return CannotSay(self._mistake(due, error))
+
+    def _mistake(self, due: Due, error: Exception) -> str:
+        _log.error("platform %s, case %s: %s", self.name, due.case_id, trace(error))
+        return f"a mistake of ours ({type(error).__name__}); the centre's log has more"
 
     def _count(self, failed: bool, reason: str) -> None:
         self._failures = self._failures + 1 if failed else 0

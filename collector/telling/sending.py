@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -11,7 +10,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Row, select, update
 
 from collector.database import Database
-from collector.patience import Patiences
+from collector.patience import Patiences, trace
 from collector.telling.facts import State
 from collector.telling.outgoing import Accepted, Answer, Channel, Outgoing, Refused
 from collector.telling.people import Directory
@@ -203,8 +202,8 @@ class Sender:
 
 def _raised(row: Row[Any], error: Exception) -> Refused:
     """Return a mistake of ours as an answer. What it says itself may hold a secret and is told nowhere."""
-    kind, where = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
-    _log.error("message %s cannot be sent over channel %s (%s):\n%s", row.id, row.channel, kind, where)
+    kind = type(error).__name__
+    _log.error("message %s cannot be sent over channel %s: %s", row.id, row.channel, trace(error))
     return Refused(
         f"cannot be sent over this channel as it is ({kind}); the centre's log has more", lasting=True
     )

@@ -19,7 +19,7 @@ from collector.platforms import outbox as outbox_module
 from collector.platforms import queue
 from collector.platforms.answers import HttpAnswer, of_message
 from collector.platforms.mapping import plain_mapping
-from collector.platforms.protocol import Answered, Capabilities, NotSent, Perhaps, Refused, Taken
+from collector.platforms.protocol import Answered, Capabilities, NotSent, Outgoing, Perhaps, Refused, Taken
 from collector.platforms.rest import BODY_BYTES_MAX, RestConnector, plain
 from collector.platforms.verdicts import Ask, Filed, NeedsPerson, Retry, given_up, judge, wait_s
 from collector.service import Collector
@@ -270,6 +270,37 @@ def test_a_refusal_and_too_many_attempts_go_to_a_person(tmp_path: Path) -> None:
             assert platform.cases.total() == 3
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("header", "state"), [("Idempotency-Key", "done"), ("", "needs_person")])
+def test_a_connector_that_stumbles_ends_nobody(
+    header: str, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Perhaps the message has left: it is sent again only under a key. What was raised may hold a secret."""
+    sends, secret = list[str](), "secretword"
+    send = RestConnector.send
+
+    async def stumbles(self: RestConnector, message: Outgoing, key: str) -> Answered:
+        answered = await send(self, message, key)
+        sends.append(key)
+        if len(sends) == 1:
+            raise ValueError(secret)
+        return answered
+
+    monkeypatch.setattr(RestConnector, "send", stumbles)
+
+    async def scenario() -> None:
+        platform = Platform([])
+        async with served(platform.app) as url, sending(tmp_path, url, header=header) as collector:
+            async with asyncio.timeout(20):
+                await until(lambda: postings(collector)[0][0] == state)
+            assert secret not in postings(collector)[0][1]
+            assert ("ValueError" in postings(collector)[0][1]) is (state == "needs_person")
+
+    asyncio.run(scenario())
+    assert len(sends) == (2 if header else 1)
+    assert "in stumbles" in caplog.text
+    assert secret not in caplog.text
 
 
 def test_a_platform_that_is_not_there_is_waited_for(tmp_path: Path) -> None:
