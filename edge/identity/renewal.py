@@ -11,7 +11,7 @@ from cryptography import x509
 from contract.samples import ClockState
 from edge.buffer.keeper import Keeper, OnSpareThread
 from edge.clock import Moment
-from edge.identity import enrolling, est, folder, keys, tpm, trust
+from edge.identity import enrolling, est, folder, keys, trust
 from edge.identity.due import Rule, is_due
 from edge.identity.errors import EnrolError, IdentityError
 from edge.identity.folder import IdentityFolder
@@ -82,7 +82,6 @@ class Renewing:
             while True:
                 await asyncio.sleep(await self._looked(keeper))
         finally:
-            tpm.give_up()
             await keeper.close()
 
     async def _looked(self, keeper: Keeper) -> float:
