@@ -51,12 +51,12 @@ class Teller:
         version, channels, ticks = 0, dict[str, Channel](), 0
         async with senders, asyncio.TaskGroup() as tasks:
             while True:
-                if ticks % FILES_EVERY == 0:
-                    await self.files.look()
-                if version != self.files.version:
-                    standing = self.files.standing
-                    version, channels = self.files.version, senders.made(standing.channels, standing.keys)
                 try:
+                    if ticks % FILES_EVERY == 0:
+                        await self.files.look()
+                    if version != self.files.version:
+                        standing = self.files.standing
+                        version, channels = self.files.version, senders.made(standing.channels, standing.keys)
                     await self.look()
                     await self._sender.send_due(self.files.standing.directory, channels, tasks)
                     self._patience.worked()

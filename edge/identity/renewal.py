@@ -87,7 +87,7 @@ class Renewing:
         try:
             if await keeper.run(self.look):
                 self._told.works()
-        except (EnrolError, IdentityError, OSError) as error:
+        except (EnrolError, IdentityError, OSError, ValueError) as error:  # control goes on, whatever it is
             self._told.failed(str(error))
             self._back_off.ended(failed=True)
             return self._back_off.wait_s()
