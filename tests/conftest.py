@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -34,6 +35,10 @@ def in_memory() -> bool:
 if in_memory():
     os.environ["TMPDIR"] = str(MEMORY)  # for workers and for what tests start, too
     tempfile.tempdir = None
+
+# A busy machine makes no property false: a test that hangs meets its timeout.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 
 @pytest.hookimpl(wrapper=True)

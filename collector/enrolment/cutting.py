@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy.exc import SQLAlchemyError
@@ -37,6 +38,7 @@ RETRY_S = 60.0
 RECALLED_MS = DAY_MS
 """Who was revoked so long ago at most may still be connected after a start."""
 OWED_MAX = 1000
+HOUR_MS = 3_600_000
 PROGRAM = "mosquitto"
 
 
@@ -89,18 +91,23 @@ class Cutting:
         self._lock = asyncio.Lock()
         self._owed: set[str] = set()
         """Who is revoked, and perhaps connected."""
+        self._written: x509.CertificateRevocationList | None = None
+        """The list as it was written last; None: not yet."""
 
     async def run(self) -> None:
         """Renew the list long before it is over, until cancelled: a broker takes nobody by one that is."""
         if self._list_file is None:
             return
-        renew_s = 0.0
+        renew_s, recalled = 0.0, False
         while True:
             try:
-                if self._world.monotonic_s() >= renew_s:
+                recalled &= (holds := self._holds())
+                if self._world.monotonic_s() >= renew_s or not (holds and recalled):
                     self._look_at_chain()
                     await self._renewed()
-                    await self._recall(first=not renew_s)
+                    if not recalled:
+                        await self._recall()
+                        recalled = True
                     renew_s = self._world.monotonic_s() + self._settings.crl_renew_h * 3600
             except (CutError, OSError, SQLAlchemyError) as error:
                 _log.error("the list of revoked certificates is not renewed: %s", error)
@@ -124,11 +131,23 @@ class Cutting:
                 left_days,
             )
 
-    async def _recall(self, *, first: bool) -> None:
-        """After a start, cut whom this centre, when it ended, may not have cut any more."""
-        if first:
-            since_ms = self._world.now_ms() - RECALLED_MS
-            self._owed |= await self._state.read(lambda db: revoking.without(db, since_ms, OWED_MAX))
+    def _holds(self) -> bool:
+        """Say whether the list that was written holds by this clock, which may have been wrong then."""
+        if self._written is None:
+            return False
+        settings, now_ms = self._settings, self._world.now_ms()
+        margin_ms = (settings.crl_valid_days * DAY_MS - settings.crl_renew_h * HOUR_MS) / 2
+        begins, ends = self._written.last_update_utc, self._written.next_update_utc
+        assert ends is not None  # noqa: S101 - we gave it one
+        return begins.timestamp() * 1000 <= now_ms < ends.timestamp() * 1000 - margin_ms
+
+    async def _recall(self) -> None:
+        """After a start, cut whom this centre, when it ended, may not have cut any more.
+
+        Again where the clock was wrong: who was revoked shortly before was looked up by it.
+        """
+        since_ms = self._world.now_ms() - RECALLED_MS
+        self._owed |= await self._state.read(lambda db: revoking.without(db, since_ms, OWED_MAX))
 
     async def cut(self, gateway: str) -> Cut:
         """Tell the broker what the tables revoke, and end the gateway's session there."""
@@ -185,12 +204,16 @@ class Cutting:
     async def _write(self, more: list[Revoked]) -> None:
         now_ms = self._world.now_ms()
         revoked = await self._state.read(lambda db: revoking.listed(db, self._authority, now_ms))
+        self._written = await asyncio.to_thread(self._write_now, [*more, *revoked], now_ms)
+
+    def _write_now(self, revoked: list[Revoked], now_ms: int) -> x509.CertificateRevocationList:
+        """Sign and write the list; up to a second of work, which is not for the event loop."""
         told = self._authority.revocations(
-            [*more, *revoked], number=now_ms, now_ms=now_ms, valid_days=self._settings.crl_valid_days
+            revoked, number=now_ms, now_ms=now_ms, valid_days=self._settings.crl_valid_days
         )
         assert self._list_file is not None  # noqa: S101 - whoever calls has looked
-        content = told.public_bytes(Encoding.PEM)
-        await asyncio.to_thread(authority_files.replace, self._list_file, content, authority_files.PUBLIC)
+        authority_files.replace(self._list_file, told.public_bytes(Encoding.PEM), authority_files.PUBLIC)
+        return told
 
     async def _tell(self) -> None:
         """Have the broker read its files again; CutError."""

@@ -63,7 +63,9 @@ class Tools:
         cache.mkdir(exist_ok=True)
         options = ["--variant=minbase", f"--cache-dir={cache}", f"--include={','.join(INCLUDED)}"]
         scripts = os.environ | {"DEBOOTSTRAP_DIR": str(self.root / "usr/share/debootstrap")}
-        command = [str(self.root / "usr/sbin/debootstrap"), *options, suite, str(target), mirror]
+        # What it mounts is its own: ended in the middle, it leaves nothing that a removal would enter.
+        alone = ["unshare", "--mount", "--propagation", "private"]
+        command = [*alone, str(self.root / "usr/sbin/debootstrap"), *options, suite, str(target), mirror]
         _ran(command, environment=scripts)
 
 

@@ -9,10 +9,22 @@ branch_labels: str | None = None
 depends_on: str | None = None
 
 _BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_NEWEST_OF_EACH = sa.text(
+    "INSERT INTO name_revocations "
+    "(gateway, revoked_ms, revoked_by, reason, serials_from, serials_to, not_after_ms) "
+    "SELECT gateway, revoked_ms, revoked_by, reason, 0, 0, until_ms FROM ("
+    "SELECT gateway, revoked_ms, revoked_by, reason, "
+    "max(not_after_ms) OVER (PARTITION BY gateway) AS until_ms, "
+    "row_number() OVER (PARTITION BY gateway ORDER BY revoked_ms DESC, serial) AS place "
+    "FROM revocations WHERE gateway <> '') AS told WHERE place = 1 ORDER BY revoked_ms, gateway"
+)
 
 
 def upgrade() -> None:
-    """Make the tables; what was issued so far has random numbers, and is known by them."""
+    """Make the tables; what was issued so far has random numbers, and is known by them.
+
+    Who was revoked until now is noted by name: after its start a centre cuts who lost all.
+    """
     op.create_table(
         "gateway_serials",
         sa.Column("gateway", sa.String(64), primary_key=True),
@@ -31,6 +43,7 @@ def upgrade() -> None:
     )
     op.create_index("name_revocations_gateway", "name_revocations", ["gateway", "revoked_ms"])
     op.create_index("name_revocations_over", "name_revocations", ["not_after_ms"])
+    op.execute(_NEWEST_OF_EACH)
 
 
 def downgrade() -> None:

@@ -2,15 +2,18 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import pytest
+from cryptography import x509
 from sqlalchemy import Connection, func, select
 
 from collector.enrolment import authority_files, certificates, cutting, revoking
-from collector.enrolment.authority import SHORT_SERIAL_BITS
+from collector.enrolment.authority import SHORT_SERIAL_BITS, Authority, KeySigner
 from collector.enrolment.cutting import Cut, CutError, Cutting, hang_up
 from collector.enrolment.settings import Enrolment
 from collector.enrolment.tables import revocations
@@ -25,7 +28,7 @@ def desk(tmp_path: Path) -> Iterator[Bench]:
         yield made
 
 
-PATIENCE_S = 20
+PATIENCE_S = 10
 AHEAD = Enrolment().serials_revoked_ahead
 
 
@@ -161,3 +164,65 @@ def test_what_lives_for_half_an_hour_is_marked_by_its_serial(desk: Bench, tmp_pa
     """So that a list that is taken over does not keep it for ever."""
     made = cutter(desk, tmp_path)._short_lived("probe@north")
     assert made.serial.bit_length() <= SHORT_SERIAL_BITS + 1
+
+
+@pytest.mark.parametrize("wrong_days", [-200, 1, 365])
+def test_a_list_of_a_wrong_clock_is_written_anew_once_the_clock_is_right(
+    desk: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong_days: int
+) -> None:
+    """A broker takes nobody by a list that is over or has not begun; who is to be cut is looked up again."""
+    monkeypatch.setattr(cutting, "RETRY_S", 0.01)
+    right_ms, path = desk.now_ms, tmp_path / "crl.pem"
+    desk.revoke("gw-9")
+    desk.now_ms += wrong_days * DAY_MS
+    made = cutter(desk, tmp_path)
+
+    async def until_it_holds() -> None:
+        while not path.exists():
+            await asyncio.sleep(0.01)
+        desk.now_ms = right_ms
+        while True:
+            told = x509.load_pem_x509_crl(path.read_bytes())
+            ends = told.next_update_utc
+            assert ends is not None
+            if told.last_update_utc.timestamp() * 1000 <= right_ms < ends.timestamp() * 1000 - 30 * DAY_MS:
+                return
+            await asyncio.sleep(0.01)
+
+    async def story() -> None:
+        running = asyncio.create_task(made.run())
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await until_it_holds()
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(story())
+
+
+def test_the_event_loop_goes_on_while_the_list_is_signed(desk: Bench, tmp_path: Path) -> None:
+    """However long it is: the broker's messages do not wait for it."""
+    is_signed, goes_on = threading.Event(), threading.Event()
+
+    @dataclass(frozen=True)
+    class Slow(KeySigner):
+        def revocations(
+            self, builder: x509.CertificateRevocationListBuilder
+        ) -> x509.CertificateRevocationList:
+            is_signed.set()
+            assert goes_on.wait(PATIENCE_S)
+            return super().revocations(builder)
+
+    authority = desk.desk.authority
+    desk.desk.authority = Authority(authority.chain, Slow(authority.signer.key))  # type: ignore[attr-defined]
+
+    async def story() -> None:
+        writing = asyncio.create_task(cutter(desk, tmp_path)._renewed())
+        async with asyncio.timeout(PATIENCE_S):
+            while not is_signed.is_set():
+                await asyncio.sleep(0.01)
+            goes_on.set()
+        await writing
+
+    asyncio.run(story())
