@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Row, select, update
 
 from collector.database import Database
-from collector.patience import Patience
+from collector.patience import Patiences
 from collector.telling.facts import State
 from collector.telling.outgoing import Accepted, Answer, Channel, Outgoing, Refused
 from collector.telling.people import Directory
@@ -62,10 +62,11 @@ class Sender:
         *,
         now_ms: Callable[[], int],
         random: Random,
+        patiences: Patiences,
     ) -> None:
         """``link`` returns the page of an incident."""
         self._state, self._rules, self._link, self._watch = state, rules, link, watch
-        self._now_ms, self._random = now_ms, random
+        self._now_ms, self._random, self._patiences = now_ms, random, patiences
         self._health: dict[str, _Health] = {}
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -124,13 +125,14 @@ class Sender:
                 answer = await channel.send(self._outgoing(claimed))
             except Exception as error:
                 answer = _raised(row, error)
-        patience = Patience("the noting of messages to people")
+        patience = self._patiences.of("the noting of messages to people")
         while True:
             try:
                 await self._state.write(lambda connection: self._settle(connection, claimed, answer))
             except Exception as error:
                 await asyncio.sleep(patience.failed(error))
             else:
+                patience.worked()
                 return
 
     def _outgoing(self, claimed: _Claimed) -> Outgoing:
