@@ -12,7 +12,6 @@ from collector.metrics import Metrics
 from collector.mqtt import Link
 from collector.platforms.running import Platforms
 from collector.projections import Keeper
-from collector.publishing import Publisher
 from collector.tables import alarms, cases, dead_letters, desired, gateways, outbox
 from collector.telling.tables import messages
 from collector.telling.teller import Teller
@@ -31,7 +30,6 @@ class Health:
         keepers: Sequence[Keeper],
         platforms: Platforms,
         teller: Teller | None,
-        publishers: Sequence[Publisher],
         lamp_rates: LampRates,
         gauges: Sequence[Callable[[Connection], None]],
         stuck_after_s: float,
@@ -40,7 +38,7 @@ class Health:
         """Everything is only looked at; ``gauges`` bring some of their own up to date."""
         self._state, self._metrics = state, metrics
         self._link, self._ingest, self._keepers, self._platforms = link, ingest, keepers, platforms
-        self._publishers, self._teller = publishers, teller
+        self._teller = teller
         self._lamp_rates, self._gauges = lamp_rates, gauges
         self._stuck_after_s, self._monotonic_s = stuck_after_s, monotonic_s
 
@@ -59,11 +57,6 @@ class Health:
         found += [f"platform {name}: takes nothing ({it})" for name, it in self._platforms.troubles.items()]
         if self._teller:
             found += self._teller.reasons()
-        found += [
-            f"{each.name}: cannot be read or noted ({each.failing})"
-            for each in self._publishers
-            if each.failing
-        ]
         return found
 
     async def metrics_text(self) -> bytes:

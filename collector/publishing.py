@@ -1,18 +1,15 @@
 """What is published as the state says: looked for, handed to the link, noted when the broker has taken it."""
 
 import asyncio
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import Counter
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from collector.database import Database
-
-_log = logging.getLogger(__name__)
+from collector.patience import Patiences
 
 POLL_INTERVAL_S = 0.5
 AT_ONCE_MAX = 32
@@ -35,15 +32,24 @@ class Outgoing:
 class Publisher(ABC):
     """Says what is due, and notes that it was sent. What is due stands in the state."""
 
-    def __init__(self, name: str, database: Database, taken: Counter, *, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        name: str,
+        database: Database,
+        taken: Counter,
+        patiences: Patiences,
+        *,
+        now_ms: Callable[[], int],
+    ) -> None:
         """``name`` is how people call what is published; ``taken`` counts what the broker has taken."""
-        self.name, self.failing = name, ""
+        self._looking, self._noting = patiences.of(name), patiences.of(f"{name}, noted as sent")
+        self._wait_s = POLL_INTERVAL_S
         self._database, self._taken, self._now_ms = database, taken, now_ms
 
     async def take(self) -> list[Outgoing]:
         """Wait until something is due, and return some of it; each is to be told as ``sent``."""
         while not (due := await self.take_now()):
-            await asyncio.sleep(POLL_INTERVAL_S)
+            await asyncio.sleep(self._wait_s)
         return due
 
     async def take_now(self) -> list[Outgoing]:
@@ -53,18 +59,20 @@ class Publisher(ABC):
             if await self._database.read(self.is_due):
                 await self._database.write(self.expire)
                 due = await self._database.read(self.due)
-            self.failing = ""
-        except SQLAlchemyError as error:
-            self._failed(error)
+            self._looking.worked()
+            self._wait_s = POLL_INTERVAL_S
+        except Exception as error:
+            self._wait_s = self._looking.failed(error)
         return due
 
     async def sent(self, outgoing: Sequence[Outgoing]) -> None:
-        """Note that the broker has taken them; what cannot be noted is sent again."""
+        """Note that the broker has taken them; what cannot be noted is sent again, after a wait."""
         self._taken.inc(len(outgoing))
         try:
             await self._database.write(lambda connection: self.note(connection, outgoing))
-        except SQLAlchemyError as error:
-            self._failed(error)
+            self._noting.worked()
+        except Exception as error:
+            await asyncio.sleep(self._noting.failed(error))
 
     @abstractmethod
     def is_due(self, connection: Connection) -> bool:
@@ -81,11 +89,6 @@ class Publisher(ABC):
     @abstractmethod
     def note(self, connection: Connection, outgoing: Sequence[Outgoing]) -> None:
         """Note that these were sent."""
-
-    def _failed(self, error: SQLAlchemyError) -> None:
-        if not self.failing:
-            _log.error("%s cannot be read or noted: %s", self.name, error)
-        self.failing = str(getattr(error, "orig", error))
 
 
 def expiry_s(expires_ms: int | None, now_ms: int) -> int | None:

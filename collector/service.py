@@ -213,7 +213,6 @@ class Collector:
             keepers=self.keepers,
             platforms=self.platforms,
             teller=self.telling.teller,
-            publishers=publishers,
             lamp_rates=LampRates(lamps, self.metrics, monotonic_s=world.monotonic_s),
             gauges=[lambda connection: self._measure_alarms(connection, loaded, world)],
             stuck_after_s=limits.stuck_after_s,

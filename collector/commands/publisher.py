@@ -20,7 +20,7 @@ class CommandPublisher(Publisher):
         self, district: str, database: Database, metrics: Metrics, *, now_ms: Callable[[], int]
     ) -> None:
         """See Publisher."""
-        super().__init__("commands", database, metrics.commands_sent, now_ms=now_ms)
+        super().__init__("commands", database, metrics.commands_sent, metrics.patiences, now_ms=now_ms)
         self._district = district
 
     def is_due(self, connection: Connection) -> bool:

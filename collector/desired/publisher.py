@@ -28,7 +28,9 @@ class DesiredPublisher(Publisher):
         random: Random,
     ) -> None:
         """Waits begin at ``retry_min_s`` and are doubled up to ``retry_max_s``, with a random part."""
-        super().__init__("desired documents", database, metrics.desired_sent, now_ms=now_ms)
+        super().__init__(
+            "desired documents", database, metrics.desired_sent, metrics.patiences, now_ms=now_ms
+        )
         self._district, self._random = district, random
         self._retry_min_s, self._retry_max_s = retry_min_s, retry_max_s
 
