@@ -28,8 +28,10 @@ def put_back(place: Path | Postgresql) -> None:
     config.set_main_option("path_separator", "newline")
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("version_locations", str(MIGRATIONS / "state"))
-    elsewhere = isinstance(place, Postgresql)
-    engine = engines.writer(place) if elsewhere else create_engine(f"sqlite:///{place}", poolclass=NullPool)
+    if isinstance(place, Postgresql):
+        engine = engines.writer(place)
+    else:
+        engine = create_engine(f"sqlite:///{place}", poolclass=NullPool)
     with engine.connect() as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, BEFORE)
