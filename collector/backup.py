@@ -28,6 +28,8 @@ MANIFEST = "manifest.json"
 MANIFEST_BYTES_MAX = 64 * 1024
 NOT_THERE = "correct data_folder in the settings, start the centre once, or restore a backup"
 """What to do about what is ``absent``."""
+NEVER_STARTED = "start the centre once, or correct data_folder in the settings"
+"""What to do about a database in which no centre has begun its journal."""
 IN_POSTGRESQL = (
     "the state is in a PostgreSQL, which this command does not copy: use pg_dump and pg_restore, "
     "and copy series.db before each dump (docs/how-to/postgresql.md)"
@@ -82,7 +84,7 @@ def _taken(folder: Path, target: Path, *, district: str, now_ms: int, progress: 
         partial = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         files = {name: _copied(folder / name, partial / name, progress) for name in COPIED}
         with closing(_opened(partial / STATE)) as db:
-            identity, last_id = db.execute("SELECT identity, last_id FROM journal_head").fetchone()
+            identity, last_id = _journal_head(db, folder / STATE)
         manifest = Manifest(1, district, now_ms, identity, last_id, files)
         _written(partial / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
         _synced(partial)
@@ -170,6 +172,17 @@ def _copied(path: Path, target: Path, progress: Progress) -> Copied:
             raise sqlite3.DatabaseError(f"{path} is damaged: {verdict}")
     _synced(target)
     return _digest(target, progress)
+
+
+def _journal_head(db: sqlite3.Connection, path: Path) -> tuple[str, int]:
+    """Return the journal's identity and last id; DatabaseError where no centre has begun one in ``path``."""
+    has_table = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'journal_head'").fetchone()
+    head: tuple[str, int] | None = None
+    if has_table:
+        head = db.execute("SELECT identity, last_id FROM journal_head").fetchone()
+    if head is None:
+        raise sqlite3.DatabaseError(f"{path} holds no journal: {NEVER_STARTED}")
+    return head
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -16,7 +16,7 @@ from sqlalchemy import insert as plain_insert
 
 from collector.database import Database, insert
 from collector.lamps.report import Online
-from collector.patience import Patience
+from collector.patience import Patiences
 from collector.tables import connections, gateways, listening
 from lighting import nights
 
@@ -58,9 +58,9 @@ class Listening:
         self._state, self._now_ms, self._connected = state, now_ms, connected
         self._row: int | None = None
 
-    async def run(self) -> None:
+    async def run(self, patiences: Patiences) -> None:
         """Write until cancelled, from soon after a connection on; what cannot be written is unknown later."""
-        patience = Patience("the note of when the centre hears")
+        patience = patiences.of("the note of when the centre hears")
         while True:
             try:
                 await self.note()

@@ -53,12 +53,9 @@ class Health:
             found.append(f"journal: nothing can be committed ({self._ingest.failing})")
         for keeper in self._keepers:
             idle_s = self._monotonic_s() - keeper.moved_s
-            if keeper.failing:
-                found.append(f"projection {keeper.projection.name}: cannot go on ({keeper.failing})")
-            elif idle_s > self._stuck_after_s:
+            if idle_s > self._stuck_after_s and not keeper.failing:
                 found.append(f"projection {keeper.projection.name}: no progress for {idle_s:.0f} s")
-        if self._platforms.failing:
-            found.append(f"outbox: cannot be read or written ({self._platforms.failing})")
+        found += self._metrics.patiences.reasons()
         found += [f"platform {name}: takes nothing ({it})" for name, it in self._platforms.troubles.items()]
         if self._teller:
             found += self._teller.reasons()

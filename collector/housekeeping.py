@@ -11,7 +11,7 @@ from collector.commands import states as command_states
 from collector.database import Database
 from collector.incidents import old as old_incidents
 from collector.old_rows import Old
-from collector.patience import Patience, repeated
+from collector.patience import Patiences, repeated
 from collector.people.settings import People
 from collector.people.tables import sessions
 from collector.platforms import old as old_platforms
@@ -58,9 +58,9 @@ class Housekeeping:
         self._after_series = 0
         self._looked_rows: dict[int, int] = {}
 
-    async def run(self) -> None:
+    async def run(self, patiences: Patiences) -> None:
         """Go round until cancelled; a round that fails is the next one's work."""
-        await repeated(self.round, self._limits.housekeeping_interval_s, Patience("housekeeping"))
+        await repeated(self.round, self._limits.housekeeping_interval_s, patiences.of("housekeeping"))
 
     async def round(self) -> None:
         """Drop what is too much or too old, and merge the small blocks of the series."""

@@ -4,6 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created
 
 from collector.intake import Outcome
 from collector.marks import Decision
+from collector.patience import Patiences
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for each counter, that nobody reads
 
@@ -46,8 +47,10 @@ class Metrics:
         self.store_lines_refused = self._counter(
             "store_lines_refused", "Samples that a series store does not take.", "projection"
         )
-        self.failures = self._counter(
-            "failures", "Failures of a part of the centre, each of which is tried again.", "part"
+        self.patiences = Patiences(
+            self._counter(
+                "failures", "Failures of a part of the centre, each of which is tried again.", "part"
+            )
         )
         self.broker_connections = self._counter("broker_connections", "Connections made to the broker.")
         self.posts = self._counter("case_posts", "Requests to the city platform, by outcome.", "outcome")

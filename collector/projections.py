@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from collector.metrics import Metrics
-from collector.patience import Patience
 
 POLL_INTERVAL_S = 1.0
 """A commit wakes the loop; this is for the case that it was missed."""
@@ -59,7 +58,7 @@ class Keeper:
         self.moved_s = monotonic_s()
         """When it last advanced, or had nothing to do."""
         self._monotonic_s = monotonic_s
-        self._patience = Patience(f"projection {projection.name}", metrics.failures)
+        self._patience = metrics.patiences.of(f"projection {projection.name}")
         self._grown = asyncio.Event()
 
     @property

@@ -42,16 +42,21 @@ class Publisher(ABC):
 
     async def take(self) -> list[Outgoing]:
         """Wait until something is due, and return some of it; each is to be told as ``sent``."""
-        while True:
-            try:
-                if await self._database.read(self.is_due):
-                    await self._database.write(self.expire)
-                    if due := await self._database.read(self.due):
-                        return due
-                self.failing = ""
-            except SQLAlchemyError as error:
-                self._failed(error)
+        while not (due := await self.take_now()):
             await asyncio.sleep(POLL_INTERVAL_S)
+        return due
+
+    async def take_now(self) -> list[Outgoing]:
+        """Return some of what is due by now, or nothing."""
+        due: list[Outgoing] = []
+        try:
+            if await self._database.read(self.is_due):
+                await self._database.write(self.expire)
+                due = await self._database.read(self.due)
+            self.failing = ""
+        except SQLAlchemyError as error:
+            self._failed(error)
+        return due
 
     async def sent(self, outgoing: Sequence[Outgoing]) -> None:
         """Note that the broker has taken them; what cannot be noted is sent again."""

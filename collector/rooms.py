@@ -29,6 +29,7 @@ from collector.incidents.keeping import IncidentKeeping
 from collector.incidents.labels import Labeller
 from collector.parts import api as part_api
 from collector.parts import book as parts
+from collector.patience import Patiences
 from collector.settings import Loaded
 from collector.telling.channel_alarms import PROBLEM as CHANNEL_FAILING
 from collector.telling.channel_alarms import TITLE as CHANNEL_TITLE
@@ -79,11 +80,11 @@ class AlarmRooms:
         yield case_tables_api.router(case_tables_api.Sources(state, settings.cases, now_ms, new_id))
         yield part_api.router(part_api.Sources(state, settings.parts, now_ms))
 
-    def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
+    def loops(self, patiences: Patiences) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield everything that runs until it is cancelled."""
-        yield self.alarm_timers.run()
-        yield self.incident_keeping.run()
-        yield self.case_timers.run()
+        yield self.alarm_timers.run(patiences)
+        yield self.incident_keeping.run(patiences)
+        yield self.case_timers.run(patiences)
 
 
 def _deadlines(loaded: Loaded) -> Deadlines:

@@ -203,6 +203,7 @@ class Collector:
             now_ms=world.now_ms,
             new_id=world.new_id,
             random=world.random,
+            patiences=self.metrics.patiences,
         )
         self.health = Health(
             state,
@@ -280,21 +281,22 @@ class Collector:
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield everything that runs until it is cancelled."""
+        patiences = self.metrics.patiences
         yield self.ingest.run()
         yield self.pulse.run()
         yield self.link.run()
-        yield self.listening.run()
+        yield self.listening.run(patiences)
         yield from (keeper.run() for keeper in self.keepers)
-        yield self.housekeeping.run()
-        yield from self.rooms.loops()
+        yield self.housekeeping.run(patiences)
+        yield from self.rooms.loops(patiences)
         yield from self.enrolment.loops()
-        yield self.fleet.run()
-        yield self.rollout_runner.run()
+        yield self.fleet.run(patiences)
+        yield self.rollout_runner.run(patiences)
         yield self.platforms.run()
         if self.telling.teller:
             yield self.telling.teller.run()
-        yield self.evaluation.run()
-        yield self.exchange.run()
+        yield self.evaluation.run(patiences)
+        yield self.exchange.run(patiences)
 
     def close(self) -> None:
         """Close the connections to series stores, once nothing runs any more."""

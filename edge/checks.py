@@ -15,35 +15,37 @@ from edge.identity import link_tls
 from edge.lamps import checks as lamp_checks
 from edge.lines import endpoints
 from edge.lines.ports import by_path
-from edge.settings import Device, Ref, SerialLine, SerialSide, Settings, ref
+from edge.settings import Device, Line, Ref, SerialLine, SerialSide, Settings, ref
 from firmware_shims.base import ShimError
 from firmware_shims.catalogue import applied
 from toml_files import Problem, TomlFile, TomlFileError
 
 Key = tuple[str | int, ...]
+Place = Callable[[Line], endpoints.Endpoint]
 
 INVENTORY_BYTES_MAX = MESSAGE_BYTES_MAX - 8 * 1024
 """What is left of a hello beside its epochs and names."""
 
 
-def load(path: Path) -> tuple[Settings, dict[str, Profile]]:
+def load(path: Path, place: Place = endpoints.of_line) -> tuple[Settings, dict[str, Profile]]:
     """Return the settings and each device's profile, shims applied, by device name.
 
+    ``place`` says where a line leads: to whom it leads now is asked of new settings, not at a start.
     TomlFileError lists every mistake with file, line, key and remedy.
     """
-    return judged(TomlFile.read(path), path)
+    return judged(TomlFile.read(path), path, place)
 
 
-def judged(file: TomlFile, path: Path) -> tuple[Settings, dict[str, Profile]]:
+def judged(
+    file: TomlFile, path: Path, place: Place = endpoints.of_line
+) -> tuple[Settings, dict[str, Profile]]:
     """Return the same of what was read already; relative folders begin beside ``path``."""
     settings = file.parse(Settings)
     known = catalogue.load_beside(path, file, settings.profile_folders)
     problems, profiles = _device_profiles(settings, known, file)
     points = _Points(settings, profiles)
     problems += _feeders(settings, points, file)
-    problems += _duplicates(settings, file)
-    problems += _shared_buses(settings, file)
-    problems += _inventory(settings, file)
+    problems += _of_text(settings, file, place)
     problems += rule_checks.problems(settings, points, file)
     problems += control_checks.problems(settings, points, file)
     problems += lamp_checks.problems(settings, points, file)
@@ -52,6 +54,12 @@ def judged(file: TomlFile, path: Path) -> tuple[Settings, dict[str, Profile]]:
     if problems:
         raise TomlFileError(problems)
     return settings, profiles
+
+
+def of_text(file: TomlFile) -> None:
+    """TomlFileError lists what no machine would make good: neither profiles nor files are looked at."""
+    if problems := list(_of_text(file.parse(Settings), file, endpoints.written_of)):
+        raise TomlFileError(problems)
 
 
 def notes(
@@ -171,6 +179,12 @@ def _unknown_points(device: Device, profile: Profile, at: Key, file: TomlFile) -
     ]
 
 
+def _of_text(settings: Settings, file: TomlFile, place: Place) -> Iterator[Problem]:
+    yield from _duplicates(settings, file)
+    yield from _shared_buses(settings, file, place)
+    yield from _inventory(settings, file)
+
+
 def _duplicates(settings: Settings, file: TomlFile) -> Iterator[Problem]:
     for table in ("lines", "devices", "alarms", "controls", "lamps"):
         seen: set[str] = set()
@@ -187,11 +201,11 @@ def _duplicates(settings: Settings, file: TomlFile) -> Iterator[Problem]:
             yield file.problem(("devices", index, "unit_id"), what, "two devices would answer at once")
 
 
-def _shared_buses(settings: Settings, file: TomlFile) -> Iterator[Problem]:
+def _shared_buses(settings: Settings, file: TomlFile, place: Place) -> Iterator[Problem]:
     """Two lines to one bus garble each other, and what is locked on one could be written by the other."""
     seen: dict[endpoints.Endpoint, str] = {}
     for index, line in enumerate(settings.lines):
-        other = seen.setdefault(endpoints.of_line(line), line.name)
+        other = seen.setdefault(place(line), line.name)
         if other == line.name:
             continue
         key, bus = (

@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 
 import owned_files
+from edge.state_json import UndecodableError, decoded
 from owned_files import NotAFileError, as_owner
 
 FILE_MODE = 0o640
@@ -57,9 +58,9 @@ def read(path: Path, kind: type[R], renewed_every_s: float, bytes_max: int) -> R
         ) from error
     try:
         if len(data) > bytes_max:
-            raise msgspec.DecodeError("it is too large")
-        return msgspec.json.decode(data, type=kind)
-    except msgspec.DecodeError as error:
+            raise UndecodableError("it is too large")
+        return decoded(data, kind)
+    except UndecodableError as error:
         raise ReportUnreadableError(
             f"{path}: is no report of this version: {error}; a running gateway renews it "
             f"every {renewed_every_s:.0f} s"

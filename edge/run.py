@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import os
 import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
@@ -54,27 +53,26 @@ def serve(
     ``ready`` is called once lines, buffer and uplink are at work, ``stopping`` when that ends, and ``watch``
     runs between. ``delete_on_puback`` is for showing what is lost that way, never for service.
     """
-    chosen = choosing.choose(settings_file)
-    state = settings_file.parent / chosen.loaded.settings.state_folder
-    lock = state_folder.locked(state)
+    lock = state_folder.Lock()
     supervision = _Supervision(ready, watch, stopping)
     try:
+        chosen = choosing.choose(settings_file, own=lock.take)
         while True:
             before: list[Ended] = []
             try:
                 end = _lived(chosen, settings_file, supervision, delete_on_puback=delete_on_puback)
-                if end is _End.STOPPED:
+                if end.how is _End.STOPPED:
                     return
+                before += end.unkept
             except _TrialFellError as fell:
                 ended = choosing.given_up(settings_file, chosen, str(fell))
                 if ended is None:
                     raise  # it is no trial any more: fall, and be started again
                 before.append(ended)
-            chosen = choosing.choose(settings_file, before)
+            chosen = choosing.choose(settings_file, before, own=lock.take)
             supervision = replace(supervision, ready=_nothing)
     finally:
-        if lock is not None:
-            os.close(lock)
+        lock.release()
 
 
 class _End(Enum):
@@ -88,7 +86,9 @@ class _TrialFellError(Exception):
     """A gateway that ran with settings on trial has fallen."""
 
 
-def _lived(chosen: Chosen, settings_file: Path, supervision: _Supervision, *, delete_on_puback: bool) -> _End:
+def _lived(
+    chosen: Chosen, settings_file: Path, supervision: _Supervision, *, delete_on_puback: bool
+) -> "_Ending":
     """Run with these settings; where a trial of them falls, it has failed."""
     settings = chosen.loaded.settings
     state = settings_file.parent / settings.state_folder
@@ -116,7 +116,7 @@ def _lived(chosen: Chosen, settings_file: Path, supervision: _Supervision, *, de
             raise
         _log.exception("the settings on trial let the gateway fall")
         raise _TrialFellError(f"the gateway fell: {type(error).__name__}: {error}") from error
-    return ending.how
+    return ending
 
 
 class _Ending:
@@ -126,6 +126,8 @@ class _Ending:
         self._supervision, self._signalled = supervision, False
         self._stop = _nothing
         self.how = _End.STOPPED
+        self.unkept: list[Ended] = []
+        """What became of a trial, and is not on disk."""
         self._watching: asyncio.Task[None] | None = None
 
     def heed(self, stop: Callable[[], None]) -> None:
@@ -153,8 +155,9 @@ class _Ending:
         if self._watching is not None:
             self._watching.cancel()
 
-    def anew(self) -> None:
+    def anew(self, unkept: Ended | None) -> None:
         """Let it end and begin with other settings."""
+        self.unkept += [unkept] if unkept is not None else []
         if not self._signalled:
             self.how = _End.ANEW
         self._stop()

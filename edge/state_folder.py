@@ -48,6 +48,29 @@ def locked(folder: Path) -> int | None:
     return lock
 
 
+class Lock:
+    """The lock of the one folder that this process works in."""
+
+    def __init__(self) -> None:
+        """Nothing is locked yet."""
+        self._place, self._descriptor = "", -1
+
+    def take(self, folder: Path) -> None:
+        """Lock this folder, and let go of any other; see ``locked``, also for what is raised."""
+        place = os.path.realpath(folder)
+        if place == self._place and self._descriptor >= 0:
+            return
+        fresh = locked(folder)
+        self.release()
+        self._place, self._descriptor = place, -1 if fresh is None else fresh
+
+    def release(self) -> None:
+        """Let go of what is locked."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
+
+
 def synced(folder: Path) -> None:
     """Return once what was renamed in a folder is on its disk; OSError where the disk refuses."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)

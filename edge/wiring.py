@@ -3,7 +3,6 @@
 import logging
 import os
 import random
-from collections.abc import Callable
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,7 +19,7 @@ from edge.buffer.store import NOTHING_HELD, Buffer
 from edge.clock import Step, SystemClock, Timeline, wall_is_credible
 from edge.configuration import choosing
 from edge.configuration.choosing import Chosen
-from edge.configuration.desk import ConfigurationDesk, Seen
+from edge.configuration.desk import ConfigurationDesk, Restart, Seen
 from edge.controls import lock_file
 from edge.controls.lock_file import KeepingLocks
 from edge.desired.documents import Documents
@@ -58,9 +57,7 @@ class Parts:
     reports: Renewal
     kept_beside: tuple[KeepingTime, KeepingNights, KeepingLocks]
 
-    def __init__(
-        self, chosen: Chosen, settings_file: Path, anew: Callable[[], None], *, delete_on_puback: bool
-    ) -> None:
+    def __init__(self, chosen: Chosen, settings_file: Path, anew: Restart, *, delete_on_puback: bool) -> None:
         """``anew`` lets the gateway end and begin with other settings. BufferUnusableError, see Asking."""
         self.settings, self._profiles = chosen.loaded
         self._base = settings_file.parent

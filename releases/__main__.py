@@ -45,10 +45,14 @@ def main() -> None:
 
 
 def _judged(shelf: Shelf, release: str) -> str:
-    """A service that was stopped meanwhile is judged after its next start."""
+    """One that was stopped meanwhile is judged after its next start; while an update is under way, later."""
     if not service.is_at_work():
         return ""
-    told, was_left = judge(shelf, release)
+    try:
+        told, was_left = judge(shelf, release)
+    except (ReleaseError, OSError):
+        service.have_judged(release)  # nobody else would: no start need come
+        raise
     if was_left:
         service.restart()
     return told

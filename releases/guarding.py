@@ -66,7 +66,7 @@ def guard(shelf: Shelf, proof: Path = PROOF) -> str:
 def judge(shelf: Shelf, release: str, proof: Path = PROOF) -> tuple[str, bool]:
     """Decide on a release that runs on trial and has had its time; return what was done, and if it was left.
 
-    ReleaseError where an update is under way: whoever does it waits for the proof.
+    ReleaseError where an update is under way: this one is to be judged again after it.
     """
     with shelf.alone():
         trial, given = shelf.trial(), proved(proof)

@@ -1,6 +1,7 @@
 """The gateway's service under systemd: is it at work, start it anew, have its release judged in time."""
 
 import subprocess
+import time
 
 from releases.deciding import CONTACT_S_MAX, PROOF_S_MAX
 
@@ -22,16 +23,16 @@ def restart() -> None:
 
 
 def have_judged(release: str) -> None:
-    """Have a release that is started on trial judged when its time is over, counted from this start."""
+    """Have a release that runs on trial judged when its time is over, counted from now."""
     unit = f"gengfu-trial-{release}"
-    _said("systemctl", "stop", f"{unit}.timer")  # that of an earlier start
+    _said("systemctl", "stop", f"{unit}*.timer")  # that of an earlier start
     after = f"--on-active={JUDGED_AFTER_S:.0f}"
     _said(
         "systemd-run",
         "--quiet",
         "--no-block",
         "--collect",
-        f"--unit={unit}",
+        f"--unit={unit}-{time.monotonic_ns()}",  # a name in use is taken by none: a judge's own service runs
         after,
         PROGRAM,
         "judge",

@@ -17,7 +17,7 @@ from collector.alarms.tables import conditions
 from collector.alarms.tables import silences as silence_table
 from collector.alarms.transitions import Happening
 from collector.database import Database
-from collector.patience import Patience, repeated
+from collector.patience import Patiences, repeated
 from collector.people import audit
 from collector.people.roles import CENTRE
 
@@ -38,9 +38,9 @@ class Timers:
         self._chatter, self._flood = settings.chatter, settings.flood
         self._settled_upto = 0
 
-    async def run(self) -> None:
+    async def run(self, patiences: Patiences) -> None:
         """Go round until cancelled."""
-        await repeated(self.round, ROUND_S, Patience("timers of alarms"))
+        await repeated(self.round, ROUND_S, patiences.of("timers of alarms"))
 
     async def round(self) -> None:
         """Do all that is due."""

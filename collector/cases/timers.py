@@ -18,7 +18,7 @@ from collector.cases.life import OPEN, SENSOR, Step
 from collector.cases.outgoing import Kind, post
 from collector.cases.tables import case_problems
 from collector.database import Database
-from collector.patience import Patience, repeated
+from collector.patience import Patiences, repeated
 from collector.people.roles import CENTRE
 from collector.tables import alarms, cases
 
@@ -53,9 +53,9 @@ class CaseTimers:
         self._interval_s, self._now_ms = interval_s, now_ms
         self._looked_row = 0
 
-    async def run(self) -> None:
+    async def run(self, patiences: Patiences) -> None:
         """Work until cancelled."""
-        await repeated(self.look, self._interval_s, Patience("timers of cases"))
+        await repeated(self.look, self._interval_s, patiences.of("timers of cases"))
 
     async def look(self) -> bool:
         """Do what is due now, up to so much at once; say whether there was any."""

@@ -12,7 +12,7 @@ from collector.database import Database, insert
 from collector.evaluation.days import Cell, shares
 from collector.evaluation.facts import ACCEPTED, EXTENDED, Entry, Happening, fact
 from collector.evaluation.tables import ADDED, case_facts, evaluation_cursor, evaluation_days
-from collector.patience import Patience, repeated
+from collector.patience import Patiences, repeated
 from collector.tables import cases
 
 POLL_INTERVAL_S = 2.0
@@ -37,9 +37,9 @@ class EvaluationProjection:
             return False
         return await self._state.write(lambda connection: advance(connection, self._offset_min))
 
-    async def run(self) -> None:
+    async def run(self, patiences: Patiences) -> None:
         """Keep up until cancelled; what fails is tried again."""
-        await repeated(self.advance, POLL_INTERVAL_S, Patience("the evaluation"))
+        await repeated(self.advance, POLL_INTERVAL_S, patiences.of("the evaluation"))
 
     async def behind(self) -> int:
         """Return how many raw rows are not taken yet."""

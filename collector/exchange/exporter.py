@@ -9,7 +9,7 @@ from collector.database import Database
 from collector.exchange import telling
 from collector.exchange.settings import Exchange
 from collector.exchange.sources import Feed
-from collector.patience import Patience, repeated
+from collector.patience import Patiences, repeated
 
 
 class Exporter:
@@ -20,9 +20,9 @@ class Exporter:
         self._state, self._settings, self._now_ms = state, settings, now_ms
         self.feeds = [Feed(name) for name in settings.feeds]
 
-    async def run(self) -> None:
+    async def run(self, patiences: Patiences) -> None:
         """Go round until cancelled; a round that fails is the next one's work."""
-        await repeated(self.round, self._settings.compare_interval_s, Patience("the exchange"))
+        await repeated(self.round, self._settings.compare_interval_s, patiences.of("the exchange"))
 
     async def round(self) -> None:
         """Tell what is new, changed or gone in each feed."""

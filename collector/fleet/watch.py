@@ -15,7 +15,7 @@ from collector.fleet.findings import GatewayFacts
 from collector.fleet.settings import Fleet
 from collector.fleet.tables import fleet_standing
 from collector.fleet.watching import Decided, Delays, Finding, Source, decide
-from collector.patience import Patience, repeated
+from collector.patience import Patiences, repeated
 from contract.events import AlarmCleared
 from contract.samples import ClockState
 from lighting.figures import Figures
@@ -64,9 +64,9 @@ class FleetWatch:
         self._areas: dict[str, str] = {}
         self._after = ""
 
-    async def run(self) -> None:
+    async def run(self, patiences: Patiences) -> None:
         """Look until cancelled; a look that fails is the next one's work."""
-        await repeated(self.look, self._settings.interval_s, Patience("the watch on the fleet"))
+        await repeated(self.look, self._settings.interval_s, patiences.of("the watch on the fleet"))
 
     async def look(self) -> None:
         """Look once: raise and clear what is due."""

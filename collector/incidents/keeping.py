@@ -5,7 +5,7 @@ from functools import partial
 
 from collector.database import Database
 from collector.incidents.book import IncidentBook
-from collector.patience import Patience, repeated
+from collector.patience import Patiences, repeated
 
 INTERVAL_S = 5.0
 CLOSED_AT_ONCE_MAX = 500
@@ -18,9 +18,9 @@ class IncidentKeeping:
         """``state`` holds the incidents."""
         self._state, self._book, self._now_ms = state, book, now_ms
 
-    async def run(self) -> None:
+    async def run(self, patiences: Patiences) -> None:
         """Look until cancelled; a look that fails is the next one's work."""
-        await repeated(self.look, INTERVAL_S, Patience("the closing of incidents"))
+        await repeated(self.look, INTERVAL_S, patiences.of("the closing of incidents"))
 
     async def look(self) -> None:
         """Close what is over, a few in each transaction."""

@@ -14,7 +14,6 @@ from sqlalchemy import Connection, select
 from collector.cases.outgoing import Posting
 from collector.database import Database
 from collector.metrics import Metrics
-from collector.patience import Patience
 from collector.platforms import queue
 from collector.platforms.hearing import Hearing, Outcome, Source
 from collector.platforms.protocol import Connector, Found, NotSent, Perhaps
@@ -70,18 +69,13 @@ class Outbox:
         self.hearing = Hearing(name, tools.stages)
         self._settle_s = settle_s
         self._failures = 0
-        self._patience = Patience(f"platform {name}", tools.metrics.failures)
         self._under_way: dict[int, asyncio.Task[None]] = {}
         self._freed = asyncio.Event()
-
-    @property
-    def failing(self) -> str:
-        """Why the queue cannot be read or written, or nothing."""
-        return self._patience.failing
 
     async def run(self) -> None:
         """Send until cancelled; what is under way then is settled by the next start."""
         await self.insisted(self.recover)
+        patience = self.tools.metrics.patiences.of(f"platform {self.name}")
         async with asyncio.TaskGroup() as tasks:
             while True:
                 try:
@@ -89,10 +83,10 @@ class Outbox:
                         task = tasks.create_task(self._deal(due))
                         self._under_way[due.row] = task
                         task.add_done_callback(partial(self._ended, due.row))
-                    self._patience.worked()
+                    patience.worked()
                     wait_s = POLL_INTERVAL_S
                 except Exception as error:
-                    wait_s = self._patience.failed(error)
+                    wait_s = patience.failed(error)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
                         await self._freed.wait()
@@ -108,12 +102,16 @@ class Outbox:
             self.settle(connection, due, interrupted(self.connector.capabilities))
 
     async def insisted(self, work: Callable[[Connection], T]) -> T:
-        """Write something, as soon as the database can be written."""
+        """Write something, as soon as the database can be written, with a patience of its own."""
+        patience = self.tools.metrics.patiences.of(f"platform {self.name}: writing")
         while True:
             try:
-                return await self.tools.database.write(work)
+                written = await self.tools.database.write(work)
             except Exception as error:
-                await asyncio.sleep(self._patience.failed(error))
+                await asyncio.sleep(patience.failed(error))
+            else:
+                patience.worked()
+                return written
 
     async def _due(self) -> list[Due]:
         free = self.settings.concurrency_max - len(self._under_way)

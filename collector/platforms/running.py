@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from collector.patience import Patience, repeated
+from collector.patience import repeated
 from collector.platforms import queue, routing
 from collector.platforms.callbacks import CallbackDesk
 from collector.platforms.desk import DeskConnector
@@ -37,14 +37,6 @@ class Platforms:
             for name, each in self.loaded.items()
             if each.mapping and each.mapping.callbacks
         }
-        self._patience: dict[str, Patience] = {}
-
-    @property
-    def failing(self) -> str:
-        """Why the queue cannot be read or written, or nothing."""
-        found = [each.failing for each in self._patience.values()]
-        found += [each.failing for each in self.outboxes.values()]
-        return next(filter(None, found), "")
 
     @property
     def troubles(self) -> dict[str, str]:
@@ -88,8 +80,7 @@ class Platforms:
         return routed == queue.ROUTED_AT_ONCE_MAX
 
     async def _repeated(self, work: Callable[[], Awaitable[bool]], interval_s: float, what: str) -> None:
-        patience = self._patience[what] = Patience(f"platforms: {what}", self._tools.metrics.failures)
-        await repeated(work, interval_s, patience)
+        await repeated(work, interval_s, self._tools.metrics.patiences.of(f"platforms: {what}"))
 
     def _connector(self, each: LoadedPlatform) -> Connector:
         if each.mapping is None:

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, select
 
 from collector.database import Database
-from collector.patience import Patience, repeated
+from collector.patience import Patiences, repeated
 from collector.rollouts.book import RolloutBook
 from collector.rollouts.stepping import RolloutState
 from collector.rollouts.tables import rollouts
@@ -18,9 +18,9 @@ class RolloutRunner:
         """``run`` works."""
         self._state, self._book = state, book
 
-    async def run(self) -> None:
+    async def run(self, patiences: Patiences) -> None:
         """Look, until cancelled."""
-        await repeated(self._look, LOOK_S, Patience("rollouts"))
+        await repeated(self._look, LOOK_S, patiences.of("rollouts"))
 
     async def _look(self) -> None:
         if await self._state.read(_any_runs):

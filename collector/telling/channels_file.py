@@ -16,6 +16,9 @@ CHANNELS_MAX = 64
 KEY_BYTES_MIN = 32
 KEY_BYTES_MAX = 4096
 SMS_FIELDS = ("address", "subject", "body", "text", "link", "id", "timestamp", "signature", "key")
+IN_WORDS = ("subject", "body", "text")
+"""These of them are in people's languages."""
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 HttpUrl = Annotated[
     str,
@@ -46,6 +49,7 @@ class SmsSignature(Strict):
 class SmsChannel(Strict):
     """An SMS gateway behind HTTP. Parameters and headers may hold what SMS_FIELDS names, but the key.
 
+    Headers are ASCII, so what is IN_WORDS is for parameters only.
     ``text`` is the subject with the link; ``success`` is a regular expression that its answer holds.
     """
 
@@ -84,6 +88,14 @@ class SmsChannel(Strict):
                     + " ".join(f"{{{name}}}" for name in SMS_FIELDS)
                     + ", and {{ stands for a brace"
                 ) from error
+        in_words = known | dict.fromkeys(IN_WORDS, "字")
+        for name, template in self.headers.items():
+            if not (_HEADER_NAME.fullmatch(name) and can_be_header(template.format(**in_words))):
+                raise ValueError(
+                    f"header {name!r} would hold what no header can, headers are ASCII; put "
+                    + " ".join(f"{{{each}}}" for each in IN_WORDS)
+                    + " and all other words into parameters"
+                )
         return self
 
 
@@ -129,6 +141,11 @@ def load_channels(path: Path) -> tuple[Channels, dict[str, bytes]]:
     if problems:
         raise TomlFileError(problems)
     return channels, keys
+
+
+def can_be_header(text: str) -> bool:
+    """Say whether a header can hold it."""
+    return text.isascii() and text.isprintable()
 
 
 def check_mode(path: Path) -> None:

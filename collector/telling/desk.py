@@ -6,6 +6,7 @@ from random import Random
 
 from collector.alarms.book import AlarmBook
 from collector.database import Database
+from collector.patience import Patiences
 from collector.telling.api import Sources
 from collector.telling.book import TellingBook
 from collector.telling.channel_alarms import ChannelAlarms
@@ -30,6 +31,7 @@ class TellingDesk:
         now_ms: Callable[[], int],
         new_id: Callable[[], str],
         random: Random,
+        patiences: Patiences,
     ) -> None:
         """``alarm_book`` takes the alarms of channels that fail."""
         writer = Writer(settings.public_url, zone)
@@ -38,4 +40,6 @@ class TellingDesk:
         self.teller: Teller | None = None
         if files:
             watch = ChannelAlarms(alarm_book, now_ms=now_ms, new_id=new_id)
-            self.teller = Teller(state, book, files, settings, writer, watch, now_ms=now_ms, random=random)
+            self.teller = Teller(
+                state, book, files, settings, writer, watch, now_ms=now_ms, random=random, patiences=patiences
+            )

@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from collector.database import Database
+from collector.patience import Patiences
 from collector.telling.facts import State
 from collector.telling.outgoing import Accepted, Answer, Channel, Outgoing, Refused
 from collector.telling.people import Directory
@@ -20,7 +21,6 @@ from collector.telling.verdicts import Attempted, Verdict, interrupted, judge
 
 _log = logging.getLogger(__name__)
 
-RETRY_S = 0.5
 GONE = "nobody of that name, or not on this channel, is left in the people file"
 
 
@@ -62,10 +62,11 @@ class Sender:
         *,
         now_ms: Callable[[], int],
         random: Random,
+        patiences: Patiences,
     ) -> None:
         """``link`` returns the page of an incident."""
         self._state, self._rules, self._link, self._watch = state, rules, link, watch
-        self._now_ms, self._random = now_ms, random
+        self._now_ms, self._random, self._patiences = now_ms, random, patiences
         self._health: dict[str, _Health] = {}
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -116,28 +117,28 @@ class Sender:
         return claimed
 
     async def _send(self, claimed: _Claimed, channels: Mapping[str, Channel]) -> None:
+        """Send one and settle it; nothing that goes wrong with it may end the others, or the centre."""
         row, channel = claimed.row, channels.get(claimed.row.channel)
         answer: Answer = Refused("the channels file has no such channel", lasting=True)
         if channel:
-            answer = await channel.send(
-                Outgoing(
-                    row.id,
-                    claimed.address or "",
-                    row.subject,
-                    row.body,
-                    self._link(row.incident_id),
-                    row.incident_id,
-                    row.highest,
-                )
-            )
+            try:
+                answer = await channel.send(self._outgoing(claimed))
+            except Exception as error:
+                answer = _raised(row, error)
+        patience = self._patiences.of("the noting of messages to people")
         while True:
             try:
                 await self._state.write(lambda connection: self._settle(connection, claimed, answer))
-            except SQLAlchemyError:
-                _log.exception("message %s is sent and cannot be noted; that is tried again", row.id)
-                await asyncio.sleep(RETRY_S)
+            except Exception as error:
+                await asyncio.sleep(patience.failed(error))
             else:
+                patience.worked()
                 return
+
+    def _outgoing(self, claimed: _Claimed) -> Outgoing:
+        row, link = claimed.row, self._link(claimed.row.incident_id)
+        address = claimed.address or ""
+        return Outgoing(row.id, address, row.subject, row.body, link, row.incident_id, row.highest)
 
     def _settle(self, connection: Connection, claimed: _Claimed, answer: Answer) -> None:
         row, now_ms = claimed.row, self._now_ms()
@@ -198,6 +199,15 @@ class Sender:
                 _set(connection, message_id, state=str(verdict.state), reason=verdict.reason)
             else:
                 self._end(connection, message_id, verdict)
+
+
+def _raised(row: Row[Any], error: Exception) -> Refused:
+    """Return a mistake of ours as an answer. What it says itself may hold a secret and is told nowhere."""
+    kind, where = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
+    _log.error("message %s cannot be sent over channel %s (%s):\n%s", row.id, row.channel, kind, where)
+    return Refused(
+        f"cannot be sent over this channel as it is ({kind}); the centre's log has more", lasting=True
+    )
 
 
 def _move(connection: Connection, row: Row[Any], channel: str) -> None:

@@ -10,7 +10,7 @@ from datetime import tzinfo
 
 import httpx
 
-from collector.telling.channels_file import SmsChannel, SmsSignature
+from collector.telling.channels_file import SmsChannel, SmsSignature, can_be_header
 from collector.telling.http_rim import NoAnswerError, heard
 from collector.telling.on_call import at
 from collector.telling.outgoing import Accepted, Answer, Outgoing, Refused
@@ -35,6 +35,9 @@ class SmsSender:
         channel = self._channel
         values = filled(channel, outgoing, self._now_ms(), self._zone)
         headers = {name: _fill(template, values) for name, template in channel.headers.items()}
+        if bad := [name for name, text in headers.items() if not can_be_header(text)]:
+            what = f"header {bad[0]} would hold what no header can; headers are ASCII"
+            return Refused(what, lasting=True)
         parameters = {name: _fill(template, values) for name, template in channel.parameters.items()}
         request = self._client.build_request(
             "GET" if channel.encode == "query" else "POST",

@@ -6,7 +6,7 @@ from functools import partial
 from random import Random
 
 from collector.database import Database
-from collector.patience import Patience
+from collector.patience import Patiences
 from collector.telling.book import TellingBook
 from collector.telling.files import Files
 from collector.telling.outgoing import Channel
@@ -34,13 +34,16 @@ class Teller:
         *,
         now_ms: Callable[[], int],
         random: Random,
+        patiences: Patiences,
     ) -> None:
         """``watch`` hears which channels fail."""
         self.files = files
-        self._patience = Patience("the telling of people")
+        self._patience = patiences.of("the telling of people")
         self._state, self._book, self._settings, self._writer = state, book, settings, writer
         self._now_ms = now_ms
-        self._sender = Sender(state, settings, writer.link, watch, now_ms=now_ms, random=random)
+        self._sender = Sender(
+            state, settings, writer.link, watch, now_ms=now_ms, random=random, patiences=patiences
+        )
 
     async def run(self) -> None:
         """Plan and send until cancelled; what is being sent then is settled by the next start."""
@@ -51,12 +54,12 @@ class Teller:
         version, channels, ticks = 0, dict[str, Channel](), 0
         async with senders, asyncio.TaskGroup() as tasks:
             while True:
-                if ticks % FILES_EVERY == 0:
-                    await self.files.look()
-                if version != self.files.version:
-                    standing = self.files.standing
-                    version, channels = self.files.version, senders.made(standing.channels, standing.keys)
                 try:
+                    if ticks % FILES_EVERY == 0:
+                        await self.files.look()
+                    if version != self.files.version:
+                        standing = self.files.standing
+                        version, channels = self.files.version, senders.made(standing.channels, standing.keys)
                     await self.look()
                     await self._sender.send_due(self.files.standing.directory, channels, tasks)
                     self._patience.worked()
@@ -67,13 +70,9 @@ class Teller:
                 await asyncio.sleep(wait_s)
 
     def reasons(self) -> list[str]:
-        """Return what is wrong with telling people, in whole sentences."""
-        found = []
-        if self._patience.failing:
-            found.append(f"messages: cannot be planned or noted ({self._patience.failing})")
-        if self.files.problem:
-            found.append(f"people: the last good files stay in force ({self.files.problem})")
-        return found
+        """Return what is wrong with the files, in whole sentences."""
+        problem = self.files.problem
+        return [f"people: the last good files stay in force ({problem})"] if problem else []
 
     async def look(self) -> None:
         """Plan what is due now, on a reading thread, and write it."""

@@ -19,6 +19,10 @@ from edge.settings import Support
 from toml_files import FILE_BYTES_MAX, TomlFileError
 
 CUT = "\n[cut: it is longer]\n"
+REASON_CHARACTERS_READ_MAX = 4_000
+REASON_CHARACTERS_MAX = 500
+EXPECTED = (OSError, PartError, NoAnswerError, TomlFileError, msgspec.MsgspecError, sqlite3.Error)
+"""Errors whose text says what is wrong; that of any other follows its type."""
 
 
 class Written(NamedTuple):
@@ -39,10 +43,10 @@ def settings_text(path: Path) -> str:
 
 
 def raw_settings(text: str) -> dict[str, Any]:
-    """Return settings as far as they are TOML; nothing of what is not."""
+    """Return settings as far as they are TOML; nothing of what is not, or is nested too deep."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return {}
 
 
@@ -60,7 +64,7 @@ def write(
     with tarfile.open(fileobj=file, mode="w:gz") as archive:
         for part in parts:
             text, missing = _text(part, literals)
-            data = text.encode()
+            data = text.encode(errors="replace")  # half of a pair can stand in JSON, and not in UTF-8
             cut = len(data) > limits.part_bytes_max
             if cut:  # the end is what happened last
                 data = CUT.encode() + data[-limits.part_bytes_max :]
@@ -68,19 +72,29 @@ def write(
             if not missing:
                 _add(archive, f"{folder}/{part.name}", data, now_s)
         index = json.dumps([each._asdict() for each in told], ensure_ascii=False, indent=1)
-        _add(archive, f"{folder}/bundle.json", index.encode(), now_s)
+        _add(archive, f"{folder}/bundle.json", index.encode(errors="replace"), now_s)
     return told
 
 
 def _text(part: Part, literals: set[str]) -> tuple[str, str]:
-    """Return a part's text without secrets, or why there is none."""
+    """Return a part's text without secrets, or why there is none.
+
+    Whoever asks for help has something odd here: it may cost its own part, and never the bundle.
+    """
     try:
         content = part.read()
-    except (OSError, PartError, NoAnswerError, TomlFileError, msgspec.MsgspecError, sqlite3.Error) as error:
-        return "", redacted(str(error), literals)[:500]
-    if isinstance(content, str):
-        return redacted(content, literals), ""
-    return json.dumps(redacted_data(content, literals), ensure_ascii=False, indent=1, default=str), ""
+        if isinstance(content, str):
+            return redacted(content, literals), ""
+        return json.dumps(redacted_data(content, literals), ensure_ascii=False, indent=1, default=str), ""
+    except EXPECTED as error:
+        return "", _reason(str(error), literals)
+    except Exception as error:
+        return "", _reason(f"{type(error).__name__}: {error}", literals)
+
+
+def _reason(text: str, literals: set[str]) -> str:
+    shown = text[:REASON_CHARACTERS_READ_MAX].encode(errors="replace").decode()
+    return redacted(shown, literals)[:REASON_CHARACTERS_MAX]
 
 
 def _add(archive: tarfile.TarFile, name: str, data: bytes, now_s: int) -> None:

@@ -42,6 +42,8 @@ FILE_BYTES_MAX = 4 * 1024 * 1024
 KNOWN_FILES = re.compile(r"buffer\.db(-wal|-shm|-journal)?|ballast|lock|[a-z_-]+\.json|gateway\.sock")
 """Names that are ours; of all others only how many there are is told."""
 KNOWN_FILES_MAX = 100
+NOW_S_MAX = 30.0
+"""So long a gateway may take to say how it is now, whatever it says meanwhile."""
 _TTY = re.compile(r"tty|usb|ftdi|ch34|cp210|pl2303|serial|uart", re.IGNORECASE)
 
 
@@ -97,7 +99,7 @@ def _check(path: Path) -> object:
 
 
 def _now(state: Path) -> object:
-    for news in client.streamed(state, Watch()):
+    for news in client.streamed(state, Watch(), whole_s=NOW_S_MAX):
         if isinstance(news, Page):
             return msgspec.to_builtins(news)
         if isinstance(news, Refused):
@@ -224,9 +226,8 @@ def _machine(state: Path) -> object:
 
 
 def _ports(raw: Mapping[str, Any]) -> object:
-    declared = [line.get("port") for line in raw.get("lines", []) if isinstance(line, Mapping)]
-    found = serial_ports()
-    named = dict.fromkeys([*found, *(str(port) for port in declared if port)])
+    declared = _declared(raw)
+    named = dict.fromkeys([*serial_ports(), *declared])
     return [
         {
             "port": port,
@@ -239,6 +240,15 @@ def _ports(raw: Mapping[str, Any]) -> object:
         }
         for port in named
     ]
+
+
+def _declared(raw: Mapping[str, Any]) -> list[str]:
+    """Return the ports that settings name which nobody has checked; what can be none is left out."""
+    lines = raw.get("lines")
+    ports = (
+        [line.get("port") for line in lines if isinstance(line, Mapping)] if isinstance(lines, list) else []
+    )
+    return [port for port in ports if isinstance(port, str) and port and "\0" not in port]
 
 
 def _journal(limits: Support, environment: Mapping[str, str]) -> str:

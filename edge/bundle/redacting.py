@@ -8,7 +8,16 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, unquote
 
-from edge.bundle.secret_names import BARE_KEY, LIKE_A_KEY, NAMED, TABLE, WORDS, is_secret_name
+from edge.bundle.secret_names import (
+    BARE_KEY,
+    CHINESE,
+    LIKE_A_KEY,
+    NAMED,
+    PLACE,
+    TABLE,
+    WORDS,
+    is_secret_name,
+)
 from edge.bundle.values import table_end, value_end
 
 __all__ = ["is_secret_name", "redacted", "redacted_data", "secrets_in", "secrets_of"]
@@ -22,6 +31,10 @@ NUMBER_DIGITS_MIN = 6
 _STRING = r'"(?:\\.|[^"\\\n])*+(?:"|$)|' + r"\'(?:\\.|[^\'\\\n])*+(?:\'|$)"
 _SCHEME = r"\b[a-z][a-z0-9+.-]{0,30}:"
 _PRIVATE = r"[ A-Z0-9]*PRIVATE KEY[ A-Z]*-----"
+_USER = r"(?<!\S)(-[uU][ \t]*|--(?:proxy-)?user(?:=|[ \t]+))"
+_PIN = "CPIN2?|CPWD|CLCK"
+_APN = "CGAUTH|QICSGP|AUTHDATA|QCPDPP"
+"""What a modem is told with a PIN or a PUK, or with the password of an APN, and says again."""
 _CODE = "[2-9A-HJ-NP-Z]"
 
 
@@ -57,12 +70,15 @@ _RULES = [
     _rule(r"\b([Bb]earer|Basic|Digest)\s+[\w.~+/=:-]{6,}", rf"\1 {REMOVED}", exact=True),
     _rule(rf"(?<![\w.-])(--(?:code|[\w.-]*(?:{WORDS}|[_.-]key)s?)[ \t=]+)(?:{_STRING}|\S+)", rf"\1{REMOVED}"),
     _rule(r"(?<!\S)(-P[ \t]*)\S+", rf"\1{REMOVED}", exact=True),  # mosquitto_pub -u gw -P hunter2
-    _rule(r"(?<!\S)(-u[ \t]*[^\s:]+:)\S+", rf"\1{REMOVED}", exact=True),  # curl -u gw:hunter2
+    # curl -u "gw:hunter 2", curl --user gw:hunter2
+    _rule(rf"{_USER}(?=[\"'][^\s:\"']*:)(?:{_STRING})", rf"\1{REMOVED}", exact=True),
+    _rule(rf"{_USER}([^\s:]+:)\S+", rf"\1\2{REMOVED}", exact=True),
+    _rule(rf"(AT[+^$*](?:{_PIN}|{_APN})[ \t]*=|[+^$*](?:{_APN})[ \t]*:).*", rf"\1{REMOVED}"),
     _rule(  # password hunter2
         rf"(?<![\w.-])((?:{WORDS})s?[ \t]+(?:is[ \t]+|was[ \t]+)?)(?:{_STRING}|(?=\S*\d)\S+)",
         rf"\1{REMOVED}",
     ),
-    _rule(r"((?:密码|口令|密钥|秘钥|令牌)(?:是|为)?[ \t]*)(?![=:])[!-~]+", rf"\1{REMOVED}"),
+    _rule(rf"((?:{CHINESE})(?:是|为)?[ \t]*)(?![=:])[!-~]+", rf"\1{REMOVED}"),
     _rule(rf"(?<![\w.-])([\"']?keys?[\"']?[ \t]*[=:][ \t]*[\"']?){LIKE_A_KEY}", rf"\1{REMOVED}"),
     # A one-time code as the centre prints it, whole or begun, or however a person writes it after its name.
     _rule(rf"(?<![\w-])(?=[A-Z-]*[2-9])(?:{_CODE}{{4}}-){{2,}}{_CODE}{{0,4}}(?![\w])", exact=True),
@@ -74,10 +90,12 @@ _RULES = [
     _rule(r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?"),
 ]
 _MIXED = r"(?=[\w+/=-]*[a-z])(?=[\w+/=-]*[A-Z])(?=[\w+/=-]*\d)"
+_MIXED_NEAR = _MIXED.replace("]*", "]{0,256}")
 _DENSE = [
     # Long and of all kinds of characters: no word, no digest in hexadecimal; ports and public keys are, too.
     re.compile(rf"(?<![\w+/=-])(?<!ed25519:){_MIXED}[A-Za-z0-9+/=]{{24,}}"),
-    re.compile(rf"(?<![\w-])(?<!ed25519:)(?!usb-|pci-|platform-){_MIXED}[\w-]{{32,}}"),
+    # What follows a word is looked at a little, and only where the word is long.
+    re.compile(rf"(?<![\w-])(?<!ed25519:)(?!usb-|pci-|platform-)(?=[\w-]{{32}}){_MIXED_NEAR}[\w-]{{32,}}"),
 ]
 
 
@@ -123,7 +141,7 @@ def _without_named(text: str) -> str:
     """Take out the value of each name that tells a secret."""
     kept, at = list[str](), 0
     while name := NAMED.search(text, at):
-        in_json = name["quoted"] is not None and text[name.end() - 1] != "="
+        in_json = bool(name["quoted"] or name["bare"]) and text[name.end() - 1] != "="
         end = value_end(text, name.end(), has_line=not in_json)
         blank = text[name.end() : end]
         lead = blank[: len(blank) - len(blank.lstrip(" \t"))]
@@ -160,8 +178,7 @@ def redacted_data(data: object, literals: Iterable[str] = ()) -> object:
 def _is_secret(name: str, value: object) -> bool:
     if is_secret_name(name):
         return True
-    is_key = BARE_KEY.fullmatch(name) and isinstance(value, str)
-    return bool(is_key and re.fullmatch(LIKE_A_KEY, str(value)))
+    return bool(BARE_KEY.fullmatch(name)) and isinstance(value, str) and not PLACE.fullmatch(value)
 
 
 def _removed(data: object) -> object:
@@ -173,13 +190,15 @@ def _removed(data: object) -> object:
 
 def secrets_of(data: object) -> set[str]:
     """Return the texts in plain data whose names say that they are secret."""
-    found: set[str] = set()
-    if isinstance(data, Mapping):
-        for name, value in data.items():
-            found |= _texts(value) if is_secret_name(str(name)) else secrets_of(value)
-    elif isinstance(data, list | tuple):
-        for each in data:
-            found |= secrets_of(each)
+    found, waiting = set[str](), [(data, False)]
+    while waiting:  # as deep as dotted keys go
+        each, is_secret = waiting.pop()
+        if isinstance(each, Mapping):
+            waiting += [(it, is_secret or is_secret_name(str(name))) for name, it in each.items()]
+        elif isinstance(each, list | tuple):
+            waiting += [(it, is_secret) for it in each]
+        elif is_secret:
+            found |= _texts(each)
     return found
 
 
@@ -197,10 +216,6 @@ def secrets_in(text: str) -> set[str]:
 
 
 def _texts(data: object) -> set[str]:
-    if isinstance(data, Mapping):
-        return set().union(*map(_texts, data.values()))
-    if isinstance(data, list | tuple):
-        return set().union(*map(_texts, data))
     if isinstance(data, int) and len(str(abs(data))) >= NUMBER_DIGITS_MIN:
         return {str(data)}
     return {data} if isinstance(data, str) and data else set()

@@ -2,15 +2,16 @@
 
 import re
 
+CHINESE = r"密码|口令|密钥|秘钥|令牌|通行码|暗号"
 _ANYWHERE = (
-    r"pass(?:word|wd|phrase)|secret|token|credential|api[_-]?key|access[_-]?key|private[_-]?key|authori[sz]|"
-    r"authenticat|community|密码|口令|密钥|秘钥|令牌"
+    r"pass(?:word|wort|wd|phrase)|kennwort|secret|token|credential|api[_-]?key|access[_-]?key|private[_-]?key|"
+    rf"authori[sz]|authenticat|community|{CHINESE}"
 )
 """In any part of a name: ``brokerpassword``, ``tokenUrl``."""
 WORDS = (
-    r"pass(?:word|wd|phrase|code)?|pwd|secret|token|credential|api[_-]?key|access[_-]?key|private[_-]?key|"
-    r"auth(?:orization|entication)?|cookie|session[_-]?id|psk|pin|one[_-]time|otp|"
-    r"enrol(?:ment|ment_code|_code)|community|密码|口令|密钥|秘钥|令牌"
+    r"pass(?:word|wort|wd|phrase|code)?|kennwort|pwd?|secret|token|credential|api[_-]?key|access[_-]?key|"
+    r"private[_-]?key|auth(?:orization|entication)?|cookie|session[_-]?id|psk|pin|puk|one[_-]time|otp|"
+    rf"enrol(?:ment|ment_code|_code)|community|{CHINESE}"
 )
 """As words of a name: ``door_pin``, and not ``spinning``."""
 _OPEN_KEY = (
@@ -28,10 +29,12 @@ _IS_NAME = re.compile(rf"[^\n]*(?:{_ANYWHERE})[^\n]*|(?:[^\n]*\s)?{NAME}(?:\s[^\
 _MARK = r"\\{0,8}[\"']"
 """A quote, also as it stands in JSON that stands in JSON."""
 _KIND = r"[ \t]*[\"'](?:file|tpm)[\"'][ \t]*(?:#|$)"
+_KIND_IN_JSON = rf"[ \t]*{_MARK}(?:file|tpm){_MARK}"
 """Where a gateway's key is to be made (``[identity] key``) is no secret."""
 NAMED = re.compile(
     rf"(?<![\w.-])(?:--?)?(?:(?P<quoted>{_MARK}{_QUOTED}{_MARK})|[\"']?(?:--?)?{NAME}(?:{_MARK})?)"
     r"[ \t]*[=:：]"
+    rf"|(?<![\w.-])(?P<bare>{_MARK}keys?{_MARK})[ \t]*:(?!{_KIND_IN_JSON})(?=[ \t]*{_MARK})"
     r"|\"[^\"\n]*\\[uU][0-9a-f]{4}[^\"\n]*\"[ \t]*[=:]"
     r"|(?<![\w.-])(?:[\w.-]{0,100}\.)?[\"']?keys?[\"']?[ \t]*="
     rf"(?!{_KIND})(?=[ \t]*[\"']?[\w+/])",
@@ -45,8 +48,10 @@ TABLE = re.compile(
 )
 """The header of a table whose name tells that all in it is secret."""
 BARE_KEY = re.compile(r"keys?", re.IGNORECASE)
-LIKE_A_KEY = r"(?=[\w+/=-]*\d)[\w+/=-]{16,}"
+LIKE_A_KEY = r"(?=[\w+/=-]{0,999}\d)[\w+/=-]{16,}"
 """What is called no more than a key is one if it looks like one."""
+PLACE = re.compile(r"(?:[a-z_.-]|\[\d{1,4}\])*|(?=[^\[]*\[\d{1,4}\])[\w.\[\]-]+")
+"""Where a value stands in settings: what a problem calls its key, as ``devices[0].line``."""
 
 
 def is_secret_name(name: str) -> bool:

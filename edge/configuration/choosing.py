@@ -5,8 +5,9 @@ that is begun STARTS_MAX times and never proved is not begun again. A file that 
 last document was begun is newer than it, and holds.
 """
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from edge.configuration.trial import Expected, expected
 from edge.desired.held import Document, Held
 from edge.desired.judging import told
 from edge.desired.shelf import Shelf
+from edge.lines import endpoints
 from edge.settings import Settings
 from toml_files import TomlFile, TomlFileError
 
@@ -43,6 +45,8 @@ class Ended(NamedTuple):
     document: Document
     outcome: Outcome
     reason: str
+    lasts: bool = True
+    """False: the disk keeps it in force, and the next start looks again."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Chosen:
     trial_timeout_s: float = 0.0
     ended: tuple[Ended, ...] = ()
     damaged: tuple[str, ...] = ()
+    unread: bool = False
+    """The disk could not be read: what it holds is not known yet."""
 
     def origin(self, settings_file: Path) -> str:
         """Say where the settings come from."""
@@ -69,9 +75,12 @@ class Chosen:
 
 
 def loaded_of(document: Document, settings_file: Path) -> Loaded:
-    """Return a document's settings; TomlFileError lists every mistake."""
-    file = TomlFile(document.desired.body, f"configuration {document.desired.sequence}")
-    return Loaded(*checks.judged(file, settings_file))
+    """Return a document's settings; TomlFileError lists every mistake that hinders a start."""
+    return Loaded(*checks.judged(_text_of(document), settings_file, endpoints.written_of))
+
+
+def _text_of(document: Document) -> TomlFile:
+    return TomlFile(document.desired.body, f"configuration {document.desired.sequence}")
 
 
 def given_up(settings_file: Path, chosen: Chosen, reason: str) -> Ended | None:
@@ -93,22 +102,30 @@ def given_up(settings_file: Path, chosen: Chosen, reason: str) -> Ended | None:
     return Ended(document, Outcome.ROLLED_BACK, reason)
 
 
-def choose(settings_file: Path, before: Sequence[Ended] = ()) -> Chosen:
-    """Decide; ``before`` is what became of documents that is not told yet.
+def _owned_already(_state: Path) -> None:
+    """The caller owns the folder of state."""
 
-    TomlFileError where the file itself has mistakes, BufferUnusableError where root would work in another
-    user's folder. It blocks.
+
+def choose(
+    settings_file: Path, before: Sequence[Ended] = (), *, own: Callable[[Path], None] = _owned_already
+) -> Chosen:
+    """Decide; ``before`` is what became of documents that the disk may not have.
+
+    ``own`` makes the folder of state this process's before anything of it is read or changed. TomlFileError
+    where the file itself has mistakes, BufferUnusableError where root would work in another user's folder,
+    and whatever ``own`` raises. It blocks.
     """
-    local = Loaded(*checks.load(settings_file))
+    local = Loaded(*checks.load(settings_file, endpoints.written_of))
     digest = notes.local_digest(settings_file)
     state = settings_file.parent / local.settings.state_folder
     state_folder.check(state)
+    own(state)
     shelf = Shelf(state / FOLDER)
     try:
         found = shelf.read(KIND)
     except OSError as error:
         _log.error("whether the centre has sent settings cannot be read: %s; the file's hold", error)
-        return Chosen(local, digest, ended=tuple(before))
+        return Chosen(local, digest, ended=tuple(before), unread=True)
     if not _is_ours(found.held, local.settings):
         return Chosen(local, digest)
     held = found.held
@@ -150,14 +167,40 @@ class _Start:
         self._keep(self.held.overridden())
 
     def _former(self) -> tuple[Loaded, Document | None]:
-        """Return what was in force before any trial; a document that is not sound any more gives way."""
+        """Return what was in force before any trial; for good a document gives way by its text alone."""
         while (current := self.held.current) is not None:
             try:
-                return loaded_of(current, self._settings_file), current
-            except TomlFileError as error:  # other software, or a profile that is gone
+                loaded = loaded_of(current, self._settings_file)
+            except TomlFileError as error:
+                if _is_sound(current):  # a profile, a folder or a certificate is not there now
+                    return self._stands_in(current, error)
                 self.ended.append(Ended(current, Outcome.ROLLED_BACK, _words(error)))
                 self._keep(self.held.back())
+            else:
+                self._again(current)
+                return loaded, current
         return self._local, None
+
+    def _stands_in(self, current: Document, error: TomlFileError) -> tuple[Loaded, Document | None]:
+        """Return what holds in this life in place of what the disk keeps in force."""
+        reason = f"not at this start, and the next start looks again: {_words(error)}"
+        self.ended.append(Ended(current, Outcome.ROLLED_BACK, reason, lasts=False))
+        self._note_if_new(current, Outcome.ROLLED_BACK)
+        if (former := self.held.former) is not None:
+            with contextlib.suppress(TomlFileError):
+                return loaded_of(former, self._settings_file), former
+        return self._local, None
+
+    def _again(self, current: Document) -> None:
+        """Tell that it is in force, where a former start has told that it could not be."""
+        highest = self.held.highest
+        if highest and highest.digest == current.digest and highest.outcome is Outcome.ROLLED_BACK:
+            self.ended.append(Ended(current, Outcome.IN_FORCE, "it can be executed again", lasts=False))
+            self._note_if_new(current, Outcome.IN_FORCE)
+
+    def _note_if_new(self, document: Document, outcome: Outcome) -> None:
+        if (noted := self.held.told(document, outcome)) != self.held:
+            self._keep(noted)
 
     def _trial(self, document: Document, former: Loaded) -> Chosen | None:
         """Begin the trial once more; None where it is over."""
@@ -198,6 +241,15 @@ class _Start:
 def _is_ours(held: Held, settings: Settings) -> bool:
     names = {(each.desired.district, each.desired.gateway) for each in held.documents}
     return names <= {(settings.district, settings.gateway)}
+
+
+def _is_sound(document: Document) -> bool:
+    """Whether its text alone is, whatever the machine lacks."""
+    try:
+        checks.of_text(_text_of(document))
+    except TomlFileError:
+        return False
+    return True
 
 
 def _words(error: TomlFileError) -> str:

@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from contract.desired import Outcome
 from contract.signing import PublicKey
 from edge import checks
 from edge.configuration import note as notes
-from edge.configuration.choosing import Chosen
+from edge.configuration.choosing import Chosen, Ended
 from edge.configuration.note import Note
 from edge.configuration.trial import Trial, Verdict
-from edge.desired.held import Document
+from edge.desired.held import Document, Held
 from edge.desired.trials import Begin, Failed, Proved, Standing, Waits
 from edge.settings import Settings
 from toml_files import TomlFile, TomlFileError
@@ -20,6 +21,10 @@ HEARD_WITHIN_S = 120.0
 
 ASKED_WITHIN_S = 120.0
 """So long after its start a gateway waits until it knows who answers; then it may begin a trial without."""
+
+
+Restart = Callable[[Ended | None], None]
+"""Lets the gateway begin anew; told what became of its trial, where the disk has not taken that."""
 
 
 class Seen(NamedTuple):
@@ -41,7 +46,7 @@ class ConfigurationDesk:
         settings_file: Path,
         began_s: float,
         seen: Callable[[], Seen],
-        restart: Callable[[], None],
+        restart: Restart,
     ) -> None:
         """``began_s`` is when this gateway has started, ``restart`` lets it end and begin anew."""
         self._chosen, self._settings_file, self._restart = chosen, settings_file, restart
@@ -63,6 +68,11 @@ class ConfigurationDesk:
         except TomlFileError as error:
             return [str(problem) for problem in error.problems]
         return list(lost(before, settings, document.signer))
+
+    def found(self, held: Held) -> None:
+        """Start anew where the disk holds settings, and could not be read when it was decided what to run."""
+        if self._chosen.unread and (held.current is not None or held.tries) and not self._ends:
+            self._anew()
 
     def judged(self, now_s: float) -> Waits | Proved | Failed:
         """Say how the one on trial stands, by the monotonic clock alone."""
@@ -104,15 +114,15 @@ class ConfigurationDesk:
         """Let it be what is executed from now on."""
         self._trial, self.on_trial, self.executing = None, None, document
 
-    def failed(self, document: Document) -> None:
+    def failed(self, document: Document, unkept: str = "") -> None:
         """Start anew with what was before, if the document is what runs here."""
         if self.on_trial is not None and self.on_trial.digest == document.digest:
             self._trial = self.on_trial = None
-            self._anew()
+            self._anew(Ended(document, Outcome.ROLLED_BACK, unkept) if unkept else None)
 
-    def _anew(self) -> None:
+    def _anew(self, unkept: Ended | None = None) -> None:
         self._ends = True
-        self._restart()
+        self._restart(unkept)
 
 
 def lost(before: Settings, after: Settings, signer: str) -> Sequence[str]:

@@ -9,6 +9,7 @@ from edge.configuration import note as notes
 from edge.configuration.choosing import FOLDER, KIND
 from edge.desired.held import Document
 from edge.desired.shelf import Shelf
+from edge.lines import endpoints
 from owned_files import as_owner
 
 
@@ -29,7 +30,7 @@ class Look(NamedTuple):
 
 def look(settings_file: Path) -> Look:
     """Return what the state folder holds; TomlFileError where the file of settings has mistakes, OSError."""
-    settings, _ = checks.load(settings_file)
+    settings, _ = checks.load(settings_file, endpoints.written_of)
     state = settings_file.parent / settings.state_folder
     with as_owner(state):
         held, note = Shelf(state / FOLDER).peek(KIND), notes.read(state)

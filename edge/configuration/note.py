@@ -11,6 +11,7 @@ from contract.limits import DEVICES_PER_GATEWAY_MAX
 from contract.names import Name
 from edge import report_file
 from edge.state_folder import synced
+from edge.state_json import UndecodableError, decoded
 from toml_files import FILE_BYTES_MAX
 
 FILE_NAME = "configuration.json"
@@ -30,10 +31,10 @@ class Note(msgspec.Struct, frozen=True):
 def read(state: Path) -> Note | None:
     """Return it; None where there is none, or none that can be read: then only contact proves a trial."""
     try:
-        note = msgspec.json.decode(owned_files.read(state / FILE_NAME, NOTE_BYTES_MAX), type=Note)
+        note = decoded(owned_files.read(state / FILE_NAME, NOTE_BYTES_MAX), Note)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, UndecodableError) as error:
         _log.error("%s: cannot be read: %s", state / FILE_NAME, error)
         return None
     return note if len(note.answering) <= DEVICES_PER_GATEWAY_MAX else None

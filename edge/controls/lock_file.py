@@ -10,6 +10,7 @@ import msgspec
 
 import owned_files
 from edge.buffer.keeper import Keeper
+from edge.state_json import UndecodableError, decoded
 from edge.telling import Told
 
 FILE_NAME = "locks.json"
@@ -30,10 +31,10 @@ def read(folder: Path) -> Locks:
     """Return the locks; LocksUnreadableError where they are there and cannot be read."""
     path = folder / FILE_NAME
     try:
-        return msgspec.json.decode(owned_files.read(path, BYTES_MAX, follow=True), type=_Kept)
+        return decoded(owned_files.read(path, BYTES_MAX, follow=True), _Kept)
     except FileNotFoundError:
         return {}
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, UndecodableError) as error:
         raise LocksUnreadableError(f"{path}: {error}") from error
 
 

@@ -57,8 +57,8 @@ class Held:
 
     def taken(self, document: Document) -> "Held":
         """Let a new document wait, in place of any that did."""
-        told = document.desired
-        highest = Highest(told.sequence, document.digest, told.issued_ms, Outcome.STORED)
+        desired = document.desired
+        highest = Highest(desired.sequence, document.digest, desired.issued_ms, Outcome.STORED)
         return replace(self, highest=highest, waiting=document, tries=0)
 
     def with_trial(self, document: Document) -> "Held":
@@ -66,7 +66,7 @@ class Held:
         if self.tries and self.waiting is not None and self.waiting.digest == document.digest:
             return self
         is_newest = self.highest is None or self.highest.sequence < document.desired.sequence
-        known = self.taken(document) if is_newest else self._told(document, Outcome.STORED)
+        known = self.taken(document) if is_newest else self.told(document, Outcome.STORED)
         return replace(known, waiting=document, tries=1)
 
     def begun(self) -> "Held":
@@ -85,17 +85,17 @@ class Held:
 
     def over(self) -> "Held":
         """Let nothing be in force any more: the time of what was is over."""
-        told = self._told(self.current, Outcome.EXPIRED)
+        told = self.told(self.current, Outcome.EXPIRED)
         return replace(told, current=None, former=None)
 
     def back(self) -> "Held":
         """Put the former in the place of the current one, which cannot be executed."""
-        told = self._told(self.current, Outcome.ROLLED_BACK)
+        told = self.told(self.current, Outcome.ROLLED_BACK)
         return replace(told, current=self.former, former=None)
 
     def overridden(self) -> "Held":
         """Let nothing be in force, nor wait: a hand at the gateway has said otherwise."""
-        told = self._told(self.current, Outcome.OVERRIDDEN)._told(self.waiting, Outcome.OVERRIDDEN)
+        told = self.told(self.current, Outcome.OVERRIDDEN).told(self.waiting, Outcome.OVERRIDDEN)
         return replace(told, current=None, former=None, waiting=None, tries=0)
 
     def without(self, document: Document, outcome: Outcome) -> "Held":
@@ -105,14 +105,14 @@ class Held:
         if self.current is None or self.current.digest != document.digest:
             return self
         if outcome is Outcome.OVERRIDDEN:
-            return replace(self._told(document, outcome), current=None, former=None)
+            return replace(self.told(document, outcome), current=None, former=None)
         return self.back()
 
-    def _ended(self, outcome: Outcome) -> "Held":
-        return replace(self._told(self.waiting, outcome), waiting=None, tries=0)
-
-    def _told(self, document: Document | None, outcome: Outcome) -> "Held":
-        """Note what became of the document, if it is the highest."""
+    def told(self, document: Document | None, outcome: Outcome) -> "Held":
+        """Note what became of the document, if it is the highest; nothing else changes."""
         if self.highest is None or document is None or document.digest != self.highest.digest:
             return self
         return replace(self, highest=msgspec.structs.replace(self.highest, outcome=outcome))
+
+    def _ended(self, outcome: Outcome) -> "Held":
+        return replace(self.told(self.waiting, outcome), waiting=None, tries=0)

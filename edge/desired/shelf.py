@@ -25,6 +25,7 @@ from contract.names import Digest, Mark
 from contract.signing import payload_of
 from edge.desired.held import Document, Held, Highest
 from edge.state_folder import synced
+from edge.state_json import UndecodableError, decoded
 from owned_files import NotAFileError
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
@@ -204,8 +205,8 @@ def _index(data: bytes) -> _Index:
     if batches.digest(told).encode() != digest:
         raise ContractError("it is damaged")
     try:
-        return msgspec.json.decode(told, type=_Index)
-    except msgspec.MsgspecError as error:
+        return decoded(told, _Index)
+    except UndecodableError as error:
         raise ContractError(f"it is of another version: {error}") from error
 
 

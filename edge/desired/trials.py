@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from contract.desired import Outcome
-from edge.desired.held import Document
+from edge.desired.held import Document, Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,15 @@ class Trials(Protocol):
         """What runs here and is neither proved nor given up; whatever else comes or waits."""
 
     @property
-    def ended(self) -> Sequence[tuple[Document, Outcome, str]]:
-        """What became of documents before this process ran, and why."""
+    def ended(self) -> Sequence[tuple[Document, Outcome, str, bool]]:
+        """What became of documents before this life began, why, and whether that lasts longer than it."""
 
     @property
     def damaged(self) -> Sequence[str]:
         """What was found damaged on disk then, in sentences."""
+
+    def found(self, held: Held) -> None:
+        """Take note of what the disk holds, now that it can be read, and of what is known beside it."""
 
     def judged(self, now_s: float) -> Waits | Proved | Failed:
         """Say how the one on trial stands, by the monotonic clock alone; there is one."""
@@ -67,5 +70,5 @@ class Trials(Protocol):
     def proved(self, document: Document) -> None:
         """It stays; that is on disk."""
 
-    def failed(self, document: Document) -> None:
-        """It gives way, if it runs here; that is on disk, if the disk can be read."""
+    def failed(self, document: Document, unkept: str = "") -> None:
+        """It gives way, if it runs here; ``unkept`` is why, where the disk has not taken that."""

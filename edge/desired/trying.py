@@ -60,14 +60,15 @@ class Trying:
         if self._trials.executing is not None:
             self._holdings.executing[kind] = self._trials.executing
         known = held
-        for document, outcome, _ in self._trials.ended:
-            known = known.without(document, outcome)
+        for document, outcome, _, lasts in self._trials.ended:
+            known = known.without(document, outcome) if lasts else known.told(document, outcome)
         known = known.with_trial(on_trial) if on_trial is not None else known
         if known != held:
             self._holdings.of[kind] = known
             self._holdings.owed.add(kind)
-        for document, outcome, reason in self._trials.ended:
+        for document, outcome, reason, _ in self._trials.ended:
             self._answers.outcome(kind, document, outcome, reason)
+        self._trials.found(known)
 
     async def turn(self) -> None:
         """Judge what runs, whatever waits and whatever the wall clock says; else begin what is due."""
@@ -136,4 +137,5 @@ class Trying:
         if self._kind not in self._holdings.unread:
             await self._holdings.keep(self._kind, self._holdings.of[self._kind].gone(Outcome.ROLLED_BACK))
         self._answers.outcome(self._kind, document, Outcome.ROLLED_BACK, reason)
-        self._trials.failed(document)
+        is_kept = self._kind not in self._holdings.unread | self._holdings.owed
+        self._trials.failed(document, "" if is_kept else reason)

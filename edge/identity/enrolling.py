@@ -4,6 +4,7 @@ The key is on the disk before anything is asked for it, so that a lost answer co
 with the same key is answered with the same certificate.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from contract.samples import ClockState
 from edge import kernel_time, known_time
 from edge.clock import SystemClock, Timeline, wall_is_credible
 from edge.identity import est, folder, keys, trust
-from edge.identity.errors import EnrolError, IdentityError
+from edge.identity.errors import EnrolError, UnreadableError
 from edge.identity.folder import IdentityFolder
 from edge.identity.keys import Key
 from edge.identity.request import request, uri
@@ -104,10 +105,16 @@ def known(settings_file: Path, settings: Settings) -> Known:
 
 
 def identity(files: IdentityFolder) -> x509.Certificate | None:
-    """Return the certificate, if there is one for the key that is there; IdentityError for a bad file."""
+    """Return the certificate, if there is one for the key that is there; IdentityError for a bad key.
+
+    A damaged one counts as none: enrolling again heals it.
+    """
     if not (files.key.exists() and files.certificate.exists()):
         return None
-    certificate = certificates(files.certificate)[0]
+    try:
+        certificate = certificates(files.certificate)[0]
+    except UnreadableError:
+        return None
     return certificate if same_key(certificate, keys.public(files.key)) else None
 
 
@@ -116,7 +123,12 @@ def recover(files: IdentityFolder) -> None:
     fresh = _fresh(files.certificate)
     if not fresh.exists():
         return
-    if files.key.exists() and same_key(certificates(fresh)[0], keys.public(files.key)):
+    try:
+        [certificate, *_] = certificates(fresh)
+        is_whole = files.key.exists() and same_key(certificate, keys.public(files.key))
+    except UnreadableError:
+        is_whole = False
+    if is_whole:
         fresh.replace(files.certificate)
     else:
         fresh.unlink()
@@ -124,11 +136,11 @@ def recover(files: IdentityFolder) -> None:
 
 
 def certificates(path: Path) -> list[x509.Certificate]:
-    """Return the certificates of a file; IdentityError where there are none."""
+    """Return the certificates of a file; UnreadableError where there are none, or IdentityError."""
     try:
         return x509.load_pem_x509_certificates(folder.read(path))
-    except ValueError as error:
-        raise IdentityError(f"{path}: holds no certificate; enrol again with a new code") from error
+    except trust.UNREADABLE as error:
+        raise UnreadableError(f"{path}: holds no certificate; enrol again with a new code") from error
 
 
 def same_key(certificate: x509.Certificate, key: ec.EllipticCurvePublicKey) -> bool:
@@ -222,7 +234,8 @@ def _trusted(files: IdentityFolder, centre: est.Centre, fingerprint: str) -> lis
     """Return whom to trust, issuing first, root last: by the fingerprint, else as it was."""
     wanted = fingerprint.replace(":", "").replace(" ", "").lower()
     if not wanted and files.ca.exists():
-        return certificates(files.ca)
+        with contextlib.suppress(UnreadableError):  # the fingerprint says whom to trust, then
+            return certificates(files.ca)
     offered = centre.certificates(est.unverified())
     prints = {each.fingerprint(SHA256()).hex(): each for each in offered}
     if wanted not in prints:

@@ -5,6 +5,10 @@ class IdentityError(RuntimeError):
     """A file, a key or a setting is not as it must be; the text says which, why, and what to do."""
 
 
+class UnreadableError(IdentityError):
+    """A file is there, and damaged: what it held is lost, and enrolling again makes another."""
+
+
 class EnrolError(RuntimeError):
     """The centre was not reached, not believed, or refuses; the text says why and what to do."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import owned_files
-from edge.identity.errors import IdentityError
+from edge.identity.errors import IdentityError, UnreadableError
 from edge.state_folder import synced
 from owned_files import NotAFileError
 
@@ -71,7 +71,8 @@ def read(path: Path) -> bytes:
         ) from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise IdentityError(
+        is_there = not isinstance(error, FileNotFoundError | PermissionError)
+        raise (UnreadableError if is_there else IdentityError)(
             f"{path}: cannot be read: {reason}; enrol with `gengfu edge enrol`, or mend its permissions"
         ) from error
     if len(content) > PEM_BYTES_MAX:

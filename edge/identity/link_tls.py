@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge.identity import enrolling, folder, keys
-from edge.identity.errors import IdentityError
+from edge.identity.errors import IdentityError, UnreadableError
 from edge.identity.trust import Known, LinkTls
 from edge.settings import Settings
 from toml_files import Problem, TomlFile
@@ -21,7 +21,10 @@ def of(settings: Settings, base: Path, known: Callable[[], Known]) -> LinkTls | 
 
 
 def problems(settings: Settings, base: Path, file: TomlFile) -> Iterator[Problem]:
-    """Yield what is wrong with the files; that a certificate is over is no mistake: it is renewed."""
+    """Yield what is wrong with the files; that a certificate is over is no mistake: it is renewed.
+
+    Nor is a damaged one: lines and rules begin without the link, which says what is wrong.
+    """
     broker = settings.broker
     for which in ("tls_ca_file", "tls_cert_file", "tls_key_file"):
         if named := getattr(broker, which):
@@ -29,36 +32,32 @@ def problems(settings: Settings, base: Path, file: TomlFile) -> Iterator[Problem
                 folder.read(base / named)
                 if which == "tls_key_file":
                     folder.check_private(base / named)
+            except UnreadableError:
+                return
             except IdentityError as error:
                 what, _, remedy = str(error).partition("; ")
                 yield file.problem(("broker", which), what, remedy)
                 return
-    if broker.tls_ca_file:
-        try:
-            made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            trusted = folder.read(base / broker.tls_ca_file).decode("ascii", "replace")
-            made.load_verify_locations(cadata=trusted)
-        except (ssl.SSLError, ValueError):
-            remedy = "name the file of PEM that holds the authority's certificate"
-            yield file.problem(
-                ("broker", "tls_ca_file"), f"{broker.tls_ca_file}: holds no certificate", remedy
-            )
-            return
     if broker.tls_cert_file:
         try:
-            _together(made, base / broker.tls_cert_file, base / broker.tls_key_file)
+            _together(base / broker.tls_cert_file, base / broker.tls_key_file)
+        except UnreadableError:
+            return
         except (IdentityError, ssl.SSLError, OSError, ValueError):
             what = f"{broker.tls_cert_file} and {broker.tls_key_file} cannot be used together"
             remedy = "give the certificate and its own key; `gengfu edge enrol` fetches one"
             yield file.problem(("broker", "tls_cert_file"), what, remedy)
 
 
-def _together(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+def _together(certificate: Path, key: Path) -> None:
     """IdentityError, ssl.SSLError, OSError, ValueError where they do not belong together.
+
+    UnreadableError is one, where the certificate is damaged.
 
     No TPM is asked: without it a gateway starts all the same, controls, and says why its link is down.
     """
+    [first, *_] = enrolling.certificates(certificate)
     if not keys.is_of_tpm(key):
-        context.load_cert_chain(certificate, key, password=lambda: "")
-    elif not enrolling.same_key(enrolling.certificates(certificate)[0], keys.public(key)):
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password=lambda: "")
+    elif not enrolling.same_key(first, keys.public(key)):
         raise IdentityError(f"{certificate} is not for the key {key}")

@@ -33,4 +33,6 @@ class Own:
         try:
             context.load_cert_chain(self.cert, self.key, password=lambda: "")
         except (ssl.SSLError, OSError) as error:
-            raise IdentityError(f"{self.cert}: cannot be used: {error}") from error
+            raise IdentityError(
+                f"{self.cert}: cannot be used: {error}; enrol again with a new code"
+            ) from error

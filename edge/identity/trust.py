@@ -26,6 +26,8 @@ from edge.settings import Identity
 
 NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
 """X509_V_FLAG_NO_CHECK_TIME."""
+UNREADABLE = (ValueError, x509.InvalidVersion)
+"""What reading certificates raises where they are none."""
 TOLERATED_MS = 5 * 60_000
 """Clocks of two machines that are both synchronised agree far better."""
 
@@ -149,23 +151,43 @@ def _verified(connection: ssl.SSLSocket) -> list[bytes]:
 
 
 def context(trusted_pem: bytes, known: Callable[[], Known]) -> TimedContext:
-    """Return a context that trusts these authorities; ssl.SSLError where they are none."""
+    """Return a context that trusts these authorities as far as they hold now; OSError where none does."""
+    return _trusting(_timely(trusted_pem, known()), known)
+
+
+def _trusting(held_pem: bytes, known: Callable[[], Known]) -> TimedContext:
     made = TimedContext(ssl.PROTOCOL_TLS_CLIENT)
     made.sslsocket_class = _TimedSocket
     made.known = known
     made.minimum_version = ssl.TLSVersion.TLSv1_2
-    made.load_verify_locations(cadata=_timely(trusted_pem, known()).decode("ascii", "replace"))
+    try:
+        made.load_verify_locations(cadata=held_pem.decode("ascii", "replace"))
+    except (ssl.SSLError, ValueError) as error:
+        raise OSError(
+            f"holds no certificate of an authority ({error}); enrol again with a new code"
+        ) from error
     made.verify_flags |= NO_CHECK_TIME
     return made
 
 
 def _timely(trusted_pem: bytes, known: Known) -> bytes:
-    """Leave out authorities between that do not hold: OpenSSL would take them before what a server shows."""
+    """Leave out authorities between that do not hold: OpenSSL would take them before what a server shows.
+
+    OSError where none is left.
+    """
     try:
         trusted = x509.load_pem_x509_certificates(trusted_pem)
-    except ValueError:
+    except UNREADABLE:
         return trusted_pem  # OpenSSL says what is wrong
     held = [each for each in trusted if each.issuer == each.subject or not untimely(validity(each), known)]
+    if not held:
+        last = max(trusted, key=lambda each: each.not_valid_after_utc)
+        raise OSError(
+            f"no authority to trust is left: that of {shown(last)} {untimely(validity(last), known)}, "
+            f"and it holds from {last.not_valid_before_utc:%Y-%m-%d %H:%M} "
+            f"to {last.not_valid_after_utc:%Y-%m-%d %H:%M} UTC; "
+            "give the certificate of the root (tls_ca_file), or enrol again; is the clock right?"
+        )
     return b"".join(each.public_bytes(Encoding.PEM) for each in held)
 
 
@@ -183,16 +205,20 @@ class LinkTls:
     def context(self) -> TimedContext:
         """Return how to connect; OSError (ssl.SSLError is one) where the files cannot be used.
 
-        The key is asked for when a connection is made. While the files are the same, so is what is returned:
-        a TPM has few places for keys, and they are slow to fill.
+        The key is asked for when a connection is made. While the files are the same, and the same authorities
+        hold, so is what is returned: a TPM has few places for keys, and they are slow to fill.
         """
         named = [path for path in (self.ca, self.cert, self.key) if path is not None]
-        files = tuple(owned_files.read(path, PEM_BYTES_MAX, follow=True) for path in named)
-        made = self._last.get(files)
-        if made is None or (made.own is not None and not made.is_given):
-            made = context(files[0], self.known)
-            if self.cert is not None and self.key is not None:
-                made.own = Own(self.cert, self.key, self.wanted)
-            self._last.clear()
-            self._last[files] = made
+        trusted, *own = (owned_files.read(path, PEM_BYTES_MAX, follow=True) for path in named)
+        try:
+            held = _timely(trusted, self.known())
+            made = self._last.get((held, *own))
+            if made is None or (made.own is not None and not made.is_given):
+                made = _trusting(held, self.known)
+                if self.cert is not None and self.key is not None:
+                    made.own = Own(self.cert, self.key, self.wanted)
+                self._last.clear()
+                self._last[(held, *own)] = made
+        except (OSError, ValueError) as error:
+            raise OSError(f"{self.ca}: {error}") from error
         return made

@@ -17,6 +17,7 @@ from edge.lamps.events import Happened, LampEvent
 from edge.lamps.executor import Lamps
 from edge.lamps.leaps import Leaps
 from edge.rules.effects import Emit, Ids
+from edge.state_json import UndecodableError, decoded
 from lighting import nights
 from lighting.evidence import NightLog, Seen
 from lighting.plan import Plan
@@ -95,8 +96,8 @@ class NightBook:
     def load(self, data: bytes) -> None:
         """Take up what a former run had written down, of lamps that there still are."""
         try:
-            kept = msgspec.json.decode(data, type=list[NightLog])
-        except msgspec.MsgspecError as error:
+            kept = decoded(data, list[NightLog])
+        except UndecodableError as error:
             _log.warning(
                 "what was written down of the lamps' night cannot be read, it begins anew: %s", error
             )

@@ -16,6 +16,13 @@ def of_line(line: Line) -> Endpoint:
     return of_port(line.port) if isinstance(line, SerialLine) else of_host(line.host, line.port)
 
 
+def written_of(line: Line) -> Endpoint:
+    """Return where a line leads by what its settings say; nobody is asked."""
+    if isinstance(line, SerialLine):
+        return "path", os.path.normpath(line.port)
+    return of_host(line.host, line.port)
+
+
 def of_port(port: str) -> Endpoint:
     """Return a serial port by its device number; one that is not there by where its path would lead."""
     try:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import math
 import os
 import socket
 import stat
@@ -16,6 +17,8 @@ from edge.local.words import ANSWER_BYTES_MAX, SOCKET_NAME, Answer, News, Refuse
 TIMEOUT_S = 10.0
 SILENCE_S = 60.0
 """So long a gateway may say nothing of what takes long."""
+TOO_MUCH = f"it answers more than {ANSWER_BYTES_MAX} bytes"
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _NEWS = msgspec.json.Decoder(News)
 
 
@@ -42,15 +45,21 @@ def asked(folder: Path, request: Request, timeout_s: float = TIMEOUT_S) -> Answe
     return _decoded(where, told)
 
 
-def streamed(folder: Path, request: Streamed, silence_s: float = SILENCE_S) -> Iterator[News]:
-    """Yield what a gateway tells while it does what takes long; the last is no ``Going``. NoAnswerError."""
-    where = folder / SOCKET_NAME
-    with _explained(where, silence_s), _connected(folder, silence_s) as link, link.makefile("rb") as file:
+def streamed(
+    folder: Path, request: Streamed, silence_s: float = SILENCE_S, whole_s: float = math.inf
+) -> Iterator[News]:
+    """Yield what a gateway tells while it does what takes long; the last is no ``Going``. NoAnswerError.
+
+    Each line of it may take ``silence_s``, and all of it ``whole_s``.
+    """
+    where, first_s = folder / SOCKET_NAME, min(silence_s, whole_s)
+    until_s = time.monotonic() + whole_s
+    with _explained(where, first_s), _connected(folder, first_s) as link:
         link.sendall(msgspec.json.encode(request) + b"\n")
-        for line in iter(lambda: file.readline(ANSWER_BYTES_MAX), b""):
+        for line in _lines(link, silence_s, until_s):
             try:
                 news: News = _NEWS.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except UNREADABLE:
                 news = Refused(_decoded(where, line).refused)  # of a gateway that does not know the request
             yield news
 
@@ -58,7 +67,7 @@ def streamed(folder: Path, request: Streamed, silence_s: float = SILENCE_S) -> I
 def _decoded(where: Path, told: bytes) -> Answer:
     try:
         return msgspec.json.decode(told, type=Answer)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         text = f": the answer is none of this version's: {error}; restart the gateway after an update"
         raise NoAnswerError(where, "foreign", text, str(error)) from error
 
@@ -111,12 +120,34 @@ def _exchanged(folder: Path, message: bytes, timeout_s: float) -> bytes:
         link.sendall(message)
         told = bytearray()
         while not told.endswith(b"\n"):
-            if (left_s := until_s - time.monotonic()) <= 0:
-                raise TimeoutError
-            link.settimeout(left_s)
-            if not (more := link.recv(65_536)):
+            if not (more := _received(link, until_s)):
                 raise ConnectionResetError("it hung up")
             told += more
             if len(told) > ANSWER_BYTES_MAX:
-                raise OSError(f"it answers more than {ANSWER_BYTES_MAX} bytes")
+                raise OSError(TOO_MUCH)
     return bytes(told)
+
+
+def _lines(link: socket.socket, silence_s: float, until_s: float) -> Iterator[bytes]:
+    """Yield lines until the other side ends; TimeoutError after ``silence_s`` for one, or at ``until_s``."""
+    held = bytearray()
+    while True:
+        line_until_s, looked = min(until_s, time.monotonic() + silence_s), 0
+        while (end := held.find(b"\n", looked) + 1) == 0:
+            looked = len(held)
+            if looked > ANSWER_BYTES_MAX:
+                raise OSError(TOO_MUCH)
+            if not (more := _received(link, line_until_s)):
+                if held:
+                    yield bytes(held)
+                return
+            held += more
+        yield bytes(held[:end])
+        del held[:end]
+
+
+def _received(link: socket.socket, until_s: float) -> bytes:
+    if (left_s := until_s - time.monotonic()) <= 0:
+        raise TimeoutError
+    link.settimeout(left_s)
+    return link.recv(65_536)

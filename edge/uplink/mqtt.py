@@ -149,7 +149,7 @@ class Uplink:
             try:
                 await asyncio.wait({connection})
                 connection.result()
-            except* (aiomqtt.MqttError, OSError, TimeoutError) as lost:
+            except* (aiomqtt.MqttError, OSError, TimeoutError, ValueError) as lost:  # control goes on
                 self._told.failed(first_of(lost))
                 told = first_of(lost)[:ERROR_CHARACTERS_MAX]
                 self.last_error, self.last_error_ms = told, self._clock.now().wall_ms

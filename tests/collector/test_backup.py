@@ -3,8 +3,10 @@
 import asyncio
 import fcntl
 import json
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -158,6 +160,21 @@ def test_a_damaged_backup_is_refused_and_changes_nothing(
             tmp_path / "backup", loaded.data_folder, district="north", replace=True, progress=silent
         )
     assert (loaded.data_folder / STATE).read_bytes() == before
+
+
+@pytest.mark.parametrize("tables", ["", "CREATE TABLE journal_head (identity TEXT, last_id INTEGER)"])
+def test_a_database_in_which_no_centre_has_begun_is_named_with_what_to_do(
+    tables: str, tmp_path: Path
+) -> None:
+    """Its tables may be there, and no head of the journal; nothing is left of the backup."""
+    data, target = tmp_path / "data", tmp_path / "backups" / "first"
+    data.mkdir()
+    for name in (STATE, SERIES):
+        with closing(sqlite3.connect(data / name)) as db:
+            db.executescript(f"CREATE TABLE other (a); {tables}")
+    with pytest.raises(BackupError, match=rf"{data / STATE} holds no journal: start the centre once"):
+        backed_up(data, target)
+    assert list(target.parent.iterdir()) == []
 
 
 def test_nothing_is_put_back_under_a_working_centre_or_into_another_district(tmp_path: Path) -> None:

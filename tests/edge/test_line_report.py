@@ -156,7 +156,16 @@ def test_the_largest_gateway_s_report_is_within_the_limit(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"\xff", msgspec.json.encode(report())[:-5], b" " * (line_report.FILE_BYTES_MAX + 1)],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        msgspec.json.encode(report())[:-5],
+        msgspec.json.encode(report()).replace(b"site-1", b"site\xff1"),
+        b'{"unheard_of":' + b"[" * 10_000,
+        b" " * (line_report.FILE_BYTES_MAX + 1),
+    ],
 )
 def test_what_is_no_report_is_told_and_not_shown(tmp_path: Path, content: bytes) -> None:
     """A power cut may leave half a file."""

@@ -6,7 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edge import line_report
+import pytest
+
+from edge import line_report, state_folder
+from edge.buffer.errors import BufferUnusableError
+from edge.configuration import note as notes
+from edge.configuration.choosing import FOLDER, KIND, STARTS_MAX
+from edge.configuration.note import Note
+from edge.desired.held import Held
+from edge.desired.shelf import Shelf
+from edge.run import serve
+from tests.edge.configuration.making import settings_document, text, written
 
 SETTINGS = """
 schema = 1
@@ -86,3 +96,41 @@ def test_a_settings_file_that_is_not_there_and_a_folder_that_cannot_be_made_are_
     assert blocked.returncode == 1
     assert "state: cannot be used" in told
     assert "Traceback" not in told
+
+
+def test_a_start_beside_a_running_gateway_counts_for_nothing(tmp_path: Path) -> None:
+    """It is refused before it has decided anything: the trial is the running one's, and so is the disk."""
+    file = written(tmp_path)
+    (tmp_path / "state").mkdir()
+    shelf = Shelf(tmp_path / "state" / FOLDER)
+    shelf.write(KIND, Held().taken(settings_document(1)).begun())
+    notes.write(tmp_path / "state", Note(notes.local_digest(file), []))
+    running = state_folder.Lock()
+    running.take(tmp_path / "state")
+    try:
+        for _ in range(STARTS_MAX + 1):
+            with pytest.raises(BufferUnusableError, match="in use by another gateway"):
+                serve(file, ready=lambda: None)
+        assert shelf.peek(KIND).tries == 1
+        file.write_text(text("by hand"))
+        with pytest.raises(BufferUnusableError, match="in use by another gateway"):
+            serve(file, ready=lambda: None)
+        assert shelf.peek(KIND).waiting is not None
+    finally:
+        running.release()
+
+
+def test_the_lock_goes_to_another_folder_with_the_settings_and_is_one_by_any_name(tmp_path: Path) -> None:
+    """A hand may have changed the folder, or how it is spelt, while the gateway ran."""
+    (tmp_path / "link").symlink_to(tmp_path / "state")
+    own, other = state_folder.Lock(), state_folder.Lock()
+    own.take(tmp_path / "state")
+    own.take(tmp_path / "link")
+    with pytest.raises(BufferUnusableError):
+        other.take(tmp_path / "state")
+    own.take(tmp_path / "next")
+    other.take(tmp_path / "state")
+    with pytest.raises(BufferUnusableError):
+        other.take(tmp_path / "next")
+    own.release()
+    other.release()

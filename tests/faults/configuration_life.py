@@ -48,7 +48,7 @@ class Gateway:
         now_s = 1000.0 if chosen.on_trial and self._random.random() < 0.3 else 1.0
         answering = frozenset(METERS) if self._random.random() < 0.5 else frozenset[str]()
         seen = Seen(0.5, answering, frozenset())
-        desk = ConfigurationDesk(chosen, self.file, 0.0, lambda: seen, lambda: None)
+        desk = ConfigurationDesk(chosen, self.file, 0.0, lambda: seen, lambda _ended: None)
         match desk.judged(now_s) if desk.on_trial else desk.standing(waiting, now_s):
             case Begin():
                 desk.prepare(waiting)

@@ -246,7 +246,6 @@ def centre(folder: Path, port: int, gateways: int, per_s: float) -> Iterator[tup
 
 def stampede(gateways: int, per_s: float) -> Told:
     """Play it with a broker and a centre of its own."""
-    logging.getLogger("edge").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="gengfu-stampede-") as name:
         folder = Path(name)
         broker = Mosquitto(folder / "broker", in_child=die_with_parent)
@@ -264,6 +263,7 @@ def main() -> None:
     parser.add_argument("--gateways", type=int, default=1000)
     parser.add_argument("--per-second", type=float, default=50, help="The centre's connections_per_s_max.")
     given = parser.parse_args()
+    logging.getLogger("edge").setLevel(logging.ERROR)
     told = stampede(given.gateways, given.per_second)
     print(f"{told.connections} connections, {told.peak_per_s} in the busiest second", end="")
     print(f" ({told.stalled_s:.2f} s of which this machine kept them all waiting); ", end="")

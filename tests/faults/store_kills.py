@@ -154,7 +154,6 @@ class Game:
 
 def played(kills: int, seed: int, *, weaken: str = "") -> Told:
     """Play it in a folder of its own; ``weaken`` is "", "204" or "settle"."""
-    logging.getLogger("collector").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="gengfu-store-") as name:
         folder = Path(name)
         store = VictoriaMetrics(folder / "store", in_child=die_with_parent)
@@ -180,6 +179,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--weaken", choices=["204", "settle"], help="run one control alone")
     asked = parser.parse_args()
+    logging.getLogger("collector").setLevel(logging.ERROR)
     runs = [asked.weaken] if asked.weaken else ["", "204", "settle"]
     told = {
         weaken: played(max(asked.kills // 5, 3) if weaken else asked.kills, asked.seed, weaken=weaken)

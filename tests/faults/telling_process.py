@@ -15,6 +15,7 @@ from unittest.mock import patch
 from sqlalchemy import Connection
 
 from collector.database import Database
+from collector.metrics import Metrics
 from collector.telling import sending
 from collector.telling.book import TellingBook
 from collector.telling.facts import State
@@ -62,7 +63,15 @@ async def tell(folder: Path) -> None:
     book = TellingBook(SqlIncidents(now_ms), writer, SETTINGS, zone=UTC)
     files = Files(folder / SETTINGS.people_file, folder / SETTINGS.channels_file)
     teller = Teller(
-        state, book, files, SETTINGS, writer, Unheard(), now_ms=now_ms, random=random.SystemRandom()
+        state,
+        book,
+        files,
+        SETTINGS,
+        writer,
+        Unheard(),
+        now_ms=now_ms,
+        random=random.SystemRandom(),
+        patiences=Metrics().patiences,
     )
     await teller.run()
 

@@ -87,7 +87,7 @@ profile = "renke_dust"
 interval_s = 0.5
 """
 BROKEN = {
-    "crashes": ("edge/run.py", "    chosen = choosing.choose(settings_file)\n", "    raise RuntimeError\n"),
+    "crashes": ("edge/run.py", "    lock = state_folder.Lock()\n", "    raise RuntimeError\n"),
     "never_ready": (
         "edge/life.py",
         "    process.at_work(",

@@ -4,6 +4,7 @@ Under a real systemd it is played by ``tests/faults/updates.py``.
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,25 +32,45 @@ class Site:
             (folder / name).write_text(NOTING)
             (folder / name).chmod(0o755)
 
-    def told(self, *words: str, state: str = "active") -> list[str]:
-        """Do one thing as the unit does; return what systemd was told by it."""
+    def told(self, *words: str, state: str = "active", status: int = 0) -> list[str]:
+        """Do one thing as the unit does, which ends with ``status``; return what systemd was told by it."""
         notes = self._folder / "notes"
         notes.write_text("")
         command = [sys.executable, "-m", "releases", "--root", str(self.shelf.root), *words]
         path = f"{self._folder}:{os.environ['PATH']}"
         env = {**os.environ, "PATH": path, "NOTES": str(notes), "STATE": state}
-        subprocess.run(command, env=env, check=True, timeout=60, stdout=subprocess.DEVNULL)
+        done = subprocess.run(command, env=env, check=False, timeout=60, capture_output=True, text=True)
+        assert done.returncode == status, done.stderr
         return notes.read_text().splitlines()
+
+
+def unit_of(site: Site, told: list[str]) -> str:
+    """Return the unit that is to judge the release, and stop earlier ones."""
+    stopped, run = told
+    assert stopped == f"systemctl stop gengfu-trial-{site.new}*.timer"
+    how = rf"--quiet --no-block --collect --unit=(\S+) --on-active={JUDGED_AFTER_S:.0f}"
+    found = re.fullmatch(rf"systemd-run {how} {PROGRAM} judge {re.escape(site.new)}", run)
+    assert found
+    assert found[1].startswith(f"gengfu-trial-{site.new}-")
+    return found[1]
 
 
 def test_each_start_of_a_release_that_needs_contact_has_it_judged_in_time(tmp_path: Path) -> None:
     """Anew from this start on, by the program that stands outside of all releases."""
     site = Site(tmp_path, needs_contact=True)
-    unit = f"gengfu-trial-{site.new}"
-    how = f"--quiet --no-block --collect --unit={unit} --on-active={JUDGED_AFTER_S:.0f}"
-    told = [f"systemctl stop {unit}.timer", f"systemd-run {how} {PROGRAM} judge {site.new}"]
-    assert site.told("guard") == told
-    assert site.told("guard") == told
+    assert unit_of(site, site.told("guard")) != unit_of(site, site.told("guard"))
+
+
+def test_a_release_whose_judgement_falls_into_another_update_is_judged_after_it(tmp_path: Path) -> None:
+    """By a unit of another name: systemd takes none whose service runs, as that of the judge itself does."""
+    site = Site(tmp_path, needs_contact=True)
+    first = unit_of(site, site.told("guard"))
+    with site.shelf.alone():
+        [_, *told] = site.told("judge", site.new, status=1)
+    assert unit_of(site, told) != first
+    assert site.shelf.trial() is not None
+    site.told("judge", site.new)
+    assert (site.shelf.current(), site.shelf.trial()) == (site.old, None)
 
 
 def test_a_release_that_needs_none_is_judged_by_its_starts_alone(tmp_path: Path) -> None:

@@ -343,6 +343,26 @@ def once_only(real: object, cut: object) -> object:
     return recover
 
 
+@pytest.mark.parametrize("which", ["cert.pem", "cert.new.pem", "ca.pem"])
+def test_a_damaged_certificate_keeps_nothing_from_starting_and_enrolling_again_heals_it(
+    centre: Centre, which: str
+) -> None:
+    """A card gives back zeros: lines and rules begin, and the advice that the log gives is no dead end."""
+    enrolling.enrol(centre.wish(code=centre.code()), centre.settings, KNOWN)
+    (centre.files.path / which).write_bytes(bytes(700))
+    settings, _ = checks.load(centre.folder / "edge.toml")
+    path = centre.folder / "edge.toml"
+    code = centre.code("3333-3333-3333-3333")
+    assert enrolling.needs_code(path, settings, again=False) == (which == "cert.pem")
+    with contextlib.suppress(EnrolError, IdentityError, OSError):
+        renewing(centre, NOW_MS, ClockState.SYNCHRONISED, 0).look()
+    enrolling.enrol(centre.wish(code=code), settings, KNOWN)
+    assert not (centre.files.path / "cert.new.pem").exists()
+    assert enrolling.identity(centre.files) is not None
+    assert enrolling.certificates(centre.files.ca)[-1] == centre.authority.chain[-1]
+    assert not renewing(centre, NOW_MS, ClockState.SYNCHRONISED, 0).look()
+
+
 def test_a_key_that_others_could_read_is_not_used(centre: Centre) -> None:
     """It says what to do."""
     enrolling.enrol(centre.wish(code=centre.code()), centre.settings, KNOWN)

@@ -71,10 +71,7 @@ class Desk:
         """Return what is published now, and let the broker take it."""
 
         async def publish() -> list[Outgoing]:
-            try:
-                due = await asyncio.wait_for(self.collector.command_publisher.take(), 0.2)
-            except TimeoutError:
-                return []
+            due = await self.collector.command_publisher.take_now()
             await self.collector.command_publisher.sent(due)
             return due
 

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI, Request, Response
+from sqlalchemy import Connection
 
+from collector import patience
+from collector.platforms import outbox as outbox_module
 from collector.platforms import queue
 from collector.platforms.answers import HttpAnswer, of_message
 from collector.platforms.mapping import plain_mapping
@@ -326,11 +329,37 @@ def test_a_database_that_cannot_be_written_at_the_start_is_waited_for(tmp_path: 
                 assert writer is not None
                 writer.execute("PRAGMA query_only = ON")
                 async with running_outbox(collector):
-                    await until(lambda: bool(collector.platforms.failing))
+                    await until(
+                        lambda: any("platform city: writing" in it for it in collector.health.reasons())
+                    )
                     writer.execute("PRAGMA query_only = OFF")
                     await until(lambda: postings(collector)[0][0] == "done")
 
     asyncio.run(scenario())
+
+
+def test_what_cannot_be_written_for_a_mistake_is_tried_ever_more_patiently(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Logged once, though the queue itself is read all the while."""
+    monkeypatch.setattr(patience, "RETRY_S", 0.01)
+    monkeypatch.setattr(outbox_module, "POLL_INTERVAL_S", 0.001)
+    tries = list[int]()
+
+    def mistaken(_: Connection) -> None:
+        tries.append(1)
+        if len(tries) < 5:
+            raise ValueError("Exceeds the limit for integer string conversion")
+
+    async def scenario() -> None:
+        with standing(settings(tmp_path), Racing()) as collector:
+            async with running_outbox(collector), asyncio.timeout(30):
+                [outbox_of_desk] = collector.platforms.outboxes.values()
+                await outbox_of_desk.insisted(mistaken)
+            assert not any("cannot go on" in reason for reason in collector.health.reasons())
+
+    asyncio.run(scenario())
+    assert len([record for record in caplog.records if record.exc_info]) == 1
 
 
 def test_many_cases_go_out_a_few_at_once(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from collector.database import Database
+from collector.metrics import Metrics
 from collector.telling.book import TellingBook
 from collector.telling.facts import IncidentFacts
 from collector.telling.outgoing import Answer, Channel, Outgoing
@@ -146,6 +147,14 @@ def centre(folder: Path, people: Directory = LEVELS, settings: Telling = SETTING
     incidents, watched = Listed(), Watched()
     writer = Writer(settings.public_url, ZONE)
     with journal_database(folder) as state:
-        sender = Sender(state, settings, writer.link, watched, now_ms=lambda: clock[0], random=Random(7))
+        sender = Sender(
+            state,
+            settings,
+            writer.link,
+            watched,
+            now_ms=lambda: clock[0],
+            random=Random(7),
+            patiences=Metrics().patiences,
+        )
         book = TellingBook(incidents, writer, settings, zone=ZONE)
         yield Centre(state, people, incidents, book, sender, watched, clock)

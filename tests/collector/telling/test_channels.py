@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -209,6 +209,33 @@ def test_an_sms_gateway_gets_its_parameters_with_a_signature() -> None:
     assert (refused.lasting, "does not say success" in refused.reason) == (False, True)
     assert isinstance(lasting, Refused)
     assert lasting.lasting
+
+
+@pytest.mark.parametrize("address", ["王", "1380\r\nX-Other: 1"])
+def test_an_sms_whose_header_would_hold_what_none_can_is_refused_for_good(address: str) -> None:
+    """Nothing leaves."""
+    channel = {"kind": "sms", "parameters": {"to": "x"}, "headers": {"X-To": "{address}"}}
+    with web() as told:
+        refused = sent(channel | {"url": f"http://127.0.0.1:{told.port}/"}, replace(MESSAGE, address=address))
+    assert isinstance(refused, Refused)
+    assert (refused.lasting, "header X-To" in refused.reason, told.asked) == (True, True, [])
+
+
+@pytest.mark.parametrize(
+    "header", ['X-Title = "{subject}"', 'X-Title = "{text}"', 'X-Title = "水"', '"X 水" = "a"', 'X = "a\\nb"']
+)
+def test_a_header_that_could_hold_chinese_is_refused_in_the_file(header: str, tmp_path: Path) -> None:
+    """Before a message needs it: headers are ASCII."""
+    path = tmp_path / "channels.toml"
+    path.write_text(
+        'schema = 1\n[[channels]]\nkind = "sms"\nname = "sms"\nurl = "http://127.0.0.1:9/"\n'
+        f'parameters = {{ to = "{{address}}" }}\nheaders = {{ {header} }}\n'
+    )
+    path.chmod(0o600)
+    with pytest.raises(TomlFileError, match="ASCII"):
+        load_channels(path)
+    path.write_text(path.read_text().replace(header, 'X-Id = "{id} {timestamp} {signature}"'))
+    load_channels(path)
 
 
 def test_a_gateway_that_never_ends_its_answer_is_left() -> None:

@@ -1,9 +1,14 @@
 """Messages leave: written before they are sent, tried again, over another channel, never twice by mistake."""
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Any
 
+import pytest
+from sqlalchemy import Connection
+
+from collector import patience
 from collector.telling.facts import Kind
 from collector.telling.outgoing import Accepted, Answer, Channel, Outgoing, Refused
 from tests.collector.telling.centre import Centre, Pretended, centre
@@ -105,6 +110,54 @@ def test_what_no_channel_takes_is_given_up_with_its_reason(tmp_path: Path) -> No
         lasting = Pretended("mail", lambda _: Refused("no such number", lasting=True))
         asyncio.run(each.send({"mail": lasting}))
         assert each.rows("state", "reason")[-1] == ("failed", "no such number")
+
+
+def test_a_message_that_a_channel_cannot_even_try_goes_over_the_next_one_and_ends_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is a lasting refusal of that message; what was raised may hold a secret, and is told nowhere."""
+
+    secret = "secretword"  # not in a line that a trace shows
+
+    def stumble(_: Outgoing) -> Answer:
+        raise UnicodeError(secret)
+
+    caplog.set_level(logging.DEBUG)
+    with centre(tmp_path, PEOPLE) as each:
+        due(each, 1)
+        each.incidents.put(highest(9, each.now_ms))
+        each.look()
+        asyncio.run(each.send({"mail": Pretended("mail", stumble), "sms": Pretended("sms", accept)}))
+        assert sorted(each.rows("highest", "state", "channel", "attempts")) == [
+            (False, "sent", "sms", 2),
+            (True, "failed", "mail", 1),
+            (True, "sent", "sms", 1),
+        ]
+        [reason] = [reason for state, reason in each.rows("state", "reason") if state == "failed"]
+    assert "UnicodeError" in reason
+    assert "in stumble" in caplog.text
+    assert secret not in reason + caplog.text
+
+
+def test_a_mistake_while_an_answer_is_noted_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is: what was sent is not sent again meanwhile."""
+    monkeypatch.setattr(patience, "RETRY_S", 0.001)
+    with centre(tmp_path, PEOPLE) as each:
+        due(each, 1)
+        left = [KeyError("a"), ValueError("b")]
+
+        def mistaken(_connection: Connection, channel: str) -> None:
+            if left:
+                raise left.pop()
+            each.watched.told.append(f"{channel} works")
+
+        monkeypatch.setattr(each.watched, "working", mistaken)
+        mail = Pretended("mail", accept)
+        asyncio.run(each.send({"mail": mail}))
+        assert (len(mail.given), each.watched.told) == (1, ["mail works"])
+        assert each.rows("state", "attempts") == [("sent", 1)]
 
 
 def test_the_highest_priority_leaves_first(tmp_path: Path) -> None:

@@ -254,7 +254,7 @@ def test_a_killed_process_loses_nothing_that_was_committed(tmp_path: Path) -> No
         [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=root
     ) as process:
         assert process.stdout is not None
-        reported = [int(line) for line, _ in zip(process.stdout, range(200), strict=False)]
+        reported = [int(line) for _, line in zip(range(200), process.stdout, strict=False)]
         process.send_signal(signal.SIGKILL)
         reported += [int(line) for line in process.stdout.read().split("\n")[:-1]]
     buffer = opened(tmp_path)

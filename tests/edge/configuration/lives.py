@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from contract.desired import DesiredKind, Outcome, object_problems
+from contract.desired import DesiredKind, Outcome, Refusal, object_problems
 from contract.events import DesiredReport
 from contract.signing import KeyRing
 from edge.buffer.keeper import Inline
@@ -82,6 +82,8 @@ class Life:
     """It was told to be in force."""
     ends_s: float | None = None
     """When it will have ended to begin anew."""
+    unkept: tuple[Ended, ...] = ()
+    """What became of its trial, where the disk has not taken that."""
 
     @property
     def sequence(self) -> int:
@@ -242,7 +244,8 @@ class World:
             self.starts[self.life.sequence] += 1
         self._look_at_start(chosen)
 
-    def _anew(self) -> None:
+    def _anew(self, unkept: Ended | None) -> None:
+        self.life.unkept = (unkept,) if unkept is not None else ()
         if self.life.ends_s is None:
             self.life.ends_s = self.loop.time() + self.drain_s
 
@@ -250,9 +253,9 @@ class World:
         self.life.running.cancel()
         await asyncio.gather(self.life.running, return_exceptions=True)
 
-    async def _again(self, how: str = "") -> None:
+    async def _again(self, how: str = "", unkept: tuple[Ended, ...] = ()) -> None:
         await self._ended()
-        before: tuple[Ended, ...] = ()
+        before = unkept
         if how and self.life.chosen.on_trial:
             try:
                 ended = given_up(self.file, self.life.chosen, how)
@@ -272,7 +275,10 @@ class World:
             if life.running.done() or (life.ends_s is not None and self.loop.time() >= life.ends_s):
                 if life.running.done() and not isinstance(life.running.exception(), PowerCutError):
                     self.wrong.append(f"it fell: {life.running.exception()!r}")
-                await self._again()
+                in_order = not life.running.done()
+                await self._again(unkept=life.unkept if in_order else ())
+                if in_order:
+                    self._look_at_next()
             self._look()
 
     # what must be so
@@ -287,6 +293,12 @@ class World:
         if self.starts[sequence] > STARTS_MAX:
             self.wrong.append(f"{sequence} is started {self.starts[sequence]} times, and not proved")
 
+    def _look_at_next(self) -> None:
+        sequence = self.life.sequence
+        told = [each.outcome for each in self.told if each.sequence == sequence and each.refusal is None]
+        if self.life.chosen.on_trial and told[-1:] == [Outcome.ROLLED_BACK]:
+            self.wrong.append(f"{sequence} was told to be rolled back, and is tried again")
+
     def _look(self) -> None:
         life, age_s = self.life, self.loop.time() - self.life.began_s
         limit_s = TIMEOUT_S + TRIAL_LOOK_S + STEP_S + self.drain_s
@@ -298,6 +310,8 @@ class World:
     def _report(self, report: DesiredReport) -> None:
         self.told.append(report)
         sequence, outcome, running = report.sequence, report.outcome, self.life.sequence
+        if report.refusal is Refusal.REPLAYED and outcome is Outcome.IN_FORCE and running != sequence:
+            self.wrong.append(f"{sequence} is told again to be in force, {running} runs")
         if report.refusal is not None:
             return
         self.life.is_proved |= outcome is Outcome.IN_FORCE and sequence == running

@@ -1,6 +1,7 @@
 """What a gateway starts with: the file, a document, or one on trial; whatever cuts and hands have done."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from contract.desired import Outcome
+from edge import checks
 from edge.configuration import note as notes
 from edge.configuration.choosing import FOLDER, KIND, STARTS_MAX, Chosen, choose, given_up
 from edge.configuration.note import Note
@@ -69,7 +71,7 @@ def test_what_is_begun_so_often_and_never_proved_is_not_begun_again(tmp_path: Pa
     file = kept(tmp_path, IN_FORCE.taken(TWO).begun())
     assert [number(choose(file)) for _ in range(STARTS_MAX)] == [2] * STARTS_MAX
     chosen = choose(file)
-    [(document, outcome, reason)] = chosen.ended
+    [(document, outcome, reason, _)] = chosen.ended
     assert (number(chosen), document.desired.sequence, outcome) == (1, 2, Outcome.ROLLED_BACK)
     assert reason.startswith("it was begun 3 times, and the gateway ended each time")
     assert choose(file).ended == ()
@@ -130,6 +132,60 @@ def test_what_is_in_force_and_cannot_be_read_any_more_gives_way_too(tmp_path: Pa
     assert [each.document.desired.sequence for each in chosen.ended] == [3, 2]
 
 
+def on_ports(changes: dict[str, Path], body: str) -> str:
+    """Return the settings with serial lines in place of the two of TCP."""
+    for name, tcp in (("near", 8), ("far", 9)):
+        line = f'kind = "tcp"\nname = "{name}"\nhost = "127.0.0.1"\nport = {tcp}'
+        assert line in body
+        serial = f'kind = "serial"\nname = "{name}"\nport = "{changes[name]}"\nbaud = 9600'
+        body = body.replace(line, serial)
+    return body
+
+
+def test_ports_that_lead_to_one_adapter_at_one_start_keep_nothing_from_holding(tmp_path: Path) -> None:
+    """Adapters come in another order at a boot; which of two lines gets the port its opening tells."""
+    ports = {"near": tmp_path / "by-path", "far": tmp_path / "ttyUSB1"}
+    ports["near"].symlink_to(os.devnull)
+    ports["far"].symlink_to(os.devnull)
+    file = kept(tmp_path, Held().taken(settings_document(1, on_ports(ports, text(1)))).begun().done())
+    file.write_text(on_ports(ports, text()))
+    notes.write(tmp_path / "state", Note(notes.local_digest(file), list(METERS)))
+    with pytest.raises(TomlFileError, match="lead to one bus"):
+        checks.load(file)
+    chosen = choose(file)
+    assert (number(chosen), chosen.ended) == (1, ())
+    assert shelf(tmp_path).read(KIND).held.current is not None
+
+
+def test_two_lines_that_are_one_by_their_text_are_refused_at_a_start_too(tmp_path: Path) -> None:
+    """Whatever the file system says."""
+    ports = {"near": tmp_path / "ttyUSB1", "far": tmp_path / "." / "ttyUSB1"}
+    file = written(tmp_path)
+    file.write_text(on_ports(ports, text()))
+    with pytest.raises(TomlFileError, match="lead to one bus"):
+        choose(file)
+
+
+def test_what_the_machine_lacks_at_one_start_is_in_force_again_at_the_next(tmp_path: Path) -> None:
+    """A mount comes late: the former holds as long, and the centre hears of both."""
+    profiles = tmp_path / "profiles"
+    profiles.mkdir()
+    body = text(2).replace('state_folder = "state"', 'state_folder = "state"\nprofile_folders = ["profiles"]')
+    file = kept(tmp_path, IN_FORCE.taken(settings_document(2, body)).begun().done())
+    assert number(choose(file)) == 2
+    profiles.rename(tmp_path / "away")
+    for told in ([(2, Outcome.ROLLED_BACK)], [(2, Outcome.ROLLED_BACK)]):
+        chosen = choose(file)
+        assert (number(chosen), [(e.document.desired.sequence, e.outcome) for e in chosen.ended]) == (1, told)
+        assert "profiles is no folder" in chosen.ended[0].reason
+        assert "next start" in chosen.ended[0].reason
+    (tmp_path / "away").rename(profiles)
+    chosen = choose(file)
+    assert number(chosen) == 2
+    assert [(e.document.desired.sequence, e.outcome) for e in chosen.ended] == [(2, Outcome.IN_FORCE)]
+    assert choose(file).ended == ()
+
+
 def test_documents_of_another_gateway_are_not_used(tmp_path: Path) -> None:
     """A card was put into another cabinet, whose file has its own name."""
     file = kept(tmp_path, IN_FORCE)
@@ -146,10 +202,13 @@ def test_a_file_with_mistakes_is_told_with_its_line(tmp_path: Path) -> None:
         choose(file)
 
 
-def test_a_note_that_is_gone_leaves_the_trial_to_contact_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "left", [b"{half", b'{"local": "ab\xff", "answering": []}', b'{"a":' + b"[" * 10_000]
+)
+def test_a_note_that_is_gone_leaves_the_trial_to_contact_alone(tmp_path: Path, left: bytes) -> None:
     """Whether the file was changed is not known then: the document stays."""
     file = kept(tmp_path, BEGUN)
-    (tmp_path / "state" / notes.FILE_NAME).write_bytes(b"{half")
+    (tmp_path / "state" / notes.FILE_NAME).write_bytes(left)
     chosen = choose(file)
     assert (number(chosen), chosen.on_trial, chosen.answering) == (1, True, ())
 

@@ -60,7 +60,7 @@ class Gateway:
                 lambda: Seen(
                     clock.s(), frozenset(answering if clock.s() >= self.answers_after_s else ()), frozenset()
                 ),
-                anew.set,
+                lambda _unkept: anew.set(),
             )
             validators = dict.fromkeys(DesiredKind, of_body(object_problems)) | {KIND: desk.problems}
             documents = Documents(

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from edge.configuration import desk
+from edge.configuration.desk import ConfigurationDesk
 from edge.configuration.trial import Trial, Verdict
-from edge.desired.held import Held
+from edge.desired.held import Document, Held
 from edge.desired.trying import Trying
 from tests.edge.configuration.lives import BLIND, GOOD, MUTE, World
 from tests.faults import recording
@@ -168,17 +169,52 @@ def newer_ones_come_at_once_after_a_start(world: World) -> None:
     world.wait(100)
 
 
+def disk_refuses_what_became_of_a_trial(world: World) -> None:
+    """That one write, and the gateway begins anew before the disk is asked again."""
+    for worth in (BLIND, MUTE):
+        world.send(worth, 0)
+        world.wait(6)
+        assert world.is_on_trial
+        world.disk.fates.append("refused")
+        world.wait(200)
+
+
+def disk_cannot_be_read_at_one_start(world: World) -> None:
+    """It can be soon after; the centre asks meanwhile, as it does."""
+    world.send(GOOD, 0)
+    world.wait(30)
+    assert world.disk.in_force == 1
+    world.disk.unreadable = True
+    world.kill()
+    world.wait(3)
+    assert (world.life.sequence, world.life.documents.in_force) == (0, {})
+    world.disk.unreadable, world.drain_s = False, 5
+    for _ in range(20):
+        world.wait(1)
+        world.repeat()
+    if world.life.sequence != 1:
+        world.wrong.append(f"{world.life.sequence} runs, and 1 can be read again")
+
+
+def _stays(_self: ConfigurationDesk, _held: Held) -> None:
+    """Whatever the disk holds."""
+
+
 async def _while_due(self: Trying) -> None:
     waiting = self._holdings.of[self._kind].waiting
     if waiting is None or self._is_due(waiting):
         await HONEST_TURN(self)
 
 
+def _handed_to_nobody(self: ConfigurationDesk, document: Document, _unkept: str = "") -> None:
+    HONEST_FAILED(self, document)
+
+
 def _taken_at_once(self: Trying, *_: object) -> bool:
     return False
 
 
-HONEST_TURN = Trying.turn
+HONEST_TURN, HONEST_FAILED = Trying.turn, ConfigurationDesk.failed
 
 
 @pytest.mark.parametrize("weaker", [False, True])
@@ -188,6 +224,8 @@ HONEST_TURN = Trying.turn
         (clock_goes_back, Trying, "turn", _while_due),
         (later_ones_come, Trying, "set_aside", _taken_at_once),
         (disk_is_full_when_a_hand_was_there, Held, "without", lambda self, *_: self),
+        (disk_refuses_what_became_of_a_trial, ConfigurationDesk, "failed", _handed_to_nobody),
+        (disk_cannot_be_read_at_one_start, ConfigurationDesk, "found", _stays),
         (power_fails_in_each_trial, Held, "begun", lambda self: replace(self, tries=1)),
         (newer_ones_come_at_once_after_a_start, desk, "ASKED_WITHIN_S", 0.0),
     ],

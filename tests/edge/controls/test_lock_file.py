@@ -27,7 +27,18 @@ def test_locks_come_back_as_they_were_kept(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [lock_file.FILE_NAME]
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"relay/out": 1}', b"\xff" * 100])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"relay/out": 1}',
+        b"\xff" * 100,
+        b'{"relay/out": ["some\xffbody", 1]}',
+        b'{"relay/out":' * 10_000,
+    ],
+)
 def test_a_file_that_nobody_can_read_locks_everything(data: bytes, tmp_path: Path) -> None:
     """It is taken off here, output by output."""
     (tmp_path / lock_file.FILE_NAME).write_bytes(data)

@@ -31,8 +31,6 @@ def test_what_is_missing_readable_by_others_or_of_another_is_told(tmp_path: Path
     """One thing at a time, by the key that names it."""
     trusted, _ = pem(1, 30, tmp_path)
     assert "tls_ca_file" in told(tmp_path, CA)[0]
-    (tmp_path / "ca.pem").write_text("nothing")
-    assert "holds no certificate" in told(tmp_path, CA)[0]
     (tmp_path / "ca.pem").write_bytes(trusted)
     assert told(tmp_path, CA) == []
     assert "belong together" in told(tmp_path, CA, CERT)[0]
@@ -51,6 +49,17 @@ def test_a_certificate_that_is_over_is_no_mistake(tmp_path: Path) -> None:
     path.chmod(0o600)
     names = [f'{key} = "server.pem"' for key in ("tls_ca_file", "tls_cert_file", "tls_key_file")]
     assert told(tmp_path, *names) == []
+
+
+def test_a_damaged_certificate_is_no_mistake_of_the_settings(tmp_path: Path) -> None:
+    """Lines and rules begin without the link, be it the authority's or the gateway's own."""
+    trusted, _ = pem(1, 30, tmp_path)
+    FileKey.make(tmp_path / "key.pem")
+    (tmp_path / "cert.pem").write_bytes(bytes(700))
+    (tmp_path / "ca.pem").write_bytes(trusted)
+    assert told(tmp_path, CA, CERT.replace("ca.pem", "cert.pem"), KEY) == []
+    (tmp_path / "ca.pem").write_bytes(bytes(700))
+    assert told(tmp_path, CA) == []
 
 
 def test_a_key_is_made_for_its_owner_only_and_signs(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.identity import trust
-from edge.identity.trust import Known, Validity, untimely
+from edge.identity.trust import Known, LinkTls, Validity, untimely
+from edge.settings import Identity
 from tests.edge.identity.chains import Chain, server_file
 from tests.edge.identity.chains import pem as chain_pem
 
@@ -194,3 +195,56 @@ def test_an_authority_that_was_certified_anew_is_believed_in_place_of_its_old_ce
     trusted = chain_pem(chain.inter((-800, -1)), chain.root())
     with server(path) as port:
         reached(port, trusted, Known(now_ms(), is_set=True))
+
+
+def link(folder: Path, trusted: bytes, times: list[Known]) -> LinkTls:
+    """Return how a broker is reached that proves itself to whom these trust; the last time is now."""
+    (folder / "ca.pem").write_bytes(trusted)
+    return LinkTls(folder / "ca.pem", None, None, lambda: times[-1], Identity())
+
+
+def connected(link: LinkTls, path: Path) -> None:
+    """Connect as the uplink does; OSError where it is not believed."""
+    with (
+        server(path) as port,
+        socket.create_connection(("127.0.0.1", port)) as plain,
+        link.context().wrap_socket(plain, server_hostname="localhost"),
+    ):
+        pass
+
+
+def test_a_file_of_which_no_authority_holds_any_more_is_told_by_name_and_time(tmp_path: Path) -> None:
+    """It is an error of a connection, as a server that is not believed: the gateway goes on without."""
+    chain = Chain()
+    over = chain.inter((-800, -400))
+    made = link(tmp_path, chain_pem(over), [Known(now_ms(), is_set=True)])
+    with pytest.raises(OSError, match=r"ca\.pem: no authority .*CN=inter is over.* to ") as caught:
+        made.context()
+    assert f"{over.not_valid_after_utc:%Y-%m-%d %H:%M} UTC" in str(caught.value)
+    (tmp_path / "ca.pem").write_text("no certificate")
+    with pytest.raises(OSError, match=r"ca\.pem: holds no certificate"):
+        made.context()
+
+
+def test_a_link_goes_by_the_authorities_that_hold_at_each_connection(tmp_path: Path) -> None:
+    """One between ends while the gateway runs, and the server shows its next certificate, of the same key."""
+    chain, times = Chain(), [Known(now_ms(), is_set=True)]
+    path = server_file(tmp_path / "server.pem", chain.leaf_key, chain.leaf(), chain.inter((-9, 400)))
+    made = link(tmp_path, chain_pem(chain.inter((-800, 20)), chain.root()), times)
+    connected(made, path)
+    first = made.context()
+    assert made.context() is first
+    times.append(Known(now_ms() + 30 * 86_400_000, is_set=True))
+    connected(made, path)
+    assert made.context() is not first
+
+
+def test_a_clock_that_was_wrong_at_the_first_connection_does_not_keep_the_link_down(tmp_path: Path) -> None:
+    """The server shows no authority between; the gateway has it in its file."""
+    chain, times = Chain(), [Known(now_ms() - 500 * 86_400_000, is_set=True)]
+    path = server_file(tmp_path / "server.pem", chain.leaf_key, chain.leaf())
+    made = link(tmp_path, chain_pem(chain.inter((-9, 400)), chain.root()), times)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        connected(made, path)
+    times.append(Known(now_ms(), is_set=True))
+    connected(made, path)

@@ -94,12 +94,15 @@ def test_a_night_within_which_the_gateway_starts_again_is_one_night(tmp_path: Pa
     assert was_lit(night)
 
 
-def test_what_was_kept_and_cannot_be_read_begins_anew(tmp_path: Path) -> None:
-    """A torn file is no reason not to start."""
+@pytest.mark.parametrize(
+    "kept", [b'[{"lamp":', b'[{"lamp": "lamp\xff11"}]', b'[{"unheard_of":' + b"[" * 10_000]
+)
+def test_what_was_kept_and_cannot_be_read_begins_anew(tmp_path: Path, kept: bytes) -> None:
+    """A torn file is no reason not to start, nor is a flipped bit."""
     subject = street(tmp_path)
 
     async def story(street: Street) -> None:
-        street.gateway.nights.load(b'[{"lamp":')
+        street.gateway.nights.load(kept)
         await asyncio.sleep(300)
         assert b'"lamp-11"' in street.gateway.nights.data()
 
