@@ -131,7 +131,9 @@ class EnrolmentDesk:
             return REVOKED
         if certificates.is_known(connection, held):
             return None
-        if not revoking.is_revoked_by_name(connection, gateway, held):
+        ahead = self.settings.serials_revoked_ahead
+        number = certificates.next_number(connection, self.authority, gateway, held, ahead)
+        if not revoking.is_revoked_by_name(connection, gateway, held, at_ms, is_next=number is not None):
             return None
         revoking.learn(connection, at_ms, gateway, held)
         _log.warning("%s shows a certificate from before it was revoked: it is on the list now", gateway)

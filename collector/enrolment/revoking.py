@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import count, islice
 
 from cryptography import x509
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from collector.database import insert
 from collector.enrolment import certificates, codes
@@ -89,15 +89,22 @@ def is_revoked(connection: Connection, serial: str) -> bool:
     )
 
 
-def is_revoked_by_name(connection: Connection, gateway: str, certificate: x509.Certificate) -> bool:
+def is_revoked_by_name(
+    connection: Connection, gateway: str, certificate: x509.Certificate, at_ms: int, *, is_next: bool
+) -> bool:
     """Say whether a name was revoked after a certificate that the tables do not know was issued to it.
 
     A certificate begins some minutes before it is issued; what was issued so shortly after a revocation, and
-    is not known, is taken for what came before.
+    is not known, is taken for what came before. An order that is yet to come was given by a clock that was
+    ahead: its time says nothing, and it ends all but what has one of the numbers after it (``is_next``).
     """
-    query = select(func.max(name_revocations.c.revoked_ms)).where(name_revocations.c.gateway == gateway)
-    revoked_ms = connection.execute(query).scalar_one()
-    return revoked_ms is not None and _began_ms(certificate) <= revoked_ms
+    columns = name_revocations.c
+    query = select(columns.row).where(
+        columns.gateway == gateway,
+        columns.revoked_ms >= _began_ms(certificate),
+        *([columns.revoked_ms <= at_ms] if is_next else []),
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def learn(connection: Connection, at_ms: int, gateway: str, certificate: x509.Certificate) -> None:

@@ -61,16 +61,10 @@ def test_the_list_names_what_is_revoked_and_is_signed() -> None:
 
 def test_a_full_list_names_all_that_it_holds_and_when(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its entries are given whole: to add them one by one copies all that are there, each time."""
-    added: list[x509.RevokedCertificate] = []
-    builder = x509.CertificateRevocationListBuilder
-    real = builder.add_revoked_certificate
-    monkeypatch.setattr(
-        builder, "add_revoked_certificate", lambda self, each: added.append(each) or real(self, each)
-    )
+    monkeypatch.delattr(x509.CertificateRevocationListBuilder, "add_revoked_certificate")
     made = authority()
     revoked = [Revoked(serial, NOW_MS - serial * 1000) for serial in range(1, 1001)]
     told = made.revocations(revoked, number=5, now_ms=NOW_MS, valid_days=180)
-    assert not added
     assert [
         Revoked(each.serial_number, round(each.revocation_date_utc.timestamp() * 1000)) for each in told
     ] == revoked

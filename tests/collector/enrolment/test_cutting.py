@@ -28,7 +28,7 @@ def desk(tmp_path: Path) -> Iterator[Bench]:
         yield made
 
 
-PATIENCE_S = 10
+PATIENCE_S = 20
 AHEAD = Enrolment().serials_revoked_ahead
 
 

@@ -168,6 +168,27 @@ def test_a_full_list_drops_what_is_least_likely_to_be_taken(
     assert "full" in caplog.text
 
 
+def test_an_order_of_a_clock_that_was_ahead_condemns_nothing_that_came_after_it(
+    desk: Bench, tmp_path: Path
+) -> None:
+    """The numbers tell it, where the time cannot; what has none of those that came after is refused."""
+    ahead_ms = 30 * DAY_MS
+    before, unnumbered = good(desk.enrol(desk.code(), request(KEY))), desk.issued("gw-1", KEY)
+    desk.now_ms += ahead_ms
+    desk.revoke()
+    desk.now_ms -= ahead_ms
+    backed_up(desk, tmp_path / "backup.db")
+    desk.now_ms += DAY_MS
+    after = good(desk.enrol(desk.code(), request(KEY)))
+    restore(desk, tmp_path / "backup.db")
+    desk.now_ms += DAY_MS
+    for held in (before, unnumbered):
+        assert "revoked" in refusal(desk.renew(held, request(KEY)))
+    good(desk.renew(after, request(KEY)))
+    assert {before.serial_number, unnumbered.serial_number} <= desk.listed()
+    assert after.serial_number not in desk.listed()
+
+
 STEPS = st.lists(st.sampled_from(["enrol", "renew", "back up", "restore", "revoke"]), max_size=9)
 
 
