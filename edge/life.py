@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Protocol
 
+from edge.identity import tpm
 from edge.progress import Standing
 from edge.uplink.mqtt import Uplink
 from edge.wiring import Parts
@@ -54,6 +55,7 @@ async def live(parts: Parts, process: Process) -> None:
         for task in background:
             task.cancel()
         ended = await asyncio.gather(*background, return_exceptions=True)
+        tpm.give_up()  # a connection that waits for it is on a thread that the loop waits for
         clean = await recorder.flush()
         if not clean:
             _log.error("the disk never took %d samples and %d events: they are lost", *recorder.waiting)

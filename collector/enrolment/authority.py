@@ -160,17 +160,21 @@ class Authority:
         self, revoked: list[Revoked], *, number: int, now_ms: int, valid_days: float
     ) -> x509.CertificateRevocationList:
         """Return the signed list; ``number`` rises with each."""
+        entries = [
+            x509.RevokedCertificateBuilder()
+            .serial_number(each.serial)
+            .revocation_date(_moment(each.revoked_ms))
+            .build()
+            for each in revoked[:REVOKED_MAX]
+        ]
         builder = (
-            x509.CertificateRevocationListBuilder()
+            x509.CertificateRevocationListBuilder(revoked_certificates=entries)  # to add one copies all
             .issuer_name(self.issuer.subject)
             .last_update(_moment(now_ms) - timedelta(seconds=BACKDATED_S))
             .next_update(_moment(now_ms) + timedelta(days=valid_days))
             .add_extension(x509.CRLNumber(number), critical=False)
             .add_extension(_authority_key(self.issuer), critical=False)
         )
-        for each in revoked[:REVOKED_MAX]:
-            entry = x509.RevokedCertificateBuilder().serial_number(each.serial)
-            builder = builder.add_revoked_certificate(entry.revocation_date(_moment(each.revoked_ms)).build())
         return self.signer.revocations(builder)
 
     def _issued(

@@ -107,10 +107,19 @@ def pass_over(
     connection: Connection, authority: Authority, gateway: str, certificate: x509.Certificate, ahead: int
 ) -> None:
     """Go on numbering after a certificate that is met, if it has one of the next ``ahead`` numbers."""
+    number = next_number(connection, authority, gateway, certificate, ahead)
+    if number is not None:
+        use_numbers(connection, gateway, number + 1)
+
+
+def next_number(
+    connection: Connection, authority: Authority, gateway: str, certificate: x509.Certificate, ahead: int
+) -> int | None:
+    """Return which of the next ``ahead`` numbers of a name a certificate has, if it has one."""
     for number, serial in islice(free_numbers(connection, authority, gateway), ahead):
         if serial == certificate.serial_number:
-            use_numbers(connection, gateway, number + 1)
-            return
+            return number
+    return None
 
 
 def _is_taken(connection: Connection, serial: int) -> bool:

@@ -204,13 +204,16 @@ class Cutting:
     async def _write(self, more: list[Revoked]) -> None:
         now_ms = self._world.now_ms()
         revoked = await self._state.read(lambda db: revoking.listed(db, self._authority, now_ms))
+        self._written = await asyncio.to_thread(self._write_now, [*more, *revoked], now_ms)
+
+    def _write_now(self, revoked: list[Revoked], now_ms: int) -> x509.CertificateRevocationList:
+        """Sign and write the list; up to a second of work, which is not for the event loop."""
         told = self._authority.revocations(
-            [*more, *revoked], number=now_ms, now_ms=now_ms, valid_days=self._settings.crl_valid_days
+            revoked, number=now_ms, now_ms=now_ms, valid_days=self._settings.crl_valid_days
         )
         assert self._list_file is not None  # noqa: S101 - whoever calls has looked
-        content = told.public_bytes(Encoding.PEM)
-        await asyncio.to_thread(authority_files.replace, self._list_file, content, authority_files.PUBLIC)
-        self._written = told
+        authority_files.replace(self._list_file, told.public_bytes(Encoding.PEM), authority_files.PUBLIC)
+        return told
 
     async def _tell(self) -> None:
         """Have the broker read its files again; CutError."""

@@ -26,6 +26,10 @@ TOLERATED_MS = 5 * 60_000
 """A certificate that begins so much later is one of a clock that was ahead."""
 
 
+COVERED_MAX = 10_000
+"""So many names that were revoked in this run are kept in mind."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """Why nothing is issued: the status of HTTP, and words that tell a stranger no more than needed."""
@@ -53,6 +57,8 @@ class EnrolmentDesk:
     def __init__(self, settings: Enrolment, district: str, authority: Authority) -> None:
         """Decide by these settings, and issue by this authority."""
         self.settings, self.district, self.authority = settings, district, authority
+        self._covered_to: dict[str, int] = {}
+        """Of the names revoked in this run; tables are put back between two runs."""
 
     def enrol(self, connection: Connection, at_ms: int, gateway: str, code: str, body: bytes) -> Answer:
         """Answer a simpleenroll by a code.
@@ -110,8 +116,12 @@ class EnrolmentDesk:
         """Revoke whatever was issued to a name until now, also what these tables do not know."""
         settings = self.settings
         not_after_ms = at_ms + round(settings.certificate_valid_days * DAY_MS)
-        order = Order(gateway, reason, settings.serials_revoked_ahead, not_after_ms)
-        return revoking.revoke(connection, self.authority, actor, at_ms, order)
+        covered_to = self._covered_to.get(gateway)
+        order = Order(gateway, reason, settings.serials_revoked_ahead, not_after_ms, covered_to)
+        ended = revoking.revoke(connection, self.authority, actor, at_ms, order)
+        if gateway in self._covered_to or len(self._covered_to) < COVERED_MAX:
+            self._covered_to[gateway] = ended.covered_to
+        return ended
 
     def _revoked(
         self, connection: Connection, at_ms: int, gateway: str, held: x509.Certificate
@@ -121,7 +131,9 @@ class EnrolmentDesk:
             return REVOKED
         if certificates.is_known(connection, held):
             return None
-        if not revoking.is_revoked_by_name(connection, gateway, held):
+        ahead = self.settings.serials_revoked_ahead
+        number = certificates.next_number(connection, self.authority, gateway, held, ahead)
+        if not revoking.is_revoked_by_name(connection, gateway, held, at_ms, is_next=number is not None):
             return None
         revoking.learn(connection, at_ms, gateway, held)
         _log.warning("%s shows a certificate from before it was revoked: it is on the list now", gateway)

@@ -6,9 +6,11 @@ to be asked for a certificate. One request a connection: a gateway enrols a few 
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import socket
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 
@@ -25,8 +27,10 @@ NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
 HEADER_BYTES_MAX = 16 * 1024
 READ_BYTES = 16 * 1024
 BACKLOG = 128
-HANDSHAKE_GRACE_S = 3.0
-"""So long a handshake is left alone where all is taken: three turns of a second each."""
+GRACE_S = 3.0
+"""So long a request that is not whole is left alone where all is taken: three turns of a second each."""
+SITE_PREFIX = 64
+"""Of IPv6: whoever has one address of these has all."""
 ACCEPT_PAUSE_S = 0.5
 SHUTDOWN_TIMEOUT_S = 1.0
 
@@ -49,8 +53,9 @@ def context(files: TlsFiles, trusted_pem: bytes) -> ssl.SSLContext:
 class Listener:
     """Serves one port; connections beyond the limit are closed unheard, before any handshake.
 
-    Where all are taken, the oldest that has not finished its handshake for a while gives way to who comes:
-    nobody keeps others out by saying nothing.
+    Where all are taken, the oldest that has not sent its request whole for a while gives way to who comes,
+    and at once where its address has more than that of who comes: nobody keeps others out by saying nothing.
+    There is no fixed number for an address, as a city's gateways may all stand behind one.
     """
 
     def __init__(
@@ -59,9 +64,10 @@ class Listener:
         """``timeout_s`` is for a whole connection: handshake, request and answer together."""
         self._answer, self._timeout_s = answer, timeout_s
         self._connections_max, self._monotonic_s = connections_max, monotonic_s
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], str] = {}
+        """With the address of each."""
         self._silent: dict[asyncio.Task[None], float] = {}
-        """Whose handshake is not done, the oldest first, and since when."""
+        """Whose request is not there whole, the oldest first, and since when."""
 
     @contextlib.asynccontextmanager
     async def serving(self, port: socket.socket, tls: ssl.SSLContext) -> AsyncIterator[None]:
@@ -80,32 +86,39 @@ class Listener:
         """Take who comes, each in a task of ours, until cancelled."""
         while True:
             try:
-                came, _ = await asyncio.get_running_loop().sock_accept(port)
+                came, peer = await asyncio.get_running_loop().sock_accept(port)
             except OSError as error:  # no files are left, or who came is gone
                 _log.warning("a connection for enrolment was not accepted: %s", error)
                 await asyncio.sleep(ACCEPT_PAUSE_S)
                 continue
-            if not await self._has_room():
+            address = _site(peer[0])
+            if not await self._has_room(address):
                 came.close()
                 continue
             task = asyncio.create_task(self._served(came, tls))
-            self._connections.add(task)
+            self._connections[task] = address
             self._silent[task] = self._monotonic_s()
             task.add_done_callback(self._ended)
 
-    async def _has_room(self) -> bool:
-        """Say whether one more may come, after the oldest silent one has given way where it must."""
+    async def _has_room(self, address: str) -> bool:
+        """Say whether one more may come, after a silent one has given way where it must."""
         if len(self._connections) < self._connections_max:
             return True
-        oldest = next(iter(self._silent), None)
-        if oldest is None or self._monotonic_s() - self._silent[oldest] < HANDSHAKE_GRACE_S:
+        held = Counter(self._connections.values())
+        crowded = max(self._silent, key=lambda each: held[self._connections[each]], default=None)
+        if crowded is None:
             return False
-        oldest.cancel()
-        await asyncio.wait((oldest,))
+        leaves = crowded  # the oldest of those that have most
+        if held[address] + 1 >= held[self._connections[crowded]]:
+            leaves = next(iter(self._silent))
+            if self._monotonic_s() - self._silent[leaves] < GRACE_S:
+                return False
+        leaves.cancel()
+        await asyncio.wait((leaves,))
         return True
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._connections.discard(task)
+        self._connections.pop(task, None)
         self._silent.pop(task, None)
 
     async def _served(self, came: socket.socket, tls: ssl.SSLContext) -> None:
@@ -121,8 +134,6 @@ class Listener:
                     ssl_handshake_timeout=self._timeout_s,
                     ssl_shutdown_timeout=SHUTDOWN_TIMEOUT_S,
                 )
-                if task := asyncio.current_task():
-                    self._silent.pop(task, None)
                 try:
                     writer = asyncio.StreamWriter(transport, protocol, reader, loop)
                     await self._conversation(reader, writer)
@@ -177,6 +188,8 @@ class Listener:
                 break
             else:
                 raise h11.RemoteProtocolError("the connection ended before a request", error_status_hint=400)
+        if task := asyncio.current_task():
+            self._silent.pop(task, None)
         headers = {name.decode("ascii"): value.decode("latin-1") for name, value in request.headers}
         asked = Asked(
             request.method.decode("ascii"),
@@ -186,6 +199,16 @@ class Listener:
             _held(writer),
         )
         return await self._answer(asked)
+
+
+def _site(host: str) -> str:
+    """Return what stands for an address: of IPv6 its network."""
+    address = ipaddress.ip_address(host.partition("%")[0])
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, SITE_PREFIX), strict=False))
 
 
 def _held(writer: asyncio.StreamWriter) -> bytes | None:

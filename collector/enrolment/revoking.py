@@ -5,12 +5,13 @@ say again, for they follow from the authority's key: those that a name may have 
 known are revoked as well.
 """
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 
 from cryptography import x509
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from collector.database import insert
 from collector.enrolment import certificates, codes
@@ -19,6 +20,8 @@ from collector.enrolment.certificates import milliseconds, serial_text
 from collector.enrolment.tables import gateway_certificates, name_revocations, revocations
 from collector.people import audit
 from collector.people.roles import CENTRE, Actor
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Order:
     """So many numbers that the name may have had, and nothing here is known to have."""
     not_after_ms: int
     """By then whatever is not known here is over."""
+    covered_to: int | None = None
+    """Where the name's last order of this run ended: while no number is given since, it covers this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,8 @@ class Ended:
 
     serials: tuple[str, ...]
     """In hexadecimal; those that are known here, and would still have been taken."""
+    covered_to: int
+    """The first number of the name that is neither given nor revoked."""
 
 
 def revoke(connection: Connection, authority: Authority, actor: Actor, at_ms: int, order: Order) -> Ended:
@@ -56,7 +63,8 @@ def revoke(connection: Connection, authority: Authority, actor: Actor, at_ms: in
             insert(connection, revocations).values(serial=serial, not_after_ms=not_after_ms, **told)
         )
     begin = end = certificates.numbers_used(connection, gateway)
-    for number, _ in islice(certificates.free_numbers(connection, authority, gateway), order.ahead):
+    ahead = 0 if order.covered_to == begin else order.ahead
+    for number, _ in islice(certificates.free_numbers(connection, authority, gateway), ahead):
         end = number + 1
     connection.execute(
         insert(connection, name_revocations).values(
@@ -70,7 +78,7 @@ def revoke(connection: Connection, authority: Authority, actor: Actor, at_ms: in
     serials = tuple(serial for serial, _ in found)
     detail = {"reason": order.reason, "certificates": len(serials)}
     audit.note(connection, actor, at_ms, "gateway.revoke", f"gateway/{gateway}", detail)
-    return Ended(serials)
+    return Ended(serials, end)
 
 
 def is_revoked(connection: Connection, serial: str) -> bool:
@@ -81,15 +89,22 @@ def is_revoked(connection: Connection, serial: str) -> bool:
     )
 
 
-def is_revoked_by_name(connection: Connection, gateway: str, certificate: x509.Certificate) -> bool:
+def is_revoked_by_name(
+    connection: Connection, gateway: str, certificate: x509.Certificate, at_ms: int, *, is_next: bool
+) -> bool:
     """Say whether a name was revoked after a certificate that the tables do not know was issued to it.
 
     A certificate begins some minutes before it is issued; what was issued so shortly after a revocation, and
-    is not known, is taken for what came before.
+    is not known, is taken for what came before. An order that is yet to come was given by a clock that was
+    ahead: its time says nothing, and it ends all but what has one of the numbers after it (``is_next``).
     """
-    query = select(func.max(name_revocations.c.revoked_ms)).where(name_revocations.c.gateway == gateway)
-    revoked_ms = connection.execute(query).scalar_one()
-    return revoked_ms is not None and _began_ms(certificate) <= revoked_ms
+    columns = name_revocations.c
+    query = select(columns.row).where(
+        columns.gateway == gateway,
+        columns.revoked_ms >= _began_ms(certificate),
+        *([columns.revoked_ms <= at_ms] if is_next else []),
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def learn(connection: Connection, at_ms: int, gateway: str, certificate: x509.Certificate) -> None:
@@ -139,23 +154,46 @@ def take_over(connection: Connection, authority: Authority, listed: list[Revoked
 
 
 def listed(connection: Connection, authority: Authority, now_ms: int) -> list[Revoked]:
-    """Return everything that a list of revoked certificates holds: what is known first, the newest first."""
-    query = select(revocations.c.serial, revocations.c.revoked_ms)
-    query = query.order_by(revocations.c.revoked_ms.desc(), revocations.c.serial).limit(REVOKED_MAX)
-    told = {int(serial, 16): revoked_ms for serial, revoked_ms in connection.execute(query)}
-    for each in islice(_ahead(connection, authority, now_ms), REVOKED_MAX - len(told)):
-        told.setdefault(each.serial, each.revoked_ms)
-    return [Revoked(serial, revoked_ms) for serial, revoked_ms in told.items()]
+    """Return what a list of revoked certificates holds, ``REVOKED_MAX`` at most.
+
+    First what is known and not over, then what names may have had, last what a broker refuses as over.
+    """
+    told: dict[int, int] = {}
+    over = revocations.c.not_after_ms <= now_ms
+    for which in (~over, None, over):
+        found: Iterable[Revoked] = _ahead(connection, authority, now_ms)
+        if which is not None:
+            query = select(revocations.c.serial, revocations.c.revoked_ms).where(which)
+            query = query.order_by(revocations.c.revoked_ms.desc(), revocations.c.serial).limit(REVOKED_MAX)
+            found = (Revoked(int(serial, 16), at_ms) for serial, at_ms in connection.execute(query))
+        for each in found:
+            if len(told) >= REVOKED_MAX:
+                _log.error(
+                    "the list of revoked certificates is full (%d): what names may have been given and the "
+                    "tables forgot is not all on it; serials_revoked_ahead may be less",
+                    REVOKED_MAX,
+                )
+                return [Revoked(*entry) for entry in told.items()]
+            told.setdefault(each.serial, each.revoked_ms)
+    return [Revoked(*entry) for entry in told.items()]
 
 
 def _ahead(connection: Connection, authority: Authority, since_ms: int) -> Iterator[Revoked]:
-    """Yield the numbers that revoked names may have had and no table knows, but what was over by then."""
+    """Yield the numbers that revoked names may have had and no table knows, but what was over by then.
+
+    Of each order the first: the later ones are the less likely to have been given.
+    """
     columns = name_revocations.c
     query = select(columns.gateway, columns.revoked_ms, columns.serials_from, columns.serials_to)
-    query = query.where(columns.not_after_ms > since_ms).order_by(columns.revoked_ms.desc(), columns.row)
-    for gateway, revoked_ms, begin, end in connection.execute(query.limit(REVOKED_MAX)):
-        for number in range(begin, end):
-            yield Revoked(authority.serial(gateway, number), revoked_ms)
+    query = query.where(columns.not_after_ms > since_ms, columns.serials_to > columns.serials_from)
+    query = query.order_by(columns.revoked_ms.desc(), columns.row).limit(REVOKED_MAX)
+    orders = [tuple(row) for row in connection.execute(query)]
+    for place in count():
+        orders = [order for order in orders if order[2] + place < order[3]]
+        if not orders:
+            return
+        for gateway, revoked_ms, begin, _ in orders:
+            yield Revoked(authority.serial(gateway, begin + place), revoked_ms)
 
 
 def _began_ms(certificate: x509.Certificate) -> int:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Thread
 from typing import ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
@@ -34,6 +35,36 @@ class OnThread:
     async def close(self) -> None:
         """See Keeper.close."""
         self._executor.shutdown()
+
+
+class OnSpareThread:
+    """A thread for each call, which is left behind where nobody waits any more.
+
+    For calls that others may draw out, and that may be cut off anywhere. Not of an executor: the interpreter
+    waits for the threads of those before it ends, whatever they wait for.
+    """
+
+    def __init__(self, name: str) -> None:
+        """``name`` is what the threads are called."""
+        self._name = name
+
+    async def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """See Keeper.run; cancelled, it returns at once, and the call goes on."""
+        answer: Future[R] = Future()
+
+        def work() -> None:
+            if not answer.set_running_or_notify_cancel():
+                return
+            try:
+                answer.set_result(call(*args, **kwargs))
+            except BaseException as error:  # as an executor does: it is for who waits
+                answer.set_exception(error)
+
+        Thread(target=work, name=self._name, daemon=True).start()
+        return await asyncio.wrap_future(answer)
+
+    async def close(self) -> None:
+        """Let go without a wait: a call may still be under way."""
 
 
 class Inline:

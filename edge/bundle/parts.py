@@ -42,7 +42,7 @@ FILE_BYTES_MAX = 4 * 1024 * 1024
 KNOWN_FILES = re.compile(r"buffer\.db(-wal|-shm|-journal)?|ballast|lock|[a-z_-]+\.json|gateway\.sock")
 """Names that are ours; of all others only how many there are is told."""
 KNOWN_FILES_MAX = 100
-NOW_S_MAX = 30.0
+NOW_S_MAX = 20.0
 """So long a gateway may take to say how it is now, whatever it says meanwhile."""
 _TTY = re.compile(r"tty|usb|ftdi|ch34|cp210|pl2303|serial|uart", re.IGNORECASE)
 

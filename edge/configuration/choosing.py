@@ -64,6 +64,8 @@ class Chosen:
     trial_timeout_s: float = 0.0
     ended: tuple[Ended, ...] = ()
     damaged: tuple[str, ...] = ()
+    unread: bool = False
+    """The disk could not be read: what it holds is not known yet."""
 
     def origin(self, settings_file: Path) -> str:
         """Say where the settings come from."""
@@ -123,7 +125,7 @@ def choose(
         found = shelf.read(KIND)
     except OSError as error:
         _log.error("whether the centre has sent settings cannot be read: %s; the file's hold", error)
-        return Chosen(local, digest, ended=tuple(before))
+        return Chosen(local, digest, ended=tuple(before), unread=True)
     if not _is_ours(found.held, local.settings):
         return Chosen(local, digest)
     held = found.held

@@ -11,7 +11,7 @@ from edge.configuration import note as notes
 from edge.configuration.choosing import Chosen, Ended
 from edge.configuration.note import Note
 from edge.configuration.trial import Trial, Verdict
-from edge.desired.held import Document
+from edge.desired.held import Document, Held
 from edge.desired.trials import Begin, Failed, Proved, Standing, Waits
 from edge.settings import Settings
 from toml_files import TomlFile, TomlFileError
@@ -68,6 +68,11 @@ class ConfigurationDesk:
         except TomlFileError as error:
             return [str(problem) for problem in error.problems]
         return list(lost(before, settings, document.signer))
+
+    def found(self, held: Held) -> None:
+        """Start anew where the disk holds settings, and could not be read when it was decided what to run."""
+        if self._chosen.unread and (held.current is not None or held.tries) and not self._ends:
+            self._anew()
 
     def judged(self, now_s: float) -> Waits | Proved | Failed:
         """Say how the one on trial stands, by the monotonic clock alone."""

@@ -154,7 +154,8 @@ class Documents:
                 if kind in self._kept.unread or not (trying and trying.set_aside(arrived, document)):
                     await self._accepted(kind, document)
             case Again(document) if held.highest and held.highest.outcome:
-                if not arrived.retained:  # the broker repeats itself on each connection; its centre asks
+                # The broker repeats itself on each connection; its centre asks until it is told.
+                if not arrived.retained and self._is_so(kind, document, held.highest.outcome):
                     reason = "it came again"
                     self._answers.count(
                         kind,
@@ -229,6 +230,13 @@ class Documents:
         else:
             await self._kept.keep(kind, self._kept.of[kind].done())
             self._answers.outcome(kind, document, Outcome.IN_FORCE, "")
+
+    def _is_so(self, kind: DesiredKind, document: Document, outcome: Outcome) -> bool:
+        """Whether what the disk says became of a document is so: what is in force is executed."""
+        executed = self._kept.executing.get(kind)
+        return outcome is not Outcome.IN_FORCE or (
+            executed is not None and executed.digest == document.digest
+        )
 
     def _former_again(self, kind: DesiredKind) -> None:
         current = self._kept.of[kind].current

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from contract.desired import Outcome
-from edge.desired.held import Document
+from edge.desired.held import Document, Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,9 @@ class Trials(Protocol):
     @property
     def damaged(self) -> Sequence[str]:
         """What was found damaged on disk then, in sentences."""
+
+    def found(self, held: Held) -> None:
+        """Take note of what the disk holds, now that it can be read, and of what is known beside it."""
 
     def judged(self, now_s: float) -> Waits | Proved | Failed:
         """Say how the one on trial stands, by the monotonic clock alone; there is one."""

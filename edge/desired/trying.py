@@ -68,6 +68,7 @@ class Trying:
             self._holdings.owed.add(kind)
         for document, outcome, reason, _ in self._trials.ended:
             self._answers.outcome(kind, document, outcome, reason)
+        self._trials.found(known)
 
     async def turn(self) -> None:
         """Judge what runs, whatever waits and whatever the wall clock says; else begin what is due."""

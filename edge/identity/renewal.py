@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from random import Random
 
 from cryptography import x509
 
 from contract.samples import ClockState
-from edge.buffer.keeper import Keeper, OnThread
+from edge.buffer.keeper import Keeper, OnSpareThread
 from edge.clock import Moment
 from edge.identity import enrolling, est, folder, keys, trust
 from edge.identity.due import Rule, is_due
@@ -24,6 +25,7 @@ from edge.uplink.back_off import BackOff
 _log = logging.getLogger(__name__)
 
 LOOK_S_MAX = 600.0
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class Knowing:
@@ -75,7 +77,7 @@ class Renewing:
 
     async def run(self) -> None:
         """Look, and renew what is due, until cancelled."""
-        keeper = OnThread("identity")  # of its own: a centre may take long to answer
+        keeper = OnSpareThread("identity")  # a centre, or a TPM, may take long to answer, or never do
         try:
             while True:
                 await asyncio.sleep(await self._looked(keeper))
@@ -99,6 +101,10 @@ class Renewing:
 
         It is due by what ends first of it and of all by which it is certified.
         """
+        with _ONE_AT_A_TIME:  # a life that has ended may have left one behind
+            return self._look()
+
+    def _look(self) -> bool:
         enrolling.recover(self._files)
         held, trusted = (enrolling.certificates(each) for each in (self._files.certificate, self._files.ca))
         self._knowing.seen(held[0])

@@ -28,6 +28,9 @@ SIGNING = "?tpm2.signature=yes"
 ONE_AT_A_TIME = threading.RLock()
 """Held by whoever in this process is at the TPM: it has three places for keys, and serves no two threads."""
 
+_ASKING: set[subprocess.Popen[bytes]] = set()
+"""What runs now: one at most."""
+
 _FAILED = re.compile(r"ErrorCode \((0x[0-9a-f]+)\)")
 _INTEGRITY, _AUTHORISATIONS = 0x01F, (0x022, 0x00E)
 _LOCKOUT, _FULL = 0x921, 0x902
@@ -69,16 +72,7 @@ class Tpm:
         environment = {**os.environ, TCTI_VARIABLE: self.tcti, LOG_VARIABLE: "all+ERROR"}
         try:
             with ONE_AT_A_TIME:
-                done = subprocess.run(
-                    [program, *words],
-                    input=data,
-                    capture_output=True,
-                    timeout=TIMEOUT_S,
-                    env=environment,
-                    check=False,
-                    user=user,
-                    group=group,
-                )
+                done = _ran([program, *words], data, environment, user, group)
         except subprocess.TimeoutExpired as error:
             raise IdentityError(
                 f"the TPM {named(self.tcti)} {what}: no answer in {TIMEOUT_S:g} s; is another program at it "
@@ -87,6 +81,31 @@ class Tpm:
         if done.returncode or not done.stdout:
             raise IdentityError(explained(self.tcti, what, done.stderr.decode("utf-8", "replace")))
         return done.stdout
+
+
+def give_up() -> None:
+    """Kill the program that asks a TPM, if one runs: nobody waits for its answer any more."""
+    for asking in tuple(_ASKING):
+        asking.kill()
+
+
+def _ran(
+    command: list[str], data: bytes, environment: dict[str, str], user: int | None, group: int | None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program to its end; subprocess.TimeoutExpired. ``give_up`` kills it."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, user=user, group=group
+    ) as asking:
+        _ASKING.add(asking)
+        try:
+            told, wrong = asking.communicate(data, TIMEOUT_S)
+        except BaseException:
+            asking.kill()
+            raise
+        finally:
+            _ASKING.discard(asking)
+    return subprocess.CompletedProcess(command, asking.returncode, told, wrong)
 
 
 def _whole_user() -> tuple[int, int] | tuple[None, None]:

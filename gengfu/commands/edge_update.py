@@ -20,6 +20,8 @@ SETTINGS = Path("/etc/gengfu/edge.toml")
 KEYS = Path("/etc/gengfu/release_keys")
 SELF_TEST_S_MAX = 300.0
 SYSTEMCTL_S_MAX = 150.0
+ENDING_S_MAX = 60
+"""Twice the unit's TimeoutStopSec."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -97,8 +99,14 @@ class _Systemd:
 
     def runs(self) -> bool:
         """See Machine."""
-        told = self._systemctl("show", "--property=ActiveState", "--value", UNIT)
-        return told.strip() in ("active", "activating", "reloading")
+        for _ in range(ENDING_S_MAX):  # one that hangs takes a while to be ended, also for its next start
+            if (state := self._state()) != "deactivating":
+                break
+            time.sleep(1)
+        return state in ("active", "activating", "reloading")
+
+    def _state(self) -> str:
+        return self._systemctl("show", "--property=ActiveState", "--value", UNIT).strip()
 
     def restart(self) -> None:
         """See Machine; whether it came up, the proof tells."""

@@ -252,6 +252,7 @@ class Site:
         except (OSError, ValueError):
             return False
         fresh = time.time() * 1000 - report["written_ms"] < 15_000
+        fresh = fresh and self.machine.shown(UNIT, "ActiveState") == "active"  # not one that is being ended
         return fresh and [device["state"] for line in report["lines"] for device in line["devices"]] == ["ok"]
 
     def update(self, name: str, *options: str) -> "subprocess.CompletedProcess[str]":

@@ -59,6 +59,17 @@ def test_the_list_names_what_is_revoked_and_is_signed() -> None:
     assert told.next_update_utc is not None
 
 
+def test_a_full_list_names_all_that_it_holds_and_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its entries are given whole: to add them one by one copies all that are there, each time."""
+    monkeypatch.delattr(x509.CertificateRevocationListBuilder, "add_revoked_certificate")
+    made = authority()
+    revoked = [Revoked(serial, NOW_MS - serial * 1000) for serial in range(1, 1001)]
+    told = made.revocations(revoked, number=5, now_ms=NOW_MS, valid_days=180)
+    assert [
+        Revoked(each.serial_number, round(each.revocation_date_utc.timestamp() * 1000)) for each in told
+    ] == revoked
+
+
 def outside(folder: Path, valid_days: float = 9000) -> tuple[Authority, Authority]:
     """Return an outside root, which ends after so many days, and an issuing authority below it."""
     above = root(

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -11,7 +13,7 @@ from cryptography import x509
 from sqlalchemy import Connection, func, select
 
 from collector.enrolment import authority_files, certificates, cutting, revoking
-from collector.enrolment.authority import SHORT_SERIAL_BITS
+from collector.enrolment.authority import SHORT_SERIAL_BITS, Authority, KeySigner
 from collector.enrolment.cutting import Cut, CutError, Cutting, hang_up
 from collector.enrolment.settings import Enrolment
 from collector.enrolment.tables import revocations
@@ -26,7 +28,7 @@ def desk(tmp_path: Path) -> Iterator[Bench]:
         yield made
 
 
-PATIENCE_S = 10
+PATIENCE_S = 20
 AHEAD = Enrolment().serials_revoked_ahead
 
 
@@ -195,5 +197,32 @@ def test_a_list_of_a_wrong_clock_is_written_anew_once_the_clock_is_right(
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(story())
+
+
+def test_the_event_loop_goes_on_while_the_list_is_signed(desk: Bench, tmp_path: Path) -> None:
+    """However long it is: the broker's messages do not wait for it."""
+    is_signed, goes_on = threading.Event(), threading.Event()
+
+    @dataclass(frozen=True)
+    class Slow(KeySigner):
+        def revocations(
+            self, builder: x509.CertificateRevocationListBuilder
+        ) -> x509.CertificateRevocationList:
+            is_signed.set()
+            assert goes_on.wait(PATIENCE_S)
+            return super().revocations(builder)
+
+    authority = desk.desk.authority
+    desk.desk.authority = Authority(authority.chain, Slow(authority.signer.key))  # type: ignore[attr-defined]
+
+    async def story() -> None:
+        writing = asyncio.create_task(cutter(desk, tmp_path)._renewed())
+        async with asyncio.timeout(PATIENCE_S):
+            while not is_signed.is_set():
+                await asyncio.sleep(0.01)
+            goes_on.set()
+        await writing
 
     asyncio.run(story())

@@ -233,14 +233,23 @@ async def test_who_says_nothing_is_let_go_and_others_are_served_again(tmp_path: 
 
 
 SILENT = 6
+GRACE_S = 3.0
 FACTS = b"GET /.well-known/gengfu HTTP/1.1\r\nHost: x\r\n\r\n"
 PATIENCE_S = 20
 """For what must not happen at once, but happen."""
 
 
-async def silent(port: Port, count: int) -> list[asyncio.StreamReader]:
-    """Connect so often, and say nothing: no handshake begins."""
-    made = [await asyncio.open_connection("localhost", port.number) for _ in range(count)]
+async def silent(
+    port: Port, count: int, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1"
+) -> list[asyncio.StreamReader]:
+    """Connect so often, and say nothing: no handshake begins, or, by ``tls``, no request."""
+    name = "localhost" if tls else None
+    made = [
+        await asyncio.open_connection(
+            "127.0.0.1", port.number, ssl=tls, server_hostname=name, local_addr=(address, 0)
+        )
+        for _ in range(count)
+    ]
     port.held += [writer for _, writer in made]
     return [reader for reader, _ in made]
 
@@ -296,6 +305,55 @@ async def test_where_all_is_taken_the_oldest_without_a_handshake_gives_way(tmp_p
     """After a while: so nobody keeps honest clients out by saying nothing."""
     async with served(tmp_path, connections_max=2, timeout_s=60) as port:
         readers = await silent(port, 2)
-        port.clock.s += listener.HANDSHAKE_GRACE_S
+        port.clock.s += GRACE_S
         assert (await port.asked(FACTS)).startswith(b"HTTP/1.1 200 ")
         assert await closed(readers, 1) == {readers[0]}
+
+
+@on_a_loop
+async def test_who_finishes_the_handshake_and_says_nothing_gives_way_as_well(tmp_path: Path) -> None:
+    """Also who begins a request, and does not end it."""
+    async with served(tmp_path, connections_max=2, timeout_s=60) as port:
+        readers = await silent(port, 2, port.context())
+        for writer in port.held:
+            writer.write(FACTS[:9])
+        port.clock.s += GRACE_S
+        assert (await port.asked(FACTS)).startswith(b"HTTP/1.1 200 ")
+        assert await closed(readers, 1) == {readers[0]}
+
+
+@on_a_loop
+async def test_who_has_all_the_connections_gives_way_at_once_to_another_address(tmp_path: Path) -> None:
+    """However often they come again; an address that has as many as the others waits its turn."""
+    async with served(tmp_path, connections_max=4, timeout_s=60) as port:
+        crowd = await silent(port, 3, port.context(), "127.0.0.2")
+        fair = await silent(port, 2, port.context())
+        assert await closed(crowd, 1) == {crowd[0]}
+        for address in ("127.0.0.1", "127.0.0.2"):
+            with contextlib.suppress(ssl.SSLError, ConnectionError):
+                await silent(port, 1, port.context(), address)
+                pytest.fail("somebody was let in beside as many as there may be")
+        assert not any(reader.at_eof() for reader in (*crowd[1:], *fair))
+
+
+@on_a_loop
+async def test_an_address_with_all_the_connections_keeps_no_other_from_enrolling(tmp_path: Path) -> None:
+    """Each comes at once, though nothing has been silent for a while."""
+    async with served(tmp_path, connections_max=4, timeout_s=60) as port:
+        crowd = await silent(port, 4, port.context(), "127.0.0.2")
+        assert (await port.asked(FACTS)).startswith(b"HTTP/1.1 200 ")
+        assert await closed(crowd, 1) == {crowd[0]}
+
+
+@pytest.mark.parametrize(
+    ("host", "site"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_an_address_stands_for_whoever_may_use_it(host: str, site: str) -> None:
+    """Of IPv6 the whole network: one machine has all of its addresses."""
+    assert listener._site(host) == site

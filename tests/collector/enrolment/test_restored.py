@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from collector.database import Database
 from collector.enrolment import certificates, revoking
 from collector.enrolment.authority import SERIAL_BITS, Authority, KeySigner, Revoked
-from collector.enrolment.desk import Refused
+from collector.enrolment.desk import EnrolmentDesk, Refused
+from collector.enrolment.settings import Enrolment
 from collector.people import audit
 from collector.people.audit import Wanted
 from tests.collector.enrolment.making import DAY_MS, Bench, authority, bench, new_key, request
 
 KEY = new_key()
+AHEAD = Enrolment().serials_revoked_ahead
 
 
 @pytest.fixture
@@ -49,8 +51,9 @@ def backed_up(desk: Bench, to: Path) -> None:
 
 
 def restore(desk: Bench, path: Path) -> None:
-    """Put the tables back as they were."""
+    """Put the tables back as they were; the centre does not run meanwhile."""
     desk.state.close()
+    desk.desk = EnrolmentDesk(desk.desk.settings, "north", desk.desk.authority)
     for each in desk.folder.glob("collector.db*"):
         each.unlink()
     shutil.copyfile(path, desk.folder / "collector.db")
@@ -125,6 +128,65 @@ def test_numbers_follow_from_the_key_of_the_authority(desk: Bench) -> None:
     assert numbers == [again.serial(gateway, place) for gateway in ("gw-1", "gw-2") for place in range(100)]
     assert {each.bit_length() for each in numbers} == {SERIAL_BITS}
     assert not {*numbers} & {authority().serial("gw-1", place) for place in range(100)}
+
+
+def test_an_order_that_is_repeated_takes_no_more_numbers(desk: Bench, tmp_path: Path) -> None:
+    """Until one is given, or the tables may have been put back: those that were given since are forgotten."""
+    for _ in range(3):
+        desk.revoke()
+        assert len(desk.listed()) == AHEAD
+    backed_up(desk, tmp_path / "backup.db")
+    given = good(desk.enrol(desk.code(), request(KEY)))
+    restore(desk, tmp_path / "backup.db")
+    desk.revoke()
+    assert given.serial_number in desk.listed()
+    assert len(desk.listed()) == 2 * AHEAD
+    good(desk.enrol(desk.code(), request(KEY)))
+    desk.revoke()
+    assert len(desk.listed()) == 3 * AHEAD + 1
+
+
+def test_a_full_list_drops_what_is_least_likely_to_be_taken(
+    desk: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of each name the last of the numbers, and what is over; what is known and not over stays."""
+    over = good(desk.enrol(desk.code("gw-2"), request(KEY, "gw-2"), "gw-2"))
+    desk.revoke("gw-2")
+    desk.now_ms += 100 * DAY_MS
+    known = good(desk.enrol(desk.code(), request(KEY)))
+    for gateway in ("gw-1", "gw-3", "gw-4"):
+        desk.revoke(gateway)
+        desk.now_ms += 1
+    assert len(desk.listed()) == 2 + 3 * AHEAD
+    assert not caplog.messages
+    monkeypatch.setattr(revoking, "REVOKED_MAX", 1 + 3 * 5)
+    told = desk.desk.authority.serial
+    first = {told("gw-1", place + 1) for place in range(5)}
+    first |= {told(gateway, place) for gateway in ("gw-3", "gw-4") for place in range(5)}
+    assert desk.listed() == {known.serial_number} | first
+    assert over.serial_number not in desk.listed()
+    assert "full" in caplog.text
+
+
+def test_an_order_of_a_clock_that_was_ahead_condemns_nothing_that_came_after_it(
+    desk: Bench, tmp_path: Path
+) -> None:
+    """The numbers tell it, where the time cannot; what has none of those that came after is refused."""
+    ahead_ms = 30 * DAY_MS
+    before, unnumbered = good(desk.enrol(desk.code(), request(KEY))), desk.issued("gw-1", KEY)
+    desk.now_ms += ahead_ms
+    desk.revoke()
+    desk.now_ms -= ahead_ms
+    backed_up(desk, tmp_path / "backup.db")
+    desk.now_ms += DAY_MS
+    after = good(desk.enrol(desk.code(), request(KEY)))
+    restore(desk, tmp_path / "backup.db")
+    desk.now_ms += DAY_MS
+    for held in (before, unnumbered):
+        assert "revoked" in refusal(desk.renew(held, request(KEY)))
+    good(desk.renew(after, request(KEY)))
+    assert {before.serial_number, unnumbered.serial_number} <= desk.listed()
+    assert after.serial_number not in desk.listed()
 
 
 STEPS = st.lists(st.sampled_from(["enrol", "renew", "back up", "restore", "revoke"]), max_size=9)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from contract.desired import DesiredKind, Outcome, object_problems
+from contract.desired import DesiredKind, Outcome, Refusal, object_problems
 from contract.events import DesiredReport
 from contract.signing import KeyRing
 from edge.buffer.keeper import Inline
@@ -310,6 +310,8 @@ class World:
     def _report(self, report: DesiredReport) -> None:
         self.told.append(report)
         sequence, outcome, running = report.sequence, report.outcome, self.life.sequence
+        if report.refusal is Refusal.REPLAYED and outcome is Outcome.IN_FORCE and running != sequence:
+            self.wrong.append(f"{sequence} is told again to be in force, {running} runs")
         if report.refusal is not None:
             return
         self.life.is_proved |= outcome is Outcome.IN_FORCE and sequence == running

@@ -179,6 +179,27 @@ def disk_refuses_what_became_of_a_trial(world: World) -> None:
         world.wait(200)
 
 
+def disk_cannot_be_read_at_one_start(world: World) -> None:
+    """It can be soon after; the centre asks meanwhile, as it does."""
+    world.send(GOOD, 0)
+    world.wait(30)
+    assert world.disk.in_force == 1
+    world.disk.unreadable = True
+    world.kill()
+    world.wait(3)
+    assert (world.life.sequence, world.life.documents.in_force) == (0, {})
+    world.disk.unreadable, world.drain_s = False, 5
+    for _ in range(20):
+        world.wait(1)
+        world.repeat()
+    if world.life.sequence != 1:
+        world.wrong.append(f"{world.life.sequence} runs, and 1 can be read again")
+
+
+def _stays(_self: ConfigurationDesk, _held: Held) -> None:
+    """Whatever the disk holds."""
+
+
 async def _while_due(self: Trying) -> None:
     waiting = self._holdings.of[self._kind].waiting
     if waiting is None or self._is_due(waiting):
@@ -204,6 +225,7 @@ HONEST_TURN, HONEST_FAILED = Trying.turn, ConfigurationDesk.failed
         (later_ones_come, Trying, "set_aside", _taken_at_once),
         (disk_is_full_when_a_hand_was_there, Held, "without", lambda self, *_: self),
         (disk_refuses_what_became_of_a_trial, ConfigurationDesk, "failed", _handed_to_nobody),
+        (disk_cannot_be_read_at_one_start, ConfigurationDesk, "found", _stays),
         (power_fails_in_each_trial, Held, "begun", lambda self: replace(self, tries=1)),
         (newer_ones_come_at_once_after_a_start, desk, "ASKED_WITHIN_S", 0.0),
     ],
