@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import count, islice
 
 from cryptography import x509
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from collector.database import insert
 from collector.enrolment import certificates, codes
@@ -62,8 +62,11 @@ def revoke(connection: Connection, authority: Authority, actor: Actor, at_ms: in
         connection.execute(
             insert(connection, revocations).values(serial=serial, not_after_ms=not_after_ms, **told)
         )
-    begin = end = certificates.numbers_used(connection, gateway)
-    ahead = 0 if order.covered_to == begin else order.ahead
+    end = certificates.numbers_used(connection, gateway)
+    ahead = 0 if order.covered_to == end else order.ahead
+    columns = name_revocations.c  # numbers that were passed over since the last order are no table's, either
+    last = select(func.max(columns.serials_to)).where(columns.gateway == gateway)
+    begin = min(connection.execute(last).scalar_one() or 0, end)
     for number, _ in islice(certificates.free_numbers(connection, authority, gateway), ahead):
         end = number + 1
     connection.execute(
