@@ -11,7 +11,17 @@ from collector.backup import SERIES, STATE, BackupError
 from collector.enrolment import setting_up
 from collector.key_file import KeyFileError
 from tests.collector.making import NOW_MS, Clock, settings, silent, standing, taken, telemetry, up
-from tests.owned_files.strangers import STRANGER, belongs, folder, laid, needs_root, secret, site, untouched
+from tests.owned_files.strangers import (
+    STRANGER,
+    belongs,
+    folder,
+    laid,
+    needs_open_project,
+    needs_root,
+    secret,
+    site,
+    untouched,
+)
 
 pytestmark = [needs_root, pytest.mark.timeout(60)]
 place = pytest.fixture(site, name="place")
@@ -46,6 +56,7 @@ def put_back(source: Path, data: Path) -> None:
     backup.put_back(source, data, district="north", replace=True, progress=silent)
 
 
+@needs_open_project
 def test_root_backs_up_and_puts_back_as_the_owner(place: Path, data: Path) -> None:
     """What is made is the owner's; where the owner may not write, it is told what to do."""
     into = folder(place / "backups")

@@ -8,15 +8,17 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from collector import postgresql as engines
 from collector.database import Database
 from collector.ingest import Ingest
 from collector.journal import begin
@@ -223,6 +225,15 @@ def test_a_text_with_a_zero_in_it_is_kept_without(place: Postgresql) -> None:
         assert database.read_now(lambda db: db.execute(query).one()) == ("a\ufffdb", b"\x00")
 
 
+def is_locked(place: Postgresql) -> bool:
+    """Say whether a collector holds the database."""
+    engine = engines.readers(place, 1)
+    with engine.connect() as connection:
+        held = connection.execute(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")).scalar()
+    engine.dispose()
+    return bool(held)
+
+
 def test_a_centre_runs_on_it_and_says_what_it_leaves_to_postgresql(
     durable: Postgres, place: Postgresql, tmp_path: Path
 ) -> None:
@@ -244,6 +255,10 @@ def test_a_centre_runs_on_it_and_says_what_it_leaves_to_postgresql(
         assert (gone.status_code, "the database does not answer now" in gone.text) == (503, True)
         durable.start()
         assert httpx.get(f"{url}/api/v1/gateways", timeout=WAIT_S).json()["items"] == []
+        until_s = time.monotonic() + WAIT_S
+        while not is_locked(place):  # the first is back with its next write
+            assert time.monotonic() < until_s
+            time.sleep(0.05)
         refused = typed("run", "--settings", second)
         assert refused.returncode == 1
         assert "in use by another collector; stop that one" in refused.stderr

@@ -11,6 +11,12 @@ import pytest
 STRANGER = 4_321
 """Nobody's login: a second user of the system, as the kernel sees it."""
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+_ABOVE = Path(__file__).resolve().parents
+needs_open_project = pytest.mark.skipif(
+    not all(folder.stat().st_mode & 0o001 for folder in _ABOVE),
+    reason="another user may not enter the folder that this project lies in",
+)
+"""For what begins programs or looks up files of ours as another user."""
 
 
 def site() -> Iterator[Path]:

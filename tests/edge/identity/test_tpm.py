@@ -32,6 +32,7 @@ from edge.settings import Identity
 from owned_files import as_owner
 from tests.edge.identity import simulated_tpm
 from tests.edge.identity.simulated_tpm import SimulatedTpm
+from tests.owned_files.strangers import needs_open_project, needs_root
 
 MISSING = simulated_tpm.missing()
 needs_a_tpm = pytest.mark.skipif(
@@ -104,9 +105,14 @@ def test_a_key_of_another_tpm_and_of_one_that_was_cleared_is_told_and_made_anew(
 
 
 @needs_a_tpm
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as others")
-def test_root_that_works_in_another_users_folder_asks_the_tpm_as_that_user() -> None:
+@needs_root
+@needs_open_project
+def test_root_that_works_in_another_users_folder_asks_the_tpm_as_that_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """With nothing of root left: the file of the key may be a trap of theirs."""
+    for name, value in simulated_tpm.environment().items():
+        monkeypatch.setenv(name, value)
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         place.chmod(0o755)
